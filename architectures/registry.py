@@ -1,0 +1,193 @@
+"""The registry of architectures, and the generic registry it is made of."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from architectures.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Generic[Entry]):
+    """Named entries of one kind, filled by the modules of one package.
+
+    The package's modules are imported at the first look-up, so that adding an
+    entry is adding a file to the package.
+
+    Example:
+        >>> colours: Registry[str] = Registry("colour")
+        >>> colours.add("red", "#ff0000")
+        '#ff0000'
+        >>> colours["red"]
+        '#ff0000'
+        >>> colours["rad"]
+        Traceback (most recent call last):
+        ...
+        architectures.errors.UnknownNameError: unknown colour 'rad': did you mean red? (known: red)
+    """
+
+    def __init__(self, noun: str, package: str | None = None) -> None:
+        self.noun = noun
+        self._package = package
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, name: str, entry: Entry) -> Entry:
+        """Register `entry` under `name`.
+
+        Raises:
+            ValueError: the name is taken; no two things share a name.
+        """
+        if name in self._entries:
+            raise ValueError(f"{self.noun} {name!r} is registered twice")
+        self._entries[name] = entry
+        return entry
+
+    def names(self) -> list[str]:
+        """All names, in the order of registration."""
+        self._load()
+        return list(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        self._load()
+        return iter(list(self._entries.values()))
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._entries
+
+    def __getitem__(self, name: str) -> Entry:
+        self._load()
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(self._unknown(name)) from None
+
+    def _load(self) -> None:
+        if self._package is None:
+            return
+        package, self._package = importlib.import_module(self._package), None
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
+    def _unknown(self, name: str) -> str:
+        known = list(self._entries)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        return f"unknown {self.noun} {name!r}: {hint}(known: {', '.join(known)})"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How 8-bit pixels become a network's input: (pixel - mean) / scale.
+
+    `mean` and `scale` are in pixel units (0 to 255), one value a channel, in
+    the order of `channels`. The default is the paper's (section 4.1).
+    """
+
+    channels: str = "RGB"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    scale: tuple[float, float, float] = (128.0, 128.0, 128.0)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's name and the facts that go with it.
+
+    Attributes:
+        name: the variant in full; no two architectures share one.
+        build: makes the untrained network, a module that maps
+            `(N, 3, H, W)` float32 to embeddings `(N, embedding_size)`.
+        input_size: height and width in pixels.
+        embedding_size: elements of an embedding.
+        reference: the publication the network comes from.
+        paper_row: its row in Table 2 of arXiv 1804.07573, if it has one.
+        note: the reading taken where the publication leaves a choice.
+        preprocessing: what its input expects.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    input_size: tuple[int, int]
+    embedding_size: int
+    reference: str
+    paper_row: str | None = None
+    note: str = ""
+    preprocessing: Preprocessing = Preprocessing()
+
+
+_architectures: Registry[Architecture] = Registry("network", package="architectures")
+_families: dict[str, Callable[[str], Architecture]] = {}
+
+Builder = Callable[[], "nn.Module"]
+Family = Callable[[str], Architecture]
+
+
+def register(
+    name: str,
+    *,
+    input_size: tuple[int, int] = (112, 112),
+    embedding_size: int = 128,
+    reference: str,
+    paper_row: str | None = None,
+    note: str = "",
+) -> Callable[[Builder], Builder]:
+    """Register the decorated function, which builds the untrained network.
+
+    Decorators stack, so one function can build nothing but one network; for
+    variants use several small functions.
+    """
+
+    def decorate(build: Builder) -> Builder:
+        _architectures.add(
+            name,
+            Architecture(name, build, input_size, embedding_size, reference, paper_row, note),
+        )
+        return build
+
+    return decorate
+
+
+def register_family(prefix: str) -> Callable[[Family], Family]:
+    """Register the decorated function for all names that begin with `prefix:`.
+
+    It gets what follows the colon and returns the architecture, or raises
+    `UnknownNameError`.
+    """
+
+    def decorate(family: Family) -> Family:
+        _families[prefix] = family
+        return family
+
+    return decorate
+
+
+def names() -> list[str]:
+    """Names of the registered architectures (families of names not included)."""
+    return _architectures.names()
+
+
+def families() -> list[str]:
+    """The prefixes that stand for a whole family of names, such as `timm`."""
+    _architectures.names()
+    return list(_families)
+
+
+def find(name: str) -> Architecture:
+    """The architecture called `name`.
+
+    Raises:
+        UnknownNameError: there is none; the message names the nearest.
+    """
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in families():
+        return _families[prefix](rest)
+    return _architectures[name]

@@ -1,0 +1,1 @@
+"""Builds, counts, exports, compiles, measures and verifies networks."""

@@ -1,0 +1,52 @@
+"""What is to be measured: the case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+MEASURES = ("cost", "compile", "latency", "accuracy")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One figure to obtain. Frozen and hashable; `key` is its identity.
+
+    Fields that do not apply to a measure hold their default: the cost of a
+    network has no runtime, and its latency no dataset.
+
+    Attributes:
+        measure: one of `MEASURES`.
+        network: an architecture's name, `timm:<backbone>:<head>` or `onnx:<file>`.
+        weights: `random:<seed>` or `sha256:<digest of the file>`.
+        precision: `fp32`.
+        runtime: what executes the artifact, such as `onnxruntime`.
+        target: the CPU that code is compiled for; empty where a runtime picks
+            its kernels itself.
+        device: where it runs; `local` is this machine.
+        threads: threads the runtime may use.
+        batch: images in one inference.
+        dataset: the pairs that accuracy is scored on.
+    """
+
+    measure: str
+    network: str
+    weights: str = "random:0"
+    precision: str = "fp32"
+    runtime: str = ""
+    target: str = ""
+    device: str = "local"
+    threads: int = 1
+    batch: int = 1
+    dataset: str = ""
+
+    @property
+    def key(self) -> str:
+        """Hash of all fields, 16 hexadecimal digits."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        parts = [self.measure, self.network, self.runtime, self.target, self.dataset]
+        return " ".join(part for part in parts if part)

@@ -1,0 +1,1 @@
+"""Apache TVM: targets, lowering and linking."""

@@ -1,0 +1,1 @@
+"""Where a runtime runs: one file a device, one protocol."""

@@ -1,0 +1,1 @@
+"""Sampling latency, and the statistics of the samples."""

@@ -1,0 +1,1 @@
+"""Data sets, alignment, embedding extraction, protocols and metrics."""
