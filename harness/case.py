@@ -6,8 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-MEASURES = ("cost", "compile", "latency", "accuracy")
-
 
 @dataclass(frozen=True)
 class Case:
@@ -17,7 +15,7 @@ class Case:
     network has no runtime, and its latency no dataset.
 
     Attributes:
-        measure: one of `MEASURES`.
+        measure: `export`, `cost`, `compile`, `latency` or `accuracy`.
         network: an architecture's name, `timm:<backbone>:<head>` or `onnx:<file>`.
         weights: `random:<seed>` or `sha256:<digest of the file>`.
         precision: `fp32`.

@@ -33,8 +33,28 @@ KINDS = ("counted", "measured", "emulated", "modelled", "published")
 
 
 @dataclass(frozen=True)
+class Export:
+    """An ONNX file made from a network.
+
+    Attributes:
+        opset: version of ONNX's operators.
+        size_bytes: of the file.
+        output_error: largest difference from torch's outputs over random and
+            extreme inputs, relative to their largest element.
+    """
+
+    opset: int
+    size_bytes: int
+    output_error: float
+
+
+@dataclass(frozen=True)
 class LayerCost:
-    """Cost of one layer. `madds` by convention; activations are elements written."""
+    """Cost of one operator of the network as trained: BN and activations are layers too.
+
+    `madds` and `activations` are counted as in `Cost`; a parameter that
+    several layers share counts at the first.
+    """
 
     name: str
     operator: str
@@ -51,15 +71,23 @@ class Cost:
     Attributes:
         parameters: as trained, batch normalization's weight and bias included.
         parameters_bn_folded: batch normalization folded into the convolutions.
-        madds: multiply-adds by convention: `conv+linear` (the paper's), `+bn`, `+activation`.
-        activations: elements written by all layers.
+        madds: multiply-adds by convention: `conv+linear` (the paper's); `+bn`,
+            two operations more for each element normalized; `+activation`, one
+            more for each element of an activation function and of sums,
+            differences, products and quotients of maps.
+        activations: elements written by convolutions and linear layers, what
+            follows them fused (arXiv 2003.13678).
         weight_bytes: read once an inference, fp32, BN folded.
-        activation_bytes: read and written by all layers, fp32, BN and activations fused.
-        peak_activation_bytes: the most held at once, fp32, in execution order.
+        activation_bytes: read and written by all layers, fp32, BN and
+            activations fused; additions, pooling, concatenation and
+            transposition are layers of their own.
+        peak_activation_bytes: the most held at once, fp32, in execution order,
+            with the same fusion: what a layer reads, what it writes and what a
+            later one needs, the image included.
         size_bytes: of the weights, BN folded, by precision (`fp32`, `fp16`, `int8`).
         input_size: height and width in pixels.
         embedding_size: elements of an embedding.
-        layers: the same, layer by layer.
+        layers: the same, layer by layer, in execution order.
     """
 
     parameters: int
@@ -117,6 +145,7 @@ class Latency:
 
     @property
     def median_ms(self) -> float:
+        """Median of the samples."""
         return float(np.median(self.samples_ms))
 
     @property
@@ -126,6 +155,7 @@ class Latency:
 
     @property
     def minimum_ms(self) -> float:
+        """Shortest of the samples."""
         return min(self.samples_ms)
 
     @property
@@ -171,8 +201,9 @@ class Accuracy:
         return self.fold_standard_deviation / float(np.sqrt(len(self.fold_accuracies)))
 
 
-Result = Cost | Compilation | Latency | Accuracy
-RESULTS: dict[str, type[Cost] | type[Compilation] | type[Latency] | type[Accuracy]] = {
+Result = Export | Cost | Compilation | Latency | Accuracy
+RESULTS: dict[str, type[Any]] = {
+    "export": Export,
     "cost": Cost,
     "compile": Compilation,
     "latency": Latency,
@@ -223,6 +254,7 @@ class Record:
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:
+        """Conditions of validity that do not hold."""
         return tuple(check for check in self.checks if not check.passed)
 
 
@@ -343,7 +375,8 @@ class Store:
         """
         if not self.path.exists():
             return None
-        whole, damaged = [], []
+        whole: list[bytes] = []
+        damaged: list[bytes] = []
         for line in self.path.read_bytes().splitlines(keepends=True):
             (whole if _is_whole(line) else damaged).append(line)
         if not damaged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik
 
 # LoadGen of MLPerf Inference: fewer samples than this do not support the
 # percentile at 99 % confidence.
@@ -25,7 +25,7 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple
     """
     ordered = sorted(samples)
     n = len(ordered)
-    rank = max(int(binom.ppf((1.0 - confidence) / 2.0, n, 0.5)), 1)
+    rank = max(_binomial_quantile((1.0 - confidence) / 2.0, n), 1)
     return ordered[rank - 1], ordered[n - rank]
 
 
@@ -39,3 +39,12 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
     if needed is None or len(samples) < needed:
         return None
     return float(np.quantile(samples, q))
+
+
+def _binomial_quantile(q: float, n: int) -> int:
+    """Smallest k with P(Binomial(n, 1/2) <= k) >= q.
+
+    By the incomplete beta function: importing scipy.stats for it takes a second.
+    """
+    k = int(np.ceil(bdtrik(q, n, 0.5)))
+    return k - 1 if k > 0 and bdtr(k - 1, n, 0.5) >= q else k

@@ -1,0 +1,120 @@
+"""Files that are costly to make, kept by the hash of all they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from architectures.errors import BadInputError
+
+_MANIFEST = "manifest.json"
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of values that JSON can hold, 32 hexadecimal digits."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits.
+
+    Raises:
+        BadInputError: the file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInputError(f"cannot read {path}: {error.strerror}; check the path") from error
+
+
+def source_digest(*modules: str) -> str:
+    """Hash of the source of modules and packages: the version of that code."""
+    hashes = []
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(name)
+        origin = Path(spec.origin)
+        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+        hashes += [file_digest(file) for file in files]
+    return digest(hashes)
+
+
+def root() -> Path:
+    """Where the cache lives: `FACEBENCH_CACHE`, or the user's cache folder."""
+    chosen = os.environ.get("FACEBENCH_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("facebench"))
+
+
+def entry(kind: str, key: str, make: Callable[[Path], None]) -> Path:
+    """The folder of files that `make` writes, made at the first call for this key.
+
+    The folder appears whole or not at all, and each file in it is checked
+    against its hash, so a damaged entry is made again.
+
+    Args:
+        kind: what the files are, such as `export`; a folder of the cache.
+        key: `digest` of everything the files depend on.
+        make: writes the files into the empty folder that it is given.
+
+    Raises:
+        BadInputError: the disk is full or the cache can't be written.
+    """
+    found = find(kind, key)
+    if found is not None:
+        return found
+    folder = root() / kind / key
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
+            made = Path(temporary) / "entry"
+            made.mkdir()
+            make(made)
+            _seal(made)
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                made.rename(folder)
+            except OSError:
+                # Another process made the same entry meanwhile.
+                if not _intact(folder):
+                    raise
+    except OSError as error:
+        raise BadInputError(
+            f"cannot write the cache in {root()}: {error.strerror or error}; make room, or set "
+            "FACEBENCH_CACHE to a folder that has some, and run the same command again"
+        ) from error
+    return folder
+
+
+def find(kind: str, key: str) -> Path | None:
+    """The folder of an entry, where there is one and its files are whole."""
+    folder = root() / kind / key
+    return folder if _intact(folder) else None
+
+
+def _seal(folder: Path) -> None:
+    hashes = {
+        str(path.relative_to(folder)): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    (folder / _MANIFEST).write_text(json.dumps(hashes, indent=1))
+
+
+def _intact(folder: Path) -> bool:
+    try:
+        hashes = json.loads((folder / _MANIFEST).read_text())
+        return all(file_digest(folder / name) == known for name, known in hashes.items())
+    except (OSError, ValueError, AttributeError, BadInputError):
+        return False

@@ -1,0 +1,80 @@
+"""What there is to choose from, for `facebench list`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.compiler.targets import TARGETS
+from harness.runtimes.registry import RUNTIMES
+from harness.timing.environment import version
+from harness.verification.datasets.registry import DATASETS, data_root
+
+Entry = dict[str, Any]
+
+
+def entries(kind: str | None, data: Path | None) -> dict[str, list[Entry]]:
+    """Entries by kind: `architectures`, `runtimes`, `targets`, `datasets`; or of one kind."""
+    wanted = [kind] if kind else list(_KINDS)
+    return {name: _KINDS[name](data_root(data)) for name in wanted}
+
+
+def _architectures(data: Path | None) -> list[Entry]:
+    from architectures import registry  # loads torch
+
+    return [
+        {
+            "name": found.name,
+            "input": "x".join(map(str, found.input_size)),
+            "embedding": found.embedding_size,
+            "paper_row": found.paper_row or "",
+            "reference": found.reference,
+            "note": found.note,
+        }
+        for found in map(registry.find, registry.names())
+    ]
+
+
+def _runtimes(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": runtime.name,
+            "installed": runtime.installed(),
+            "version": version(runtime.packages[0]) or "",
+            "install": runtime.install,
+        }
+        for runtime in RUNTIMES
+    ]
+
+
+def _targets(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": target.name,
+            "triple": target.triple or "detected",
+            "cpu": target.cpu or "detected",
+            "about": target.description,
+        }
+        for target in TARGETS
+    ]
+
+
+def _datasets(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": dataset.name,
+            "found": dataset.found(data),
+            "label": dataset.label or "real faces",
+            "about": dataset.about,
+        }
+        for dataset in DATASETS
+    ]
+
+
+_KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
+    "architectures": _architectures,
+    "runtimes": _runtimes,
+    "targets": _targets,
+    "datasets": _datasets,
+}

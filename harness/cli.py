@@ -1,0 +1,74 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import warnings
+from importlib.metadata import version
+
+import click
+
+from architectures.errors import FacebenchError
+from harness.commands import networks, runs
+
+
+def main() -> None:
+    """Run the command; every error of the user is one sentence and exit code 2."""
+    # Libraries' notes to their own developers; a user can do nothing about them.
+    warnings.simplefilter("ignore", FutureWarning)
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FacebenchError as error:
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            sys.exit(0)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        _fail(
+            f"{error.filename or 'the disk'}: {error.strerror}; make room or choose another "
+            "folder, then run the same command again",
+            2,
+        )
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("\nfacebench: interrupted; the same command goes on where it was", err=True)
+        # Threads that wait for worker processes would hold a normal exit up; the
+        # workers die with this process.
+        os._exit(130)
+
+
+def _fail(sentence: str, code: int) -> None:
+    click.echo(f"facebench: {sentence}", err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("facebench"), prog_name="facebench")
+def cli() -> None:
+    """Compare face-verification networks for phones, and prove it.
+
+    \b
+    facebench run                       all networks, all runtimes, a report
+    facebench cost mobilefacenet        parameters and MAdds
+    facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime
+    """
+
+
+for command in (
+    networks.cost,
+    networks.export,
+    networks.compile_,
+    networks.latency,
+    networks.verify,
+    runs.list_,
+    runs.run,
+    runs.report,
+):
+    cli.add_command(command)

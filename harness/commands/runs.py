@@ -1,0 +1,112 @@
+"""Commands on whole runs: list, run, report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from architectures.errors import BadInputError
+from harness import catalogue, options, runner, show
+from harness import plan as plans
+from harness.store import Store
+
+DEFAULT_OUT = Path("reports/out")
+RECORDS = "records.jsonl"
+
+
+@click.command("list")
+@click.argument(
+    "kind",
+    type=click.Choice(["architectures", "runtimes", "targets", "datasets"]),
+    required=False,
+)
+@options.data
+@options.as_json
+def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
+    """List what there is to choose from.
+
+    \b
+    facebench list
+    facebench list runtimes --json
+    """
+    found = catalogue.entries(kind, data)
+    if as_json:
+        show.as_json(found[kind] if kind else found)
+    else:
+        show.catalogue(found)
+
+
+@click.command()
+@click.argument("plan", default="paper")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
+    show_default=True, help="Folder of the records and the report.",
+)  # fmt: skip
+@options.data
+@click.option("--weights", multiple=True, metavar="NETWORK=FILE", help="Trained weights.")
+@options.as_json
+def run(plan: str, out: Path, data: Path | None, weights: tuple[str, ...], as_json: bool) -> None:
+    """Run a plan and render its report: the main job.
+
+    PLAN is a TOML file or a built-in plan: paper (the default) or quick. What
+    is in the records already is not run again; a run that was interrupted goes
+    on where it was. Exit code 1 says that a case failed.
+
+    \b
+    facebench run
+    facebench run quick
+    facebench run my_plan.toml -o results/mine --data ~/faces
+    """
+    from reports.render import render  # the one place where the two meet, and matplotlib is slow
+    from reports.terminal import summary
+
+    wanted = plans.load(plan)
+    wanted = replace(wanted, weights={**wanted.weights, **options.parse_weights(weights)})
+    jobs = plans.jobs(wanted, data)
+    store = Store(out / RECORDS)
+    aside = store.mend()
+    if aside is not None:
+        show.err.print(f"a record that was cut off is set aside in {aside}; its case runs again")
+    with show.RunProgress(len(jobs)) as progress:
+        records = runner.run(jobs, store, progress.listen)
+    files = render(records, out)
+    if as_json:
+        show.as_json([show.flat(record) for record in records])
+    else:
+        show.out.print(summary(records))
+        show.out.print(f"report: {files[0]}", soft_wrap=True)
+    show.warn([record for record in records if record.status == "failed"])
+    if any(record.status == "failed" for record in records):
+        sys.exit(1)
+
+
+@click.command()
+@click.argument(
+    "results", nargs=-1, type=click.Path(path_type=Path), metavar="[RESULTS]...",
+)  # fmt: skip
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
+    show_default=True, help="Folder to write to.",
+)  # fmt: skip
+@options.as_json
+def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Render a report from results files, anew.
+
+    \b
+    facebench report                                 of what 'facebench run' left
+    facebench report board.jsonl laptop.jsonl -o both
+    """
+    from reports.render import render
+
+    paths = results or (DEFAULT_OUT / RECORDS,)
+    for path in paths:
+        if not path.is_file():
+            raise BadInputError(f"no results file {path}; 'facebench run' makes one")
+    files = render([record for path in paths for record in Store(path).read()], out)
+    if as_json:
+        show.as_json([str(path) for path in files])
+    else:
+        show.out.print("\n".join(map(str, files)), markup=False, soft_wrap=True)

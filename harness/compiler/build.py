@@ -1,0 +1,179 @@
+"""From an exported network to a shared library for a target."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from architectures.errors import BadInputError, UnavailableError
+from harness import cache
+from harness.compiler import library, link
+from harness.compiler.targets import Target
+from harness.export import Exported
+from harness.store import Compilation
+from harness.timing.environment import version
+
+
+@dataclass(frozen=True)
+class Library:
+    """A compiled network in the cache."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """The shared library; TVM's virtual machine runs its function `main`."""
+        return self.folder / "network.so"
+
+    def compilation(self) -> Compilation:
+        """What was made, and how."""
+        facts = json.loads((self.folder / "compilation.json").read_text())
+        return Compilation(**facts | {"features": tuple(facts["features"])})
+
+    @property
+    def label(self) -> str:
+        """`untuned` where a kernel is plain loops: its time is shown, never ranked."""
+        return "untuned" if self.compilation().kernels["plain"] else ""
+
+
+def compile_network(exported: Exported, target: Target, batch: int) -> Library:
+    """Compile for a target, or find the library in the cache.
+
+    Raises:
+        UnavailableError: LLVM does not know the CPU.
+        BadInputError: TVM cannot import the network.
+        WrongAnswerError: the library is not what the target asks for.
+    """
+    key = cache.digest(
+        cache.file_digest(exported.onnx),
+        batch,
+        asdict(resolve(target)),
+        [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
+        cache.source_digest("harness.compiler"),
+    )
+    return Library(cache.entry("tvm", key, lambda folder: _write(exported, target, batch, folder)))
+
+
+def resolve(target: Target) -> Target:
+    """The target with `host` replaced by what LLVM detects of this machine."""
+    if target.triple:
+        return target
+    codegen = _codegen()
+    return Target(
+        target.name,
+        triple=str(codegen.llvm_get_system_triple()),
+        cpu=str(codegen.llvm_get_system_cpu()),
+        features=(),
+        required=(),
+        elf_machine=library.host_machine(),
+        description=target.description,
+    )
+
+
+def import_tvm() -> Any:
+    """The `tvm` package, without torch.
+
+    TVM imports torch where it is installed, for exchanging tensors that are
+    not exchanged here. That takes four seconds of each process, and torch's
+    threads and allocator would sit beside the code that is timed.
+    """
+    if "tvm" not in sys.modules and "torch" not in sys.modules:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module("tvm.relax")
+        finally:
+            del sys.modules["torch"]
+    return importlib.import_module("tvm")
+
+
+def _codegen() -> Any:
+    import_tvm()
+    return importlib.import_module("tvm.target.codegen")
+
+
+def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None:
+    start = time.perf_counter()
+    target = resolve(target)
+    tvm = import_tvm()
+    described = tvm.target.Target(target.options())
+    features = _features(target, described)
+    module = _import(exported, batch)
+    module, kernels = _lower(module, described)
+    executable = tvm.relax.build(module, described, relax_pipeline=_finish(described))
+    path = folder / "network.so"
+    executable.export_library(str(path), fcompile=link.shared_library)
+    library.check(path, target)
+    compilation = Compilation(
+        triple=target.triple,
+        elf_machine=library.machine(path),
+        features=features,
+        size_bytes=path.stat().st_size,
+        seconds=round(time.perf_counter() - start, 3),
+        kernels=kernels,
+    )
+    (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
+
+
+def _features(target: Target, described: Any) -> tuple[str, ...]:
+    """CPU features that LLVM generates code with.
+
+    Raises:
+        UnavailableError: LLVM does not know the CPU, or gives it other features.
+    """
+    codegen = _codegen()
+    if not codegen.llvm_is_valid_cpu(target.cpu, target.triple):
+        raise UnavailableError(
+            f"this LLVM does not know the CPU {target.cpu!r} of target {target.name}; "
+            "install another apache-tvm or choose another target"
+        )
+    features = tuple(sorted(str(name) for name in codegen.llvm_get_cpu_features(described)))
+    missing = set(target.required) - set(features)
+    if missing:
+        raise UnavailableError(
+            f"LLVM gives target {target.name} no {', '.join(sorted(missing))}, which its core "
+            "has; the code would not be what the name says"
+        )
+    return features
+
+
+def _import(exported: Exported, batch: int) -> Any:
+    import onnx
+
+    import_tvm()
+    frontend = importlib.import_module("tvm.relax.frontend.onnx")
+    height, width = exported.facts()["input_size"]
+    model = onnx.load(exported.onnx)
+    shapes = {"image": [batch, 3, height, width]}
+    try:
+        return frontend.from_onnx(model, shape_dict=shapes, keep_params_in_input=False)
+    except Exception as error:  # TVM raises what its C++ side throws
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise BadInputError(f"TVM cannot import this network: {first[-1]}") from error
+
+
+def _lower(module: Any, described: Any) -> tuple[Any, dict[str, int]]:
+    """Operators to fused loops; and how many kernels there are, by schedule."""
+    tvm = import_tvm()
+    from harness.compiler.fold import fold_constants  # defines a class of TVM's
+
+    module = fold_constants(module)
+    pipeline = tvm.relax.backend.cpu_generic.pipeline
+    passes = pipeline.library_dispatch_passes(described) + pipeline.legalize_passes(described)
+    with described:
+        module = tvm.transform.Sequential(passes)(module)
+    functions = [f for f in module.functions.values() if isinstance(f, tvm.tirx.PrimFunc)]
+    return module, {"tuned": 0, "scheduled": 0, "plain": len(functions)}
+
+
+def _finish(described: Any) -> Any:
+    """What remains of TVM's default pipeline after `_lower`."""
+    tvm = import_tvm()
+    pipeline = tvm.relax.backend.cpu_generic.pipeline
+    return tvm.transform.Sequential(
+        pipeline.dataflow_lower_passes(described) + pipeline.finalize_passes(described)
+    )

@@ -1,0 +1,52 @@
+"""Folds the constant expressions that the ONNX importer leaves, with numpy.
+
+The importer reshapes every bias and every PReLU slope, and asks of both bounds
+of every Clip whether they are NaN. TVM's own FoldConstant compiles and runs a
+kernel for each of these, which is seven seconds a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import relax
+from tvm.ir import GenericConst, IRModule
+
+# An operator's value from its constant tensors and its attributes as a call holds them.
+_RULES: dict[str, Callable[[Any, list[NDArray[Any]]], NDArray[Any]]] = {
+    "relax.reshape": lambda call, args: args[0].reshape([int(n) for n in call.args[1].values]),
+    "relax.isnan": lambda call, args: np.isnan(args[0]),
+    "relax.where": lambda call, args: np.where(*args),
+}
+
+
+@relax.expr_functor.mutator
+class _Folder(relax.PyExprMutator):  # type: ignore[misc]
+    def visit_call_(self, call: Any) -> Any:
+        call = self.visit_expr_post_order(call)
+        rule = _RULES.get(getattr(call.op, "name", ""))
+        if rule is None:
+            return call
+        arguments = [arg for arg in call.args if not isinstance(arg, relax.ShapeExpr)]
+        tensors = [tensor for arg in arguments if (tensor := self._constant(arg)) is not None]
+        if len(tensors) < len(arguments):
+            return call
+        folded = np.asarray(rule(call, tensors))
+        return relax.const(folded, dtype=str(folded.dtype))
+
+    def _constant(self, argument: Any) -> NDArray[Any] | None:
+        if isinstance(argument, relax.Var):
+            argument = self.lookup_binding(argument)
+        return argument.value.numpy() if isinstance(argument, GenericConst) else None
+
+
+def fold_constants(module: IRModule) -> IRModule:
+    """Replace each constant expression that has a rule by its value."""
+    folder = _Folder(module)
+    for variable, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            folder.builder_.update_func(variable, folder.visit_expr(function))
+    return relax.transform.CanonicalizeBindings()(folder.builder_.get())

@@ -1,0 +1,90 @@
+"""CPUs to compile for: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from architectures.registry import Registry
+
+
+@dataclass(frozen=True)
+class Target:
+    """A CPU, in LLVM's terms.
+
+    Attributes:
+        name: as on the command line and in records.
+        triple: LLVM's target triple.
+        cpu: LLVM's name of the core, which implies its features.
+        features: features asked for beyond it.
+        required: features that LLVM must report for it, or the code would not use the core.
+        elf_machine: architecture in the header of a library made for it.
+        hard_float: floating-point arguments in vector registers (armv7's `gnueabihf`).
+        description: for people.
+    """
+
+    name: str
+    triple: str
+    cpu: str
+    features: tuple[str, ...]
+    required: tuple[str, ...]
+    elf_machine: str
+    hard_float: bool = False
+    description: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """TVM's description of this target."""
+        options: dict[str, Any] = {"kind": "llvm", "mtriple": self.triple, "mcpu": self.cpu}
+        if self.features:
+            options["mattr"] = list(self.features)
+        if self.hard_float:
+            options["mfloat-abi"] = "hard"
+        return options
+
+
+TARGETS: Registry[Target] = Registry("target")
+
+
+def _aarch64(name: str, required: tuple[str, ...], description: str) -> None:
+    TARGETS.add(
+        name,
+        Target(
+            name,
+            triple="aarch64-linux-gnu",
+            cpu=name,
+            features=("+neon",),
+            required=("neon", *required),
+            elf_machine="EM_AARCH64",
+            description=description,
+        ),
+    )
+
+
+TARGETS.add(
+    "host",
+    Target(
+        "host",
+        triple="",
+        cpu="",
+        features=(),
+        required=(),
+        elf_machine="",
+        description="the CPU of this machine, as LLVM detects it",
+    ),
+)
+_aarch64("cortex-a53", ("crc",), "ARMv8-A, in order: Raspberry Pi 3, low-end phones")
+_aarch64("cortex-a72", ("crc",), "ARMv8-A, out of order: Raspberry Pi 4, phones of 2016")
+_aarch64("cortex-a76", ("dotprod", "fullfp16"), "ARMv8.2-A: Raspberry Pi 5, phones of 2019")
+TARGETS.add(
+    "cortex-a7",
+    Target(
+        "cortex-a7",
+        triple="armv7l-linux-gnueabihf",
+        cpu="cortex-a7",
+        features=("+neon", "+vfp4"),
+        required=("neon", "vfp4"),
+        elf_machine="EM_ARM",
+        hard_float=True,
+        description="ARMv7-A, 32 bits, hard float: Raspberry Pi 2",
+    ),
+)

@@ -1,0 +1,82 @@
+"""A case with what is needed to obtain it but is no part of its identity."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from architectures.registry import Preprocessing
+from harness.case import Case
+from harness.export import Exported, export
+from harness.networks import Network
+from harness.timing.sampler import Budget
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work for a device.
+
+    Attributes:
+        case: what is to be measured.
+        network: the network and where its weights are.
+        fingerprint: hash of all that the result depends on.
+        data: folder of the data sets, or None.
+        flip: how an image and its mirror are joined in accuracy: `none`, `sum`, `concatenation`.
+        budget: how long to sample.
+        exported: folder of the exported network, once there is one.
+    """
+
+    case: Case
+    network: Network
+    fingerprint: str = ""
+    data: Path | None = None
+    flip: str = "sum"
+    budget: Budget = field(default_factory=Budget)
+    exported: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The job in JSON's types, for another process."""
+        data: dict[str, Any] = _plain(asdict(self))
+        return data
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Job:
+        """The job that `to_json` made."""
+        network = data["network"]
+        own = network["preprocessing"]
+        return Job(
+            case=Case(**data["case"]),
+            network=Network(
+                network["name"],
+                network["weights"],
+                _path(network["path"]),
+                own and Preprocessing(own["channels"], tuple(own["mean"]), tuple(own["scale"])),
+            ),
+            fingerprint=data["fingerprint"],
+            data=_path(data["data"]),
+            flip=data["flip"],
+            budget=Budget(**data["budget"]),
+            exported=_path(data["exported"]),
+        )
+
+    def export(self) -> Exported:
+        """The exported network: where the runner put it, or made now."""
+        return Exported(self.exported) if self.exported else export(self.network)
+
+    def facts(self) -> dict[str, str]:
+        """`paper_row`, `reference` and `note` of the network, without torch where possible."""
+        if self.exported is None:
+            return self.network.facts()
+        facts: dict[str, str] = Exported(self.exported).facts()["architecture"]
+        return facts
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -1,0 +1,52 @@
+"""The protocol of measures and their registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from architectures.registry import Registry
+from harness.case import Case
+from harness.devices.registry import DEVICES
+from harness.job import Job
+from harness.store import Check, Result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result, the conditions of validity that were looked at, and where it came from."""
+
+    result: Result
+    checks: tuple[Check, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One kind of figure.
+
+    Attributes:
+        name: as in `Case.measure`.
+        kind: how its figures are obtained, one of `store.KINDS`; empty where the device says it.
+        obtain: obtains it for a job.
+        depends_on: what the result depends on beyond the network and the
+            case, for its fingerprint.
+        stage: measures of a lower stage come first in a run.
+        exclusive: nothing else of ours may run meanwhile.
+    """
+
+    name: str
+    kind: str
+    obtain: Callable[[Job], Outcome]
+    depends_on: Callable[[Job], Any]
+    stage: int
+    exclusive: bool = False
+
+
+MEASURES: Registry[Measure] = Registry("measure", package="harness.measures")
+
+
+def kind_of(case: Case) -> str:
+    """How the figures of a case are obtained: one of `store.KINDS`."""
+    return MEASURES[case.measure].kind or DEVICES[case.device].kind

@@ -1,0 +1,128 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from architectures.errors import BadInputError
+from architectures.registry import Preprocessing
+from harness.networks import ONNX_PREFIX, Network, resolve
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+networks = click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of datasets and weights. Default: $FACEBENCH_DATA.",
+)
+threads = click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True)
+batch = click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
+
+
+def weights(command: Command) -> Command:
+    """Options that say what fills a network and how pixels become its input."""
+    for option in (
+        click.option(
+            "--scale",
+            metavar="V[,V,V]",
+            help="Divides (pixel - mean), one value or one a channel. Default: the network's own.",
+        ),
+        click.option(
+            "--mean",
+            metavar="V[,V,V]",
+            help="Subtracted from pixels of 0 to 255. Default: the network's own.",
+        ),
+        click.option(
+            "--channels",
+            type=click.Choice(["RGB", "BGR"]),
+            help="Order of an input's channels. Default: the network's own.",
+        ),
+        click.option(
+            "--weights",
+            multiple=True,
+            metavar="NETWORK=FILE",
+            help="Weights (.safetensors, or a state dict of torch), or random:SEED. "
+            "Default: random:0.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def resolve_networks(
+    names: Sequence[str],
+    weights: Sequence[str],
+    channels: str | None,
+    mean: str | None,
+    scale: str | None,
+) -> list[Network]:
+    """The networks that a command line names, with their weights and preprocessing.
+
+    Raises:
+        BadInputError: an option does not have its form.
+        UnknownNameError: there is no such network.
+    """
+    files = parse_weights(weights)
+    unused = set(files) - set(names)
+    if unused:
+        raise BadInputError(
+            f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
+        )
+    chosen = _preprocessing(channels, mean, scale)
+    return [resolve(name, files.get(name), chosen) for name in names]
+
+
+def parse_weights(texts: Sequence[str]) -> dict[str, str]:
+    """`NETWORK=FILE` texts as a table.
+
+    Raises:
+        BadInputError: a text has no equals sign, or names an ONNX network.
+    """
+    files = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not equals or not file or name.startswith(ONNX_PREFIX):
+            raise BadInputError(
+                f"--weights {text!r} will not do: write NETWORK=FILE, with a registered network"
+            )
+        files[name] = file
+    return files
+
+
+def comma_list(text: str) -> list[str]:
+    """The names in a comma-separated text."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _preprocessing(
+    channels: str | None, mean: str | None, scale: str | None
+) -> Preprocessing | None:
+    if channels is None and mean is None and scale is None:
+        return None
+    default = Preprocessing()
+    return Preprocessing(
+        channels or default.channels,
+        default.mean if mean is None else _three("--mean", mean),
+        default.scale if scale is None else _three("--scale", scale),
+    )
+
+
+def _three(option: str, text: str) -> tuple[float, float, float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+        if len(values) == 1:
+            values *= 3
+        first, second, third = values
+    except ValueError:
+        raise BadInputError(
+            f"{option} {text!r} will not do: give one number or three with commas"
+        ) from None
+    if option == "--scale" and 0.0 in values:
+        raise BadInputError("--scale divides, so it cannot be 0")
+    return first, second, third

@@ -1,0 +1,68 @@
+"""From a job to a record, in this process."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import traceback
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from architectures.errors import FacebenchError, RefusedError
+from harness.job import Job
+from harness.measures.registry import MEASURES, kind_of
+from harness.store import Check, Record, Result
+from harness.timing import environment
+
+
+def perform(job: Job) -> Record:
+    """Obtain what the job asks for.
+
+    Nothing is raised for a case that goes wrong: it is a record too, `failed`
+    or `refused`, with its reason.
+    """
+    start = time.perf_counter()
+    measure = MEASURES[job.case.measure]
+    status, reason = "ok", ""
+    result: Result | None = None
+    checks: tuple[Check, ...] = ()
+    provenance: dict[str, Any] = {"git_revision": _git_revision(), "weights": job.case.weights}
+    try:
+        provenance |= job.facts()
+        outcome = measure.obtain(job)
+        result, checks = outcome.result, outcome.checks
+        provenance |= outcome.provenance
+    except RefusedError as error:
+        status, reason = "refused", str(error)
+    except FacebenchError as error:
+        status, reason = "failed", str(error)
+    except Exception as error:  # a defect of ours or of a runtime must not stop the run
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+        provenance["traceback"] = traceback.format_exc()
+    return Record(
+        case=job.case,
+        kind=kind_of(job.case),
+        status=status,
+        result=result,
+        reason=reason,
+        checks=checks,
+        environment=environment.capture(),
+        provenance=provenance,
+        fingerprint=job.fingerprint,
+        duration_s=round(time.perf_counter() - start, 3),
+    )
+
+
+@cache
+def _git_revision() -> str:
+    """Revision of the checkout this code runs from; empty where it is installed."""
+    here = Path(__file__).parent
+    if not (here.parent / ".git").exists():
+        return ""
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,131 @@
+"""Runs jobs: what is stored already is taken from there, the rest is obtained in stages.
+
+Jobs of the early stages (export, cost, compilation) run side by side, one
+process a network. Jobs that are timed run one after the other, alone.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
+
+from harness import export
+from harness.devices.registry import DEVICES
+from harness.job import Job
+from harness.measures.registry import MEASURES, kind_of
+from harness.store import Record, Store
+
+# Told of each record as it comes, and whether it was stored already.
+Listener = Callable[[Record, bool], None]
+
+
+def run(
+    jobs: Sequence[Job],
+    store: Store | None = None,
+    listen: Listener = lambda record, stored: None,
+) -> list[Record]:
+    """Obtain a record for each job.
+
+    A job whose fingerprint is in the store with an `ok` or `refused` record is
+    not run again. Each new record is in the store before the next job begins,
+    so a run that is killed goes on where it was.
+
+    Returns:
+        The records, in the order of the jobs.
+    """
+    known = _stored(store)
+    records: dict[str, Record] = {}
+    waiting = []
+    for job in jobs:
+        if job.fingerprint in known:
+            records[job.case.key] = known[job.fingerprint]
+            listen(known[job.fingerprint], True)
+        else:
+            waiting.append(job)
+    for record in _obtain(waiting):
+        if store is not None:
+            store.append(record)
+        records[record.case.key] = record
+        listen(record, False)
+    return [records[job.case.key] for job in jobs]
+
+
+def _stored(store: Store | None) -> dict[str, Record]:
+    if store is None:
+        return {}
+    return {record.fingerprint: record for record in store.read() if record.status != "failed"}
+
+
+def _obtain(jobs: Sequence[Job]) -> Iterator[Record]:
+    def stage(job: Job) -> int:
+        return MEASURES[job.case.measure].stage
+
+    yield from _export_missing(jobs)
+    others = [job for job in jobs if job.case.measure != "export"]
+    for _, group in groupby(sorted(others, key=stage), key=stage):
+        members = []
+        for job in group:
+            exported = export.find(job.network)
+            if exported is None:
+                yield _without_network(job)
+            else:
+                members.append(replace(job, exported=exported.folder))
+        if members and MEASURES[members[0].case.measure].exclusive:
+            for job in members:
+                yield from DEVICES[job.case.device].execute([job])
+        else:
+            yield from _side_by_side(members)
+
+
+def _export_missing(jobs: Sequence[Job]) -> Iterator[Record]:
+    """Export what later stages need, whether or not its own record is asked for."""
+    asked = {job.network: job for job in jobs if job.case.measure == "export"}
+    needed = {job.network: job for job in jobs if export.find(job.network) is None}
+    extra = {
+        network: replace(job, case=replace(job.case, measure="export"))
+        for network, job in needed.items()
+        if network not in asked
+    }
+    for record in _side_by_side([*asked.values(), *extra.values()]):
+        if any(job.case == record.case for job in asked.values()):
+            yield record
+
+
+def _side_by_side(jobs: Iterable[Job]) -> Iterator[Record]:
+    """Run the jobs of each network in one process, as many processes as there are cores."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(f"{job.network.name} {job.network.weights}", []).append(job)
+    if not groups:
+        return
+    done: queue.SimpleQueue[Record] = queue.SimpleQueue()
+
+    def work(group: list[Job]) -> None:
+        for record in DEVICES["local"].execute(group):
+            done.put(record)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        futures: list[Future[None]] = [pool.submit(work, group) for group in groups.values()]
+        for _ in range(sum(len(group) for group in groups.values())):
+            yield _next(done, futures)
+
+
+def _next(done: queue.SimpleQueue[Record], futures: Sequence[Future[None]]) -> Record:
+    """The next record; or the error of the thread that should have brought it."""
+    while True:
+        try:
+            return done.get(timeout=1.0)
+        except queue.Empty:
+            for future in futures:
+                if future.done():
+                    future.result()
+
+
+def _without_network(job: Job) -> Record:
+    kind = kind_of(job.case)
+    reason = f"{job.network.name} could not be exported; the record of its export tells why"
+    return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)

@@ -1,0 +1,80 @@
+"""ncnn, which the paper timed with; converted by pnnx."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from architectures.errors import WrongAnswerError
+from harness import cache
+from harness.export import Exported, FloatArray
+from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from harness.timing.environment import version
+
+
+def _prepare(exported: Exported, batch: int) -> Artifact:
+    key = cache.digest(
+        cache.file_digest(exported.torchscript),
+        version("pnnx"),
+        cache.source_digest("harness.runtimes.ncnn_cpu"),
+    )
+    return Artifact(cache.entry("ncnn", key, lambda folder: _convert(exported, folder)))
+
+
+def _convert(exported: Exported, folder: Path) -> None:
+    height, width = exported.facts()["input_size"]
+    # pnnx writes a dozen files beside its input, under names it derives from it.
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary) / "network.pt"
+        shutil.copy(exported.torchscript, source)
+        done = subprocess.run(
+            [_pnnx(), source, f"inputshape=[1,3,{height},{width}]", "fp16=0"],
+            cwd=temporary,
+            capture_output=True,
+            text=True,
+        )
+        made = [Path(temporary) / f"network.ncnn.{kind}" for kind in ("param", "bin")]
+        if done.returncode or not all(path.exists() for path in made):
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
+            raise WrongAnswerError(f"pnnx cannot convert this network to ncnn: {last[0]}")
+        for path in made:
+            shutil.copy(path, folder)
+
+
+def _pnnx() -> Path:
+    """The converter's program; importing its package would import torch."""
+    spec = importlib.util.find_spec("pnnx")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pnnx"
+
+
+def _open(folder: Path, threads: int) -> Session:
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    # fp32 is what the case says; by itself ncnn takes half precision where the CPU has it.
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = False
+    net.load_param(str(folder / "network.ncnn.param"))
+    net.load_model(str(folder / "network.ncnn.bin"))
+
+    def embed(image: FloatArray) -> FloatArray:
+        extractor = net.create_extractor()
+        extractor.input("in0", ncnn.Mat(image))
+        status, embedding = extractor.extract("out0")
+        if status:
+            raise WrongAnswerError(f"ncnn failed to run {folder} (status {status})")
+        return np.array(embedding).reshape(-1)
+
+    # ncnn infers one image at a time.
+    return lambda images: np.stack([embed(image) for image in images])
+
+
+RUNTIMES.add("ncnn", Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open))

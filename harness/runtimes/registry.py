@@ -1,0 +1,73 @@
+"""The protocol of runtimes and their registry.
+
+A runtime is one file in this package: two functions and one registration.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from architectures.errors import UnavailableError
+from architectures.registry import Registry
+from harness.export import Exported, FloatArray
+
+# One inference: images (N, 3, H, W) to embeddings (N, E), both float32.
+Session = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a runtime executes.
+
+    Attributes:
+        path: file or folder in the cache.
+        label: what limits the meaning of its time, such as `untuned`; else empty.
+    """
+
+    path: Path
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Something that executes a network.
+
+    Attributes:
+        name: as it is called on the command line and in records.
+        packages: distributions that must be installed; the first one's version is the runtime's.
+        prepare: makes the artifact, or finds it in the cache, for a batch size.
+        open: loads an artifact to run on so many threads.
+        install: the command that installs it.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    prepare: Callable[[Exported, int], Artifact]
+    open: Callable[[Path, int], Session]
+    install: str = "pip install facebench"
+
+    def installed(self) -> bool:
+        """Whether its Python modules are found; nothing is imported."""
+        modules = (_MODULES.get(name, name) for name in self.packages)
+        return all(importlib.util.find_spec(module) is not None for module in modules)
+
+    def require(self) -> None:
+        """Raise `UnavailableError` where it is not installed, with the command that mends it."""
+        if not self.installed():
+            raise UnavailableError(
+                f"runtime {self.name} is not installed: {self.install!r} installs it"
+            )
+
+
+# Distributions whose module has another name.
+_MODULES = {"apache-tvm": "tvm"}
+
+RUNTIMES: Registry[Runtime] = Registry("runtime", package="harness.runtimes")
+
+
+def installed() -> list[str]:
+    """Names of the runtimes that can be used here, in the order of registration."""
+    return [runtime.name for runtime in RUNTIMES if runtime.installed()]

@@ -1,0 +1,59 @@
+"""PyTorch on the CPU: eager as a network is trained, and frozen as it is deployed."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.export import Exported, FloatArray
+from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _eager(folder: Path, threads: int) -> Session:
+    return _session(Exported(folder).module(), threads)
+
+
+def _frozen(path: Path, threads: int) -> Session:
+    import torch
+
+    _use(threads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still the fastest here
+        loaded = torch.jit.load(path).eval()  # type: ignore[no-untyped-call]
+        module = torch.jit.optimize_for_inference(torch.jit.freeze(loaded))
+    return _session(module, threads)
+
+
+def _session(module: nn.Module, threads: int) -> Session:
+    import torch
+
+    _use(threads)
+
+    def infer(images: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            embeddings: FloatArray = module(torch.from_numpy(images)).numpy()
+            return embeddings
+
+    return infer
+
+
+def _use(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+RUNTIMES.add(
+    "torch",
+    Runtime("torch", ("torch",), lambda exported, batch: Artifact(exported.folder), _eager),
+)
+RUNTIMES.add(
+    "torch_frozen",
+    Runtime(
+        "torch_frozen", ("torch",), lambda exported, batch: Artifact(exported.torchscript), _frozen
+    ),
+)

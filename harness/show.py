@@ -1,0 +1,203 @@
+"""What commands print: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from harness.store import Accuracy, Compilation, Cost, Export, Latency, Record
+
+# Wide enough for every table where standard output is a file or a pipe.
+_WIDE = 200
+
+out = Console(width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
+
+
+def as_json(data: Any) -> None:
+    """Print JSON, and nothing else, on standard output."""
+    json.dump(data, sys.stdout, indent=1, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def flat(record: Record) -> dict[str, Any]:
+    """A record as one object: its case's fields, its result's and the statistics they give."""
+    result = record.result
+    figures: dict[str, Any] = {}
+    if result is not None:
+        derived = [n for n, v in vars(type(result)).items() if isinstance(v, property)]
+        figures = asdict(result) | {name: getattr(result, name) for name in derived}
+    whole = asdict(record)
+    del whole["result"]
+    case: dict[str, Any] = whole.pop("case")
+    return case | figures | whole
+
+
+class RunProgress:
+    """A bar with the newest result; a line a record where standard error is no terminal.
+
+    Example:
+        with RunProgress(len(jobs)) as progress:
+            runner.run(jobs, listen=progress.listen)
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._bar = Progress(
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[newest]}"),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        self._task = self._bar.add_task("cases", total=total, newest="")
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def listen(self, record: Record, stored: bool) -> None:
+        """Show a record: a `runner.Listener`."""
+        self._done += 1
+        line = f"{record.case}: {in_short(record)}"
+        self._bar.update(self._task, advance=1, newest=escape(line))
+        if not err.is_terminal and not stored:
+            err.print(f"[{self._done}/{self._total}] {line}", markup=False, soft_wrap=True)
+
+
+def in_short(record: Record) -> str:
+    """A record's main figure, with its spread and its kind where it is no plain count."""
+    result = record.result
+    match result:
+        case Export():
+            return f"ONNX, {result.size_bytes / 1e6:.2f} MB, error {result.output_error:.1e}"
+        case Cost():
+            return f"{result.parameters / 1e6:.3f} M parameters as trained"
+        case Compilation():
+            return f"{result.elf_machine}, {result.size_bytes / 1e6:.1f} MB"
+        case Latency():
+            lower, upper = result.interval_ms
+            label = f" {result.label}" if result.label else ""
+            return f"{result.median_ms:.3g} ms [{lower:.3g}, {upper:.3g}] {record.kind}{label}"
+        case Accuracy():
+            label = f" ({result.label})" if result.label else ""
+            return f"{result.accuracy:.2%} ± {result.standard_error:.2%}{label}"
+    return f"{record.status}: {record.reason}"
+
+
+def catalogue(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Tables of what there is to choose from."""
+    for kind, entries in kinds.items():
+        table = Table(title=kind, title_justify="left", show_edge=False)
+        columns = [name for name in entries[0] if name != "note"]  # sentences, for JSON
+        for column in columns:
+            table.add_column(column)
+        for entry in entries:
+            table.add_row(*(escape(_word(entry[name])) for name in columns))
+        out.print(table)
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def costs(records: Sequence[Record]) -> Table:
+    """Networks down, counts across; each count under its convention."""
+    table = _table("network", "parameters", "BN folded", "MAdds\nconv+linear", "+bn", "+activation")
+    for name in ("activations\nwritten", "peak\nactivations", "fp32\nsize"):
+        table.add_column(name, justify="right")
+    for record in records:
+        if isinstance(result := record.result, Cost):
+            table.add_row(
+                escape(record.case.network),
+                f"{result.parameters:,}",
+                f"{result.parameters_bn_folded:,}",
+                *(f"{count:,}" for count in result.madds.values()),
+                f"{result.activations:,}",
+                f"{result.peak_activation_bytes / 1e6:.2f} MB",
+                f"{result.size_bytes['fp32'] / 1e6:.2f} MB",
+            )
+    return table
+
+
+def layers(record: Record) -> Table:
+    """The layers of one network's cost, in execution order."""
+    table = _table(escape(record.case.network), "operator", "output", "parameters", "MAdds")
+    assert isinstance(record.result, Cost)
+    for layer in record.result.layers:
+        table.add_row(
+            escape(layer.name),
+            layer.operator,
+            "x".join(map(str, layer.output_shape)),
+            f"{layer.parameters:,}",
+            f"{layer.madds['conv+linear']:,}",
+        )
+    return table
+
+
+def latencies(records: Sequence[Record]) -> Table:
+    """Cases down; median with its interval, tail, and how the figure was obtained."""
+    columns = ("runtime", "threads", "median ms", "95 % interval", "P90", "minimum", "samples")
+    table = _table("network", *columns)
+    table.add_column("kind")
+    for record in records:
+        if isinstance(result := record.result, Latency):
+            lower, upper = result.interval_ms
+            p90 = f"{result.p90_ms:.3g}" if result.p90_ms is not None else "too few"
+            table.add_row(
+                escape(record.case.network),
+                record.case.runtime,
+                str(record.case.threads),
+                f"{result.median_ms:.3g}",
+                f"{lower:.3g} to {upper:.3g}",
+                p90,
+                f"{result.minimum_ms:.3g}",
+                str(len(result.samples_ms)),
+                " ".join(filter(None, (record.kind, result.label))),
+            )
+    return table
+
+
+def lines(records: Sequence[Record]) -> None:
+    """A line a record: the case and its main figure."""
+    for record in records:
+        if record.result is not None:
+            out.print(f"{record.case}: {in_short(record)}", markup=False, soft_wrap=True)
+
+
+def warn(records: Sequence[Record]) -> None:
+    """On standard error: conditions of validity that do not hold, and what went wrong."""
+    for record in records:
+        for check in record.failed_checks:
+            err.print(f"{record.case}: {check.name}: no, {check.detail}", markup=False)
+        if record.status != "ok":
+            text = f"{record.case}: {record.status}: {record.reason}"
+            err.print(text, markup=False, soft_wrap=True)
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(show_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table

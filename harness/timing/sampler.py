@@ -1,0 +1,75 @@
+"""Takes samples of a callable: warm-up until stable, then at least 64."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MINIMUM_SAMPLES = 64
+
+# A warm-up is over when two successive windows of inferences agree.
+_WINDOW = 5
+_AGREEMENT = 0.02
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to sample. The minimum count of samples is kept whatever it costs.
+
+    Attributes:
+        warmup_s: longest warm-up, in seconds.
+        sampling_s: samples are taken for this long, in seconds.
+    """
+
+    warmup_s: float = 2.0
+    sampling_s: float = 1.5
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Wall times in milliseconds, in the order in which they were taken."""
+
+    warmup_ms: tuple[float, ...]
+    samples_ms: tuple[float, ...]
+    stable: bool
+
+
+def sample(infer: Callable[[], object], budget: Budget) -> Samples:
+    """Time `infer` call by call with a monotonic clock.
+
+    Warm-up ends when the medians of two successive windows of five agree to
+    2 %, or when its budget is spent; `stable` says which.
+    """
+    warmup, stable = _warm_up(infer, budget.warmup_s)
+    samples: list[float] = []
+    end = time.perf_counter() + budget.sampling_s
+    while len(samples) < MINIMUM_SAMPLES or time.perf_counter() < end:
+        samples.append(_timed_ms(infer))
+    return Samples(tuple(warmup), tuple(samples), stable)
+
+
+def _warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], bool]:
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while True:
+        times.append(_timed_ms(infer))
+        if _settled(times):
+            return times, True
+        if time.perf_counter() > end:
+            return times, False
+
+
+def _settled(times: list[float]) -> bool:
+    if len(times) < 2 * _WINDOW:
+        return False
+    before = statistics.median(times[-2 * _WINDOW : -_WINDOW])
+    now = statistics.median(times[-_WINDOW:])
+    return abs(now - before) <= _AGREEMENT * before
+
+
+def _timed_ms(infer: Callable[[], object]) -> float:
+    start = time.perf_counter_ns()
+    infer()
+    return (time.perf_counter_ns() - start) / 1e6

@@ -1,0 +1,1 @@
+"""What verification is scored on: one file a dataset, one protocol."""

@@ -1,0 +1,202 @@
+"""The layout of Labeled Faces in the Wild: the one loader of real and drawn faces.
+
+A folder, or an archive of it, with one folder an identity, images named
+`<identity>/<identity>_<four digits>.jpg`, `pairs.txt`, and a CSV file of five
+landmarks for each image.
+
+Format of `pairs.txt`: the README of LFW, section "View 2"; G. B. Huang et al.,
+"Labeled Faces in the Wild", University of Massachusetts, Technical Report 07-49, 2007.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from architectures.errors import BadInputError
+from harness.verification.faces import FaceSet, FloatArray, Pair
+from harness.verification.files import Files
+
+PAIRS = "pairs.txt"
+LANDMARK_COLUMNS = (
+    "image",
+    *(
+        f"{point}_{axis}"
+        for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+        for axis in ("x", "y")
+    ),
+)
+
+
+def image_key(identity: str, number: int) -> str:
+    """Name of an identity's image.
+
+    Example:
+        >>> image_key("Aaron_Eckhart", 1)
+        'Aaron_Eckhart/Aaron_Eckhart_0001.jpg'
+    """
+    return f"{identity}/{identity}_{number:04d}.jpg"
+
+
+def open_layout(name: str, label: str, files: Files, landmarks: Path) -> FaceSet:
+    """Read pairs and landmarks, and see that every pair can be formed.
+
+    Args:
+        name: of the dataset.
+        label: what limits the meaning of its scores; empty for real faces.
+        files: the folder or archive.
+        landmarks: the CSV file.
+
+    Raises:
+        BadInputError: a file is missing or malformed, an image that a pair
+            names is missing, or an image has no landmarks.
+    """
+    text = _decode(files.read(PAIRS), files.describe(PAIRS))
+    pairs = _pairs(text, files)
+    points = read_landmarks(landmarks)
+    lacking = next((k for p in pairs for k in (p.first, p.second) if k not in points), None)
+    if lacking is not None:
+        raise BadInputError(
+            f"{landmarks} has no landmarks for {lacking}: add a line for it, or leave its pairs "
+            f"out of {files.describe(PAIRS)}"
+        )
+    return FaceSet(name, label, pairs, files, points)
+
+
+def _pairs(text: str, files: Files) -> tuple[Pair, ...]:
+    """The pairs of a `pairs.txt`, whose images are seen to exist."""
+    where = files.describe(PAIRS)
+    lines = text.rstrip().splitlines()
+    folds, each = _header(lines[0] if lines else "", where)
+    if len(lines) != 1 + folds * each * 2:
+        raise BadInputError(
+            f"{where} has {len(lines) - 1} pairs where its first line promises {folds} folds of "
+            f"{each} genuine and {each} impostor pairs: copy the file anew, or mend that line"
+        )
+    pairs = []
+    known: set[str] = set()
+    for number, line in enumerate(lines[1:], start=2):
+        fold, rank = divmod(number - 2, 2 * each)
+        pair = _pair(line, rank < each, fold, f"{where} line {number}")
+        for key in (pair.first, pair.second):
+            if key not in known and key not in files:
+                raise BadInputError(
+                    f"{where} line {number} names an image that is missing, "
+                    f"{files.describe(key)}: put it there, or copy the dataset anew"
+                )
+            known.add(key)
+        pairs.append(pair)
+    return tuple(pairs)
+
+
+def _header(line: str, where: str) -> tuple[int, int]:
+    fields = line.split()
+    if len(fields) == 2 and all(_is_count(field) for field in fields):
+        return int(fields[0]), int(fields[1])
+    raise BadInputError(
+        f"{where} line 1 is not two numbers, of folds and of genuine pairs a fold (such as "
+        "'10 300'): use the pairs.txt of View 2"
+    )
+
+
+def _pair(line: str, same: bool, fold: int, where: str) -> Pair:
+    """One line: `identity i j` for a genuine pair, `identity i identity j` for an impostor pair."""
+    fields = line.split()
+    if same and len(fields) == 3:
+        fields.insert(2, fields[0])
+    if len(fields) != 4 or same != (fields[0] == fields[2]):
+        shape = "'identity number number'" if same else "'identity number identity number'"
+        kind = "a genuine" if same else "an impostor"
+        raise BadInputError(
+            f"{where} is not {kind} pair, {shape} with {'one identity' if same else 'two'}: "
+            f"mend it: {line!r}"
+        )
+    first, second = _image(fields[0], fields[1], where), _image(fields[2], fields[3], where)
+    if first == second:
+        raise BadInputError(f"{where} compares {first} with itself: name another image")
+    return Pair(first, second, same, fold)
+
+
+def _image(identity: str, number: str, where: str) -> str:
+    if not _is_count(number) or identity in (".", "..") or set(identity) & set("/\\"):
+        raise BadInputError(
+            f"{where} names image {number!r} of identity {identity!r}: the identity must be a "
+            "folder's name and the number 1 or more"
+        )
+    return image_key(identity, int(number))
+
+
+def _is_count(field: str) -> bool:
+    return field.isascii() and field.isdigit() and int(field) > 0
+
+
+def read_landmarks(path: Path) -> dict[str, FloatArray]:
+    """Landmarks by image, each `(5, 2)`: x and y in pixels, in the order of `LANDMARK_COLUMNS`.
+
+    Raises:
+        BadInputError: the file is missing, or a line of it is malformed.
+    """
+    try:
+        text = _decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadInputError(
+            f"cannot read the landmarks {path}: {error.strerror}; put a CSV file there with the "
+            f"columns {','.join(LANDMARK_COLUMNS)}"
+        ) from error
+    rows = csv.reader(text.splitlines())
+    if tuple(next(rows, ())) != LANDMARK_COLUMNS:
+        raise BadInputError(f"{path} line 1 must be {','.join(LANDMARK_COLUMNS)}")
+    return dict(_landmark_rows(rows, path))
+
+
+def _landmark_rows(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str, FloatArray]]:
+    for number, row in enumerate(rows, start=2):
+        try:
+            points = np.array([float(field) for field in row[1:]]).reshape(5, 2)
+        except ValueError:
+            points = np.array([np.nan])
+        if not np.isfinite(points).all():
+            raise BadInputError(
+                f"{path} line {number} is not an image's name and ten numbers, in pixels: mend it"
+            )
+        yield row[0], points
+
+
+def write_layout(folder: Path, pairs: Iterable[Pair], landmarks: dict[str, FloatArray]) -> None:
+    """Write `pairs.txt` and `landmarks.csv` for images that are in `folder` already.
+
+    Args:
+        folder: where the identities' folders are.
+        pairs: fold by fold, genuine pairs before as many impostor pairs.
+        landmarks: by image, each `(5, 2)`, in pixels.
+    """
+    pairs = list(pairs)
+    folds = pairs[-1].fold + 1
+    lines = [f"{folds}\t{len(pairs) // (2 * folds)}"]
+    for pair in pairs:
+        (first, i), (second, j) = _parts(pair.first), _parts(pair.second)
+        lines.append("\t".join([first, i, j] if pair.same else [first, i, second, j]))
+    (folder / PAIRS).write_text("\n".join(lines) + "\n")
+    with (folder / "landmarks.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(LANDMARK_COLUMNS)
+        # repr keeps every digit, so that what is read is what was drawn.
+        writer.writerows(
+            [key, *map(repr, points.ravel().tolist())] for key, points in landmarks.items()
+        )
+
+
+def _parts(key: str) -> tuple[str, str]:
+    """Identity and number of an image, as `pairs.txt` writes them."""
+    identity, _, name = key.partition("/")
+    return identity, str(int(name.removeprefix(f"{identity}_").removesuffix(".jpg")))
+
+
+def _decode(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{where} is not UTF-8 text: copy it anew") from error

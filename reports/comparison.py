@@ -1,0 +1,176 @@
+"""Ours beside the paper's: cost, latency ratios and accuracy, row for row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pandas as pd
+
+from harness.store import Accuracy, Cost, Record
+from reports.digits import Estimate, ratio
+from reports.environments import another_machine, differences
+from reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces
+from reports.tables import CellValue, LatencyRow, Setting, frame, settings
+
+THREADS = 1
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A network's time over the baseline's, in one setting.
+
+    Attributes:
+        setting: what both were timed under.
+        estimate: None where there is no ratio, for `reason`.
+        status: `ok`, `failed`, `refused` or `missing`.
+        reason: why there is none.
+        label: of the code that was timed, such as `untuned`.
+        warning: what differs between the two records, where anything does.
+    """
+
+    setting: Setting
+    estimate: Estimate | None
+    status: str
+    reason: str = ""
+    label: str = ""
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One line of the comparison table."""
+
+    network: str | None
+    paper: PaperRow | None
+    cost: Cost | None
+    cost_failure: Record | None
+    ratios: tuple[Ratio, ...]
+    paper_ratio: float | None
+    lfw: Record | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The whole table: its settings (columns) and rows."""
+
+    settings: tuple[Setting, ...]
+    rows: tuple[ComparisonRow, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Each warning once."""
+        return list(dict.fromkeys(r.warning for row in self.rows for r in row.ratios if r.warning))
+
+
+# Table, figures and files of one report all ask for the same comparison.
+@lru_cache(maxsize=1)
+def compare(evidence: Evidence) -> Comparison:
+    """Every row of Table 2 and every other network, against what was published."""
+    columns = settings(evidence.latencies, threads=THREADS)
+    return Comparison(
+        tuple(columns), tuple(_row(evidence, subject, columns) for subject in evidence.subjects)
+    )
+
+
+def latency_ratio(evidence: Evidence, network: str, setting: Setting) -> Ratio:
+    """The network's median time over the baseline's in the same setting."""
+    ours = representative(evidence, network, setting)
+    base = representative(evidence, BASELINE, setting)
+    if network == BASELINE and ours is not None and ours.median is not None:
+        return Ratio(setting, Estimate(1.0, 1.0, 1.0), "ok", label=ours.label)
+    if ours is None:
+        return Ratio(setting, None, "missing", f"{network} was not timed under {setting.label}")
+    if ours.median is None:
+        return Ratio(setting, None, ours.status, ours.reason)
+    if base is None or base.median is None:
+        why = f"there is no time of {BASELINE} under {setting.label} to relate it to"
+        return Ratio(setting, None, "refused", why, ours.label)
+    found = differences(ours.record.environment, base.record.environment)
+    if other := another_machine(found):
+        why = f"the two times come from different machines: {_sentence(other)}"
+        return Ratio(setting, None, "refused", why, ours.label)
+    warning = f"records that are compared differ in {_sentence(found)}" if found else ""
+    estimate = ratio(ours.median, base.median)
+    return Ratio(setting, estimate, "ok", label=ours.label or base.label, warning=warning)
+
+
+def representative(evidence: Evidence, network: str, setting: Setting) -> LatencyRow | None:
+    """The time that speaks for a network: trained weights before untrained, then the newest.
+
+    The weights decide because untrained ones can hold denormals, which some
+    kernels take several times longer over.
+    """
+    found = evidence.timed(network, setting)
+    if not found:
+        return None
+    return max(
+        enumerate(found),
+        key=lambda item: (
+            item[1].status == "ok",
+            not item[1].weights.startswith("random:"),
+            item[0],
+        ),
+    )[1]
+
+
+def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    """The comparison in full precision, a kind beside every group of figures."""
+    return frame(_flat(row) for row in comparison.rows)
+
+
+def _row(evidence: Evidence, subject: Subject, columns: Sequence[Setting]) -> ComparisonRow:
+    network, paper = subject.network, subject.paper
+    base = evidence.paper_baseline.latency_ms
+    return ComparisonRow(
+        network=network,
+        paper=paper,
+        cost=evidence.costs.get(network) if network else None,
+        cost_failure=evidence.uncounted.get(network) if network else None,
+        ratios=tuple(latency_ratio(evidence, network, one) for one in columns) if network else (),
+        paper_ratio=paper.latency_ms / base if paper else None,
+        lfw=evidence.score(network, "lfw") if network else None,
+    )
+
+
+def _sentence(found: Sequence[object]) -> str:
+    return ", ".join(str(difference) for difference in found)
+
+
+def _flat(row: ComparisonRow) -> dict[str, CellValue]:
+    paper, cost = row.paper, row.cost
+    line: dict[str, CellValue] = {
+        "paper_row": paper.network if paper else None,
+        "network": row.network,
+        "parameters_bn_folded": cost.parameters_bn_folded if cost else None,
+        "parameters": cost.parameters if cost else None,
+        "madds[conv+linear]": cost.madds.get("conv+linear") if cost else None,
+        "cost_kind": "counted" if cost else None,
+        "paper_parameters_millions": float(paper.parameters_millions) if paper else None,
+        "paper_latency_ms": paper.latency_ms if paper else None,
+        "paper_latency_ratio": row.paper_ratio,
+        "paper_lfw_percent": float(paper.lfw_percent) if paper else None,
+        "paper_kind": "published" if paper else None,
+    }
+    for one in row.ratios:
+        line |= _flat_ratio(one)
+    if real_faces(row.lfw) and row.lfw and isinstance(row.lfw.result, Accuracy):
+        line |= {
+            "lfw_accuracy": row.lfw.result.accuracy,
+            "lfw_standard_error": row.lfw.result.standard_error,
+            "lfw_kind": row.lfw.kind,
+        }
+    return line
+
+
+def _flat_ratio(one: Ratio) -> dict[str, CellValue]:
+    name = f"latency_ratio[{one.setting.label}]"
+    return {
+        name: one.estimate.value if one.estimate else None,
+        f"{name}_low": one.estimate.low if one.estimate else None,
+        f"{name}_high": one.estimate.high if one.estimate else None,
+        f"{name}_kind": one.setting.kind if one.estimate else None,
+        f"{name}_label": one.label or None,
+        f"{name}_reason": one.reason or None,
+    }

@@ -1,0 +1,150 @@
+"""Numbers as text, with only the digits that their spread has earned."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+# However narrow its interval, a time on a general-purpose machine is not good
+# to more than one part in some thousands.
+MOST_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """The larger of the two sides."""
+        return max(self.value - self.low, self.high - self.value)
+
+
+def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
+    """The ratio of two positive estimates, with an interval made from theirs.
+
+    On a logarithmic scale a ratio is a difference, and the sides of its
+    interval are the roots of the summed squares of the sides of the two
+    intervals (the MOVER of Zou and Donner, Statistics in Medicine 27:1693,
+    2008). It takes the two as independent and keeps their asymmetry.
+
+    Example:
+        >>> interval(ratio(Estimate(4.0, 3.9, 4.1), Estimate(2.0, 2.0, 2.0)))
+        '1.95–2.05'
+    """
+    below = _log_side(numerator.value, numerator.low, denominator.high, denominator.value)
+    above = _log_side(numerator.high, numerator.value, denominator.value, denominator.low)
+    value = numerator.value / denominator.value
+    return Estimate(value, value * math.exp(-below), value * math.exp(above))
+
+
+def earned(estimate: Estimate) -> str:
+    """The value, rounded where its interval makes further digits meaningless.
+
+    The last digit is that of the first digit of the half-width, so that the
+    half-width is one to ten of its units.
+
+    Example:
+        >>> earned(Estimate(3.2712, 3.24, 3.31)), earned(Estimate(3.2712, 2.9, 3.8))
+        ('3.27', '3.3')
+    """
+    return _text(estimate.value, _place(estimate), ROUND_HALF_EVEN)
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval to the same digits, rounded outwards so that it is never too narrow.
+
+    Example:
+        >>> interval(Estimate(3.2712, 3.24, 3.31))
+        '3.24–3.31'
+    """
+    low, high = bounds(estimate)
+    return f"{low}–{high}"
+
+
+def compact(estimate: Estimate) -> str:
+    """Value and half-width in the least room.
+
+    Example:
+        >>> compact(Estimate(3.2712, 3.24, 3.30))
+        '3.27±0.03'
+    """
+    side = (estimate.high - estimate.low) / 2.0
+    value, spread = (
+        _text(figure, _place(estimate), ROUND_HALF_EVEN) for figure in (estimate.value, side)
+    )
+    return f"{value}±{spread}"
+
+
+def bounds(estimate: Estimate) -> tuple[str, str]:
+    """Both ends of `interval`."""
+    place = _place(estimate)
+    return (
+        _text(estimate.low, place, ROUND_FLOOR),
+        _text(estimate.high, place, ROUND_CEILING),
+    )
+
+
+def significant(value: float, digits: int = MOST_DIGITS) -> str:
+    """The value to so many significant digits, in plain notation.
+
+    Example:
+        >>> significant(0.993336), significant(220.965376), significant(13456.0, 2)
+        ('0.9933', '221.0', '13,000')
+    """
+    return _text(value, _leading(value) - digits + 1, ROUND_HALF_EVEN)
+
+
+def percent_difference(ours: float, theirs: float) -> str:
+    """How far ours is from theirs, signed, in percent of theirs.
+
+    Example:
+        >>> percent_difference(1.003, 0.99), percent_difference(2.388, 2.1)
+        ('+1.3 %', '+14 %')
+    """
+    percent = 100.0 * (ours / theirs - 1.0)
+    if abs(percent) < 0.05:
+        return "0.0 %"
+    text = f"{percent:+.0f} %" if abs(percent) >= 9.95 else f"{percent:+.1f} %"
+    return text.replace("-", "−")
+
+
+def agrees(ours: float, published: str) -> bool:
+    """Whether ours, cut or rounded to the published digits, is the published figure.
+
+    Example:
+        >>> agrees(0.9933, "0.99"), agrees(0.999, "0.99"), agrees(1.003, "0.99")
+        (True, True, False)
+    """
+    theirs = Decimal(published)
+    exact = Decimal(repr(ours))
+    return theirs in (exact.quantize(theirs, ROUND_FLOOR), exact.quantize(theirs, ROUND_HALF_EVEN))
+
+
+def _log_side(upper_a: float, lower_a: float, upper_b: float, lower_b: float) -> float:
+    return math.hypot(math.log(upper_a / lower_a), math.log(upper_b / lower_b))
+
+
+def _place(estimate: Estimate) -> int:
+    """Power of ten of the last digit to show."""
+    finest = _leading(estimate.value) - MOST_DIGITS + 1
+    spread = estimate.half_width
+    if spread <= 0.0:
+        return finest
+    return max(finest, _leading(spread))
+
+
+def _leading(value: float) -> int:
+    """Power of ten of the first digit that is not zero."""
+    return Decimal(repr(value)).adjusted() if value else 0
+
+
+def _text(value: float, place: int, rounding: str) -> str:
+    # Twelve digits: outward rounding must not take the noise of floats for a figure.
+    exact = Decimal(f"{value:.12g}")
+    return f"{exact.quantize(Decimal(1).scaleb(place), rounding):,f}"

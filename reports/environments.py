@@ -1,0 +1,86 @@
+"""Which environments records come from, and whether they may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.store import Record
+
+# Facts that make it another machine: a ratio across them is refused.
+MACHINE = ("cpu_model", "cpu_features", "cores", "machine")
+
+# Readings of the moment, or settings that belong to one case: they differ
+# between any two records and make no other environment. So do all numbers
+# with a fraction, which are readings by nature.
+MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "temperature")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact on which two environments disagree."""
+
+    name: str
+    left: Any
+    right: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.left} and {self.right})"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A distinct environment: its facts and how many records come from it."""
+
+    facts: Mapping[str, Any]
+    records: int
+
+
+def facts(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What is expected to stay the same from one record to the next."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not isinstance(value, float) and not any(word in name for word in MOMENTARY)
+    }
+
+
+def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
+    """Facts that both environments state, and state differently."""
+    ours, theirs = facts(left), facts(right)
+    return [
+        Difference(name, ours[name], theirs[name])
+        for name in ours
+        if name in theirs and ours[name] != theirs[name]
+    ]
+
+
+def another_machine(found: Iterable[Difference]) -> list[Difference]:
+    """Those of the differences that make it another machine."""
+    return [difference for difference in found if difference.name in MACHINE]
+
+
+def distinct(records: Iterable[Record]) -> list[Environment]:
+    """The environments of the records, those that contradict nowhere taken as one."""
+    found: list[tuple[dict[str, Any], int]] = []
+    for record in records:
+        if not record.environment:
+            continue
+        for index, (known, count) in enumerate(found):
+            if not differences(known, record.environment):
+                found[index] = (known | facts(record.environment), count + 1)
+                break
+        else:
+            found.append((facts(record.environment), 1))
+    return [Environment(known, count) for known, count in found]
+
+
+def disagreements(environments: Sequence[Environment]) -> list[str]:
+    """Names of the facts on which the environments do not all agree."""
+    names = dict.fromkeys(name for one in environments for name in one.facts)
+    return [
+        name
+        for name in names
+        if len({repr(one.facts[name]) for one in environments if name in one.facts}) > 1
+    ]

@@ -1,0 +1,176 @@
+"""What the report knows: the newest record of each case, and the paper's table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.store import Accuracy, Cost, Record, latest, paper_table
+from reports.environments import another_machine, differences
+from reports.tables import LatencyRow, Setting, latency_rows, of_measure
+
+# The network that all ratios are relative to, as in the paper's argument.
+BASELINE = "mobilefacenet"
+
+PAPER = "MobileFaceNet, arXiv 1804.07573, Table 2"
+PAPER_CONDITIONS = "Snapdragon 820, 4 threads, ncnn"
+PAPER_MADDS_MILLIONS = "221"
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A row of Table 2 of arXiv 1804.07573. All its figures are published ones."""
+
+    network: str
+    parameters_millions: str
+    latency_ms: float
+    lfw_percent: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A line of the comparison: one of our networks, a row of the paper, or both."""
+
+    network: str | None
+    paper: PaperRow | None
+
+
+class Evidence:
+    """The records behind a report, looked at from the sides that its sections need.
+
+    Example:
+        >>> from harness.case import Case
+        >>> Evidence([Record(Case("cost", "mobilefacenet"), "counted", "failed")]).networks
+        ['mobilefacenet']
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._all = list(records)
+        self.records: Sequence[Record] = latest(self._all)
+
+    @cached_property
+    def paper(self) -> list[PaperRow]:
+        """Table 2 of the paper, MobileFaceNet and its variants first."""
+        rows = [
+            PaperRow(
+                row["network"],
+                row["params_millions"],
+                float(row["latency_ms"]),
+                row["lfw_percent"],
+            )
+            for row in paper_table(2)
+        ]
+        return sorted(rows, key=lambda row: not row.network.startswith("MobileFaceNet"))
+
+    @cached_property
+    def paper_baseline(self) -> PaperRow:
+        """The paper's row of the network that ratios are relative to."""
+        return next(row for row in self.paper if row.network == "MobileFaceNet")
+
+    @cached_property
+    def subjects(self) -> list[Subject]:
+        """The eleven rows of Table 2 in order, ours beside them; then our other networks."""
+        found = []
+        for row in self.paper:
+            ours = [n for n, name in self._paper_rows.items() if name == row.network]
+            found += [Subject(network, row) for network in ours] or [Subject(None, row)]
+        published = {row.network for row in self.paper}
+        others = [n for n, name in self._paper_rows.items() if name not in published]
+        return found + [Subject(network, None) for network in others]
+
+    @cached_property
+    def networks(self) -> list[str]:
+        """All networks that have a record, in the order of `subjects`."""
+        return [subject.network for subject in self.subjects if subject.network is not None]
+
+    @cached_property
+    def costs(self) -> dict[str, Cost]:
+        """The counted cost of each network that has one."""
+        return {
+            record.case.network: record.result
+            for record in of_measure(self.records, "cost")
+            if isinstance(record.result, Cost) and record.status == "ok"
+        }
+
+    @cached_property
+    def latencies(self) -> list[LatencyRow]:
+        """All latencies, networks in the order of `subjects`."""
+        order = {network: index for index, network in enumerate(self.networks)}
+        return sorted(latency_rows(self.records), key=lambda row: order[row.network])
+
+    def timed(self, network: str, setting: Setting) -> list[LatencyRow]:
+        """The times of a network in one setting, one for each of its weights."""
+        return self._timed.get((network, setting), [])
+
+    @cached_property
+    def _timed(self) -> dict[tuple[str, Setting], list[LatencyRow]]:
+        found: dict[tuple[str, Setting], list[LatencyRow]] = {}
+        for row in self.latencies:
+            found.setdefault((row.network, row.setting), []).append(row)
+        return found
+
+    @cached_property
+    def scores(self) -> list[Record]:
+        """All verification records, networks in the order of `subjects`."""
+        order = {network: index for index, network in enumerate(self.networks)}
+        return sorted(of_measure(self.records, "accuracy"), key=lambda r: order[r.case.network])
+
+    def score(self, network: str, dataset: str) -> Record | None:
+        """The record that speaks for a network on a data set.
+
+        A score goes before a refusal, trained weights before untrained ones,
+        then the newest; never the highest.
+        """
+        found = self._scored.get((network, dataset), [])
+        return max(enumerate(found), key=lambda item: _weight(*item))[1] if found else None
+
+    @cached_property
+    def _scored(self) -> dict[tuple[str, str], list[Record]]:
+        found: dict[tuple[str, str], list[Record]] = {}
+        for record in self.scores:
+            found.setdefault((record.case.network, record.case.dataset), []).append(record)
+        return found
+
+    @cached_property
+    def uncounted(self) -> dict[str, Record]:
+        """The record that says why a network has no cost, by network."""
+        return {
+            record.case.network: record
+            for record in of_measure(self.records, "cost")
+            if record.status != "ok"
+        }
+
+    @cached_property
+    def _paper_rows(self) -> dict[str, str]:
+        """Each network's row in Table 2, empty where it has none."""
+        found: dict[str, str] = {}
+        for record in self.records:
+            row = record.provenance.get("paper_row") or found.get(record.case.network, "")
+            found[record.case.network] = str(row)
+        return found
+
+    @cached_property
+    def left_out_from_elsewhere(self) -> int:
+        """Older records of shown cases that come from another machine, and are not shown."""
+        shown = {record.case.key: record for record in self.records}
+        return sum(
+            bool(
+                another_machine(differences(record.environment, shown[record.case.key].environment))
+            )
+            for record in self._all
+        )
+
+
+def real_faces(record: Record | None) -> bool:
+    """Whether the record is a score on real faces; drawn ones carry a label."""
+    return (
+        record is not None
+        and record.status == "ok"
+        and isinstance(record.result, Accuracy)
+        and not record.result.label
+    )
+
+
+def _weight(index: int, record: Record) -> tuple[bool, bool, int]:
+    return record.status == "ok", not record.case.weights.startswith("random:"), index

@@ -1,0 +1,38 @@
+"""The report's figures: a registry, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from architectures.registry import Registry
+from reports.evidence import Evidence
+from reports.figures.style import Theme
+
+Draw = Callable[[Evidence, Theme], Figure]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the report.
+
+    Attributes:
+        name: of its file.
+        title: what it shows, as a heading.
+        draw: makes it in a theme.
+        caption: how to read it, and what it is drawn from.
+        kinds: of the figures in it.
+        shows: whether the records hold anything for it.
+    """
+
+    name: str
+    title: str
+    draw: Draw
+    caption: Callable[[Evidence], str]
+    kinds: Callable[[Evidence], tuple[str, ...]]
+    shows: Callable[[Evidence], bool]
+
+
+FIGURES: Registry[Drawing] = Registry("figure", package="reports.figures")

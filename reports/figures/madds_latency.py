@@ -1,0 +1,162 @@
+"""MAdds against latency, a panel for each runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from reports.comparison import THREADS, representative
+from reports.digits import Estimate
+from reports.evidence import BASELINE, Evidence
+from reports.figures import FIGURES, Drawing
+from reports.figures.style import Theme, new, settle, short, sides
+from reports.tables import Setting, settings
+
+COLUMNS = 3
+MOST_PANELS = 12
+MOST_LABELS = 20
+Point = tuple[str, float, Estimate, bool]
+
+
+def draw(evidence: Evidence, theme: Theme) -> Figure:
+    """Small panels with common axes, so that runtimes compare at a glance."""
+    panels = _settings(evidence)[:MOST_PANELS]
+    columns = min(COLUMNS, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = new(theme, 1.0 + 3.1 * columns, 0.6 + 2.6 * lines)
+    grid = figure.subplots(lines, columns, sharex=True, squeeze=False)
+    flat = list(grid.flat)
+    points = [_points(evidence, setting) for setting in panels]
+    for axes, setting, found in zip(flat, panels, points, strict=False):
+        _panel(axes, setting, found, theme)
+    for axes in flat[len(panels) :]:
+        axes.set_visible(False)
+    _share_scale([a for a, found in zip(flat, points, strict=False) if not _untuned(found)])
+    figure.supxlabel("MAdds of one image, millions (conv+linear, log scale)", fontsize=9)
+    figure.supylabel(f"median time, ms, {THREADS} thread (log scale)", fontsize=9)
+    # Where labels may go is known only once the panels have their final size.
+    settle(figure)
+    for axes, found in zip(flat, points, strict=False):
+        _label(axes, found, theme)
+    return figure
+
+
+def caption(evidence: Evidence) -> str:
+    """How to read it."""
+    count = len(_settings(evidence))
+    cut = f" The first {MOST_PANELS} of {count} runtimes." if count > MOST_PANELS else ""
+    return (
+        "If MAdds decided the time, the points of a panel would lie along its dotted line, which "
+        "passes through the baseline (filled) at constant time per MAdd. Bars are 95 % "
+        "intervals; all but untuned code share one time scale. "
+        f"Points that crowd each other are left unnamed; the CSV files name all.{cut}"
+    )
+
+
+def kinds(evidence: Evidence) -> tuple[str, ...]:
+    """Of the times, and of the counts."""
+    return (*dict.fromkeys(one.kind for one in _settings(evidence)), "counted")
+
+
+def shows(evidence: Evidence) -> bool:
+    """Whether any network has both a time and a cost."""
+    return bool(_settings(evidence))
+
+
+def _settings(evidence: Evidence) -> list[Setting]:
+    found = settings(evidence.latencies, threads=THREADS)
+    return [one for one in found if _points(evidence, one)]
+
+
+def _points(evidence: Evidence, setting: Setting) -> list[Point]:
+    found = []
+    for network in evidence.networks:
+        row = representative(evidence, network, setting)
+        cost = evidence.costs.get(network)
+        if row and row.median and cost and "conv+linear" in cost.madds:
+            found.append((network, cost.madds["conv+linear"] / 1e6, row.median, row.untuned))
+    return found
+
+
+def _panel(axes: Axes, setting: Setting, points: Sequence[Point], theme: Theme) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    faded = 0.55 if _untuned(points) else 1.0
+    _markers(axes, [p for p in points if p[0] != BASELINE], theme.faint, theme.background, faded)
+    base = [point for point in points if point[0] == BASELINE]
+    _markers(axes, base, theme.accent, theme.accent, 1.0)
+    for _, madds, median, _ in base:
+        there = (2 * madds, 2 * median.value)
+        axes.axline((madds, median.value), there, color=theme.faint, linestyle=":", zorder=1)
+    untuned_word = " (untuned, own scale)" if _untuned(points) else ""
+    axes.set_title(f"{short(setting.label)}{untuned_word}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(10, (1, 2, 3, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _markers(axes: Axes, points: Sequence[Point], edge: str, fill: str, alpha: float) -> None:
+    axes.errorbar(
+        [madds for _, madds, _, _ in points],
+        [median.value for _, _, median, _ in points],
+        yerr=sides([median for _, _, median, _ in points]),
+        fmt="o",
+        color=edge,
+        markerfacecolor=fill,
+        alpha=alpha,
+        zorder=3,
+    )
+
+
+def _share_scale(panels: Sequence[Axes]) -> None:
+    """One time scale for all tuned code; untuned code, far off, keeps its own."""
+    if not panels:
+        return
+    limits = [axes.get_ylim() for axes in panels]
+    for axes in panels:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def _untuned(points: Sequence[Point]) -> bool:
+    return any(point[3] for point in points)
+
+
+def _label(axes: Axes, points: Sequence[Point], theme: Theme) -> None:
+    """Name the points, the baseline first, wherever a name covers nothing drawn before it."""
+    spots = [axes.transData.transform((madds, median.value)) for _, madds, median, _ in points]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in spots]
+    frame = axes.get_window_extent()
+    ordered = sorted(points, key=lambda point: point[0] != BASELINE)
+    for network, madds, median, _ in ordered[:MOST_LABELS]:
+        for offset, side, level in (
+            ((7, 0), "left", "center"), ((-7, 0), "right", "center"),
+            ((0, 6), "center", "bottom"), ((0, -6), "center", "top"),
+        ):  # fmt: skip
+            text = axes.annotate(
+                short(network, 22), (madds, median.value), offset, textcoords="offset points",
+                ha=side, va=level, fontsize=7, color=theme.ink, zorder=5,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0
+            if inside and box.y1 <= frame.y1 and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+FIGURES.add(
+    "madds_latency",
+    Drawing(
+        "madds_latency",
+        "MAdds alone do not say how long a network takes",
+        draw,
+        caption,
+        kinds,
+        shows,
+    ),
+)

@@ -1,0 +1,163 @@
+"""The house style: one matplotlib rc, one palette, light and dark."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.digits import Estimate
+from reports.text import plain
+
+# More rows than this do not fit a page; the CSV files hold all.
+MOST_ROWS = 30
+MARKERS = ("o", "s", "^", "v", "P", "X", "D")
+DOTS_PER_INCH = 200
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one appearance. The series are Okabe and Ito's, safe for colour-blind readers."""
+
+    name: str
+    background: str
+    ink: str
+    faint: str
+    grid: str
+    accent: str
+    series: tuple[str, ...]
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """All of them, in an order that is the same for every theme."""
+        return (self.background, self.ink, self.faint, self.grid, self.accent, *self.series)
+
+    def colour(self, index: int) -> str:
+        """Of the series with that index."""
+        return self.series[index % len(self.series)]
+
+
+LIGHT = Theme(
+    "light",
+    background="#ffffff",
+    ink="#1b1f24",
+    faint="#5b6570",
+    grid="#e3e7eb",
+    accent="#0072b2",
+    series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#3d9fd6", "#555555"),
+)
+DARK = Theme(
+    "dark",
+    background="#14181d",
+    ink="#e8ebee",
+    faint="#9aa5b1",
+    grid="#2a323b",
+    accent="#56b4e9",
+    series=("#56b4e9", "#ff8a3d", "#2fd1a0", "#e79ac6", "#f0c95a", "#9fc7ff", "#c4cbd2"),
+)
+
+
+def new(theme: Theme, width: float, height: float) -> Figure:
+    """An empty figure in inches; call inside `styled`."""
+    return Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A drawn figure in the forms that a report needs. The same records give the same bytes."""
+
+    png: bytes
+    svg: bytes
+    svg_dark: bytes
+
+
+def image(draw: Callable[[Theme], Figure]) -> Image:
+    """Draw once in the light theme; the dark form is the same drawing in other colours."""
+    with ExitStack() as stack:
+        stack.enter_context(mpl.rc_context())
+        stack.enter_context(warnings.catch_warnings())
+        mpl.rcParams.update(_rc(LIGHT))  # type: ignore[arg-type]
+        # A network's name may hold characters that the font lacks; a box is drawn then.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = draw(LIGHT)
+        settle(figure)
+        svg = _saved(figure, "svg", {"Date": None})
+        return Image(_saved(figure, "png", {}), svg, _recoloured(svg, LIGHT, DARK))
+
+
+def settle(figure: Figure) -> None:
+    """Lay the figure out for good, so that no later drawing does it again."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def short(name: str, most: int = 34) -> str:
+    """A name that fits an axis."""
+    clean = plain(name)
+    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Put the names down the vertical axis, the first on top."""
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+
+
+def sides(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Intervals as the lengths that matplotlib's error bars take."""
+    return [[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]]
+
+
+def _saved(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=form, dpi=DOTS_PER_INCH, metadata=metadata)
+    return stream.getvalue()
+
+
+def _recoloured(svg: bytes, old: Theme, new: Theme) -> bytes:
+    pairs = zip(old.colours, new.colours, strict=True)
+    table = {before.encode(): after.encode() for before, after in pairs}
+    return re.sub(b"|".join(table), lambda found: table[found.group()], svg)
+
+
+def _rc(theme: Theme) -> dict[str, Any]:
+    return {
+        "font.family": "DejaVu Sans",
+        "font.size": 9.0,
+        "axes.titlesize": 9.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 9.0,
+        "axes.facecolor": theme.background,
+        "axes.edgecolor": theme.faint,
+        "axes.labelcolor": theme.ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": theme.grid,
+        "grid.linewidth": 0.8,
+        "text.color": theme.ink,
+        "xtick.color": theme.faint,
+        "ytick.color": theme.faint,
+        "xtick.labelcolor": theme.ink,
+        "ytick.labelcolor": theme.ink,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "lines.markersize": 5.5,
+        "errorbar.capsize": 2.0,
+        # Names come from users: a dollar sign is no formula.
+        "text.parse_math": False,
+        "svg.hashsalt": "facebench",
+        "svg.fonttype": "path",
+    }

@@ -1,0 +1,185 @@
+"""A report as data: sections of blocks, which HTML and Markdown both are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from architectures.registry import Registry
+from reports.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: the figure or the words.
+        detail: what goes below it in smaller print, such as its interval.
+        kind: how the figure was obtained; empty for words.
+        badge: a word of caution or distinction, such as `untuned`.
+        notes: numbers of the notes below the table.
+        strong: set off from the others.
+    """
+
+    text: str
+    detail: str = ""
+    kind: str = ""
+    badge: str = ""
+    notes: tuple[int, ...] = ()
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head. `group` joins neighbours under one head; `kind` holds for all its cells."""
+
+    title: str
+    unit: str = ""
+    kind: str = ""
+    group: str = ""
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that belong together, under a heading of their own if it is not empty."""
+
+    rows: Sequence[Sequence[Cell]]
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. `notes` are numbered from 1; the cells' `notes` refer to them."""
+
+    name: str
+    caption: str
+    columns: Sequence[Column]
+    groups: Sequence[Rows]
+    notes: Sequence[str] = ()
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """Heads above the columns' heads, with how many columns each spans."""
+        found: list[tuple[str, int]] = []
+        for column in self.columns:
+            if found and found[-1][0] == column.group:
+                found[-1] = (column.group, found[-1][1] + 1)
+            else:
+                found.append((column.group, 1))
+        return found if any(name for name, _ in found) else []
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence that the records support, the figure it turns on, and how that was obtained."""
+
+    figure: str
+    text: str
+    kinds: Sequence[str]
+    badge: str = ""
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Statements under one another."""
+
+    items: Sequence[Statement]
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text; `warning` sets it off."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure, by its name in the registry of figures."""
+
+    name: str
+    title: str
+    caption: str
+    kinds: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A term and what it means; `kind` shows the term as that kind's badge."""
+
+    term: str
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """A list of terms."""
+
+    items: Sequence[Definition]
+
+
+Block = Statements | Paragraph | Picture | Table | Definitions
+Build = Callable[[Evidence], Sequence[Block]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report. Without blocks it is left out."""
+
+    name: str
+    title: str
+    order: int
+    build: Build
+
+
+@dataclass(frozen=True)
+class FilledSection:
+    """A section and what it came to."""
+
+    name: str
+    title: str
+    blocks: Sequence[Block]
+
+
+SECTIONS: Registry[Section] = Registry("report section", package="reports.sections")
+
+
+def section(name: str, title: str, order: int) -> Callable[[Build], Build]:
+    """Register the decorated function as a section, at a place on the page given by `order`."""
+
+    def decorate(build: Build) -> Build:
+        SECTIONS.add(name, Section(name, title, order, build))
+        return build
+
+    return decorate
+
+
+def assemble(evidence: Evidence) -> list[FilledSection]:
+    """All sections that have something to say, in order."""
+    ordered = sorted(SECTIONS, key=lambda one: one.order)
+    filled = [FilledSection(one.name, one.title, one.build(evidence)) for one in ordered]
+    return [one for one in filled if one.blocks]
+
+
+@dataclass
+class Notes:
+    """Collects the notes below a table; equal ones share a number.
+
+    Example:
+        >>> notes = Notes()
+        >>> notes.add("too few samples"), notes.add(""), notes.add("too few samples")
+        ((1,), (), (1,))
+    """
+
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, *texts: str) -> tuple[int, ...]:
+        """Numbers of the notes, in order; empty texts are passed over."""
+        for text in texts:
+            if text and text not in self.texts:
+                self.texts.append(text)
+        return tuple(sorted({self.texts.index(text) + 1 for text in texts if text}))

@@ -1,0 +1,130 @@
+"""Records to a report: HTML, Markdown, CSV and PNG files in one folder."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from architectures.errors import BadInputError
+from harness.store import Record
+from reports import markdown
+from reports.comparison import compare, comparison_frame
+from reports.evidence import Evidence
+from reports.figures import FIGURES
+from reports.figures.style import Image, image
+from reports.page import assemble
+from reports.tables import compile_frame, cost_frame, latency_frame, verification_frame
+from reports.text import plain
+
+TITLE = "Face-verification networks for phones, compared"
+
+
+def render(records: Sequence[Record], out: Path) -> list[Path]:
+    """Write the report on the newest record of each case.
+
+    Everything is made in memory first, and each file replaces its predecessor
+    in one step, so that a report that was there is never left half-written.
+
+    Returns:
+        The files, `report.html` first.
+
+    Raises:
+        BadInputError: there are no records, or the folder can't be written.
+    """
+    if not records:
+        raise BadInputError("there are no records to report on: run 'facebench run' first")
+    files = dict(_files(Evidence(records)))
+    for name, content in files.items():
+        _write(out / name, content)
+    return [out / name for name in files]
+
+
+def _files(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
+    sections, lead = assemble(evidence), _lead(evidence)
+    drawings = [one for one in FIGURES if one.shows(evidence)]
+    images = {one.name: image(partial(one.draw, evidence)) for one in drawings}
+    template = _templates().get_template("report.html.j2")
+    page = template.render(title=TITLE, lead=lead, sections=sections, images=_addresses(images))
+    yield "report.html", page.encode()
+    yield "report.md", markdown.document(TITLE, lead, sections).encode()
+    yield "comparison.csv", _csv(comparison_frame(compare(evidence)))
+    yield "latency.csv", _csv(latency_frame(evidence.latencies))
+    yield "cost.csv", _csv(cost_frame(evidence.records))
+    yield "compile.csv", _csv(compile_frame(evidence.records))
+    yield "verification.csv", _csv(verification_frame(evidence.records))
+    for name, made in images.items():
+        yield f"{name}.png", made.png
+
+
+def _lead(evidence: Evidence) -> str:
+    days = sorted(record.created[:10] for record in evidence.records)
+    when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+    networks, cases = len(evidence.networks), len(evidence.records)
+    return (
+        f"facebench builds the networks of MobileFaceNet (arXiv 1804.07573) and their rivals, "
+        f"counts, compiles, times and verifies them, and says of each figure how it was obtained. "
+        f"This page rests on {cases:,} case{'s' if cases != 1 else ''} of {networks:,} "
+        f"network{'s' if networks != 1 else ''}, recorded {when}."
+    )
+
+
+def _addresses(images: Mapping[str, Image]) -> dict[str, dict[str, str]]:
+    """The figures for light and for dark pages, as data addresses."""
+    return {
+        name: {"light": _address(made.svg), "dark": _address(made.svg_dark)}
+        for name, made in images.items()
+    }
+
+
+def _address(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = environment.loader.get_source(environment, "style.css")[0] if environment.loader else ""
+    # The style sheet is ours: escaped it would not be one.
+    environment.globals["style"] = Markup(style)
+    return environment
+
+
+def _visible(value: object) -> object:
+    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    return bytes(frame.to_csv(index=False, lineterminator="\n"), "utf-8")
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise BadInputError(
+            f"cannot write {path}: {error.strerror}; make room or choose another folder with -o, "
+            "then run 'facebench report' again"
+        ) from error

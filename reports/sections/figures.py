@@ -1,0 +1,19 @@
+"""The drawn figures, all of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports.evidence import Evidence
+from reports.figures import FIGURES
+from reports.page import Block, Picture, section
+
+
+@section("figures", "Figures", order=30)
+def figures(evidence: Evidence) -> Sequence[Block]:
+    """Each figure that has something to show."""
+    return [
+        Picture(one.name, one.title, one.caption(evidence), one.kinds(evidence))
+        for one in FIGURES
+        if one.shows(evidence)
+    ]

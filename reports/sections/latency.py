@@ -1,0 +1,115 @@
+"""Latency: an overview at one thread, then every figure with its spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from reports.cells import NOTHING, absent, median, quantity, weights
+from reports.comparison import THREADS, representative
+from reports.environments import another_machine, differences
+from reports.evidence import Evidence
+from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from reports.tables import LatencyRow, fastest, settings
+
+HEADS = [
+    Column("Runtime", words=True),
+    Column("Threads"),
+    Column("Median", "ms"),
+    Column("95 % interval", "ms"),
+    Column("P90", "ms"),
+    Column("Minimum", "ms"),
+    Column("Samples", kind="counted"),
+    Column("Kind", words=True),
+    Column("Label", words=True),
+    Column("Weights", words=True),
+]
+
+
+@section("latency", "Latency", order=40)
+def latency(evidence: Evidence) -> Sequence[Block]:
+    """The overview and the full table."""
+    if not evidence.latencies:
+        return []
+    text = (
+        "Wall time of single inferences on one image, after warm-up. Untuned code is shown with "
+        "that word and takes no part in any ranking. “Fastest” marks the runtime whose whole "
+        "interval lies below those of all other ranked runtimes for that network and thread "
+        "count; where intervals overlap nothing is marked."
+    )
+    return [Paragraph(text), *_overview(evidence), _full(evidence)]
+
+
+def _overview(evidence: Evidence) -> list[Table]:
+    columns = settings(evidence.latencies, threads=THREADS)
+    if not columns:
+        return []
+    notes, rows = Notes(), []
+    for network in evidence.networks:
+        found = [representative(evidence, network, one) for one in columns]
+        best = _fastest(row for row in found if row)
+        rows.append(
+            [
+                Cell(network),
+                *(median(r, notes, strong=r is best) if r else NOTHING for r in found),
+            ]
+        )
+    heads = [Column(one.label, "ms", one.kind) for one in columns]
+    return [
+        Table(
+            "latency-overview",
+            f"Median time of one inference, {columns[0].threads_text}, with its 95 % interval; in "
+            "bold the fastest of a row.",
+            [Column("Network", words=True), *heads],
+            [Rows(rows)],
+            notes.texts,
+        )
+    ]
+
+
+def _full(evidence: Evidence) -> Table:
+    notes = Notes()
+    groups = [
+        Rows(list(_rows(list(rows), notes)), network)
+        for network, rows in groupby(evidence.latencies, key=lambda row: row.network)
+    ]
+    return Table("latency", "Every latency, by network.", HEADS, groups, notes.texts)
+
+
+def _rows(rows: list[LatencyRow], notes: Notes) -> Iterable[list[Cell]]:
+    best = {
+        id(_fastest(row for row in rows if row.setting.threads == threads))
+        for threads in {row.setting.threads for row in rows}
+    }
+    for row in rows:
+        yield _cells(row, notes, is_fastest=row.median is not None and id(row) in best)
+
+
+def _cells(row: LatencyRow, notes: Notes, *, is_fastest: bool) -> list[Cell]:
+    head = [Cell(row.setting.label), Cell(str(row.setting.threads))]
+    badge = "fastest" if is_fastest else row.label
+    tail = [Cell(row.setting.kind), Cell("", badge=badge), Cell(weights(row.weights))]
+    if row.median is None:
+        gap = absent(row.status, row.reason, notes)
+        return [*head, gap, *[NOTHING] * 4, *tail]
+    kind = row.setting.kind
+    figure = median(row, notes, strong=is_fastest)
+    return [
+        *head,
+        Cell(figure.text, "", kind, "", figure.notes, is_fastest),
+        Cell(figure.detail, kind=kind),
+        Cell(quantity(row.p90_ms, row.median), kind=kind),
+        Cell(quantity(row.minimum_ms, row.median), kind=kind),
+        Cell(str(row.samples), kind="counted"),
+        *tail,
+    ]
+
+
+def _fastest(rows: Iterable[LatencyRow]) -> LatencyRow | None:
+    """The fastest, where all ranked rows come from one machine."""
+    ranked = [row for row in rows if row.ranked]
+    mixed = any(
+        another_machine(differences(row.record.environment, ranked[0].record.environment))
+        for row in ranked
+    )
+    return None if mixed else fastest(ranked)

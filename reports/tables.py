@@ -1,0 +1,266 @@
+"""Typed rows of the report's tables, from records, and their way to pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.case import Case
+from harness.store import Accuracy, Compilation, Cost, Latency, Record
+from reports.digits import Estimate
+
+CellValue = str | int | float | None
+
+# A spreadsheet takes text that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Under what a network was timed. Only times of one setting make a ratio."""
+
+    runtime: str
+    target: str = ""
+    device: str = "local"
+    precision: str = "fp32"
+    threads: int = 1
+    batch: int = 1
+    kind: str = "measured"
+
+    @property
+    def label(self) -> str:
+        """The runtime, and of the rest what is not the default; threads left out."""
+        extra = [
+            self.target if self.target not in ("", "host") else "",
+            self.device if self.device != "local" else "",
+            self.precision if self.precision != "fp32" else "",
+            f"batch {self.batch}" if self.batch != 1 else "",
+            self.kind if self.kind != "measured" else "",
+        ]
+        return ", ".join([self.runtime, *filter(None, extra)])
+
+    @property
+    def threads_text(self) -> str:
+        """The thread count in words."""
+        return f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+
+
+@dataclass(frozen=True)
+class LatencyRow:
+    """One latency record; the figures are None where status is not `ok`."""
+
+    network: str
+    setting: Setting
+    weights: str
+    status: str
+    reason: str
+    median: Estimate | None
+    p90_ms: float | None
+    minimum_ms: float | None
+    samples: int
+    label: str
+    record: Record
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it may take part in a ranking: measured, and not untuned code."""
+        return self.median is not None and self.setting.kind == "measured" and not self.untuned
+
+    @property
+    def untuned(self) -> bool:
+        """Whether the code that was timed was never tuned."""
+        return "untuned" in self.label
+
+
+def latency_rows(records: Iterable[Record]) -> list[LatencyRow]:
+    """The latency records as rows."""
+    return [_latency_row(r) for r in records if r.case.measure == "latency"]
+
+
+def fastest(rows: Sequence[LatencyRow]) -> LatencyRow | None:
+    """The row whose whole interval lies below those of all others, if there is one.
+
+    Rows that may not be ranked are left out; one row alone is not the fastest
+    of anything.
+    """
+    ranked = [row for row in rows if row.ranked]
+    if len(ranked) < 2:
+        return None
+    first, *others = sorted(ranked, key=lambda row: _estimate(row).value)
+    clear = all(_estimate(first).high < _estimate(row).low for row in others)
+    return first if clear else None
+
+
+def settings(rows: Iterable[LatencyRow], threads: int | None = None) -> list[Setting]:
+    """The settings that occur, in order of first occurrence; of one thread count, if given."""
+    found = dict.fromkeys(row.setting for row in rows)
+    return [one for one in found if threads is None or one.threads == threads]
+
+
+def of_measure(records: Iterable[Record], measure: str) -> list[Record]:
+    """The records of one measure."""
+    return [record for record in records if record.case.measure == measure]
+
+
+def unsuccessful(records: Iterable[Record]) -> list[Record]:
+    """Every record that holds no figure: failed or refused."""
+    return [record for record in records if record.status != "ok"]
+
+
+def latency_frame(rows: Iterable[LatencyRow]) -> pd.DataFrame:
+    """All latencies, in full precision."""
+    return frame(
+        {
+            **_identity(row.record),
+            **_setting(row.setting),
+            "label": row.label,
+            "median_ms": row.median.value if row.median else None,
+            "median_low_ms": row.median.low if row.median else None,
+            "median_high_ms": row.median.high if row.median else None,
+            "p90_ms": row.p90_ms,
+            "minimum_ms": row.minimum_ms,
+            "samples": row.samples,
+            **_outcome(row.record),
+        }
+        for row in rows
+    )
+
+
+def cost_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """All costs, one column for each convention and precision."""
+    return frame(
+        {
+            **_identity(record),
+            **(_cost(record.result) if isinstance(record.result, Cost) else {}),
+            **_outcome(record),
+        }
+        for record in of_measure(records, "cost")
+    )
+
+
+def compile_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """All compiled libraries."""
+    return frame(
+        {
+            **_identity(record),
+            "target": record.case.target,
+            **(_compilation(record.result) if isinstance(record.result, Compilation) else {}),
+            **_outcome(record),
+        }
+        for record in of_measure(records, "compile")
+    )
+
+
+def verification_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """All verification scores."""
+    return frame(
+        {
+            **_identity(record),
+            "runtime": record.case.runtime,
+            "dataset": record.case.dataset,
+            **(_accuracy(record.result) if isinstance(record.result, Accuracy) else {}),
+            **_outcome(record),
+        }
+        for record in of_measure(records, "accuracy")
+    )
+
+
+def frame(rows: Iterable[Mapping[str, CellValue]]) -> pd.DataFrame:
+    """Rows as a frame of Python's own types; text that reads as a formula gets an apostrophe."""
+    return pd.DataFrame([{k: _harmless(v) for k, v in row.items()} for row in rows], dtype=object)
+
+
+def _latency_row(record: Record) -> LatencyRow:
+    case, result = record.case, record.result
+    found = result if isinstance(result, Latency) and record.status == "ok" else None
+    return LatencyRow(
+        network=case.network,
+        setting=_setting_of(case, record.kind),
+        weights=case.weights,
+        status=record.status,
+        reason=record.reason,
+        median=Estimate(found.median_ms, *found.interval_ms) if found else None,
+        p90_ms=found.p90_ms if found else None,
+        minimum_ms=found.minimum_ms if found else None,
+        samples=len(found.samples_ms) if found else 0,
+        label=found.label if found else "",
+        record=record,
+    )
+
+
+def _setting_of(case: Case, kind: str) -> Setting:
+    return Setting(
+        case.runtime, case.target, case.device, case.precision, case.threads, case.batch, kind
+    )
+
+
+def _estimate(row: LatencyRow) -> Estimate:
+    assert row.median is not None
+    return row.median
+
+
+def _identity(record: Record) -> dict[str, CellValue]:
+    return {
+        "network": record.case.network,
+        "weights": record.case.weights,
+        "precision": record.case.precision,
+    }
+
+
+def _setting(setting: Setting) -> dict[str, CellValue]:
+    return {
+        "runtime": setting.runtime,
+        "target": setting.target,
+        "device": setting.device,
+        "threads": setting.threads,
+        "batch": setting.batch,
+    }
+
+
+def _outcome(record: Record) -> dict[str, CellValue]:
+    return {"kind": record.kind, "status": record.status, "reason": record.reason}
+
+
+def _cost(cost: Cost) -> dict[str, CellValue]:
+    return {
+        "parameters": cost.parameters,
+        "parameters_bn_folded": cost.parameters_bn_folded,
+        **{f"madds[{name}]": count for name, count in cost.madds.items()},
+        "activations": cost.activations,
+        "weight_bytes": cost.weight_bytes,
+        "activation_bytes": cost.activation_bytes,
+        "peak_activation_bytes": cost.peak_activation_bytes,
+        **{f"size_bytes[{name}]": size for name, size in cost.size_bytes.items()},
+        "input_height": cost.input_size[0],
+        "input_width": cost.input_size[1],
+        "embedding_size": cost.embedding_size,
+    }
+
+
+def _compilation(made: Compilation) -> dict[str, CellValue]:
+    return {
+        "triple": made.triple,
+        "elf_machine": made.elf_machine,
+        "features": " ".join(made.features),
+        "size_bytes": made.size_bytes,
+        **{f"kernels[{name}]": count for name, count in made.kernels.items()},
+        "seconds": made.seconds,
+    }
+
+
+def _accuracy(score: Accuracy) -> dict[str, CellValue]:
+    return {
+        "accuracy": score.accuracy,
+        "standard_error": score.standard_error,
+        "folds": len(score.fold_accuracies),
+        "pairs": score.pairs,
+        "flip": score.flip,
+        "label": score.label,
+        "images_per_second": score.images_per_second,
+    }
+
+
+def _harmless(value: CellValue) -> CellValue:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

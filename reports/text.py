@@ -1,0 +1,17 @@
+"""Text that came from users, as it may be shown."""
+
+from __future__ import annotations
+
+
+def plain(text: str) -> str:
+    """The text on one line, characters that are not visible replaced.
+
+    Control characters would break a terminal, and those that turn the writing
+    direction would let one name pass for another.
+
+    Example:
+        >>> plain("a\\tb \\x1b[2J \\u202ecba")
+        'a b �[2J �cba'
+    """
+    one_line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "�" for letter in one_line)

@@ -1,0 +1,204 @@
+"""Every registered network, and a few of timm's: shapes, weights, traces, ONNX."""
+
+import functools
+import hashlib
+import io
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from architectures.blocks import ChannelShuffle, ConvBNAct, InvertedResidual
+from architectures.embedding import HEADS
+from architectures.errors import BadInputError
+from architectures.initialise import create
+from architectures.registry import find, names
+
+TIMM = [
+    f"timm:{backbone}:{head}"
+    for backbone in ("mobilenetv3_small_100", "ghostnet_100", "resnet18")
+    for head in HEADS
+]
+SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
+
+network = functools.cache(create)
+
+
+def images(name: str, batch: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, 3, *find(name).input_size, generator=generator) * 2 - 1
+
+
+def digest(module: nn.Module) -> str:
+    tensors = module.state_dict().values()
+    return hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors)).hexdigest()
+
+
+@pytest.mark.parametrize("name", names() + TIMM)
+def test_embeddings_have_the_size_registered_whatever_the_batch(name):
+    x = images(name, 2)
+    together = network(name)(x)
+    alone = torch.cat([network(name)(image[None]) for image in x])
+    assert together.shape == (2, find(name).embedding_size)
+    assert torch.allclose(together, alone, rtol=0, atol=1e-5 * float(together.abs().max()))
+
+
+@pytest.mark.parametrize("name", names() + TIMM)
+def test_created_networks_are_ready_for_inference(name):
+    assert not any(module.training for module in network(name).modules())
+    assert not any(p.requires_grad for p in network(name).parameters())
+
+
+@pytest.mark.parametrize("name", [*names(), "timm:mobilenetv3_small_100:fc"])
+def test_a_seed_fixes_every_byte(name):
+    assert digest(create(name, seed=0)) == digest(network(name))
+
+
+def test_another_seed_gives_other_weights():
+    assert digest(create("mobilefacenet", seed=1)) != digest(network("mobilefacenet"))
+
+
+def test_a_seed_fixes_every_byte_in_another_process_with_other_threads():
+    code = (
+        "import torch; torch.set_num_threads(2); torch.manual_seed(5)\n"
+        "from architectures.initialise import create\n"
+        "import hashlib\n"
+        "t = create('mobilefacenet').state_dict().values()\n"
+        "print(hashlib.sha256(b''.join(v.numpy().tobytes() for v in t)).hexdigest())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == digest(network("mobilefacenet"))
+
+
+def test_creating_leaves_the_global_random_state_and_threads_alone():
+    before = torch.get_rng_state(), torch.get_num_threads()
+    create("mobilefacenet_s", seed=7)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+
+
+@pytest.mark.parametrize("name", names() + TIMM)
+def test_activations_keep_their_scale_at_every_depth_without_denormals(name):
+    spreads, denormals = [], 0
+
+    def look(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        nonlocal denormals
+        spreads.append(float(output.std()))
+        denormals += int(((output != 0) & (output.abs() < SMALLEST_NORMAL)).sum())
+
+    norms = [m for m in network(name).modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    hooks = [norm.register_forward_hook(look) for norm in norms]
+    network(name)(images(name, 4, seed=1))
+    for hook in hooks:
+        hook.remove()
+    assert 0.3 < min(spreads) < max(spreads) < 3.0
+    assert denormals == 0
+
+
+@pytest.mark.parametrize("name", names())
+def test_prelu_slopes_lie_near_a_quarter_and_differ_by_channel(name):
+    for module in network(name).modules():
+        if isinstance(module, nn.PReLU):
+            assert abs(float(module.weight.mean()) - 0.25) < 0.05
+            assert module.weight.unique().numel() > 1
+
+
+@pytest.mark.parametrize("name", names())
+def test_traces_of_torchscript_and_fx_serve_other_batches(name):
+    x = images(name, 3)
+    expected = network(name)(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = torch.jit.trace(network(name), images(name, 2), check_trace=False)
+    assert torch.equal(scripted(x), expected)
+    assert torch.equal(torch.fx.symbolic_trace(network(name))(x), expected)
+
+
+@pytest.mark.parametrize("name", names())
+def test_onnx_with_a_free_batch_agrees(name):
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network(name),
+            (images(name, 2),),
+            file,
+            dynamo=False,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "n"}},
+        )
+    x = images(name, 3)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    (outputs,) = session.run(None, {"x": x.numpy()})
+    expected = network(name)(x).numpy()
+    assert np.abs(outputs - expected).max() < 3e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", names())
+def test_weights_can_be_trained(name):
+    module = find(name).build()
+    module(images(name, 2)).sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "convnext_atto"])
+def test_a_timm_backbone_without_a_7x7_map_is_refused_in_one_sentence(backbone):
+    with pytest.raises(BadInputError, match=f"'{backbone}' cannot give a 7x7 map"):
+        create(f"timm:{backbone}")
+
+
+def test_linear_convolutions_have_bn_and_no_activation():
+    block = InvertedResidual(64, 64, stride=1, expansion=2, activation=nn.PReLU)
+    kinds = [[type(layer) for layer in conv] for conv in block.layers]
+    conv, bn, act = nn.Conv2d, nn.BatchNorm2d, nn.PReLU
+    assert kinds == [[conv, bn, act], [conv, bn, act], [conv, bn]]
+
+
+@pytest.mark.parametrize(("stride", "channels_out"), [(2, 8), (1, 16)])
+def test_the_identity_is_added_only_where_shapes_match(stride, channels_out):
+    block = InvertedResidual(8, channels_out, stride, expansion=2, activation=nn.PReLU).eval()
+    nn.init.zeros_(block.layers[-1].conv.weight)
+    x = torch.rand(1, 8, 6, 6)
+    assert not block(x).any()
+    same = InvertedResidual(8, 8, 1, expansion=2, activation=nn.PReLU).eval()
+    nn.init.zeros_(same.layers[-1].conv.weight)
+    assert torch.equal(same(x), x)
+
+
+@given(
+    groups=st.integers(1, 6),
+    width=st.integers(1, 5),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    batch=st.integers(1, 3),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_shuffle_is_that_of_torch(groups, width, size, batch):
+    x = torch.rand(batch, groups * width, *size)
+    ours = ChannelShuffle(groups * width, groups, size)(x)
+    assert torch.equal(ours, nn.ChannelShuffle(groups)(x))
+
+
+@given(
+    kernel=st.sampled_from([1, 3, 5]),
+    stride=st.integers(1, 2),
+    size=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+)
+@settings(deadline=None, max_examples=40)
+def test_a_convolution_halves_the_map_or_keeps_it(kernel, stride, size):
+    block = ConvBNAct(3, 4, kernel, stride).eval()
+    expected = tuple(-(-side // stride) for side in size)
+    assert block(torch.zeros(1, 3, *size)).shape == (1, 4, *expected)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("size", [(7, 7), (7, 6), (6, 6)])
+def test_a_head_makes_a_vector_of_any_map(head, size):
+    module = HEADS[head](16, size, 10).eval()
+    assert module(torch.zeros(2, 16, *size)).shape == (2, 10)

@@ -1,0 +1,149 @@
+"""Embeddings: what the network is fed, in which batches, and what is refused."""
+
+import time
+
+import numpy as np
+import pytest
+
+from architectures.errors import BadInputError
+from architectures.registry import Preprocessing
+from harness.verification.alignment import align
+from harness.verification.datasets.registry import DATASETS
+from harness.verification.embedding import extract, preprocess
+
+SIZE = (112, 112)
+PAPER = Preprocessing()
+
+
+def pooled(inputs):
+    """A stand-in for a network: 8 x 8 means of each channel, and it is sensitive to mirroring."""
+    n, c, h, w = inputs.shape
+    return inputs.reshape(n, c, 8, h // 8, 8, w // 8).mean(axis=(3, 5)).reshape(n, -1)
+
+
+@pytest.fixture
+def faces(layout):
+    return DATASETS["lfw"].open(layout.root)
+
+
+def test_pixels_are_scaled_as_the_network_asks_for():
+    picture = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    inputs = preprocess([picture], Preprocessing("BGR", (1, 2, 3), (10, 20, 30)))
+    assert inputs.shape == (1, 3, 4, 5)
+    assert inputs.dtype == np.float32
+    for channel, source in enumerate((2, 1, 0)):
+        expected = (picture[..., source] - (channel + 1.0)) / (10.0 * (channel + 1))
+        np.testing.assert_allclose(inputs[0, channel], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 20])
+def test_every_batch_is_full_and_no_image_is_lost(faces, batch):
+    sizes = []
+
+    def embed(inputs):
+        sizes.append(len(inputs))
+        return pooled(inputs)
+
+    extraction = extract(faces, faces.keys, embed, PAPER, SIZE, batch=batch)
+    assert set(sizes) == {batch}
+    assert len(sizes) == -(-8 // batch)
+    for key, embedding in zip(faces.keys, extraction.embeddings, strict=True):
+        aligned = align(faces.picture(key), faces.landmarks[key], SIZE)
+        np.testing.assert_allclose(embedding, pooled(preprocess([aligned], PAPER))[0], rtol=1e-5)
+
+
+def test_mirror_images_are_joined_as_asked(faces):
+    plain = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=4).embeddings
+    mirrored = extract(
+        faces, faces.keys, lambda x: pooled(x[..., ::-1]), PAPER, SIZE, batch=4
+    ).embeddings
+    assert not np.allclose(plain, mirrored)
+    total = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=4, flip="sum")
+    np.testing.assert_allclose(total.embeddings, plain + mirrored, rtol=1e-6)
+    both = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=4, flip="concatenation")
+    np.testing.assert_array_equal(both.embeddings, np.concatenate([plain, mirrored], axis=1))
+
+
+def test_each_image_is_decoded_once(faces, monkeypatch):
+    read = []
+    original = type(faces.files).read
+    monkeypatch.setattr(
+        type(faces.files), "read", lambda files, key: read.append(key) or original(files, key)
+    )
+    extract(faces, faces.keys, pooled, PAPER, SIZE, batch=3, flip="sum")
+    assert sorted(read) == sorted(faces.keys)
+
+
+def test_a_runtime_may_use_its_output_buffer_again(faces):
+    buffer = np.empty((2, 192), np.float32)
+
+    def embed(inputs):
+        buffer[:] = pooled(inputs)
+        return buffer
+
+    again = extract(faces, faces.keys, embed, PAPER, SIZE, batch=2, flip="concatenation")
+    fresh = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=2, flip="concatenation")
+    np.testing.assert_array_equal(again.embeddings, fresh.embeddings)
+
+
+def test_time_in_the_network_is_told_from_the_rest(faces):
+    def embed(inputs):
+        time.sleep(0.02)
+        return pooled(inputs)
+
+    extraction = extract(faces, faces.keys, embed, PAPER, SIZE, batch=4, flip="sum")
+    assert extraction.seconds >= 4 * 0.02
+    assert extraction.images_per_second == pytest.approx(8 / extraction.seconds)
+
+
+def test_progress_is_told_after_each_batch(faces):
+    told = []
+    extract(
+        faces, faces.keys, pooled, PAPER, SIZE, 3, progress=lambda done, of: told.append((done, of))
+    )
+    assert told == [(3, 8), (6, 8), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "not finite"), (np.inf, "not finite"), (0.0, "zero")]
+)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_useless_embedding_is_refused_with_its_image(faces, value, message, batch):
+    bad = preprocess(
+        [align(faces.picture(faces.keys[5]), faces.landmarks[faces.keys[5]], SIZE)], PAPER
+    )
+
+    def embed(inputs):
+        embeddings = pooled(inputs)
+        embeddings[(inputs == bad).all(axis=(1, 2, 3))] = value
+        return embeddings
+
+    with pytest.raises(BadInputError, match=f"embedding of {faces.keys[5]} is {message}"):
+        extract(faces, faces.keys, embed, PAPER, SIZE, batch=batch)
+
+
+def test_a_constant_network_is_refused(faces):
+    rng = np.random.default_rng(0)
+
+    def embed(inputs):
+        return 1 + rng.uniform(-1e-7, 1e-7, (len(inputs), 16)).astype(np.float32)
+
+    with pytest.raises(BadInputError, match=r"all 8 embeddings equal .* the network is constant"):
+        extract(faces, faces.keys, embed, PAPER, SIZE, batch=2)
+
+
+@pytest.mark.parametrize("shape", [(1, 256), (2, 128, 1, 1), (256,)])
+def test_a_wrong_output_shape_is_refused(faces, shape):
+    with pytest.raises(BadInputError, match=r"gives an output of shape .* for 2 images"):
+        extract(faces, faces.keys, lambda x: np.ones(shape, np.float32), PAPER, SIZE, batch=2)
+
+
+def test_degenerate_landmarks_are_refused_with_their_image(faces):
+    faces.landmarks[faces.keys[2]][:] = 7
+    with pytest.raises(BadInputError, match=r"Bob_0001\.jpg cannot be aligned: landmarks coincide"):
+        extract(faces, faces.keys, pooled, PAPER, SIZE)
+
+
+def test_an_unknown_flip_is_refused(faces):
+    with pytest.raises(BadInputError, match="unknown flip 'both': use one of none, sum"):
+        extract(faces, faces.keys, pooled, PAPER, SIZE, flip="both")

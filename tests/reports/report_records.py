@@ -1,0 +1,176 @@
+"""Records as a full run would leave them, made without running anything."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+from harness.case import Case
+from harness.store import Accuracy, Check, Compilation, Cost, Latency, Record
+
+# Network: row in Table 2, parameters as trained, BN folded, MAdds, activations.
+NETWORKS: dict[str, tuple[str, int, int, int, int]] = {
+    "mobilefacenet": ("MobileFaceNet", 1_003_136, 993_344, 220_965_376, 2_400_000),
+    "mobilefacenet_112x96": ("MobileFaceNet (112x96)", 999_552, 989_760, 189_400_000, 2_060_000),
+    "mobilefacenet_96x96": ("MobileFaceNet (96x96)", 996_480, 986_688, 162_400_000, 1_760_000),
+    "mobilefacenet_m": ("MobileFaceNet-M", 937_600, 927_700, 220_900_000, 2_399_000),
+    "mobilefacenet_s": ("MobileFaceNet-S", 850_900, 841_900, 217_700_000, 2_374_000),
+    "mobilefacenet_relu": ("MobileFaceNet (ReLU)", 995_600, 985_800, 220_965_376, 2_400_000),
+    "mobilefacenet_x2": (
+        "MobileFaceNet (expansion factor x2)", 1_143_000, 1_130_000, 228_000_000, 2_420_000,
+    ),
+    "mobilenet_v1": ("MobileNetV1", 3_338_000, 3_316_000, 567_800_000, 3_770_000),
+    "mobilenet_v2": ("MobileNetV2", 2_388_000, 2_354_000, 299_700_000, 4_990_000),
+    "mobilenet_v2_gdconv": ("MobileNetV2-GDConv", 2_451_000, 2_417_000, 299_800_000, 4_990_000),
+    "shufflenet_v1": ("ShuffleNet (1x, g=3)", 1_028_000, 1_010_000, 136_600_000, 2_230_000),
+    "mobilenet_v1_gdconv": ("", 3_388_000, 3_366_000, 567_850_000, 3_770_000),
+    "shufflenet_v1_gdconv": ("", 1_075_000, 1_057_000, 136_650_000, 2_230_000),
+    "mobilefacenet_gap": ("", 978_048, 968_256, 220_900_000, 2_400_000),
+}  # fmt: skip
+BASE_MS = {
+    "torch": 6.97, "torch_frozen": 3.66, "onnxruntime": 10.03, "openvino": 3.27,
+    "ncnn": 2.21, "tvm": 108.0,
+}  # fmt: skip
+RATIOS = {
+    "mobilenet_v1": (2.1, 1.86, 0.49, 1.44, 2.79, 2.6),
+    "mobilenet_v2": (1.68, 1.47, 0.32, 0.86, 1.85, 1.5),
+    "shufflenet_v1": (1.36, 2.35, 0.18, 0.58, 0.97, 0.8),
+}
+TARGETS = {
+    "host": ("x86_64-unknown-linux-gnu", "x86-64"),
+    "cortex-a53": ("aarch64-linux-gnu", "AArch64"),
+    "cortex-a72": ("aarch64-linux-gnu", "AArch64"),
+    "cortex-a76": ("aarch64-linux-gnu", "AArch64"),
+    "cortex-a7": ("armv7-linux-gnueabihf", "ARM"),
+}
+SYNTHETIC = "synthetic: checks the pipeline, says nothing of real faces"
+REFUSAL = (
+    "untrained weights (random:0): a score on real faces would say nothing; give trained "
+    "weights with --weights NETWORK=FILE"
+)
+ENVIRONMENT = {
+    "cpu_model": "AMD EPYC 9B45", "cpu_features": "avx2 avx512f fma", "cores": 2,
+    "memory_bytes": 16_777_216_000, "machine": "x86_64", "kernel": "6.1.0", "python": "3.11.7",
+    "torch": "2.15.0", "ncnn": "1.0.20261020", "governor": "not readable",
+}  # fmt: skip
+HOSTILE = (
+    "onnx:<script>alert(1)</script>",
+    "onnx:a|b\nc`d`**e**[f](http://g.example/h)$x_1$@someone",
+    '=HYPERLINK("http://i.example")',
+    "onnx:\u202e\u0007顔" + "long" * 40,
+)
+
+_readings = random.Random(1)
+
+
+def provenance(network: str) -> dict[str, object]:
+    row = NETWORKS.get(network, ("",))[0]
+    return {"paper_row": row or None, "reference": "arXiv 1804.07573", "note": "", "revision": "0"}
+
+
+def record(case: Case, kind: str, result: object = None, **fields: object) -> Record:
+    environment = ENVIRONMENT | {
+        "load_1min": round(_readings.random(), 2),
+        "memory_available_bytes": _readings.randrange(10**10),
+    }
+    given: dict[str, object] = {
+        "status": "ok", "environment": environment, "provenance": provenance(case.network),
+        "created": "2026-11-25T08:00:00+00:00",
+    }  # fmt: skip
+    return Record(case, kind, result=result, **{**given, **fields})  # type: ignore[arg-type]
+
+
+def cost(network: str) -> Record:
+    _, trained, folded, madds, activations = NETWORKS.get(network, NETWORKS["mobilenet_v2"])
+    result = Cost(
+        parameters=trained,
+        parameters_bn_folded=folded,
+        madds={
+            "conv+linear": madds, "+bn": madds + 2 * activations, "+activation": madds + 10**7,
+        },
+        activations=activations,
+        weight_bytes=4 * folded,
+        activation_bytes=8 * activations,
+        peak_activation_bytes=3_211_264,
+        size_bytes={"fp32": 4 * folded, "fp16": 2 * folded, "int8": folded},
+        input_size=(112, 112),
+        embedding_size=128,
+    )  # fmt: skip
+    return record(Case("cost", network), "counted", result)
+
+
+def latency(network: str, runtime: str, threads: int = 1, **fields: object) -> Record:
+    """Around the ratios that this project measured before it began."""
+    index = list(BASE_MS).index(runtime)
+    base = next((RATIOS[n][index] for n in RATIOS if network.startswith(n)), 1.0)
+    madds = NETWORKS.get(network, NETWORKS["mobilenet_v2"])[3] / 220_965_376
+    centre = BASE_MS[runtime] * (base if base != 1.0 else madds) / threads**0.8
+    draw = random.Random(f"{network}{runtime}{threads}")
+    samples = tuple(centre * (1 + abs(draw.gauss(0, 0.03))) for _ in range(64))
+    tvm = runtime == "tvm"
+    result = Latency(samples, samples[:5], 41.0, 1e-6, "untuned" if tvm else "")
+    case = Case("latency", network, runtime=runtime, target="host" if tvm else "", threads=threads)
+    return record(case, "measured", result, **fields)
+
+
+def compiled(network: str, target: str) -> Record:
+    triple, machine = TARGETS[target]
+    result = Compilation(triple, machine, ("neon",), 4_412_345, 11.3, {"tuned": 0, "plain": 24})
+    return record(Case("compile", network, runtime="tvm", target=target), "counted", result)
+
+
+def synthetic(network: str) -> Record:
+    draw = random.Random(network)
+    folds = tuple(0.8 + 0.1 * draw.random() for _ in range(10))
+    result = Accuracy(folds, (0.2,) * 10, 1200, SYNTHETIC, "sum", 143.7)
+    case = Case("accuracy", network, runtime="torch", dataset="synthetic")
+    return record(case, "measured", result)
+
+
+def lfw(network: str) -> Record:
+    folds = (0.995, 0.9933, 0.9967, 0.99, 0.9917, 0.9967, 0.995, 0.9917, 0.9967, 0.996)
+    result = Accuracy(folds, (0.2,) * 10, 6000, "", "sum", 143.7)
+    weights = "sha256:" + 16 * "ab12"
+    case = Case("accuracy", network, weights, runtime="torch", dataset="lfw")
+    return record(case, "measured", result)
+
+
+def refused(network: str) -> Record:
+    case = Case("accuracy", network, runtime="torch", dataset="lfw")
+    return record(case, "measured", status="refused", reason=REFUSAL)
+
+
+def full_run() -> list[Record]:
+    """Fourteen networks under six runtimes, with one failure, refusals and a doubtful time."""
+    records = [cost(network) for network in NETWORKS]
+    records += [compiled(*pair) for pair in itertools.product(NETWORKS, TARGETS)]
+    for network, runtime, threads in itertools.product(NETWORKS, BASE_MS, (1, 2)):
+        if runtime == "tvm" and threads == 2:
+            continue
+        if (network, runtime) == ("shufflenet_v1_gdconv", "ncnn"):
+            case = Case("latency", network, runtime=runtime, threads=threads)
+            reason = "outputs differ from torch by 0.31, over 0.001: a wrong answer is not timed"
+            records.append(record(case, "measured", status="failed", reason=reason))
+            continue
+        checks = (
+            (Check("quiet machine", False, "load 3.10 on 2 cores when timing began"),)
+            if (network, runtime) == ("mobilenet_v1", "openvino")
+            else ()
+        )
+        records.append(latency(network, runtime, threads, checks=checks))
+    records += [synthetic(network) for network in NETWORKS]
+    records += [refused(network) for network in NETWORKS if network != "mobilefacenet"]
+    return [*records, lfw("mobilefacenet")]
+
+
+def hostile_run() -> list[Record]:
+    """The full run, and networks with names meant to break a page."""
+    records = full_run()
+    for network in HOSTILE:
+        reason = f"{network} has no embedding | <b>none</b>\nat all"
+        records += [cost(network), latency(network, "ncnn"), synthetic(network)]
+        records.append(
+            record(Case("compile", network, target="host"), "counted", status="failed",
+                   reason=reason)
+        )  # fmt: skip
+    return records

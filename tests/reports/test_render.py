@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import csv
+import errno
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_records import HOSTILE, NETWORKS, cost, full_run, latency
+
+from architectures.errors import BadInputError
+from harness.case import Case
+from harness.store import KINDS, Cost, Latency, Record
+from reports import render as render_module
+from reports.markdown import escape
+from reports.page import SECTIONS
+from reports.render import render
+
+VOID = {"meta", "img", "source", "br"}
+
+
+class Page(HTMLParser):
+    """Checks nesting, and collects what the tests look at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.cells: list[tuple[dict[str, str | None], str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("td", "th"):
+            self.cells.append((dict(attrs), ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+        if "td" in self.open:
+            attributes, text = self.cells[-1]
+            self.cells[-1] = (attributes, text + data)
+
+
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text())
+
+
+@pytest.mark.parametrize("folder", ["rendered", "hostile"])
+def test_the_page_is_well_formed_and_loads_nothing(
+    folder: str, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(folder)
+    parsed = page(path)
+    assert parsed.open == []
+    for tag, attributes in parsed.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed", "form", "base")
+        for name in ("src", "srcset", "href", "data", "action", "style"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("", "data:image/svg+xml;base64,", "#"))
+            assert "//" not in value.partition("base64,")[0]
+        assert not any(name.startswith("on") for name in attributes)
+    style = re.search(r"<style>(.*?)</style>", (path / "report.html").read_text(), re.S)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+    assert (path / "report.html").stat().st_size < 5_000_000
+
+
+def test_sections_stand_in_their_order(rendered: Path) -> None:
+    ids = [a["id"] for tag, a in page(rendered).tags if tag == "section"]
+    assert ids == [one.name for one in sorted(SECTIONS, key=lambda one: one.order)]
+
+
+def test_links_within_the_page_lead_somewhere(rendered: Path) -> None:
+    tags = page(rendered).tags
+    ids = {a.get("id") for _, a in tags}
+    links = {(a["href"] or "")[1:] for tag, a in tags if tag == "a"}
+    assert links
+    assert links <= ids
+
+
+def test_every_figure_of_a_table_carries_its_kind(rendered: Path) -> None:
+    words = {"", "–", "refused", "failed"}
+    figures = 0
+    for attributes, text in page(rendered).cells:
+        if attributes.get("class") != "n" or "scope" in attributes:
+            continue
+        if re.sub(r"\d+$", "", text.strip()) in words and not text.strip().isdigit():
+            continue
+        if "data-kind" not in attributes:
+            assert text.strip() in {"1", "2"}, f"{text!r} is of no kind"  # thread counts
+            continue
+        assert attributes["data-kind"] in KINDS
+        figures += 1
+    assert figures > 1000
+
+
+def test_drawn_figures_and_headlines_name_their_kinds(rendered: Path) -> None:
+    text = (rendered / "report.html").read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.S)
+    assert len(captions) == 3
+    assert all('class="kind ' in caption for caption in captions)
+    statements = re.findall(r'<span class="figure">(.*?)</li>', text, re.S)
+    assert all('class="kind ' in one for one in statements)
+
+
+def test_untuned_is_said_beside_every_time_of_untuned_code(rendered: Path) -> None:
+    rows = [
+        line
+        for line in (rendered / "report.md").read_text().splitlines()
+        if line.startswith("| tvm |")
+    ]
+    assert len(rows) == len(NETWORKS)
+    assert all("untuned" in row and "fastest" not in row for row in rows)
+
+
+def test_published_figures_are_marked_published(rendered: Path) -> None:
+    kinds = {a.get("data-kind") for a, text in page(rendered).cells if text.strip() == "2.04"}
+    assert kinds == {"published"}
+
+
+def test_hostile_names_are_shown_and_do_nothing(hostile: Path) -> None:
+    text = (hostile / "report.html").read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "\u202e" not in text
+    assert "\x07" not in text
+    assert "<b>none" not in text
+
+
+def test_markdown_tables_keep_their_columns(hostile: Path) -> None:
+    text = (hostile / "report.md").read_text()
+    width = 0
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            width = 0
+            continue
+        cells = len(re.findall(r"(?<!\\)\|", line))
+        width = width or cells
+        assert cells == width, line
+    assert "<script>" not in text
+    assert "\\[f\\](" in text
+    assert "@someone" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a|b", r"a\|b"),
+        ("two\nlines\r\n here", "two lines here"),
+        ("<img src=x>", "&lt;img src=x&gt;"),
+        ("mobilefacenet_112x96", "mobilefacenet_112x96"),
+        ("_x_ *y* `z` \\", r"\_x\_ \*y\* \`z\` \\"),
+    ],
+)
+def test_markdown_is_escaped(text: str, expected: str) -> None:
+    assert escape(text) == expected
+
+
+def test_csv_gives_the_numbers_back(rendered: Path, records: list[Record]) -> None:
+    table = pd.read_csv(rendered / "latency.csv", keep_default_na=False)
+    found = {
+        (row["network"], row["runtime"], int(row["threads"])): row["median_ms"]
+        for _, row in table.iterrows()
+    }
+    for record in records:
+        if isinstance(record.result, Latency):
+            key = (record.case.network, record.case.runtime, record.case.threads)
+            assert float(found[key]) == record.result.median_ms
+    costs = {row["network"]: row for row in _rows(rendered / "cost.csv")}
+    for record in records:
+        if isinstance(record.result, Cost):
+            row = costs[record.case.network]
+            assert int(row["madds[conv+linear]"]) == record.result.madds["conv+linear"]
+            assert int(row["parameters_bn_folded"]) == record.result.parameters_bn_folded
+            assert row["kind"] == "counted"
+
+
+def test_csv_files_hold_a_kind_in_every_row(rendered: Path) -> None:
+    for name in ("latency", "cost", "compile", "verification"):
+        rows = _rows(rendered / f"{name}.csv")
+        assert rows
+        assert all(row["kind"] in KINDS for row in rows)
+    comparison = _rows(rendered / "comparison.csv")
+    assert len(comparison) == len(NETWORKS)
+    assert all(row["cost_kind"] == "counted" for row in comparison)
+
+
+def test_csv_text_is_no_formula_to_a_spreadsheet(hostile: Path) -> None:
+    names = {row["network"] for row in _rows(hostile / "cost.csv")}
+    assert f"'{HOSTILE[2]}" in names
+    assert HOSTILE[2] not in names
+
+
+def test_the_same_records_give_the_same_files(rendered: Path, tmp_path: Path) -> None:
+    records = full_run()
+    for path in render(records, tmp_path):
+        if path.suffix != ".png":
+            assert path.read_bytes() == (rendered / path.name).read_bytes(), path.name
+
+
+def test_the_page_comes_first_and_nothing_temporary_stays(tmp_path: Path) -> None:
+    files = render([cost("mobilefacenet")], tmp_path / "new" / "folder")
+    assert files[0].name == "report.html"
+    assert sorted(files) == sorted((tmp_path / "new" / "folder").iterdir())
+
+
+def test_no_records_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="facebench run"):
+        render([], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(BadInputError, match="cannot write"):
+        render([cost("mobilefacenet")], tmp_path / "out")
+
+
+def test_a_full_disk_leaves_the_old_report_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render([cost("mobilefacenet")], tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(render_module.os, "fdopen", full)
+    with pytest.raises(BadInputError, match="No space left on device"):
+        render([cost("mobilenet_v2")], tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_single_failed_record_renders(tmp_path: Path) -> None:
+    failed = Record(Case("compile", "x", target="host"), "counted", "failed", reason="no linker")
+    render([failed], tmp_path)
+    assert "no linker" in (tmp_path / "report.md").read_text()
+
+
+def test_a_thousand_records_render(tmp_path: Path) -> None:
+    records = [cost("mobilefacenet"), latency("mobilefacenet", "ncnn")]
+    for index in range(500):
+        records += [cost(f"onnx:net{index}"), latency(f"onnx:net{index}", "ncnn")]
+    render(records, tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 5_000_000
+
+
+def test_neither_torch_nor_tvm_is_loaded(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from harness.case import Case;"
+        "from harness.store import Record; import reports.terminal;"
+        "from reports.render import render;"
+        "record = Record(Case('cost', 'x'), 'counted', 'failed', reason='r');"
+        f"render([record], Path({str(tmp_path)!r})); "
+        "reports.terminal.summary([record]);"
+        "loaded = {name.partition('.')[0] for name in sys.modules};"
+        "sys.exit(', '.join(loaded & {'torch', 'tvm'}) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
