@@ -42,7 +42,7 @@ def create(name: str, seed: int = 0) -> nn.Module:
         network = architecture.build().eval().requires_grad_(False)
         for module in network.modules():
             _fill(module)
-        _calibrate(network, torch.rand(CALIBRATION_BATCH, 3, *architecture.input_size) * 2 - 1)
+        _calibrate(network, _images(architecture.input_size))
     return network
 
 
@@ -79,6 +79,17 @@ def _fill_layer(layer: nn.Conv2d | nn.Linear) -> None:
     nn.init.normal_(layer.weight, std=math.sqrt(2.0 * groups / outputs))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def _images(size: tuple[int, int]) -> torch.Tensor:
+    """Random patches of colour under noise, `(N, 3, *size)`, in -1 to 1.
+
+    Noise alone looks the same to a network that pools over the whole map: the
+    last BN would then divide by almost nothing and amplify rounding errors.
+    """
+    patches = torch.rand(CALIBRATION_BATCH, 3, 4, 4)
+    smooth = nn.functional.interpolate(patches, size, mode="bilinear")
+    return (1.5 * smooth + 0.5 * torch.rand_like(smooth)) - 1
 
 
 def _calibrate(network: nn.Module, images: torch.Tensor) -> None:

@@ -26,6 +26,8 @@ class Case:
         threads: threads the runtime may use.
         batch: images in one inference.
         dataset: the pairs that accuracy is scored on.
+        flip: how the embeddings of an image and its mirror become one: `none`,
+            `sum` or `concatenation`.
     """
 
     measure: str
@@ -38,6 +40,7 @@ class Case:
     threads: int = 1
     batch: int = 1
     dataset: str = ""
+    flip: str = ""
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""Folding batch normalization into the layer before it (arXiv 1804.07573, section 3.2)."""
+"""Folding batch normalization into the layer before it (arXiv 1804.07573, section 3.3)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ class Job:
         network: the network and where its weights are.
         fingerprint: hash of all that the result depends on.
         data: folder of the data sets, or None.
-        flip: how an image and its mirror are joined in accuracy: `none`, `sum`, `concatenation`.
         budget: how long to sample.
         exported: folder of the exported network, once there is one.
     """
@@ -31,7 +30,6 @@ class Job:
     network: Network
     fingerprint: str = ""
     data: Path | None = None
-    flip: str = "sum"
     budget: Budget = field(default_factory=Budget)
     exported: Path | None = None
 
@@ -55,7 +53,6 @@ class Job:
             ),
             fingerprint=data["fingerprint"],
             data=_path(data["data"]),
-            flip=data["flip"],
             budget=Budget(**data["budget"]),
             exported=_path(data["exported"]),
         )

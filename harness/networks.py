@@ -159,7 +159,8 @@ def _read_state(path: Path) -> dict[str, Any]:
 
 
 def _without_counters(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: v for name, v in state.items() if not name.endswith("num_batches_tracked")}
+    """Without the counts of batches that batch normalization keeps, and nothing else is whole."""
+    return {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
 
 
 def _onnx_architecture(network: Network) -> Architecture:
@@ -211,8 +212,12 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _onnx_module(path: Path, name: str) -> nn.Module:
     import onnx2torch
 
+    model = _read_onnx(path)
+    for number, node in enumerate(model.graph.node):
+        # The modules' names, in which a slash would part scopes of a trace.
+        node.name = f"{node.op_type}_{number}"
     try:
-        module: nn.Module = onnx2torch.convert(_read_onnx(path))
+        module: nn.Module = onnx2torch.convert(model)
         return module
     except NotImplementedError as error:
         raise BadInputError(

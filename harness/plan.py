@@ -127,7 +127,9 @@ def _cases(network: Network, plan: Plan, found: Sequence[str]) -> Iterator[Case]
         for threads in plan.threads:
             yield latency_case(network, runtime, threads)
     for dataset in found:
-        yield replace(base, measure="accuracy", runtime=plan.verify_with, dataset=dataset)
+        yield replace(
+            base, measure="accuracy", runtime=plan.verify_with, dataset=dataset, flip="sum"
+        )
 
 
 def latency_case(network: Network, runtime: str, threads: int, batch: int = 1) -> Case:

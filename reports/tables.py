@@ -13,6 +13,8 @@ from reports.digits import Estimate
 
 CellValue = str | int | float | None
 
+LEAST_COLUMNS = ("network", "kind", "status", "reason")
+
 # A spreadsheet takes text that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -169,7 +171,9 @@ def verification_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 def frame(rows: Iterable[Mapping[str, CellValue]]) -> pd.DataFrame:
     """Rows as a frame of Python's own types; text that reads as a formula gets an apostrophe."""
-    return pd.DataFrame([{k: _harmless(v) for k, v in row.items()} for row in rows], dtype=object)
+    lines = [{name: _harmless(value) for name, value in row.items()} for row in rows]
+    # An empty file would be no CSV: its head says that there are no rows.
+    return pd.DataFrame(lines, columns=None if lines else list(LEAST_COLUMNS), dtype=object)
 
 
 def _latency_row(record: Record) -> LatencyRow:

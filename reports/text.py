@@ -14,4 +14,6 @@ def plain(text: str) -> str:
         'a b �[2J �cba'
     """
     one_line = " ".join(text.split())
+    if one_line.isprintable():
+        return one_line
     return "".join(letter if letter.isprintable() else "�" for letter in one_line)

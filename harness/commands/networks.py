@@ -182,9 +182,11 @@ def verify(
     RUNTIMES[runtime].require()
     data = data_root(data)
     DATASETS[dataset].open(data)
-    base = Case("accuracy", "", runtime=runtime, threads=threads, batch=batch, dataset=dataset)
+    base = Case(
+        "accuracy", "", runtime=runtime, threads=threads, batch=batch, dataset=dataset, flip=flip
+    )
     jobs = [
-        Job(replace(base, network=n.name, weights=n.weights), n, data=data, flip=flip)
+        Job(replace(base, network=n.name, weights=n.weights), n, data=data)
         for n in options.resolve_networks(networks, **chosen)
     ]
     records = _run(jobs)

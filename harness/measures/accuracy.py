@@ -45,7 +45,7 @@ def _obtain(job: Job) -> Outcome:
         _preprocessing(facts["preprocessing"]),
         tuple(facts["input_size"]),
         batch=case.batch,
-        flip=job.flip,
+        flip=case.flip,
     )
     agreed = Check(
         "outputs agree with torch", True, f"largest difference {error:.1e} of the largest element"
@@ -64,7 +64,6 @@ def _depends_on(job: Job) -> Any:
     runtime = RUNTIMES[job.case.runtime]
     return (
         _faces_digest(job.case.dataset, job.data),
-        job.flip,
         source_digest("harness.verification", "harness.runtimes", __name__),
         [environment.version(name) for name in runtime.packages],
     )

@@ -75,5 +75,6 @@ def _doubtful(evidence: Evidence) -> list[Block]:
 
 
 def _some(records: Sequence[Record], most: int = 3) -> str:
-    names = "; ".join(str(record.case) for record in records[:most])
-    return f"{names}; and {len(records) - most} more" if len(records) > most else names
+    found = list(dict.fromkeys(str(record.case) for record in records))
+    names = "; ".join(found[:most])
+    return f"{names}; and {len(found) - most} more" if len(found) > most else names

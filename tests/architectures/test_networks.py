@@ -21,11 +21,9 @@ from architectures.errors import BadInputError
 from architectures.initialise import create
 from architectures.registry import find, names
 
-TIMM = [
-    f"timm:{backbone}:{head}"
-    for backbone in ("mobilenetv3_small_100", "ghostnet_100", "resnet18")
-    for head in HEADS
-]
+BACKBONES = ("mobilenetv3_small_100", "ghostnet_100", "resnet18")
+TIMM = [f"timm:{backbone}:gap" for backbone in BACKBONES]
+TIMM_WITH_EVERY_HEAD = [f"timm:{backbone}:{head}" for backbone in BACKBONES for head in HEADS]
 SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
 
 network = functools.cache(create)
@@ -41,7 +39,7 @@ def digest(module: nn.Module) -> str:
     return hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors)).hexdigest()
 
 
-@pytest.mark.parametrize("name", names() + TIMM)
+@pytest.mark.parametrize("name", names() + TIMM_WITH_EVERY_HEAD)
 def test_embeddings_have_the_size_registered_whatever_the_batch(name):
     x = images(name, 2)
     together = network(name)(x)
@@ -56,7 +54,7 @@ def test_created_networks_are_ready_for_inference(name):
     assert not any(p.requires_grad for p in network(name).parameters())
 
 
-@pytest.mark.parametrize("name", [*names(), "timm:mobilenetv3_small_100:fc"])
+@pytest.mark.parametrize("name", [*names(), *TIMM])
 def test_a_seed_fixes_every_byte(name):
     assert digest(create(name, seed=0)) == digest(network(name))
 
@@ -98,7 +96,8 @@ def test_activations_keep_their_scale_at_every_depth_without_denormals(name):
     network(name)(images(name, 4, seed=1))
     for hook in hooks:
         hook.remove()
-    assert 0.3 < min(spreads) < max(spreads) < 3.0
+    # Within a factor of ten on images unlike those of the calibration.
+    assert 0.1 < min(spreads) < max(spreads) < 10.0
     assert denormals == 0
 
 

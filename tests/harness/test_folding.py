@@ -32,7 +32,7 @@ def size(module):
 
 
 def relative_error(found, expected):
-    return float((found - expected).abs().max() / expected.abs().max())
+    return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
 def lively(*layers):

@@ -143,7 +143,7 @@ def shot(seed: int, number: int, image: int) -> Shot:
         lids=rng.uniform(0.7, 1.15),
         background=rng.uniform(60, 210, (2, 3)) * 0.4 + rng.uniform(40, 200) * 0.6,
         clothes=_blend(_CLOTHES, rng.random()),
-        noise=rng.normal(0, rng.uniform(1, 5), (SIZE, SIZE, 3)),
+        noise=rng.uniform(1, 5) * rng.standard_normal((SIZE, SIZE, 3), np.float32),
     )
 
 

@@ -47,14 +47,6 @@ class Layout:
         return path
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
-    """A cache of the tests' own, in which faces are drawn once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FACEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     made = Layout(tmp_path)

@@ -1,0 +1,119 @@
+"""Every registered runtime answers as torch does, for any batch and thread count."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from architectures import registry
+from architectures.errors import UnavailableError, UnknownNameError, WrongAnswerError
+from harness import export
+from harness.case import Case
+from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
+from harness.job import Job
+from harness.measures import latency
+from harness.measures.registry import MEASURES
+from harness.networks import Network, resolve
+from harness.runtimes.registry import RUNTIMES, Runtime, installed
+from harness.store import Latency
+from harness.timing.sampler import MINIMUM_SAMPLES, Budget
+
+
+@pytest.fixture(params=RUNTIMES.names())
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    found = RUNTIMES[request.param]
+    if not found.installed():
+        pytest.skip(f"{found.name} is not installed: {found.install}")
+    return found
+
+
+@pytest.mark.parametrize(("batch", "threads"), [(1, 1), (4, 1), (2, 2)])
+def test_a_runtime_agrees_with_torch(
+    runtime: Runtime, batch: int, threads: int, tiny_exported: Exported
+) -> None:
+    session = runtime.open(runtime.prepare(tiny_exported, batch).path, threads)
+    inputs, expected = tiny_exported.reference()
+    found = session(inputs[:batch])
+    assert found.dtype == np.float32
+    assert relative_error(found, expected[:batch]) < RUNTIME_TOLERANCE
+
+
+def test_a_session_keeps_no_state_between_inferences(
+    runtime: Runtime, tiny_exported: Exported
+) -> None:
+    session = runtime.open(runtime.prepare(tiny_exported, 1).path, 1)
+    inputs, _ = tiny_exported.reference()
+    first = session(inputs[:1]).copy()
+    session(inputs[1:2])
+    np.testing.assert_array_equal(session(inputs[:1]), first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.names())
+def test_every_network_agrees_with_torch_in_every_runtime(runtime: Runtime, name: str) -> None:
+    exported = export.export(resolve(name))
+    session = runtime.open(runtime.prepare(exported, 1).path, 1)
+    assert latency.output_error(session, exported, 1) < RUNTIME_TOLERANCE
+
+
+def job(network: Network, runtime: str) -> Job:
+    case = Case("latency", network.name, network.weights, runtime=runtime)
+    return Job(case, network, budget=Budget(0.2, 0.01))
+
+
+def test_latency_comes_with_samples_warm_up_and_checks(runtime: Runtime, tiny: Network) -> None:
+    outcome = MEASURES["latency"].obtain(job(tiny, runtime.name))
+    result = outcome.result
+    assert isinstance(result, Latency)
+    assert len(result.samples_ms) >= MINIMUM_SAMPLES
+    assert len(result.warmup_ms) > 0
+    assert result.minimum_ms > 0
+    assert result.output_error < RUNTIME_TOLERANCE
+    assert result.label == ("untuned" if runtime.name == "tvm" else "")
+    assert outcome.checks[0].passed
+    assert len(outcome.provenance["artifact_sha256"]) == 32
+
+
+def test_a_wrong_answer_is_never_timed(
+    runtime: Runtime, tiny: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = Exported.reference
+
+    def slightly_off(exported: Exported) -> tuple[export.FloatArray, export.FloatArray]:
+        inputs, outputs = reference(exported)
+        return inputs, outputs * np.float32(1.001)
+
+    def timed(*arguments: object) -> None:
+        raise AssertionError("a wrong answer was timed")
+
+    monkeypatch.setattr(Exported, "reference", slightly_off)
+    monkeypatch.setattr(latency, "sample", timed)
+    with pytest.raises(WrongAnswerError, match="differs from torch by .*not timed"):
+        MEASURES["latency"].obtain(job(tiny, runtime.name))
+
+
+def test_an_unknown_runtime_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean onnxruntime"):
+        RUNTIMES["onnx_runtime"]
+
+
+def test_a_runtime_that_is_not_installed_names_the_command() -> None:
+    absent = Runtime("absent", ("no-such-module",), _never, _never, "pip install absent")
+    assert not absent.installed()
+    with pytest.raises(UnavailableError, match="'pip install absent' installs it"):
+        absent.require()
+
+
+def _never(*arguments: object) -> None:  # type: ignore[misc]
+    raise AssertionError
+
+
+def test_what_is_installed_is_listed_in_the_order_of_registration() -> None:
+    assert installed() == [name for name in RUNTIMES.names() if RUNTIMES[name].installed()]
+
+
+def test_ncnn_files_that_cannot_be_made_are_named(tmp_path: Path) -> None:
+    (tmp_path / "network.pt").write_bytes(b"not TorchScript")
+    (tmp_path / "facts.json").write_text('{"input_size": [16, 16]}')
+    with pytest.raises(WrongAnswerError, match="pnnx cannot convert"):
+        RUNTIMES["ncnn"].prepare(Exported(tmp_path), 1)

@@ -1,0 +1,122 @@
+"""A plan expands to cases; whatever is wrong in it is named before anything runs."""
+
+from pathlib import Path
+
+import pytest
+
+from architectures import registry
+from architectures.errors import BadInputError, FacebenchError, UnknownNameError
+from harness import plan
+from harness.compiler.targets import TARGETS
+from harness.plan import BUILT_IN, Plan
+from harness.runtimes.registry import installed
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "plan.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BUILT_IN.glob("*.toml")))
+def test_built_in_plans_expand(name: str) -> None:
+    assert plan.jobs(plan.load(name), None)
+
+
+def test_the_main_job_is_every_network_in_every_runtime_for_every_target() -> None:
+    cases = [job.case for job in plan.jobs(plan.load("paper"), None)]
+    count = len(registry.names())
+    by_measure = {m: [c for c in cases if c.measure == m] for m in {c.measure for c in cases}}
+    assert len(by_measure["export"]) == len(by_measure["cost"]) == count
+    assert len(by_measure["compile"]) == count * len(TARGETS.names())
+    assert len(by_measure["latency"]) == count * len(installed())
+    assert {c.dataset for c in by_measure["accuracy"]} == {"synthetic"}
+    assert len({case.key for case in cases}) == len(cases)
+
+
+def test_a_plan_of_ones_own(tmp_path: Path) -> None:
+    text = """
+        networks = ["mobilenet_v2", "timm:resnet18:gap"]
+        runtimes = ["onnxruntime"]
+        threads = [1, 2]
+        targets = []
+        datasets = []
+        sampling_s = 3
+    """
+    jobs = plan.jobs(plan.load(write(tmp_path, text)), None)
+    latencies = [job for job in jobs if job.case.measure == "latency"]
+    assert [job.case.threads for job in latencies] == [1, 2, 1, 2]
+    assert {job.case.network for job in jobs} == {"mobilenet_v2", "timm:resnet18:gap"}
+    assert {job.budget.sampling_s for job in latencies} == {3}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("network = ['a']", "unknown key 'network': did you mean networks"),
+        ("networks = 'some'", "networks = 'some' will not do: a list of names"),
+        ("threads = [0]", "threads = .0. will not do"),
+        ("threads = [true]", "threads = .True. will not do"),
+        ("sampling_s = -1", "sampling_s = -1 will not do"),
+        ("weights = 3", "weights = 3 will not do"),
+        ("networks = [", "is no plan that can be read"),
+        ("networks = ['mobilefacenet_z']", "unknown network 'mobilefacenet_z': did you mean"),
+        ("runtimes = ['onnx']", "unknown runtime 'onnx'"),
+        ("targets = ['cortex-a71']", "unknown target 'cortex-a71'"),
+        ("datasets = ['lfv']", "unknown dataset 'lfv': did you mean lfw"),
+        ("verify_with = 'tensorflow'", "unknown runtime 'tensorflow'"),
+        ("[weights]\nmobilefacenet = 'none.pth'", "cannot read .*none.pth"),
+    ],
+)
+def test_what_is_wrong_in_a_plan_is_named(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(FacebenchError, match=message):
+        plan.jobs(plan.load(write(tmp_path, text)), None)
+
+
+def test_a_plan_that_is_not_there_is_answered_with_the_built_in_ones() -> None:
+    with pytest.raises(UnknownNameError, match="no plan 'nightly'.*paper, quick"):
+        plan.load("nightly")
+
+
+def test_bytes_that_are_no_text_are_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match="no plan that can be read"):
+        plan.load(str(tmp_path / "plan.toml"))
+
+
+def test_weights_are_relative_to_the_plan_and_those_to_be_found_to_the_data(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.pth").write_bytes(b"own")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "found.pth").write_bytes(b"found")
+    text = """
+        networks = ["mobilefacenet", "mobilenet_v2", "shufflenet_v1"]
+        [weights]
+        mobilefacenet = "own.pth"
+        [weights_if_found]
+        mobilenet_v2 = "found.pth"
+        shufflenet_v1 = "absent.pth"
+    """
+    jobs = plan.jobs(plan.load(write(tmp_path, text)), tmp_path / "data")
+    paths = {job.network.name: job.network.path for job in jobs}
+    assert paths == {
+        "mobilefacenet": tmp_path / "own.pth",
+        "mobilenet_v2": tmp_path / "data" / "found.pth",
+        "shufflenet_v1": None,
+    }
+
+
+def test_a_fingerprint_moves_with_what_a_result_depends_on() -> None:
+    base = Plan(["mobilefacenet"], ["onnxruntime"], targets=["cortex-a72"])
+
+    def prints(one: Plan) -> dict[str, str]:
+        return {str(job.case): job.fingerprint for job in plan.jobs(one, None)}
+
+    again, longer = (
+        prints(base),
+        prints(Plan(base.networks, base.runtimes, targets=base.targets, sampling_s=9.0)),
+    )
+    assert again == prints(base)
+    moved = {case for case in again if again[case] != longer[case]}
+    assert moved == {case for case in again if case.startswith("latency")}

@@ -1,0 +1,184 @@
+"""A run goes on where it stopped, and one case that goes wrong takes no other with it."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import plan, runner
+from harness.case import Case
+from harness.devices.local import LocalDevice
+from harness.devices.registry import DEVICES
+from harness.export import Exported
+from harness.job import Job
+from harness.networks import Network
+from harness.store import Compilation, Latency, Record, Store
+from harness.timing.sampler import Budget
+
+BUDGET = Budget(0.1, 0.01)
+
+
+def job(network: Network, measure: str = "latency", **fields: str) -> Job:
+    case = Case(measure, network.name, network.weights, **fields)  # type: ignore[arg-type]
+    return plan.with_fingerprint(Job(case, network, budget=BUDGET))
+
+
+def jobs(network: Network) -> list[Job]:
+    return [
+        job(network, "latency", runtime="onnxruntime"),
+        job(network, "compile", runtime="tvm", target="cortex-a53"),
+        job(network, "export"),
+        job(network, "latency", runtime="ncnn"),
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "records.jsonl")
+
+
+def test_records_come_in_the_order_of_the_jobs_and_are_stored(tiny: Network, store: Store) -> None:
+    wanted = jobs(tiny)
+    records = runner.run(wanted, store)
+    assert [record.case for record in records] == [one.case for one in wanted]
+    assert [record.status for record in records] == ["ok"] * 4
+    assert isinstance(records[0].result, Latency)
+    assert isinstance(records[1].result, Compilation)
+    assert sorted(r.case.key for r in store.read()) == sorted(r.case.key for r in records)
+    for record in records:
+        assert record.environment["cpu_model"]
+        assert record.provenance["weights"] == tiny.weights
+
+
+def test_what_is_stored_is_not_run_again(tiny: Network, store: Store) -> None:
+    first = runner.run(jobs(tiny), store)
+    told: list[tuple[Record, bool]] = []
+    again = runner.run(jobs(tiny), store, lambda record, stored: told.append((record, stored)))
+    assert again == first
+    assert [stored for _, stored in told] == [True] * 4
+    assert len(store.read()) == 4
+
+
+def test_what_changed_is_run_again(tiny: Network, store: Store) -> None:
+    one = job(tiny, runtime="ncnn")
+    runner.run([one], store)
+    runner.run([replace(one, fingerprint="of another version of the code")], store)
+    assert len(store.read()) == 2
+
+
+class CountingDevice:
+    """Fails or succeeds as it is told, and runs nothing."""
+
+    name, kind = "local", "measured"
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.ran: list[str] = []
+
+    def execute(self, jobs: Sequence[Job]) -> Iterator[Record]:
+        for one in jobs:
+            self.ran.append(one.case.runtime)
+            yield Record(one.case, "measured", self.status, fingerprint=one.fingerprint)
+
+
+@pytest.mark.parametrize(("status", "runs"), [("failed", 2), ("refused", 1), ("ok", 1)])
+def test_only_what_failed_is_tried_again(
+    status: str,
+    runs: int,
+    tiny: Network,
+    tiny_exported: Exported,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = CountingDevice(status)
+    monkeypatch.setitem(DEVICES._entries, "local", device)
+    for _ in range(2):
+        runner.run([job(tiny, runtime="ncnn")], store)
+    assert device.ran == ["ncnn"] * runs
+
+
+def test_stages_come_in_order_and_timing_after_all_that_may_overlap(
+    tiny: Network, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = CountingDevice("ok")
+    monkeypatch.setitem(DEVICES._entries, "local", device)
+    seen: list[str] = []
+    runner.run(jobs(tiny), listen=lambda record, stored: seen.append(record.case.measure))
+    assert seen == ["export", "compile", "latency", "latency"]
+
+
+def test_a_network_that_cannot_be_exported_fails_its_cases_and_no_others(
+    tiny: Network, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.pth"
+    bad.write_bytes(b"no weights")
+    broken = Network("mobilefacenet_s", "sha256:0", bad)
+    wanted = [
+        job(broken, "export"),
+        job(broken, runtime="ncnn"),
+        job(tiny, runtime="ncnn"),
+    ]
+    export, latency, other = runner.run(wanted)
+    assert (export.status, latency.status, other.status) == ("failed", "failed", "ok")
+    assert "bad.pth holds no weights" in export.reason
+    assert "could not be exported" in latency.reason
+
+
+def test_a_process_that_is_killed_fails_its_case_alone(
+    tiny: Network, tiny_exported: Exported
+) -> None:
+    slow = replace(job(tiny, runtime="onnxruntime"), budget=Budget(60, 60))
+    quick = job(tiny, runtime="ncnn")
+    at = tiny_exported.folder
+    records: list[Record] = []
+
+    def work() -> None:
+        wanted = [replace(slow, exported=at), replace(quick, exported=at)]
+        records.extend(LocalDevice().execute(wanted))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    _kill_worker()
+    thread.join()
+    assert [record.status for record in records] == ["failed", "ok"]
+    assert "ended by SIGKILL" in records[0].reason
+
+
+def _kill_worker() -> None:
+    """Kill the worker of this process once it is there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            if "harness.worker" in child.cmdline():
+                os.kill(child.pid, signal.SIGKILL)
+                return
+        time.sleep(0.05)
+    raise AssertionError("no worker came up")
+
+
+def test_a_case_that_does_not_end_is_stopped(
+    tiny: Network, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.devices.local.TIMEOUT_S", 2.0)
+    endless = replace(
+        job(tiny, runtime="onnxruntime"), budget=Budget(600, 600), exported=tiny_exported.folder
+    )
+    (record,) = LocalDevice().execute([endless])
+    assert record.status == "failed"
+    assert "no end" in record.reason
+
+
+def test_what_a_library_prints_does_not_disturb_the_records(
+    tiny: Network, tiny_exported: Exported
+) -> None:
+    unknown = replace(job(tiny, runtime="ncnn"), exported=Path("/nowhere"))
+    (record,) = LocalDevice().execute([unknown])
+    assert record.status == "failed"
+    assert "nowhere" in record.reason
+    assert "traceback" in record.provenance

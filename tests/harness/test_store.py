@@ -1,0 +1,165 @@
+"""Records survive the disk; a damaged file is named and mended, and nothing else is lost."""
+
+import errno
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from architectures.errors import BadInputError
+from harness.case import Case
+from harness.store import (
+    RESULTS,
+    Accuracy,
+    Check,
+    Compilation,
+    Cost,
+    Export,
+    Latency,
+    LayerCost,
+    Record,
+    Result,
+    Store,
+    from_json,
+    latest,
+    paper_table,
+    to_json,
+)
+
+times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
+
+LAYER = LayerCost("a.b", "conv", (1, 8, 4, 4), 10, {"conv+linear": 5}, 128)
+EXAMPLES: dict[str, Result] = {
+    "export": Export(17, 1000, 1e-6),
+    "cost": Cost(
+        3, 2, {"conv+linear": 9, "+bn": 10}, 4, 5, 6, 7, {"fp32": 8}, (112, 96), 128, (LAYER,)
+    ),
+    "compile": Compilation("aarch64-linux-gnu", "EM_AARCH64", ("neon",), 9, 1.5, {"plain": 3}),
+    "latency": Latency((1.0, 2.0), (3.0,), 4.0, 1e-6, "untuned"),
+    "accuracy": Accuracy((0.9, 1.0), (0.1, 0.2), 600, "synthetic: no more", "sum", 10.0),
+}
+
+
+def record(network: str = "mobilefacenet", measure: str = "latency") -> Record:
+    return Record(
+        Case(measure, network, runtime="ncnn"),
+        kind="measured",
+        status="ok",
+        result=EXAMPLES[measure],
+        checks=(Check("quiet", False, "load 2.0"),),
+        environment={"cpu_model": "x", "cores": 2},
+        fingerprint="f",
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "deep" / "records.jsonl")
+
+
+@pytest.mark.parametrize("measure", RESULTS)
+def test_a_record_of_every_measure_survives_json(measure: str) -> None:
+    whole = record(measure=measure)
+    assert from_json(json.loads(json.dumps(to_json(whole)))) == whole
+
+
+@given(times, st.text())
+def test_latencies_and_names_survive_json_to_the_last_bit(
+    samples: tuple[float, ...], name: str
+) -> None:
+    whole = replace(record(name), result=Latency(samples, (), 0.0, 0.0))
+    assert from_json(json.loads(json.dumps(to_json(whole)))) == whole
+
+
+def test_what_is_appended_is_read_in_order(store: Store) -> None:
+    for name in "abc":
+        store.append(record(name))
+    assert [r.case.network for r in store.read()] == ["a", "b", "c"]
+
+
+def test_a_file_that_is_not_there_holds_no_records(store: Store) -> None:
+    assert store.read() == []
+    assert store.mend() is None
+
+
+@given(st.integers(1, 400))
+def test_a_file_cut_anywhere_names_its_line_and_mends_without_loss(cut: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "records.jsonl")
+        for name in "abc":
+            store.append(record(name))
+        whole = store.path.read_bytes()
+        last = len(whole.splitlines(keepends=True)[-1])
+        store.path.write_bytes(whole[: len(whole) - min(cut, last - 1)])
+        if cut > 1:  # without its newline alone, the last record is still whole JSON
+            with pytest.raises(BadInputError, match="line 3 .*2 records before it are intact"):
+                store.read()
+        aside = store.mend()
+        assert aside is not None
+        assert [r.case.network for r in store.read()] == ["a", "b"]
+        assert whole.startswith(store.path.read_bytes() + aside.read_bytes().rstrip(b"\n"))
+        store.append(record("d"))
+        assert [r.case.network for r in store.read()] == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", "{}", '"x"', '{"schema": 1, "case": 3, "result": null}', "\x00", "nonsense"]
+)
+def test_a_line_that_is_no_record_is_named(store: Store, line: str) -> None:
+    store.append(record())
+    with store.path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(BadInputError, match="line 2 "):
+        store.read()
+
+
+def test_a_record_of_a_newer_facebench_is_refused_with_the_mend(store: Store) -> None:
+    store.path.parent.mkdir()
+    store.path.write_text(json.dumps(to_json(record()) | {"schema": 99}) + "\n")
+    with pytest.raises(BadInputError, match="newer facebench.*upgrade"):
+        store.read()
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(record("a"))
+    before = store.path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BadInputError, match="No space left.*intact"):
+        store.append(record("b"))
+    assert store.path.read_bytes() == before
+
+
+def _append_many(path: Path, name: str) -> None:
+    for _ in range(50):
+        Store(path).append(record(name))
+
+
+def test_two_processes_write_one_file_without_loss(store: Store) -> None:
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(_append_many, [store.path] * 2, ["a", "b"]))
+    names = [r.case.network for r in store.read()]
+    assert sorted(names) == ["a"] * 50 + ["b"] * 50
+
+
+def test_the_newest_record_of_each_case_counts() -> None:
+    old, other = record("a"), record("b")
+    new = replace(old, reason="newer")
+    assert latest([old, other, new]) == [new, other]
+
+
+@pytest.mark.parametrize(("number", "rows"), [(1, 10), (2, 11), (3, 16), (4, 9)])
+def test_the_papers_tables_are_there(number: int, rows: int) -> None:
+    assert len(paper_table(number)) == rows
