@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -38,6 +39,7 @@ class Registry(Generic[Entry]):
     def __init__(self, noun: str, package: str | None = None) -> None:
         self.noun = noun
         self._package = package
+        self._loading = threading.RLock()
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, entry: Entry) -> Entry:
@@ -72,11 +74,14 @@ class Registry(Generic[Entry]):
             raise UnknownNameError(self._unknown(name)) from None
 
     def _load(self) -> None:
-        if self._package is None:
-            return
-        package, self._package = importlib.import_module(self._package), None
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
+        # The lock holds other threads until all is there; the modules that are
+        # imported may look entries up themselves.
+        with self._loading:
+            if self._package is None:
+                return
+            package, self._package = importlib.import_module(self._package), None
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{package.__name__}.{module.name}")
 
     def _unknown(self, name: str) -> str:
         known = list(self._entries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -38,8 +39,9 @@ def file_digest(path: Path) -> str:
         raise BadInputError(f"cannot read {path}: {error.strerror}; check the path") from error
 
 
+@functools.cache
 def source_digest(*modules: str) -> str:
-    """Hash of the source of modules and packages: the version of that code."""
+    """Hash of the source of modules and packages: the version of that code, as it was loaded."""
     hashes = []
     for name in modules:
         spec = importlib.util.find_spec(name)

@@ -7,8 +7,8 @@ A plan is a TOML file. Every key may be left out:
     threads = [1]
     targets = "all"              # for TVM; or a list
     datasets = ["synthetic", "lfw"]
-    verify_with = "ncnn"         # the runtime that accuracy is scored in
-    sampling_s = 1.5             # seconds of samples a case, at least 64 samples
+    verify_with = "ncnn"         # the runtime that accuracy is scored in, on all cores
+    sampling_s = 1.0             # seconds of samples a case, at least 64 samples
 
     [weights]                    # a file, relative to the plan's folder
     mobilefacenet = "weights.pth"
@@ -20,6 +20,7 @@ A plan is a TOML file. Every key may be left out:
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -51,7 +52,7 @@ class Plan:
     targets: Sequence[str] | str = "all"
     datasets: Sequence[str] = ("synthetic",)
     verify_with: str = "ncnn"
-    sampling_s: float = 1.5
+    sampling_s: float = 1.0
     weights: Mapping[str, str] = field(default_factory=dict)
     weights_if_found: Mapping[str, str] = field(default_factory=dict)
 
@@ -127,9 +128,7 @@ def _cases(network: Network, plan: Plan, found: Sequence[str]) -> Iterator[Case]
         for threads in plan.threads:
             yield latency_case(network, runtime, threads)
     for dataset in found:
-        yield replace(
-            base, measure="accuracy", runtime=plan.verify_with, dataset=dataset, flip="sum"
-        )
+        yield accuracy_case(network, plan.verify_with, dataset)
 
 
 def latency_case(network: Network, runtime: str, threads: int, batch: int = 1) -> Case:
@@ -142,6 +141,28 @@ def latency_case(network: Network, runtime: str, threads: int, batch: int = 1) -
         target="host" if runtime == "tvm" else "",
         threads=threads,
         batch=batch,
+    )
+
+
+def accuracy_case(
+    network: Network,
+    runtime: str,
+    dataset: str,
+    flip: str = "sum",
+    threads: int | None = None,
+    batch: int = 1,
+) -> Case:
+    """The case of a network's verification accuracy on this machine, on all cores by default."""
+    return Case(
+        "accuracy",
+        network.name,
+        network.weights,
+        runtime=runtime,
+        target="host" if runtime == "tvm" else "",
+        threads=threads or len(os.sched_getaffinity(0)),
+        batch=batch,
+        dataset=dataset,
+        flip=flip,
     )
 
 

@@ -1,14 +1,13 @@
 """Runs jobs: what is stored already is taken from there, the rest is obtained in stages.
 
-Jobs of the early stages (export, cost, compilation) run side by side, one
-process a network. Jobs that are timed run one after the other, alone.
+Jobs of the early stages (export, cost, compilation) run side by side. Jobs that are timed run one after the other, alone.
 """
 
 from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
@@ -64,53 +63,50 @@ def _obtain(jobs: Sequence[Job]) -> Iterator[Record]:
     def stage(job: Job) -> int:
         return MEASURES[job.case.measure].stage
 
-    yield from _export_missing(jobs)
-    others = [job for job in jobs if job.case.measure != "export"]
-    for _, group in groupby(sorted(others, key=stage), key=stage):
-        members = []
-        for job in group:
+    for number, group in groupby(sorted(jobs, key=stage), key=stage):
+        members = list(group)
+        if number == 0:
+            yield from _side_by_side(members)
+            continue
+        _export_missing(members)
+        ready = []
+        for job in members:
             exported = export.find(job.network)
             if exported is None:
                 yield _without_network(job)
             else:
-                members.append(replace(job, exported=exported.folder))
-        if members and MEASURES[members[0].case.measure].exclusive:
-            for job in members:
+                ready.append(replace(job, exported=exported.folder))
+        if ready and MEASURES[ready[0].case.measure].exclusive:
+            for job in ready:
                 yield from DEVICES[job.case.device].execute([job])
         else:
-            yield from _side_by_side(members)
+            yield from _side_by_side(ready)
 
 
-def _export_missing(jobs: Sequence[Job]) -> Iterator[Record]:
-    """Export what later stages need, whether or not its own record is asked for."""
-    asked = {job.network: job for job in jobs if job.case.measure == "export"}
-    needed = {job.network: job for job in jobs if export.find(job.network) is None}
-    extra = {
-        network: replace(job, case=replace(job.case, measure="export"))
-        for network, job in needed.items()
-        if network not in asked
-    }
-    for record in _side_by_side([*asked.values(), *extra.values()]):
-        if any(job.case == record.case for job in asked.values()):
-            yield record
+def _export_missing(jobs: Sequence[Job]) -> None:
+    """Export what these jobs need where no job of this run has; that leaves no record."""
+    missing = {job.network: job for job in jobs if export.find(job.network) is None}
+    exports = [replace(j, case=replace(j.case, measure="export")) for j in missing.values()]
+    for _ in _side_by_side(exports):
+        pass
 
 
-def _side_by_side(jobs: Iterable[Job]) -> Iterator[Record]:
-    """Run the jobs of each network in one process, as many processes as there are cores."""
-    groups: dict[str, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(f"{job.network.name} {job.network.weights}", []).append(job)
-    if not groups:
+def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
+    """Run jobs in as many processes as there are cores; those of a network stay together."""
+    if not jobs:
         return
+    processes = len(os.sched_getaffinity(0))
+    numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
+    groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
     done: queue.SimpleQueue[Record] = queue.SimpleQueue()
 
     def work(group: list[Job]) -> None:
         for record in DEVICES["local"].execute(group):
             done.put(record)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        futures: list[Future[None]] = [pool.submit(work, group) for group in groups.values()]
-        for _ in range(sum(len(group) for group in groups.values())):
+    with ThreadPoolExecutor(processes) as pool:
+        futures: list[Future[None]] = [pool.submit(work, group) for group in groups]
+        for _ in jobs:
             yield _next(done, futures)
 
 

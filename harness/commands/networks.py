@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def compile_(
 @options.threads
 @options.batch
 @click.option(
-    "--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.5, show_default=True,
+    "--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
     help="Seconds of samples for each case; at least 64 samples are taken whatever it is.",
 )  # fmt: skip
 @options.as_json
@@ -157,7 +157,7 @@ def latency(
     "--flip", type=click.Choice(["none", "sum", "concatenation"]), default="sum", show_default=True,
     help="How the embeddings of an image and its mirror are joined.",
 )  # fmt: skip
-@options.threads
+@click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
 @options.batch
 @options.data
 @options.as_json
@@ -166,7 +166,7 @@ def verify(
     dataset: str,
     runtime: str,
     flip: str,
-    threads: int,
+    threads: int | None,
     batch: int,
     data: Path | None,
     as_json: bool,
@@ -182,11 +182,8 @@ def verify(
     RUNTIMES[runtime].require()
     data = data_root(data)
     DATASETS[dataset].open(data)
-    base = Case(
-        "accuracy", "", runtime=runtime, threads=threads, batch=batch, dataset=dataset, flip=flip
-    )
     jobs = [
-        Job(replace(base, network=n.name, weights=n.weights), n, data=data)
+        Job(plan.accuracy_case(n, runtime, dataset, flip, threads, batch), n, data=data)
         for n in options.resolve_networks(networks, **chosen)
     ]
     records = _run(jobs)

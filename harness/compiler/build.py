@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ class Library:
 
     @property
     def label(self) -> str:
-        """`untuned` where a kernel is plain loops: its time is shown, never ranked."""
-        return "untuned" if self.compilation().kernels["plain"] else ""
+        """`untuned` where no kernel was searched for: its time is shown, never ranked."""
+        return "" if self.compilation().kernels["tuned"] else "untuned"
 
 
 def compile_network(exported: Exported, target: Target, batch: int) -> Library:
@@ -141,7 +142,9 @@ def _features(target: Target, described: Any) -> tuple[str, ...]:
     return features
 
 
+@lru_cache(maxsize=1)
 def _import(exported: Exported, batch: int) -> Any:
+    """The network as a Relax module; the last one is kept for the next target."""
     import onnx
 
     import_tvm()
@@ -157,17 +160,25 @@ def _import(exported: Exported, batch: int) -> Any:
 
 
 def _lower(module: Any, described: Any) -> tuple[Any, dict[str, int]]:
-    """Operators to fused loops; and how many kernels there are, by schedule."""
+    """Operators to fused loops, blocked where a rule applies; and kernels by schedule."""
     tvm = import_tvm()
-    from harness.compiler.fold import fold_constants  # defines a class of TVM's
+    # Both need TVM to be imported, and without torch.
+    from harness.compiler.fold import fold_constants
+    from harness.compiler.schedule import scheduled
 
     module = fold_constants(module)
     pipeline = tvm.relax.backend.cpu_generic.pipeline
     passes = pipeline.library_dispatch_passes(described) + pipeline.legalize_passes(described)
     with described:
         module = tvm.transform.Sequential(passes)(module)
-    functions = [f for f in module.functions.values() if isinstance(f, tvm.tirx.PrimFunc)]
-    return module, {"tuned": 0, "scheduled": 0, "plain": len(functions)}
+    kernels = {"tuned": 0, "scheduled": 0, "plain": 0}
+    for variable, function in module.functions_items():
+        if isinstance(function, tvm.tirx.PrimFunc):
+            blocked = scheduled(function)
+            kernels["plain" if blocked is None else "scheduled"] += 1
+            if blocked is not None:
+                module[variable] = blocked.with_attrs(function.attrs)
+    return module, kernels
 
 
 def _finish(described: Any) -> Any:

@@ -74,4 +74,4 @@ def _faces_digest(dataset: str, data: Path | None) -> str:
     return DATASETS[dataset].open(data).digest
 
 
-MEASURES.add("accuracy", Measure("accuracy", "", _obtain, _depends_on, stage=4, exclusive=True))
+MEASURES.add("accuracy", Measure("accuracy", "", _obtain, _depends_on, stage=3, exclusive=True))

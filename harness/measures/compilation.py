@@ -29,4 +29,4 @@ def _depends_on(job: Job) -> Any:
     )
 
 
-MEASURES.add("compile", Measure("compile", "counted", _obtain, _depends_on, stage=2))
+MEASURES.add("compile", Measure("compile", "counted", _obtain, _depends_on, stage=1))

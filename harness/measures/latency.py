@@ -95,4 +95,4 @@ def _depends_on(job: Job) -> Any:
     )
 
 
-MEASURES.add("latency", Measure("latency", "", _obtain, _depends_on, stage=3, exclusive=True))
+MEASURES.add("latency", Measure("latency", "", _obtain, _depends_on, stage=2, exclusive=True))

@@ -32,7 +32,8 @@ class Measure:
         obtain: obtains it for a job.
         depends_on: what the result depends on beyond the network and the
             case, for its fingerprint.
-        stage: measures of a lower stage come first in a run.
+        stage: measures of a lower stage come first in a run; those of stage 0
+            need no exported network.
         exclusive: nothing else of ours may run meanwhile.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def versions() -> dict[str, str]:
     return {name: found for name in PACKAGES if (found := version(name)) is not None}
 
 
+@cache
 def version(package: str) -> str | None:
     """The installed version of a package, found without importing it."""
     try:

@@ -24,7 +24,7 @@ class Budget:
     """
 
     warmup_s: float = 2.0
-    sampling_s: float = 1.5
+    sampling_s: float = 1.0
 
 
 @dataclass(frozen=True)

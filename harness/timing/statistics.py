@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import bdtr, bdtrik
 
 # LoadGen of MLPerf Inference: fewer samples than this do not support the
 # percentile at 99 % confidence.
@@ -42,9 +41,13 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
 
 
 def _binomial_quantile(q: float, n: int) -> int:
-    """Smallest k with P(Binomial(n, 1/2) <= k) >= q.
-
-    By the incomplete beta function: importing scipy.stats for it takes a second.
-    """
-    k = int(np.ceil(bdtrik(q, n, 0.5)))
-    return k - 1 if k > 0 and bdtr(k - 1, n, 0.5) >= q else k
+    """Smallest k with P(Binomial(n, 1/2) <= k) >= q, in whole numbers: exact for any n."""
+    numerator, denominator = q.as_integer_ratio()
+    needed = -(-numerator * 2**n // denominator)
+    k, outcomes = 0, 1
+    total = outcomes
+    while total < needed:
+        outcomes = outcomes * (n - k) // (k + 1)
+        k += 1
+        total += outcomes
+    return k

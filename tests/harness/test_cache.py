@@ -79,14 +79,16 @@ def test_digests_tell_values_apart_and_do_not_depend_on_order() -> None:
 def test_the_version_of_code_changes_with_any_file_of_a_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "some_package_of_a_test"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "part.py").write_text("a = 1")
+    for name, code in {"one": "a = 1", "same": "a = 1", "other": "a = 2"}.items():
+        package = tmp_path / f"package_of_a_test_{name}"
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        (package / "part.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    before = cache.source_digest(package.name)
-    (package / "part.py").write_text("a = 2")
-    assert cache.source_digest(package.name) != before
+    one, same, other = (
+        cache.source_digest(f"package_of_a_test_{name}") for name in ("one", "same", "other")
+    )
+    assert one == same != other
 
 
 def test_a_missing_file_is_named() -> None:
