@@ -1,6 +1,7 @@
 """Runs jobs: what is stored already is taken from there, the rest is obtained in stages.
 
-Jobs of the early stages (export, cost, compilation) run side by side. Jobs that are timed run one after the other, alone.
+Jobs of the early stages (export, cost, compilation) run side by side. Jobs that
+are timed run one after the other, alone.
 """
 
 from __future__ import annotations
