@@ -1,4 +1,4 @@
-"""MobileFaceNet and its variants (arXiv 1804.07573, table 1 and section 4.2)."""
+"""MobileFaceNet and its variants (arXiv 1804.07573, tables 1 and 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folding batch normalization into the layer before it (arXiv 1804.07573, section 3.3)."""
+"""Folding batch normalization into the layer before it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 from architectures.errors import FacebenchError, RefusedError
 from harness.job import Job
 from harness.measures.registry import MEASURES, kind_of
-from harness.store import Check, Record, Result
+from harness.record import Check, Record, Result
 from harness.timing import environment
 
 

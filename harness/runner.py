@@ -17,7 +17,8 @@ from harness import export
 from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.measures.registry import MEASURES, kind_of
-from harness.store import Record, Store
+from harness.record import Record
+from harness.store import Store
 
 # Told of each record as it comes, and whether it was stored already.
 Listener = Callable[[Record, bool], None]

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from harness.store import Accuracy, Compilation, Cost, Export, Latency, Record
+from harness.record import Accuracy, Compilation, Cost, Export, Latency, Record
 
 # Wide enough for every table where standard output is a file or a pipe.
 _WIDE = 200

@@ -10,7 +10,7 @@ import sys
 
 from harness.job import Job
 from harness.perform import perform
-from harness.store import to_json
+from harness.record import to_json
 
 _PR_SET_PDEATHSIG = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scipy.special import stdtrit
 
-from harness.store import Accuracy, Record
+from harness.record import Accuracy, Record
 from reports.digits import Estimate, earned, interval, significant
 from reports.page import Cell, Notes
 from reports.tables import LatencyRow

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from harness.store import Accuracy, Cost, Record
+from harness.record import Accuracy, Cost, Record
 from reports.digits import Estimate, ratio
 from reports.environments import another_machine, differences
 from reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.store import Accuracy, Cost, Record, latest, paper_table
+from harness.record import Accuracy, Cost, Record
+from harness.store import latest, paper_table
 from reports.environments import another_machine, differences
 from reports.tables import LatencyRow, Setting, latency_rows, of_measure
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from architectures.errors import BadInputError
-from harness.store import Record
+from harness.record import Record
 from reports import markdown
 from reports.comparison import compare, comparison_frame
 from reports.evidence import Evidence

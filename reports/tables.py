@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.case import Case
-from harness.store import Accuracy, Compilation, Cost, Latency, Record
+from harness.record import Accuracy, Compilation, Cost, Latency, Record
 from reports.digits import Estimate
 
 CellValue = str | int | float | None

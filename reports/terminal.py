@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from harness.store import Accuracy, Record
+from harness.record import Accuracy, Record
 from reports.cells import NOTHING, millions, percent
 from reports.comparison import THREADS, ComparisonRow, compare, representative
 from reports.digits import compact, earned

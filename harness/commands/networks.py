@@ -19,8 +19,8 @@ from harness.compiler.targets import TARGETS
 from harness.export import export as export_network
 from harness.job import Job
 from harness.perform import perform
+from harness.record import Record
 from harness.runtimes.registry import RUNTIMES, installed
-from harness.store import Record
 from harness.timing.sampler import Budget
 from harness.verification.datasets.registry import DATASETS, data_root
 

@@ -15,7 +15,7 @@ from typing import IO
 from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.measures.registry import kind_of
-from harness.store import Record, from_json
+from harness.record import Record, from_json
 
 # Longer than any case takes; a case that reaches it hangs.
 TIMEOUT_S = 900.0

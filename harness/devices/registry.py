@@ -7,7 +7,7 @@ from typing import Protocol
 
 from architectures.registry import Registry
 from harness.job import Job
-from harness.store import Record
+from harness.record import Record
 
 
 class Device(Protocol):

@@ -13,8 +13,8 @@ from harness.export import RUNTIME_TOLERANCE
 from harness.job import Job
 from harness.measures.latency import output_error
 from harness.measures.registry import MEASURES, Measure, Outcome
+from harness.record import Check
 from harness.runtimes.registry import RUNTIMES
-from harness.store import Check
 from harness.timing import environment
 from harness.verification.datasets.registry import DATASETS
 from harness.verification.protocol import evaluate
@@ -25,14 +25,15 @@ def _obtain(job: Job) -> Outcome:
     dataset = DATASETS[case.dataset]
     if not dataset.label and not job.network.trained:
         raise RefusedError(
-            f"untrained weights ({case.weights}): a score of {case.network} on real faces would "
-            f"say nothing; give trained ones with --weights {case.network}=FILE"
+            f"untrained weights ({case.weights}): a score on real faces would say nothing; give "
+            "trained ones with --weights NETWORK=FILE"
         )
     runtime = RUNTIMES[case.runtime]
     runtime.require()
     exported = job.export()
-    session = runtime.open(runtime.prepare(exported, case.batch).path, case.threads)
-    error = output_error(session, exported, case.batch)
+    artifact = runtime.prepare(exported, case.batch).path
+    streams = [runtime.open(artifact, 1) for _ in range(case.threads)]
+    error = output_error(streams[0], exported, case.batch)
     if error > RUNTIME_TOLERANCE:
         raise WrongAnswerError(
             f"{runtime.name} differs from torch by {error:.1e} of the largest element on "
@@ -41,7 +42,7 @@ def _obtain(job: Job) -> Outcome:
     facts = exported.facts()
     accuracy = evaluate(
         dataset.open(job.data),
-        session,
+        streams,
         _preprocessing(facts["preprocessing"]),
         tuple(facts["input_size"]),
         batch=case.batch,

@@ -13,8 +13,8 @@ from harness import cache
 from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
+from harness.record import Check, Latency
 from harness.runtimes.registry import RUNTIMES, Session
-from harness.store import Check, Latency
 from harness.timing import environment
 from harness.timing.sampler import Samples, sample
 

@@ -10,7 +10,7 @@ from architectures.registry import Registry
 from harness.case import Case
 from harness.devices.registry import DEVICES
 from harness.job import Job
-from harness.store import Check, Result
+from harness.record import Check, Result
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Measure:
 
     Attributes:
         name: as in `Case.measure`.
-        kind: how its figures are obtained, one of `store.KINDS`; empty where the device says it.
+        kind: how its figures are obtained, one of `record.KINDS`; empty where the device says it.
         obtain: obtains it for a job.
         depends_on: what the result depends on beyond the network and the
             case, for its fingerprint.
@@ -49,5 +49,5 @@ MEASURES: Registry[Measure] = Registry("measure", package="harness.measures")
 
 
 def kind_of(case: Case) -> str:
-    """How the figures of a case are obtained: one of `store.KINDS`."""
+    """How the figures of a case are obtained: one of `record.KINDS`."""
     return MEASURES[case.measure].kind or DEVICES[case.device].kind

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +32,7 @@ class Extraction:
 
     Attributes:
         embeddings: `(K, E)`, as the network gives them: not normalized.
-        seconds: spent in the network, that for mirror images included;
-            reading, decoding and alignment left out.
+        seconds: from the first image's bytes to the last embedding, by the clock on the wall.
     """
 
     embeddings: Embeddings
@@ -46,7 +47,7 @@ class Extraction:
 def extract(
     faces: FaceSet,
     keys: Sequence[str],
-    embed: Embed,
+    streams: Sequence[Embed],
     preprocessing: Preprocessing,
     input_size: tuple[int, int],
     batch: int = 1,
@@ -55,13 +56,15 @@ def extract(
 ) -> Extraction:
     """Embed images, each read, decoded and aligned once.
 
-    One batch is held at a time. The last one is filled up by repeating its last
-    image, since a compiled network takes one batch size only.
+    Each stream works on a batch of its own from its bytes to its embeddings,
+    which keeps cores busier than several threads in one inference. The last
+    batch is filled up by repeating its last image, since a compiled network
+    takes one batch size only. The embeddings do not depend on the streams.
 
     Args:
         faces: where the images are.
         keys: the images, K of them.
-        embed: the network.
+        streams: the same network, once for each batch that may be in work at a time.
         preprocessing: what its input expects.
         input_size: height and width in pixels.
         batch: images in one inference.
@@ -74,20 +77,33 @@ def extract(
     """
     if flip not in FLIPS:
         raise BadInputError(f"unknown flip {flip!r}: use one of {', '.join(FLIPS)}")
-    seconds = 0.0
+    idle: queue.SimpleQueue[Embed] = queue.SimpleQueue()
+    for stream in streams:
+        idle.put(stream)
+
+    def work(used: Sequence[str]) -> Embeddings:
+        inputs = _inputs(faces, used, preprocessing, input_size, batch)
+        stream = idle.get()
+        try:
+            return _embed(inputs, stream, flip)[: len(used)]
+        finally:
+            idle.put(stream)
+
+    began = time.perf_counter()
+    batches = [keys[start : start + batch] for start in range(0, len(keys), batch)]
     parts: list[Embeddings] = []
-    for start, inputs in _batches(faces, keys, preprocessing, input_size, batch):
-        began = time.perf_counter()
-        joined = _embed(inputs, embed, flip)
-        seconds += time.perf_counter() - began
-        used = keys[start : start + batch]
-        parts.append(joined[: len(used)])
-        _check(parts[-1], used)
-        if progress is not None:
-            progress(start + len(used), len(keys))
+    pool = ThreadPoolExecutor(len(streams))
+    try:
+        for used, part in zip(batches, pool.map(work, batches), strict=True):
+            _check(part, used)
+            parts.append(part)
+            if progress is not None:
+                progress(sum(map(len, parts)), len(keys))
+    finally:
+        pool.shutdown(cancel_futures=True)
     embeddings = np.concatenate(parts)
     _check_variety(embeddings, keys)
-    return Extraction(embeddings, seconds)
+    return Extraction(embeddings, time.perf_counter() - began)
 
 
 def preprocess(
@@ -101,18 +117,17 @@ def preprocess(
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def _batches(
+def _inputs(
     faces: FaceSet,
     keys: Sequence[str],
     preprocessing: Preprocessing,
     input_size: tuple[int, int],
     batch: int,
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """The index of a batch's first image, and its inputs `(batch, 3, H, W)`."""
-    for start in range(0, len(keys), batch):
-        pictures = [_aligned(faces, key, input_size) for key in keys[start : start + batch]]
-        pictures += [pictures[-1]] * (batch - len(pictures))
-        yield start, preprocess(pictures, preprocessing)
+) -> npt.NDArray[np.float32]:
+    """Inputs `(batch, 3, H, W)` of up to `batch` images."""
+    pictures = [_aligned(faces, key, input_size) for key in keys]
+    pictures += [pictures[-1]] * (batch - len(pictures))
+    return preprocess(pictures, preprocessing)
 
 
 def _aligned(faces: FaceSet, key: str, input_size: tuple[int, int]) -> Picture:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
-from harness.store import Accuracy
+from harness.record import Accuracy
 from harness.verification.embedding import Embed, Embeddings, Progress, extract
 from harness.verification.faces import FaceSet, Pair
 
@@ -19,7 +19,7 @@ Booleans = npt.NDArray[np.bool_]
 
 def evaluate(
     faces: FaceSet,
-    embed: Embed,
+    streams: Sequence[Embed],
     preprocessing: Preprocessing,
     input_size: tuple[int, int],
     batch: int = 1,
@@ -31,7 +31,9 @@ def evaluate(
     Raises:
         BadInputError: see `extract` and `cross_validate`.
     """
-    extraction = extract(faces, faces.keys, embed, preprocessing, input_size, batch, flip, progress)
+    extraction = extract(
+        faces, faces.keys, streams, preprocessing, input_size, batch, flip, progress
+    )
     scores = cosine_scores(extraction.embeddings, faces.keys, faces.pairs)
     same = np.array([pair.same for pair in faces.pairs])
     folds = np.array([pair.fold for pair in faces.pairs])

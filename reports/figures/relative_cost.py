@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from harness.store import Cost
+from harness.record import Cost
 from reports.evidence import BASELINE, Evidence
 from reports.figures import FIGURES, Drawing
 from reports.figures.style import MOST_ROWS, Theme, name_rows, new

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.store import Accuracy, Cost
+from harness.record import Accuracy, Cost
 from reports.cells import NOTHING, absent, estimated, millions, percent, plus_minus
 from reports.comparison import Comparison, ComparisonRow, Ratio, compare
 from reports.digits import agrees, earned, percent_difference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.store import Compilation, Record
+from harness.record import Compilation, Record
 from reports.cells import NOTHING, absent
 from reports.digits import significant
 from reports.evidence import Evidence

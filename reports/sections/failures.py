@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from harness.store import Record
+from harness.record import Record
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
 from reports.tables import unsuccessful

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.store import Accuracy
+from harness.record import Accuracy
 from reports.cells import doubts, millions, percent, plus_minus
 from reports.comparison import THREADS, Ratio, latency_ratio, representative
 from reports.digits import agrees, earned, interval

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.store import Accuracy, Record
+from harness.record import Accuracy, Record
 from reports.cells import NOTHING, absent, doubts, percent, plus_minus, weights
 from reports.digits import earned, significant
 from reports.evidence import Evidence

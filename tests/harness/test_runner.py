@@ -18,7 +18,8 @@ from harness.devices.registry import DEVICES
 from harness.export import Exported
 from harness.job import Job
 from harness.networks import Network
-from harness.store import Compilation, Latency, Record, Store
+from harness.record import Compilation, Latency, Record
+from harness.store import Store
 from harness.timing.sampler import Budget
 
 BUDGET = Budget(0.1, 0.01)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from architectures.errors import BadInputError
 from harness.case import Case
-from harness.store import (
+from harness.record import (
     RESULTS,
     Accuracy,
     Check,
@@ -24,12 +24,10 @@ from harness.store import (
     LayerCost,
     Record,
     Result,
-    Store,
     from_json,
-    latest,
-    paper_table,
     to_json,
 )
+from harness.store import Store, latest, paper_table
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_records import full_run, hostile_run
 
-from harness.store import Record
+from harness.record import Record
 from reports.render import render
+from tests.reports.report_records import full_run, hostile_run
 
 
 @pytest.fixture(scope="session")

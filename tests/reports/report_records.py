@@ -6,7 +6,7 @@ import itertools
 import random
 
 from harness.case import Case
-from harness.store import Accuracy, Check, Compilation, Cost, Latency, Record
+from harness.record import Accuracy, Check, Compilation, Cost, Latency, Record
 
 # Network: row in Table 2, parameters as trained, BN folded, MAdds, activations.
 NETWORKS: dict[str, tuple[str, int, int, int, int]] = {

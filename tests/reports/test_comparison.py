@@ -3,16 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_records import ENVIRONMENT, NETWORKS, RATIOS, cost, latency, lfw, refused
 
 from harness.case import Case
-from harness.store import Latency, Record
+from harness.record import Latency, Record
 from reports.comparison import compare, latency_ratio
 from reports.evidence import Evidence
 from reports.page import Statements
 from reports.sections.comparison import comparison
 from reports.sections.headlines import headlines
 from reports.tables import Setting, fastest, latency_rows, unsuccessful
+from tests.reports.report_records import ENVIRONMENT, NETWORKS, RATIOS, cost, latency, lfw, refused
 
 NCNN = Setting("ncnn")
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_records import HOSTILE, NETWORKS, cost, latency, synthetic
 
 from architectures.errors import BadInputError
 from harness.case import Case
-from harness.store import KINDS, Cost, Latency, Record
+from harness.record import KINDS, Cost, Latency, Record
 from reports import render as render_module
 from reports.markdown import escape
 from reports.page import SECTIONS
 from reports.render import render
+from tests.reports.report_records import HOSTILE, NETWORKS, cost, latency, synthetic
 
 VOID = {"meta", "img", "source", "br"}
 

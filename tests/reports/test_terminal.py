@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import io
 
-from report_records import NETWORKS, hostile_run
 from rich.console import Console
 
-from harness.store import Record
+from harness.record import Record
 from reports.terminal import summary
+from tests.reports.report_records import NETWORKS, hostile_run
 
 
 def printed(records: list[Record]) -> str:

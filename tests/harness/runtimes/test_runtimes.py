@@ -14,8 +14,8 @@ from harness.job import Job
 from harness.measures import latency
 from harness.measures.registry import MEASURES
 from harness.networks import Network, resolve
+from harness.record import Latency
 from harness.runtimes.registry import RUNTIMES, Runtime, installed
-from harness.store import Latency
 from harness.timing.sampler import MINIMUM_SAMPLES, Budget
 
 

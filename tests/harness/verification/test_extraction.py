@@ -1,5 +1,6 @@
 """Embeddings: what the network is fed, in which batches, and what is refused."""
 
+import threading
 import time
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_every_batch_is_full_and_no_image_is_lost(faces, batch):
         sizes.append(len(inputs))
         return pooled(inputs)
 
-    extraction = extract(faces, faces.keys, embed, PAPER, SIZE, batch=batch)
+    extraction = extract(faces, faces.keys, [embed], PAPER, SIZE, batch=batch)
     assert set(sizes) == {batch}
     assert len(sizes) == -(-8 // batch)
     for key, embedding in zip(faces.keys, extraction.embeddings, strict=True):
@@ -53,14 +54,14 @@ def test_every_batch_is_full_and_no_image_is_lost(faces, batch):
 
 
 def test_mirror_images_are_joined_as_asked(faces):
-    plain = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=4).embeddings
+    plain = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=4).embeddings
     mirrored = extract(
-        faces, faces.keys, lambda x: pooled(x[..., ::-1]), PAPER, SIZE, batch=4
+        faces, faces.keys, [lambda x: pooled(x[..., ::-1])], PAPER, SIZE, batch=4
     ).embeddings
     assert not np.allclose(plain, mirrored)
-    total = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=4, flip="sum")
+    total = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=4, flip="sum")
     np.testing.assert_allclose(total.embeddings, plain + mirrored, rtol=1e-6)
-    both = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=4, flip="concatenation")
+    both = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=4, flip="concatenation")
     np.testing.assert_array_equal(both.embeddings, np.concatenate([plain, mirrored], axis=1))
 
 
@@ -70,7 +71,7 @@ def test_each_image_is_decoded_once(faces, monkeypatch):
     monkeypatch.setattr(
         type(faces.files), "read", lambda files, key: read.append(key) or original(files, key)
     )
-    extract(faces, faces.keys, pooled, PAPER, SIZE, batch=3, flip="sum")
+    extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=3, flip="sum")
     assert sorted(read) == sorted(faces.keys)
 
 
@@ -81,25 +82,56 @@ def test_a_runtime_may_use_its_output_buffer_again(faces):
         buffer[:] = pooled(inputs)
         return buffer
 
-    again = extract(faces, faces.keys, embed, PAPER, SIZE, batch=2, flip="concatenation")
-    fresh = extract(faces, faces.keys, pooled, PAPER, SIZE, batch=2, flip="concatenation")
+    again = extract(faces, faces.keys, [embed], PAPER, SIZE, batch=2, flip="concatenation")
+    fresh = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=2, flip="concatenation")
     np.testing.assert_array_equal(again.embeddings, fresh.embeddings)
 
 
-def test_time_in_the_network_is_told_from_the_rest(faces):
+def test_streams_change_the_time_and_nothing_else(faces):
+    in_work, most = 0, 0
+    lock = threading.Lock()
+
     def embed(inputs):
+        nonlocal in_work, most
+        with lock:
+            in_work += 1
+            most = max(most, in_work)
         time.sleep(0.02)
+        with lock:
+            in_work -= 1
         return pooled(inputs)
 
-    extraction = extract(faces, faces.keys, embed, PAPER, SIZE, batch=4, flip="sum")
-    assert extraction.seconds >= 4 * 0.02
-    assert extraction.images_per_second == pytest.approx(8 / extraction.seconds)
+    one = extract(faces, faces.keys, [embed], PAPER, SIZE)
+    assert most == 1
+    three = extract(faces, faces.keys, [embed] * 3, PAPER, SIZE)
+    assert 1 < most <= 3
+    np.testing.assert_array_equal(one.embeddings, three.embeddings)
+    assert one.images_per_second == pytest.approx(8 / one.seconds)
+
+
+def test_an_image_that_fails_stops_the_streams_that_follow(faces):
+    calls = []
+
+    def embed(inputs):
+        calls.append(len(inputs))
+        time.sleep(0.05)
+        return np.full((len(inputs), 4), np.nan)
+
+    with pytest.raises(BadInputError, match="not finite"):
+        extract(faces, faces.keys, [embed], PAPER, SIZE)
+    assert len(calls) < len(faces.keys)
 
 
 def test_progress_is_told_after_each_batch(faces):
     told = []
     extract(
-        faces, faces.keys, pooled, PAPER, SIZE, 3, progress=lambda done, of: told.append((done, of))
+        faces,
+        faces.keys,
+        [pooled],
+        PAPER,
+        SIZE,
+        3,
+        progress=lambda done, of: told.append((done, of)),
     )
     assert told == [(3, 8), (6, 8), (8, 8)]
 
@@ -119,7 +151,7 @@ def test_a_useless_embedding_is_refused_with_its_image(faces, value, message, ba
         return embeddings
 
     with pytest.raises(BadInputError, match=f"embedding of {faces.keys[5]} is {message}"):
-        extract(faces, faces.keys, embed, PAPER, SIZE, batch=batch)
+        extract(faces, faces.keys, [embed], PAPER, SIZE, batch=batch)
 
 
 def test_a_constant_network_is_refused(faces):
@@ -129,21 +161,21 @@ def test_a_constant_network_is_refused(faces):
         return 1 + rng.uniform(-1e-7, 1e-7, (len(inputs), 16)).astype(np.float32)
 
     with pytest.raises(BadInputError, match=r"all 8 embeddings equal .* the network is constant"):
-        extract(faces, faces.keys, embed, PAPER, SIZE, batch=2)
+        extract(faces, faces.keys, [embed], PAPER, SIZE, batch=2)
 
 
 @pytest.mark.parametrize("shape", [(1, 256), (2, 128, 1, 1), (256,)])
 def test_a_wrong_output_shape_is_refused(faces, shape):
     with pytest.raises(BadInputError, match=r"gives an output of shape .* for 2 images"):
-        extract(faces, faces.keys, lambda x: np.ones(shape, np.float32), PAPER, SIZE, batch=2)
+        extract(faces, faces.keys, [lambda x: np.ones(shape, np.float32)], PAPER, SIZE, batch=2)
 
 
 def test_degenerate_landmarks_are_refused_with_their_image(faces):
     faces.landmarks[faces.keys[2]][:] = 7
     with pytest.raises(BadInputError, match=r"Bob_0001\.jpg cannot be aligned: landmarks coincide"):
-        extract(faces, faces.keys, pooled, PAPER, SIZE)
+        extract(faces, faces.keys, [pooled], PAPER, SIZE)
 
 
 def test_an_unknown_flip_is_refused(faces):
     with pytest.raises(BadInputError, match="unknown flip 'both': use one of none, sum"):
-        extract(faces, faces.keys, pooled, PAPER, SIZE, flip="both")
+        extract(faces, faces.keys, [pooled], PAPER, SIZE, flip="both")

@@ -115,7 +115,7 @@ def pixels(inputs):
 
 def test_a_dataset_is_scored_from_files_to_folds():
     faces = DATASETS["synthetic"].open(None)
-    score = evaluate(faces, pixels, Preprocessing(), (112, 112), batch=16, flip="sum")
+    score = evaluate(faces, [pixels], Preprocessing(), (112, 112), batch=16, flip="sum")
     assert len(score.fold_accuracies) == len(score.fold_thresholds) == 10
     assert score.pairs == 600
     assert score.label == faces.label
@@ -126,7 +126,7 @@ def test_a_dataset_is_scored_from_files_to_folds():
 
 def test_the_score_does_not_hang_on_the_batch(layout):
     faces = DATASETS["lfw"].open(layout.root)
-    scores = [evaluate(faces, pixels, Preprocessing(), (112, 112), batch=b) for b in (1, 3)]
+    scores = [evaluate(faces, [pixels], Preprocessing(), (112, 112), batch=b) for b in (1, 3)]
     assert scores[0].fold_accuracies == scores[1].fold_accuracies
 
 
@@ -143,7 +143,7 @@ def test_the_public_mobilefacenet_reaches_its_score_on_lfw(data_root):
     start = time.perf_counter()
     score = evaluate(
         DATASETS["lfw"].open(data_root),
-        lambda inputs: session.run(None, {name: inputs})[0],
+        [lambda inputs: session.run(None, {name: inputs})[0]] * 2,
         IMAGENET,
         (112, 112),
         flip="sum",
