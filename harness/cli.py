@@ -38,7 +38,9 @@ def main() -> None:
             2,
         )
     except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("\nfacebench: interrupted; the same command goes on where it was", err=True)
+        click.echo(
+            "\nfacebench: interrupted; a run goes on where it was with the same command", err=True
+        )
         # Threads that wait for worker processes would hold a normal exit up; the
         # workers die with this process.
         os._exit(130)

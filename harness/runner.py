@@ -65,7 +65,10 @@ def _obtain(jobs: Sequence[Job]) -> Iterator[Record]:
     def stage(job: Job) -> int:
         return MEASURES[job.case.measure].stage
 
-    for number, group in groupby(sorted(jobs, key=stage), key=stage):
+    # Networks are compared within a runtime, and a machine's speed drifts: cases
+    # of one runtime follow each other.
+    ordered = sorted(jobs, key=lambda job: (stage(job), job.case.runtime, job.case.threads))
+    for number, group in groupby(ordered, key=stage):
         members = list(group)
         if number == 0:
             yield from _side_by_side(members)

@@ -114,6 +114,18 @@ def test_stages_come_in_order_and_timing_after_all_that_may_overlap(
     assert seen == ["export", "compile", "latency", "latency"]
 
 
+def test_cases_that_are_compared_are_timed_next_to_each_other(
+    tiny: Network, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = CountingDevice("ok")
+    monkeypatch.setitem(DEVICES._entries, "local", device)
+    runtimes = ["ncnn", "onnxruntime", "ncnn", "onnxruntime"]
+    wanted = [job(tiny, runtime=runtime, precision=str(i)) for i, runtime in enumerate(runtimes)]
+    records = runner.run(wanted)
+    assert device.ran == ["ncnn", "ncnn", "onnxruntime", "onnxruntime"]
+    assert [record.case for record in records] == [one.case for one in wanted]
+
+
 def test_a_network_that_cannot_be_exported_fails_its_cases_and_no_others(
     tiny: Network, tmp_path: Path
 ) -> None:
