@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from architectures.errors import FacebenchError, RefusedError
+from harness.cache import source_digest
 from harness.job import Job
 from harness.measures.registry import MEASURES, kind_of
 from harness.record import Check, Record, Result
@@ -27,7 +28,12 @@ def perform(job: Job) -> Record:
     status, reason = "ok", ""
     result: Result | None = None
     checks: tuple[Check, ...] = ()
-    provenance: dict[str, Any] = {"git_revision": _git_revision(), "weights": job.case.weights}
+    provenance: dict[str, Any] = {
+        "facebench": environment.version("facebench") or "",
+        "code": source_digest("architectures", "harness"),
+        "git_revision": _git_revision(),
+        "weights": job.case.weights,
+    }
     try:
         provenance |= job.facts()
         outcome = measure.obtain(job)

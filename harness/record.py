@@ -226,8 +226,9 @@ class Record:
         reason: a sentence, where it is not.
         checks: conditions of validity that were looked at.
         environment: the machine and the versions, by name.
-        provenance: how it was obtained: code revision and artifact; and for a
-            network that is registered, its `paper_row`, `reference` and `note`.
+        provenance: how it was obtained: facebench's version, hash of its code and,
+            in a checkout, revision; the artifact; and the network's `paper_row`,
+            `reference` and `note`.
         fingerprint: hash of all that the result depends on; the cache key.
         created: time of the record, ISO 8601, UTC.
         duration_s: of the whole case, process start included.

@@ -55,6 +55,7 @@ def test_records_come_in_the_order_of_the_jobs_and_are_stored(tiny: Network, sto
     for record in records:
         assert record.environment["cpu_model"]
         assert record.provenance["weights"] == tiny.weights
+        assert len(record.provenance["code"]) == 32
 
 
 def test_what_is_stored_is_not_run_again(tiny: Network, store: Store) -> None:
