@@ -127,6 +127,8 @@ class Latency:
         output_error: largest difference from torch's outputs, relative to their largest element.
         label: how the code came about where that limits what may be said of
             the time; `untuned` code is shown with that word and never ranked.
+        reference_us: times of a fixed kernel before, between and after the
+            samples, in microseconds; where they rise, something else slowed the machine.
     """
 
     samples_ms: tuple[float, ...]
@@ -134,6 +136,7 @@ class Latency:
     load_ms: float
     output_error: float
     label: str = ""
+    reference_us: tuple[float, ...] = ()
 
     @property
     def median_ms(self) -> float:

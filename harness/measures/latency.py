@@ -15,11 +15,14 @@ from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
 from harness.record import Check, Latency
 from harness.runtimes.registry import RUNTIMES, Session
-from harness.timing import environment
+from harness.timing import environment, reference
 from harness.timing.sampler import Samples, sample
 
 # A median known no better than this is not called stable.
 _NARROW = 0.05
+
+# A moment of quiet is waited for this long, in seconds.
+_QUIET_S = 1.0
 
 
 def _obtain(job: Job) -> Outcome:
@@ -37,8 +40,16 @@ def _obtain(job: Job) -> Outcome:
             f"{job.case.network} (at most {RUNTIME_TOLERANCE:.0e} is allowed), so it is not timed"
         )
     images = exported.reference()[0][: job.case.batch]
+    reference.wait_for_quiet(_QUIET_S)
     samples = sample(lambda: session(images), job.budget)
-    latency = Latency(samples.samples_ms, samples.warmup_ms, load_ms, error, artifact.label)
+    latency = Latency(
+        samples.samples_ms,
+        samples.warmup_ms,
+        load_ms,
+        error,
+        artifact.label,
+        samples.reference_us,
+    )
     return Outcome(latency, _checks(samples, latency), _provenance(artifact.path, exported))
 
 
@@ -53,6 +64,7 @@ def output_error(session: Session, exported: Exported, batch: int) -> float:
 def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
     lower, upper = latency.interval_ms
     width = (upper - lower) / latency.median_ms
+    slow = max(latency.reference_us) / reference.fastest_us(*latency.reference_us)
     return (
         Check(
             "outputs agree with torch",
@@ -65,6 +77,11 @@ def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
             f"after {len(samples.warmup_ms)} inferences"
             if samples.stable
             else "the last two windows of five inferences still differ by more than 2 %",
+        ),
+        Check(
+            "machine kept its speed",
+            slow <= reference.TOLERANCE,
+            f"between samples a reference kernel took up to {slow:.2f} times its fastest here",
         ),
         Check(
             "median is known to 5 %",
@@ -84,7 +101,12 @@ def _provenance(artifact: Path, exported: Exported) -> dict[str, Any]:
 
 def _depends_on(job: Job) -> Any:
     runtime = RUNTIMES[job.case.runtime]
-    sources = ["harness.timing.sampler", "harness.measures.latency", "harness.runtimes"]
+    sources = [
+        "harness.timing.reference",
+        "harness.timing.sampler",
+        "harness.measures.latency",
+        "harness.runtimes",
+    ]
     if runtime.name == "tvm":
         sources.append("harness.compiler")
     return (

@@ -7,11 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.timing import reference
+
 MINIMUM_SAMPLES = 64
 
 # A warm-up is over when two successive windows of inferences agree.
 _WINDOW = 5
 _AGREEMENT = 0.02
+
+# Seconds between looks at the machine's speed.
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Samples:
-    """Wall times in milliseconds, in the order in which they were taken."""
+    """Wall times in milliseconds, in the order in which they were taken.
+
+    `stable` says whether the warm-up settled; `reference_us` are times of the
+    reference kernel before, between and after the samples.
+    """
 
     warmup_ms: tuple[float, ...]
     samples_ms: tuple[float, ...]
     stable: bool
+    reference_us: tuple[float, ...]
 
 
 def sample(infer: Callable[[], object], budget: Budget) -> Samples:
@@ -44,10 +54,16 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
     """
     warmup, stable = _warm_up(infer, budget.warmup_s)
     samples: list[float] = []
-    end = time.perf_counter() + budget.sampling_s
+    references = [reference.time_us()]
+    looked = time.perf_counter()
+    end = looked + budget.sampling_s
     while len(samples) < MINIMUM_SAMPLES or time.perf_counter() < end:
         samples.append(_timed_ms(infer))
-    return Samples(tuple(warmup), tuple(samples), stable)
+        if time.perf_counter() > looked + _LOOK_S:
+            references.append(reference.time_us())
+            looked = time.perf_counter()
+    references.append(reference.time_us())
+    return Samples(tuple(warmup), tuple(samples), stable, tuple(references))
 
 
 def _warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], bool]:
