@@ -34,6 +34,6 @@ RUNTIMES.add(
         ("openvino",),
         lambda exported, batch: Artifact(exported.onnx),
         _open,
-        install="pip install 'facebench[openvino]'",
+        install="pip install '.[openvino]'",
     ),
 )

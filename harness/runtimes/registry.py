@@ -47,7 +47,7 @@ class Runtime:
     packages: tuple[str, ...]
     prepare: Callable[[Exported, int], Artifact]
     open: Callable[[Path, int], Session]
-    install: str = "pip install facebench"
+    install: str = "pip install ."
 
     def installed(self) -> bool:
         """Whether its Python modules are found; nothing is imported."""

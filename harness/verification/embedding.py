@@ -19,8 +19,6 @@ from harness.verification.faces import FaceSet, Picture
 Embeddings = npt.NDArray[np.float32]
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32; N never varies.
 Embed = Callable[[npt.NDArray[np.float32]], Embeddings]
-# Called with how many images are done, and how many there are.
-Progress = Callable[[int, int], None]
 
 # How the embeddings of an image and of its mirror image become one.
 FLIPS = ("none", "sum", "concatenation")
@@ -52,7 +50,6 @@ def extract(
     input_size: tuple[int, int],
     batch: int = 1,
     flip: str = "none",
-    progress: Progress | None = None,
 ) -> Extraction:
     """Embed images, each read, decoded and aligned once.
 
@@ -69,7 +66,6 @@ def extract(
         input_size: height and width in pixels.
         batch: images in one inference.
         flip: one of `FLIPS`.
-        progress: told after each batch.
 
     Raises:
         BadInputError: an image can't be read or aligned; the network's output
@@ -97,8 +93,6 @@ def extract(
         for used, part in zip(batches, pool.map(work, batches), strict=True):
             _check(part, used)
             parts.append(part)
-            if progress is not None:
-                progress(sum(map(len, parts)), len(keys))
     finally:
         pool.shutdown(cancel_futures=True)
     embeddings = np.concatenate(parts)

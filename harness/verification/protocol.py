@@ -10,7 +10,7 @@ import numpy.typing as npt
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
 from harness.record import Accuracy
-from harness.verification.embedding import Embed, Embeddings, Progress, extract
+from harness.verification.embedding import Embed, Embeddings, extract
 from harness.verification.faces import FaceSet, Pair
 
 Scores = npt.NDArray[np.float64]
@@ -24,16 +24,13 @@ def evaluate(
     input_size: tuple[int, int],
     batch: int = 1,
     flip: str = "none",
-    progress: Progress | None = None,
 ) -> Accuracy:
     """Score a network on a dataset; the arguments are those of `extract`.
 
     Raises:
         BadInputError: see `extract` and `cross_validate`.
     """
-    extraction = extract(
-        faces, faces.keys, streams, preprocessing, input_size, batch, flip, progress
-    )
+    extraction = extract(faces, faces.keys, streams, preprocessing, input_size, batch, flip)
     scores = cosine_scores(extraction.embeddings, faces.keys, faces.pairs)
     same = np.array([pair.same for pair in faces.pairs])
     folds = np.array([pair.fold for pair in faces.pairs])

@@ -122,20 +122,6 @@ def test_an_image_that_fails_stops_the_streams_that_follow(faces):
     assert len(calls) < len(faces.keys)
 
 
-def test_progress_is_told_after_each_batch(faces):
-    told = []
-    extract(
-        faces,
-        faces.keys,
-        [pooled],
-        PAPER,
-        SIZE,
-        3,
-        progress=lambda done, of: told.append((done, of)),
-    )
-    assert told == [(3, 8), (6, 8), (8, 8)]
-
-
 @pytest.mark.parametrize(
     ("value", "message"), [(np.nan, "not finite"), (np.inf, "not finite"), (0.0, "zero")]
 )
