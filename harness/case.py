@@ -15,10 +15,10 @@ class Case:
     network has no runtime, and its latency no dataset.
 
     Attributes:
-        measure: `export`, `cost`, `compile`, `latency` or `accuracy`.
+        measure: the name of a measure, such as `latency` or `accuracy`.
         network: an architecture's name, `timm:<backbone>:<head>` or `onnx:<file>`.
         weights: `random:<seed>` or `sha256:<digest of the file>`.
-        precision: `fp32`.
+        precision: `fp32`, `fp16` or `int8`.
         runtime: what executes the artifact, such as `onnxruntime`.
         target: the CPU that code is compiled for; empty where a runtime picks
             its kernels itself.
@@ -28,6 +28,10 @@ class Case:
         dataset: the pairs that accuracy is scored on.
         flip: how the embeddings of an image and its mirror become one: `none`,
             `sum` or `concatenation`.
+        landmarks: where the faces' landmarks come from: `file`, `aligned`, or a
+            detector with its weights, such as `scrfd@<digest>`.
+        absent: what becomes of images without a face: one of `preparation.ABSENT`.
+        calibration: the dataset whose faces set the ranges of `int8`.
     """
 
     measure: str
@@ -41,6 +45,9 @@ class Case:
     batch: int = 1
     dataset: str = ""
     flip: str = ""
+    landmarks: str = ""
+    absent: str = ""
+    calibration: str = ""
 
     @property
     def key(self) -> str:
@@ -49,5 +56,6 @@ class Case:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
-        parts = [self.measure, self.network, self.runtime, self.target, self.dataset]
+        precision = "" if self.precision == "fp32" else self.precision
+        parts = [self.measure, self.network, precision, self.runtime, self.target, self.dataset]
         return " ".join(part for part in parts if part)

@@ -13,20 +13,8 @@ from hypothesis import strategies as st
 
 from architectures.errors import BadInputError
 from harness.case import Case
-from harness.record import (
-    RESULTS,
-    Accuracy,
-    Check,
-    Compilation,
-    Cost,
-    Export,
-    Latency,
-    LayerCost,
-    Record,
-    Result,
-    from_json,
-    to_json,
-)
+from harness.record import Check, Record, from_json, to_json
+from harness.result import RESULTS, Accuracy, Compilation, Cost, Export, Latency, LayerCost, Result
 from harness.store import Store, latest, paper_table
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)

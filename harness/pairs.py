@@ -1,0 +1,83 @@
+"""Scores of a dataset's pairs, packed so that each record can carry its own.
+
+This module needs neither torch nor TVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+_SCORE = np.dtype("<f4")
+_NUMBER = np.dtype("<u4")
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """One score a pair, and what each pair is. Immutable, and equal where its figures are.
+
+    Attributes:
+        packed_scores: float32, P of them.
+        packed_same: one byte a pair, 1 for genuine.
+        packed_folds: uint32, P of them.
+        packed_identities: uint32, `(P, 2)`: a number for each person; empty where
+            the dataset does not say who is in an image.
+        digest: hash of the pairs themselves: two records with the same one
+            compare pair by pair.
+
+    Example:
+        >>> made = PairScores.pack([0.9, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
+        >>> made.scores, made.same, made.folds, len(made.identities)
+        (array([0.9, 0.1], dtype=float32), array([ True, False]), array([0, 1]), 2)
+    """
+
+    packed_scores: bytes
+    packed_same: bytes
+    packed_folds: bytes
+    packed_identities: bytes
+    digest: str
+
+    @classmethod
+    def pack(
+        cls,
+        scores: npt.ArrayLike,
+        same: npt.ArrayLike,
+        folds: npt.ArrayLike,
+        identities: Sequence[tuple[int, int]],
+        digest: str,
+    ) -> PairScores:
+        """From arrays of P elements each; `identities` is empty or `(P, 2)`."""
+        return cls(
+            np.asarray(scores, _SCORE).tobytes(),
+            np.asarray(same, np.bool_).tobytes(),
+            np.asarray(folds, _NUMBER).tobytes(),
+            np.asarray(identities, _NUMBER).tobytes(),
+            digest,
+        )
+
+    def __len__(self) -> int:
+        return len(self.packed_same)
+
+    @cached_property
+    def scores(self) -> npt.NDArray[np.float32]:
+        """`(P,)`; higher means more alike."""
+        return np.frombuffer(self.packed_scores, _SCORE)
+
+    @cached_property
+    def same(self) -> npt.NDArray[np.bool_]:
+        """`(P,)`; whether the pair is genuine."""
+        return np.frombuffer(self.packed_same, np.bool_)
+
+    @cached_property
+    def folds(self) -> npt.NDArray[np.int64]:
+        """`(P,)`; which part of the cross-validation each pair belongs to."""
+        return np.frombuffer(self.packed_folds, _NUMBER).astype(np.int64)
+
+    @cached_property
+    def identities(self) -> npt.NDArray[np.int64]:
+        """`(P, 2)`; or `(0, 2)` where they are unknown."""
+        return np.frombuffer(self.packed_identities, _NUMBER).astype(np.int64).reshape(-1, 2)
