@@ -26,6 +26,11 @@ def _open(path: Path, threads: int) -> Session:
 RUNTIMES.add(
     "onnxruntime",
     Runtime(
-        "onnxruntime", ("onnxruntime",), lambda exported, batch: Artifact(exported.onnx), _open
+        "onnxruntime",
+        ("onnxruntime",),
+        lambda exported, batch: Artifact(exported.onnx),
+        _open,
+        # On x86 most of its kernels take no half precision: they compute fp16 in single.
+        precisions=("fp32", "fp16", "int8"),
     ),
 )

@@ -35,5 +35,7 @@ RUNTIMES.add(
         lambda exported, batch: Artifact(exported.onnx),
         _open,
         install="pip install '.[openvino]'",
+        # Not fp16: told to compute in f32, it would only read the weights in half.
+        precisions=("fp32", "int8"),
     ),
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from architectures.errors import UnavailableError
+from architectures.errors import RefusedError, UnavailableError
 from architectures.registry import Registry
 from harness.export import Exported, FloatArray
 
@@ -41,6 +41,7 @@ class Runtime:
         prepare: makes the artifact, or finds it in the cache, for a batch size.
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
+        precisions: those it runs, of `harness.precision.PRECISIONS`.
     """
 
     name: str
@@ -48,14 +49,28 @@ class Runtime:
     prepare: Callable[[Exported, int], Artifact]
     open: Callable[[Path, int], Session]
     install: str = "pip install ."
+    precisions: tuple[str, ...] = ("fp32",)
 
     def installed(self) -> bool:
         """Whether its Python modules are found; nothing is imported."""
         modules = (_MODULES.get(name, name) for name in self.packages)
         return all(importlib.util.find_spec(module) is not None for module in modules)
 
-    def require(self) -> None:
-        """Raise `UnavailableError` where it is not installed, with the command that mends it."""
+    def require(self, precision: str = "fp32") -> None:
+        """See that it can be used here, for networks of this precision.
+
+        Raises:
+            RefusedError: it does not run this precision; the message names who does.
+            UnavailableError: it is not installed; the message has the command that mends it.
+        """
+        if precision not in self.precisions:
+            able = [runtime.name for runtime in RUNTIMES if precision in runtime.precisions]
+            raise RefusedError(
+                f"runtime {self.name} runs {', '.join(self.precisions)}, not {precision}: "
+                f"use {' or '.join(able)} for it"
+                if able
+                else f"no runtime runs {precision}: use fp32"
+            )
         if not self.installed():
             raise UnavailableError(
                 f"runtime {self.name} is not installed: {self.install!r} installs it"

@@ -9,12 +9,13 @@ from architectures import registry
 from architectures.errors import UnavailableError, UnknownNameError, WrongAnswerError
 from harness import export
 from harness.case import Case
+from harness.deployment import deploy
 from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
 from harness.job import Job
 from harness.measures import latency
 from harness.measures.registry import MEASURES
 from harness.networks import Network, resolve
-from harness.record import Latency
+from harness.result import Latency
 from harness.runtimes.registry import RUNTIMES, Runtime, installed
 from harness.timing.sampler import MINIMUM_SAMPLES, Budget
 
@@ -51,9 +52,9 @@ def test_a_session_keeps_no_state_between_inferences(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names())
 def test_every_network_agrees_with_torch_in_every_runtime(runtime: Runtime, name: str) -> None:
-    exported = export.export(resolve(name))
-    session = runtime.open(runtime.prepare(exported, 1).path, 1)
-    assert latency.output_error(session, exported, 1) < RUNTIME_TOLERANCE
+    deployment = deploy(job(resolve(name), runtime.name))
+    error, _ = deployment.check(deployment.open(1))
+    assert error < RUNTIME_TOLERANCE
 
 
 def job(network: Network, runtime: str) -> Job:
@@ -88,7 +89,7 @@ def test_a_wrong_answer_is_never_timed(
 
     monkeypatch.setattr(Exported, "reference", slightly_off)
     monkeypatch.setattr(latency, "sample", timed)
-    with pytest.raises(WrongAnswerError, match="differs from torch by .*not timed"):
+    with pytest.raises(WrongAnswerError, match="differs from torch by .*no figure"):
         MEASURES["latency"].obtain(job(tiny, runtime.name))
 
 
