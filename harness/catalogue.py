@@ -9,7 +9,7 @@ from typing import Any
 from harness.compiler.targets import TARGETS
 from harness.runtimes.registry import RUNTIMES
 from harness.timing.environment import version
-from harness.verification.datasets.registry import DATASETS, data_root
+from harness.verification.datasets.registry import DATASETS, data_root, families
 
 Entry = dict[str, Any]
 
@@ -61,7 +61,7 @@ def _targets(data: Path | None) -> list[Entry]:
 
 
 def _datasets(data: Path | None) -> list[Entry]:
-    return [
+    registered = [
         {
             "name": dataset.name,
             "found": dataset.found(data),
@@ -69,6 +69,11 @@ def _datasets(data: Path | None) -> list[Entry]:
             "about": dataset.about,
         }
         for dataset in DATASETS
+    ]
+    # Whether a path is there is known once there is a path.
+    return registered + [
+        {"name": f"{prefix}:<path>", "found": "", "label": "", "about": about}
+        for prefix, about in families().items()
     ]
 
 

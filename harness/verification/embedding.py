@@ -1,40 +1,75 @@
-"""Embeddings of a dataset's images: decoded, aligned and fed to a network in batches."""
+"""Embeddings of a dataset's images: cut, fed to a network in batches, kept in the cache."""
 
 from __future__ import annotations
 
+import json
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
-from harness.verification.alignment import align
+from harness import cache
+from harness.verification.crops import Pictures, crops_key, cut
 from harness.verification.faces import FaceSet, Picture
 
 Embeddings = npt.NDArray[np.float32]
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32; N never varies.
 Embed = Callable[[npt.NDArray[np.float32]], Embeddings]
+# Told how many images are embedded so far.
+Progress = Callable[[int], None]
 
 # How the embeddings of an image and of its mirror image become one.
 FLIPS = ("none", "sum", "concatenation")
 
+# Images in one entry of the cache: what an interruption can lose, and what is held at once.
+CHUNK = 2048
+
+_KIND = "embeddings"
+
+# Crops of larger sets are not kept: a million of them would take 38 GB.
+_KEPT_CROPS = 50_000
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A network that is ready to embed.
+
+    Attributes:
+        streams: the same network, once for each batch that may be in work at a time.
+        preprocessing: what its input expects.
+        input_size: height and width in pixels.
+        batch: images in one inference.
+        key: hash of all that an embedding depends on beside the image: the
+            artifact, and the runtime with its version.
+    """
+
+    streams: Sequence[Embed]
+    preprocessing: Preprocessing
+    input_size: tuple[int, int]
+    batch: int
+    key: str
+
 
 @dataclass(frozen=True)
 class Extraction:
-    """Embeddings, and what it took.
+    """Embeddings, and what it took when they were made.
 
     Attributes:
         embeddings: `(K, E)`, as the network gives them: not normalized.
-        seconds: from the first image's bytes to the last embedding, by the clock on the wall.
+        seconds: from the first image's bytes to the last embedding.
+        entries: of the cache, that hold them.
     """
 
     embeddings: Embeddings
     seconds: float
+    entries: tuple[str, ...]
 
     @property
     def images_per_second(self) -> float:
@@ -45,59 +80,134 @@ class Extraction:
 def extract(
     faces: FaceSet,
     keys: Sequence[str],
-    streams: Sequence[Embed],
-    preprocessing: Preprocessing,
-    input_size: tuple[int, int],
-    batch: int = 1,
+    embedder: Embedder,
     flip: str = "none",
+    progress: Progress = lambda done: None,
 ) -> Extraction:
-    """Embed images, each read, decoded and aligned once.
-
-    Each stream works on a batch of its own from its bytes to its embeddings,
-    which keeps cores busier than several threads in one inference. The last
-    batch is filled up by repeating its last image, since a compiled network
-    takes one batch size only. The embeddings do not depend on the streams.
+    """Embed images, each read, decoded and aligned once, or find them in the cache.
 
     Args:
         faces: where the images are.
         keys: the images, K of them.
-        streams: the same network, once for each batch that may be in work at a time.
-        preprocessing: what its input expects.
-        input_size: height and width in pixels.
-        batch: images in one inference.
+        embedder: the network.
         flip: one of `FLIPS`.
+        progress: told how many images are embedded.
 
     Raises:
         BadInputError: an image can't be read or aligned; the network's output
             has a wrong shape; or an embedding is not finite, zero, or the same for all images.
     """
+    parts = list(extract_blocks(faces, keys, embedder, flip, progress))
+    embeddings = np.concatenate([part.embeddings for part in parts])
+    _check_variety(embeddings, keys)
+    return Extraction(
+        embeddings,
+        sum(part.seconds for part in parts),
+        tuple(entry for part in parts for entry in part.entries),
+    )
+
+
+def extract_blocks(
+    faces: FaceSet,
+    keys: Sequence[str],
+    embedder: Embedder,
+    flip: str = "none",
+    progress: Progress = lambda done: None,
+) -> Iterator[Extraction]:
+    """The same, `CHUNK` images at a time, for sets that do not fit in memory.
+
+    Each block is in the cache before the next is begun, so that what is
+    interrupted goes on where it was.
+    """
     if flip not in FLIPS:
         raise BadInputError(f"unknown flip {flip!r}: use one of {', '.join(FLIPS)}")
+    keep = len(keys) <= _KEPT_CROPS
+    for start in range(0, len(keys), CHUNK):
+        used = keys[start : start + CHUNK]
+        block = _block(faces, used, embedder, flip != "none", keep)
+        progress(start + len(used))
+        yield Extraction(_joined(block.embeddings, flip), block.seconds, (block.entry,))
+
+
+def load(entries: Sequence[str], flip: str) -> Embeddings | None:
+    """Embeddings `(K, E)` that `extract` left in the cache; None where it lacks any."""
+    folders = [cache.find(_KIND, entry) for entry in entries]
+    if not folders:
+        return None
+    parts = [_read(folder) for folder in folders if folder is not None]
+    if len(parts) < len(folders):
+        return None
+    return np.concatenate([_joined(part, flip) for part in parts])
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Embeddings `(2, K, E)` of images and their mirrors, or `(1, K, E)` without mirrors."""
+
+    embeddings: Embeddings
+    seconds: float
+    entry: str
+
+
+def _block(
+    faces: FaceSet, keys: Sequence[str], embedder: Embedder, mirrored: bool, keep: bool
+) -> _Block:
+    def make(folder: Path) -> None:
+        crops = cut(faces, keys, embedder.input_size, len(embedder.streams), keep)
+        began = time.perf_counter()
+        embeddings = _embed_all(crops.pictures, keys, embedder, mirrored)
+        seconds = time.perf_counter() - began + crops.thread_seconds / len(embedder.streams)
+        np.save(folder / "embeddings.npy", embeddings, allow_pickle=False)
+        (folder / "facts.json").write_text(json.dumps({"seconds": seconds}))
+
+    key = cache.digest(
+        embedder.key,
+        asdict(embedder.preprocessing),
+        embedder.batch,
+        len(embedder.streams),  # the speed depends on it, the embeddings do not
+        mirrored,
+        crops_key(faces, keys, embedder.input_size),
+        cache.source_digest(__name__, "harness.verification.crops"),
+    )
+    folder = cache.entry(_KIND, key, make)
+    facts = json.loads((folder / "facts.json").read_text())
+    return _Block(_read(folder), facts["seconds"], key)
+
+
+def _read(folder: Path) -> Embeddings:
+    embeddings: Embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)
+    return embeddings
+
+
+def _embed_all(
+    pictures: Pictures, keys: Sequence[str], embedder: Embedder, mirrored: bool
+) -> Embeddings:
+    """Embeddings `(1 or 2, K, E)`; each stream works on a batch of its own.
+
+    That keeps cores busier than several threads in one inference.
+    """
     idle: queue.SimpleQueue[Embed] = queue.SimpleQueue()
-    for stream in streams:
+    for stream in embedder.streams:
         idle.put(stream)
 
-    def work(used: Sequence[str]) -> Embeddings:
-        inputs = _inputs(faces, used, preprocessing, input_size, batch)
+    def work(start: int) -> Embeddings:
+        stop = min(start + embedder.batch, len(pictures))
+        inputs = _inputs(pictures[start:stop], embedder)
         stream = idle.get()
         try:
-            return _embed(inputs, stream, flip)[: len(used)]
+            made = _embed(inputs, stream, mirrored)[:, : stop - start]
         finally:
             idle.put(stream)
+        _check(made, keys[start:stop])
+        return made
 
-    began = time.perf_counter()
-    batches = [keys[start : start + batch] for start in range(0, len(keys), batch)]
-    parts: list[Embeddings] = []
-    pool = ThreadPoolExecutor(len(streams))
+    pool = ThreadPoolExecutor(len(embedder.streams))
     try:
-        for used, part in zip(batches, pool.map(work, batches), strict=True):
-            _check(part, used)
-            parts.append(part)
+        parts = list(pool.map(work, range(0, len(pictures), embedder.batch)))
     finally:
+        # After an error nobody waits for the rest.
         pool.shutdown(cancel_futures=True)
-    embeddings = np.concatenate(parts)
-    _check_variety(embeddings, keys)
-    return Extraction(embeddings, time.perf_counter() - began)
+    return np.concatenate(parts, axis=1)
 
 
 def preprocess(
@@ -111,33 +221,19 @@ def preprocess(
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def _inputs(
-    faces: FaceSet,
-    keys: Sequence[str],
-    preprocessing: Preprocessing,
-    input_size: tuple[int, int],
-    batch: int,
-) -> npt.NDArray[np.float32]:
-    """Inputs `(batch, 3, H, W)` of up to `batch` images."""
-    pictures = [_aligned(faces, key, input_size) for key in keys]
-    pictures += [pictures[-1]] * (batch - len(pictures))
-    return preprocess(pictures, preprocessing)
+def _inputs(pictures: Pictures, embedder: Embedder) -> npt.NDArray[np.float32]:
+    """Inputs of a whole batch: a compiled network takes one size only, so the last image repeats.
+
+    Here `pictures` are up to a batch.
+    """
+    inputs = preprocess(list(pictures), embedder.preprocessing)
+    missing = embedder.batch - len(inputs)
+    return np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)]) if missing else inputs
 
 
-def _aligned(faces: FaceSet, key: str, input_size: tuple[int, int]) -> Picture:
-    picture = faces.picture(key)
-    try:
-        return align(picture, faces.landmarks[key], input_size)
-    except BadInputError as error:
-        raise BadInputError(f"{faces.files.describe(key)} cannot be aligned: {error}") from error
-
-
-def _embed(inputs: npt.NDArray[np.float32], embed: Embed, flip: str) -> Embeddings:
-    plain = _call(embed, inputs)
-    if flip == "none":
-        return plain
-    mirrored = _call(embed, np.ascontiguousarray(inputs[..., ::-1]))
-    return plain + mirrored if flip == "sum" else np.concatenate([plain, mirrored], axis=1)
+def _embed(inputs: npt.NDArray[np.float32], embed: Embed, mirrored: bool) -> Embeddings:
+    both = [inputs, np.ascontiguousarray(inputs[..., ::-1])] if mirrored else [inputs]
+    return np.stack([_call(embed, images) for images in both])
 
 
 def _call(embed: Embed, inputs: npt.NDArray[np.float32]) -> Embeddings:
@@ -151,9 +247,19 @@ def _call(embed: Embed, inputs: npt.NDArray[np.float32]) -> Embeddings:
     return embeddings
 
 
+def _joined(embeddings: Embeddings, flip: str) -> Embeddings:
+    if flip == "none":
+        return np.asarray(embeddings[0])
+    plain, mirrored = embeddings
+    if flip == "concatenation":
+        return np.concatenate([plain, mirrored], axis=1)
+    total: Embeddings = plain + mirrored
+    return total
+
+
 def _check(embeddings: Embeddings, keys: Sequence[str]) -> None:
-    bad = ~np.isfinite(embeddings).all(axis=1)
-    zero = ~embeddings.any(axis=1)
+    bad = ~np.isfinite(embeddings).all(axis=(0, 2))
+    zero = ~embeddings.any(axis=2).all(axis=0)
     if bad.any() or zero.any():
         key = keys[int(np.argmax(bad | zero))]
         what = "not finite" if bad.any() else "zero"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,30 +41,37 @@ class Pair:
 
 @dataclass(frozen=True)
 class FaceSet:
-    """A dataset that is opened: its pairs are known to have images and landmarks.
+    """A dataset that is opened: images, and where the face is in each.
 
     Nothing is decoded until it is asked for, and nothing decoded is kept, so
-    memory does not grow with the number of images.
+    memory does not grow with the size of the images. That a file exists or can be
+    decoded is not known yet: `inspection` finds that out.
 
     Attributes:
         name: of the dataset.
         label: what limits the meaning of its scores; empty for real faces.
-        pairs: in the order of publication.
         files: the encoded images by key.
         landmarks: by key, `(5, 2)`: x and y in pixels of the image, of the eyes,
-            the nose and the corners of the mouth; left before right as seen in the image.
+            the nose and the corners of the mouth; left before right as seen in the
+            image. Images whose face is not found have none.
+        identities: who is in the image, by key; empty where the dataset does not tell.
     """
 
     name: str
     label: str
-    pairs: tuple[Pair, ...]
     files: Files
     landmarks: Mapping[str, FloatArray]
+    identities: Mapping[str, str]
 
-    @cached_property
+    @property
     def keys(self) -> tuple[str, ...]:
-        """The images that pairs are made of, in the order of first use."""
-        return tuple(dict.fromkeys(key for pair in self.pairs for key in (pair.first, pair.second)))
+        """The images that the protocol uses, each once, in the order of first use."""
+        raise NotImplementedError
+
+    @property
+    def protocol(self) -> Any:
+        """What is done with the images, in JSON's types; part of the digest."""
+        raise NotImplementedError
 
     def picture(self, key: str) -> Picture:
         """The decoded image, `(H, W, 3)`, RGB, 0 to 255.
@@ -73,17 +82,66 @@ class FaceSet:
         return decode(self.files.read(key), self.files.describe(key))
 
     @cached_property
+    def image_digests(self) -> Mapping[str, bytes]:
+        """SHA-256 of every image's bytes, by key. Reads all images once, without decoding."""
+        return {key: hashlib.sha256(self.files.read(key)).digest() for key in self.keys}
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that a score depends on: pairs, landmarks and every image's bytes.
+        """SHA-256 of all that a score depends on: protocol, landmarks and every image's bytes.
 
         The same faces have the same digest in a folder and in an archive.
-        Reads all images once, without decoding them.
         """
-        total = hashlib.sha256(repr([astuple(pair) for pair in self.pairs]).encode())
+        total = hashlib.sha256(json.dumps(self.protocol).encode())
         for key in self.keys:
-            total.update(np.asarray(self.landmarks[key], np.float64).tobytes())
-            total.update(hashlib.sha256(self.files.read(key)).digest())
+            points = self.landmarks.get(key)
+            total.update(b"" if points is None else np.asarray(points, np.float64).tobytes())
+            total.update(self.image_digests[key])
         return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class PairSet(FaceSet):
+    """Faces that are compared in pairs: verification, 1:1.
+
+    Attributes:
+        pairs: in the order of publication.
+    """
+
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """See `FaceSet`."""
+        return tuple(dict.fromkeys(key for pair in self.pairs for key in (pair.first, pair.second)))
+
+    @property
+    def protocol(self) -> Any:
+        """See `FaceSet`."""
+        return [astuple(pair) for pair in self.pairs]
+
+
+@dataclass(frozen=True)
+class SearchSet(FaceSet):
+    """Faces that are searched for among others: identification, 1:N.
+
+    Attributes:
+        probes: images of identities with at least two images each.
+        distractors: images of people who are none of the probes' identities.
+    """
+
+    probes: tuple[str, ...]
+    distractors: tuple[str, ...]
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """See `FaceSet`."""
+        return tuple(dict.fromkeys((*self.probes, *self.distractors)))
+
+    @property
+    def protocol(self) -> Any:
+        """See `FaceSet`."""
+        return [[(key, self.identities[key]) for key in self.probes], list(self.distractors)]
 
 
 def decode(data: bytes, name: str) -> Picture:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from architectures.errors import BadInputError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".webp"})
 
 
 class Files(Protocol):
@@ -24,6 +28,15 @@ class Files(Protocol):
 
     def describe(self, name: str) -> str:
         """Where the file is, for a message."""
+
+
+class Listed(Files, Protocol):
+    """Files that can be listed."""
+
+    path: Path
+
+    def names(self) -> list[str]:
+        """All names, sorted; of regular files alone. Nothing is read."""
 
 
 class Folder:
@@ -49,6 +62,47 @@ class Folder:
         """See `Files`."""
         return str(self.path / name)
 
+    def names(self) -> list[str]:
+        """See `Listed`; links are followed, a folder that is reached twice is listed once.
+
+        Raises:
+            BadInputError: a folder can't be read.
+        """
+        try:
+            return _sorted(_walk(self.path, "", set()), self.path)
+        except OSError as error:
+            raise BadInputError(
+                f"cannot list {error.filename}: {error.strerror}; check the path and its "
+                "permissions"
+            ) from error
+
+
+def _sorted(names: Iterable[str], path: Path) -> list[str]:
+    """Sorted names, which are seen to be text that can be printed and hashed."""
+    ordered = sorted(names)
+    for name in ordered:
+        if not name.isprintable():
+            raise BadInputError(
+                f"{path} has a file whose name is no UTF-8 text, or not printable, {name!a}: "
+                "rename it"
+            )
+    return ordered
+
+
+def _walk(folder: Path | str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Names of the files under a folder; a link that leads back into it is not a loop."""
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        if entry.is_dir():
+            yield from _walk(entry.path, f"{prefix}{entry.name}/", seen)
+        elif entry.is_file():
+            yield prefix + entry.name
+
 
 class Archive:
     """The files under a folder of an uncompressed tar archive, which is never unpacked.
@@ -57,23 +111,19 @@ class Archive:
 
     Args:
         path: the archive.
-        anchor: a file whose folder is the one meant, such as `pairs.txt`;
-            the outermost one counts where there are several.
+        anchor: a file whose folder is the one meant, such as `pairs.txt`; the
+            outermost one counts where there are several. Without one it is the
+            deepest folder that holds all images and a folder around each of them.
 
     Raises:
         BadInputError: the archive can't be read, is truncated or compressed,
             names files outside itself, or lacks that file.
     """
 
-    def __init__(self, path: Path, anchor: str) -> None:
+    def __init__(self, path: Path, anchor: str | None = None) -> None:
         self.path = path
         members = _members(path)
-        found = [name for name in members if PurePosixPath(name).name == anchor]
-        if not found:
-            raise BadInputError(
-                f"{path} holds no {anchor}: make the archive from a folder that has one"
-            )
-        self._folder = min(found, key=lambda name: name.count("/"))[: -len(anchor)]
+        self._folder = _common(members) if anchor is None else _anchored(members, anchor, path)
         self._places = {
             name.removeprefix(self._folder): place
             for name, place in members.items()
@@ -101,6 +151,83 @@ class Archive:
     def describe(self, name: str) -> str:
         """See `Files`."""
         return f"{self._folder}{name} in {self.path}"
+
+    def names(self) -> list[str]:
+        """See `Listed`."""
+        return _sorted(self._places, self.path)
+
+
+class Joined:
+    """Several places as one: a name begins with the place's own name and a slash.
+
+    Example:
+        Joined({"probes": Folder(Path("people")), "distractors": Archive(Path("crowd.tar"))})
+    """
+
+    def __init__(self, places: Mapping[str, Files]) -> None:
+        self._places = dict(places)
+
+    def __contains__(self, name: object) -> bool:
+        place, _, rest = str(name).partition("/")
+        return place in self._places and rest in self._places[place]
+
+    def read(self, name: str) -> bytes:
+        """See `Files`."""
+        place, _, rest = name.partition("/")
+        return self._places[place].read(rest)
+
+    def describe(self, name: str) -> str:
+        """See `Files`."""
+        place, _, rest = name.partition("/")
+        return self._places[place].describe(rest)
+
+
+def open_files(path: Path) -> Folder | Archive:
+    """A folder, or an uncompressed tar archive.
+
+    Raises:
+        BadInputError: it is neither, or the archive is damaged.
+    """
+    # Unlike Path's own, these have an answer to a name that is too long.
+    if os.path.isdir(path):
+        return Folder(path)
+    if not os.path.exists(path):
+        raise BadInputError(f"there is no {path}: name a folder, or an uncompressed tar archive")
+    return Archive(path)
+
+
+def _anchored(members: Mapping[str, object], anchor: str, path: Path) -> str:
+    """The folder of the outermost file called `anchor`, with its slash."""
+    found = [name for name in members if PurePosixPath(name).name == anchor]
+    if not found:
+        raise BadInputError(
+            f"{path} holds no {anchor}: make the archive from a folder that has one"
+        )
+    return min(found, key=lambda name: name.count("/"))[: -len(anchor)]
+
+
+def _common(members: Mapping[str, object]) -> str:
+    """The folders that all images' names begin with, but for the one right around an image."""
+    images = [name for name in members if is_image(name)]
+    if not images:
+        return ""
+    # What the first and the last in the order of names share, all between them share.
+    shared = os.path.commonpath([min(images), max(images)]).split("/")
+    depth = min(name.count("/") for name in images) - 1
+    return "".join(f"{part}/" for part in shared[: max(depth, 0)] if part)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is taken for an image, by its name alone.
+
+    Example:
+        >>> is_image("Ann/1.JPG"), is_image("Ann/._1.jpg"), is_image("Ann/notes.txt")
+        (True, False, False)
+    """
+    parts = PurePosixPath(name)
+    # macOS leaves files of the same names with a dot in front, and a folder of them.
+    hidden = parts.name.startswith(".") or "__MACOSX" in parts.parts
+    return parts.suffix.lower() in IMAGE_SUFFIXES and not hidden
 
 
 def _members(path: Path) -> dict[str, tuple[int, int]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from architectures.errors import BadInputError
-from harness.verification.faces import FaceSet, FloatArray, Pair
+from harness.verification.faces import FloatArray, Pair, PairSet
 from harness.verification.files import Files
 
 PAIRS = "pairs.txt"
@@ -41,34 +41,37 @@ def image_key(identity: str, number: int) -> str:
     return f"{identity}/{identity}_{number:04d}.jpg"
 
 
-def open_layout(name: str, label: str, files: Files, landmarks: Path) -> FaceSet:
-    """Read pairs and landmarks, and see that every pair can be formed.
+def open_layout(
+    name: str, label: str, files: Files, landmarks: Path, pairs: Path | None = None
+) -> PairSet:
+    """Read pairs and landmarks. Images are not looked at: see `inspection`.
 
     Args:
         name: of the dataset.
         label: what limits the meaning of its scores; empty for real faces.
         files: the folder or archive.
-        landmarks: the CSV file.
+        landmarks: the CSV file; where there is none, no image has landmarks.
+        pairs: `pairs.txt`, where it is not among the files.
 
     Raises:
-        BadInputError: a file is missing or malformed, an image that a pair
-            names is missing, or an image has no landmarks.
+        BadInputError: a list is malformed, or there are no pairs.
     """
-    text = _decode(files.read(PAIRS), files.describe(PAIRS))
-    pairs = _pairs(text, files)
-    points = read_landmarks(landmarks)
-    lacking = next((k for p in pairs for k in (p.first, p.second) if k not in points), None)
-    if lacking is not None:
-        raise BadInputError(
-            f"{landmarks} has no landmarks for {lacking}: add a line for it, or leave its pairs "
-            f"out of {files.describe(PAIRS)}"
-        )
-    return FaceSet(name, label, pairs, files, points)
+    found = _pairs(*_pairs_text(files, pairs))
+    points = read_landmarks(landmarks) if landmarks.is_file() else {}
+    identities = {key: key.partition("/")[0] for p in found for key in (p.first, p.second)}
+    return PairSet(name, label, files, points, identities, found)
 
 
-def _pairs(text: str, files: Files) -> tuple[Pair, ...]:
-    """The pairs of a `pairs.txt`, whose images are seen to exist."""
-    where = files.describe(PAIRS)
+def _pairs_text(files: Files, outside: Path | None) -> tuple[str, str]:
+    """The text of a `pairs.txt`, and where it is."""
+    if outside is None:
+        where = files.describe(PAIRS)
+        return decode_text(files.read(PAIRS), where), where
+    return decode_text(read_bytes(outside), str(outside)), str(outside)
+
+
+def _pairs(text: str, where: str) -> tuple[Pair, ...]:
+    """The pairs of a `pairs.txt`."""
     lines = text.rstrip().splitlines()
     folds, each = _header(lines[0] if lines else "", where)
     if len(lines) != 1 + folds * each * 2:
@@ -77,18 +80,9 @@ def _pairs(text: str, files: Files) -> tuple[Pair, ...]:
             f"{each} genuine and {each} impostor pairs: copy the file anew, or mend that line"
         )
     pairs = []
-    known: set[str] = set()
     for number, line in enumerate(lines[1:], start=2):
         fold, rank = divmod(number - 2, 2 * each)
-        pair = _pair(line, rank < each, fold, f"{where} line {number}")
-        for key in (pair.first, pair.second):
-            if key not in known and key not in files:
-                raise BadInputError(
-                    f"{where} line {number} names an image that is missing, "
-                    f"{files.describe(key)}: put it there, or copy the dataset anew"
-                )
-            known.add(key)
-        pairs.append(pair)
+        pairs.append(_pair(line, rank < each, fold, f"{where} line {number}"))
     return tuple(pairs)
 
 
@@ -140,7 +134,7 @@ def read_landmarks(path: Path) -> dict[str, FloatArray]:
         BadInputError: the file is missing, or a line of it is malformed.
     """
     try:
-        text = _decode(path.read_bytes(), str(path))
+        text = decode_text(path.read_bytes(), str(path))
     except OSError as error:
         raise BadInputError(
             f"cannot read the landmarks {path}: {error.strerror}; put a CSV file there with the "
@@ -195,8 +189,31 @@ def _parts(key: str) -> tuple[str, str]:
     return identity, str(int(name.removeprefix(f"{identity}_").removesuffix(".jpg")))
 
 
-def _decode(data: bytes, where: str) -> str:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a list.
+
+    Raises:
+        BadInputError: it can't be read.
+    """
     try:
-        return data.decode()
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInputError(
+            f"cannot read {path}: {error.strerror}; put it there or check its permissions"
+        ) from error
+
+
+def decode_text(data: bytes, where: str) -> str:
+    """The text of a list; a byte-order mark, which spreadsheets write, is left out.
+
+    Args:
+        data: a whole file's bytes.
+        where: what a message calls the file.
+
+    Raises:
+        BadInputError: it is no text.
+    """
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInputError(f"{where} is not UTF-8 text: copy it anew") from error

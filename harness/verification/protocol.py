@@ -8,41 +8,86 @@ import numpy as np
 import numpy.typing as npt
 
 from architectures.errors import BadInputError
-from architectures.registry import Preprocessing
-from harness.record import Accuracy
-from harness.verification.embedding import Embed, Embeddings, extract
-from harness.verification.faces import FaceSet, Pair
+from harness import cache
+from harness.pairs import PairScores
+from harness.result import Accuracy
+from harness.verification.embedding import Embeddings
+from harness.verification.faces import Pair, PairSet
+from harness.verification.metrics import between
 
 Scores = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
 
-def evaluate(
-    faces: FaceSet,
-    streams: Sequence[Embed],
-    preprocessing: Preprocessing,
-    input_size: tuple[int, int],
-    batch: int = 1,
-    flip: str = "none",
+def score(
+    faces: PairSet,
+    keys: Sequence[str],
+    embeddings: Embeddings,
+    rejected: frozenset[str] = frozenset(),
+) -> PairScores:
+    """One score a pair: the cosine of its two embeddings.
+
+    Args:
+        faces: the pairs.
+        keys: images, K of them: all that pairs are made of but the rejected ones.
+        embeddings: of these images, `(K, E)`, none of them zero.
+        rejected: images without a face; what they are compared with is never
+            called the same, so the pair scores -1.
+    """
+    usable = [not {pair.first, pair.second} & rejected for pair in faces.pairs]
+    scores = np.full(len(faces.pairs), -1.0, np.float32)
+    kept = [pair for pair, use in zip(faces.pairs, usable, strict=True) if use]
+    scores[usable] = cosine_scores(embeddings, keys, kept)
+    return PairScores.pack(
+        scores,
+        [pair.same for pair in faces.pairs],
+        [pair.fold for pair in faces.pairs],
+        _identity_numbers(faces),
+        cache.digest(faces.protocol, [faces.image_digests[key].hex() for key in faces.keys]),
+    )
+
+
+def verify(
+    scores: PairScores,
+    label: str,
+    flip: str,
+    images_per_second: float,
+    not_found: Sequence[str] = (),
+    excluded_pairs: int = 0,
 ) -> Accuracy:
-    """Score a network on a dataset; the arguments are those of `extract`.
+    """The 10-fold protocol on scores; the other arguments are facts that go with them.
 
     Raises:
-        BadInputError: see `extract` and `cross_validate`.
+        BadInputError: see `cross_validate`.
     """
-    extraction = extract(faces, faces.keys, streams, preprocessing, input_size, batch, flip)
-    scores = cosine_scores(extraction.embeddings, faces.keys, faces.pairs)
-    same = np.array([pair.same for pair in faces.pairs])
-    folds = np.array([pair.fold for pair in faces.pairs])
-    accuracies, thresholds = cross_validate(scores, same, folds)
+    accuracies, thresholds = cross_validate(
+        scores.scores.astype(np.float64), scores.same, scores.folds
+    )
     return Accuracy(
         fold_accuracies=accuracies,
         fold_thresholds=thresholds,
-        pairs=len(faces.pairs),
-        label=faces.label,
+        pairs=len(scores),
+        label=label,
         flip=flip,
-        images_per_second=extraction.images_per_second,
+        images_per_second=images_per_second,
+        scores=scores,
+        not_found=tuple(not_found),
+        excluded_pairs=excluded_pairs,
     )
+
+
+def _identity_numbers(faces: PairSet) -> list[tuple[int, int]]:
+    """A number for each person of a pair; none at all where the dataset does not name them."""
+    if not faces.identities:
+        return []
+    numbers: dict[str, int] = {}
+    return [
+        (
+            numbers.setdefault(faces.identities[pair.first], len(numbers)),
+            numbers.setdefault(faces.identities[pair.second], len(numbers)),
+        )
+        for pair in faces.pairs
+    ]
 
 
 def cosine_scores(embeddings: Embeddings, keys: Sequence[str], pairs: Sequence[Pair]) -> Scores:
@@ -126,16 +171,4 @@ def best_threshold(scores: Scores, same: Booleans) -> float:
     right = rejected + accepted
     best = np.flatnonzero(right == right.max())
     chosen = int(best[(len(best) - 1) // 2])
-    return float(_between(values, chosen))
-
-
-def _between(values: Scores, index: int) -> float:
-    """A number above the `index` lowest values and not above the others."""
-    if index == 0:
-        return float(values[0])
-    if index == len(values):
-        return float(np.nextafter(values[-1], np.inf))
-    below, above = values[index - 1], values[index]
-    middle = below + (above - below) / 2
-    # Between neighbouring floating-point numbers there is none.
-    return float(middle if middle > below else above)
+    return between(values, chosen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from architectures.errors import BadInputError
+from harness.downloads import Download
 from harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from harness.verification.faces import FaceSet
 from harness.verification.files import Archive, Folder
@@ -18,6 +19,27 @@ from harness.verification.layout import PAIRS, open_layout
 ARCHIVE = "lfw-deepfunneled-view2.tar"
 ARCHIVE_LANDMARKS = "lfw-deepfunneled-landmarks.csv"
 FOLDERS = ("lfw-deepfunneled", "lfw")
+PLACE = (
+    f"a folder {' or '.join(FOLDERS)} of the identities' folders, with {PAIRS} in it or beside it "
+    f"(or {ARCHIVE}, an archive of it), and landmarks.csv where the landmarks are known"
+)
+
+# The addresses of the publisher; the digests are those of torchvision's `datasets/lfw.py`,
+# and that of pairs.txt was compared with a copy of the file.
+_SITE = "http://vis-www.cs.umass.edu/lfw"
+DOWNLOADS = (
+    Download(
+        f"{_SITE}/lfw-deepfunneled.tgz",
+        "lfw-deepfunneled",
+        "md5:68331da3eb755a505a502b5aacb3c201",
+        unpack=True,
+    ),
+    Download(
+        f"{_SITE}/pairs.txt",
+        f"lfw-deepfunneled/{PAIRS}",
+        "md5:9f1ba174e4e1c508ff7cdf10ac338a7d",
+    ),
+)
 
 
 def _found(root: Path | None) -> bool:
@@ -27,18 +49,18 @@ def _found(root: Path | None) -> bool:
 def _open(root: Path | None) -> FaceSet:
     place = _place(root)
     if place is None:
-        where = data_root(root)
         raise BadInputError(
-            f"dataset lfw is not in {where or 'a folder that was named'}: give with --data or "
-            f"FACEBENCH_DATA a folder that holds {ARCHIVE} and {ARCHIVE_LANDMARKS}, or a folder "
-            f"{' or '.join(FOLDERS)} with {PAIRS} and landmarks.csv"
+            f"dataset lfw is not in {data_root(root) or 'a folder that was named'}: give with "
+            f"--data or FACEBENCH_DATA a folder that holds {PLACE}"
         )
     if place.is_file():
         return open_layout("lfw", "", Archive(place, PAIRS), place.parent / ARCHIVE_LANDMARKS)
     inside = place / "landmarks.csv"
     beside = (place.parent / "landmarks.csv", place.parent / f"{place.name}-landmarks.csv")
-    landmarks = next((path for path in beside if path.is_file()), inside)
-    return open_layout("lfw", "", Folder(place), inside if inside.is_file() else landmarks)
+    landmarks = next((path for path in (inside, *beside) if path.is_file()), inside)
+    outside = place.parent / PAIRS
+    lacks = not (place / PAIRS).exists() and outside.is_file()
+    return open_layout("lfw", "", Folder(place), landmarks, outside if lacks else None)
 
 
 def _place(root: Path | None) -> Path | None:
@@ -59,5 +81,7 @@ DATASETS.add(
         found=_found,
         open=_open,
         about="Labeled Faces in the Wild, View 2: 6,000 pairs of photographs in 10 folds",
+        place=PLACE,
+        downloads=DOWNLOADS,
     ),
 )

@@ -1,16 +1,21 @@
 """Embeddings: what the network is fed, in which batches, and what is refused."""
 
+import dataclasses
 import threading
 import time
+import uuid
 
 import numpy as np
 import pytest
 
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
+from harness import cache
+from harness.verification import embedding
 from harness.verification.alignment import align
 from harness.verification.datasets.registry import DATASETS
-from harness.verification.embedding import extract, preprocess
+from harness.verification.embedding import Embedder, extract_blocks, load, preprocess
+from harness.verification.embedding import extract as extract_with
 
 SIZE = (112, 112)
 PAPER = Preprocessing()
@@ -20,6 +25,17 @@ def pooled(inputs):
     """A stand-in for a network: 8 x 8 means of each channel, and it is sensitive to mirroring."""
     n, c, h, w = inputs.shape
     return inputs.reshape(n, c, 8, h // 8, 8, w // 8).mean(axis=(3, 5)).reshape(n, -1)
+
+
+def extract(faces, keys, streams, preprocessing, size, batch=1, flip="none", key=None, **rest):
+    """Embed with a network that the cache has not seen, unless it is given a key."""
+    embedder = Embedder(streams, preprocessing, size, batch, key or uuid.uuid4().hex)
+    return extract_with(faces, keys, embedder, flip, **rest)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -48,9 +64,9 @@ def test_every_batch_is_full_and_no_image_is_lost(faces, batch):
     extraction = extract(faces, faces.keys, [embed], PAPER, SIZE, batch=batch)
     assert set(sizes) == {batch}
     assert len(sizes) == -(-8 // batch)
-    for key, embedding in zip(faces.keys, extraction.embeddings, strict=True):
+    for key, found in zip(faces.keys, extraction.embeddings, strict=True):
         aligned = align(faces.picture(key), faces.landmarks[key], SIZE)
-        np.testing.assert_allclose(embedding, pooled(preprocess([aligned], PAPER))[0], rtol=1e-5)
+        np.testing.assert_allclose(found, pooled(preprocess([aligned], PAPER))[0], rtol=1e-5)
 
 
 def test_mirror_images_are_joined_as_asked(faces):
@@ -71,8 +87,71 @@ def test_each_image_is_decoded_once(faces, monkeypatch):
     monkeypatch.setattr(
         type(faces.files), "read", lambda files, key: read.append(key) or original(files, key)
     )
-    extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=3, flip="sum")
+    _ = faces.image_digests
     assert sorted(read) == sorted(faces.keys)
+    extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=3, flip="sum")
+    assert sorted(read) == sorted([*faces.keys] * 2)
+    extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=2)
+    assert len(read) == 2 * len(faces.keys), "another network finds the crops in the cache"
+
+
+def test_embeddings_are_kept_until_what_they_depend_on_changes(faces):
+    calls = []
+
+    def embed(inputs):
+        calls.append(len(inputs))
+        return pooled(inputs)
+
+    def run(key="one", preprocessing=PAPER, flip="sum", faces=faces):
+        before = len(calls)
+        made = extract(faces, faces.keys, [embed], preprocessing, SIZE, 4, flip, key)
+        return made, len(calls) - before
+
+    first, fresh = run()
+    assert fresh == 4
+    again, fresh = run()
+    assert fresh == 0
+    np.testing.assert_array_equal(first.embeddings, again.embeddings)
+    assert again.seconds == first.seconds, "the speed is that of when they were made"
+    both, fresh = run(flip="concatenation")
+    assert fresh == 0, "a sum and a concatenation come of the same two embeddings"
+    np.testing.assert_array_equal(load(first.entries, "concatenation"), both.embeddings)
+    assert run(flip="none")[1] == 2
+    assert run(key="two")[1] == 4
+    assert run(preprocessing=Preprocessing("BGR"))[1] == 4
+    moved = dict(faces.landmarks)
+    moved[faces.keys[0]] = moved[faces.keys[0]] + 1
+    assert run(faces=dataclasses.replace(faces, landmarks=moved))[1] == 4
+
+
+def test_embeddings_that_the_cache_lost_are_not_made_up(faces):
+    made = extract(faces, faces.keys, [pooled], PAPER, SIZE)
+    assert load((*made.entries, "0" * 32), "none") is None
+    assert load((), "none") is None
+
+
+def test_blocks_join_to_the_whole_and_progress_is_told(faces, monkeypatch):
+    whole = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=2)
+    monkeypatch.setattr(embedding, "CHUNK", 3)
+    told = []
+    embedder = Embedder([pooled], PAPER, SIZE, 2, uuid.uuid4().hex)
+    blocks = list(extract_blocks(faces, faces.keys, embedder, progress=told.append))
+    assert [len(block.embeddings) for block in blocks] == [3, 3, 2]
+    assert told == [3, 6, 8]
+    np.testing.assert_array_equal(np.concatenate([b.embeddings for b in blocks]), whole.embeddings)
+
+
+def test_crops_of_a_large_set_are_cut_as_they_are_needed(faces, monkeypatch):
+    kept = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=2)
+    monkeypatch.setattr(embedding, "_KEPT_CROPS", 7)
+    kinds = []
+    entry = cache.entry
+    monkeypatch.setattr(
+        cache, "entry", lambda kind, *rest: kinds.append(kind) or entry(kind, *rest)
+    )
+    again = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=2)
+    assert kinds == ["embeddings"]
+    np.testing.assert_array_equal(kept.embeddings, again.embeddings)
 
 
 def test_a_runtime_may_use_its_output_buffer_again(faces):

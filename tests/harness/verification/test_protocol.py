@@ -1,6 +1,9 @@
 """The 10-fold protocol against brute force, scikit-learn, and a network of others."""
 
+import dataclasses
+import json
 import time
+import uuid
 
 import numpy as np
 import pytest
@@ -12,10 +15,20 @@ from sklearn.model_selection import LeaveOneGroupOut
 
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
+from harness.case import Case
+from harness.record import Record, from_json, to_json
 from harness.verification.datasets.registry import DATASETS, available
+from harness.verification.embedding import Embedder, extract
 from harness.verification.faces import Pair
-from harness.verification.protocol import best_threshold, cosine_scores, cross_validate, evaluate
+from harness.verification.protocol import (
+    best_threshold,
+    cosine_scores,
+    cross_validate,
+    score,
+    verify,
+)
 
+PAPER = Preprocessing()
 IMAGENET = Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 few_scores = st.lists(
@@ -113,21 +126,72 @@ def pixels(inputs):
     return inputs.reshape(n, 3, 16, 7, 16, 7).mean(axis=(3, 5)).reshape(n, -1)
 
 
+def evaluate(faces, streams, preprocessing=PAPER, batch=1, flip="none"):
+    embedder = Embedder(streams, preprocessing, (112, 112), batch, uuid.uuid4().hex)
+    extraction = extract(faces, faces.keys, embedder, flip)
+    scores = score(faces, faces.keys, extraction.embeddings)
+    return verify(scores, faces.label, flip, extraction.images_per_second)
+
+
 def test_a_dataset_is_scored_from_files_to_folds():
     faces = DATASETS["synthetic"].open(None)
-    score = evaluate(faces, [pixels], Preprocessing(), (112, 112), batch=16, flip="sum")
-    assert len(score.fold_accuracies) == len(score.fold_thresholds) == 10
-    assert score.pairs == 600
-    assert score.label == faces.label
-    assert score.flip == "sum"
-    assert score.images_per_second > 0
-    assert 0.55 < score.accuracy < 1
+    found = evaluate(faces, [pixels], batch=16, flip="sum")
+    assert len(found.fold_accuracies) == len(found.fold_thresholds) == 10
+    assert found.pairs == 600
+    assert found.label == faces.label
+    assert found.flip == "sum"
+    assert found.images_per_second > 0
+    assert 0.55 < found.accuracy < 1
 
 
 def test_the_score_does_not_hang_on_the_batch(layout):
     faces = DATASETS["lfw"].open(layout.root)
-    scores = [evaluate(faces, [pixels], Preprocessing(), (112, 112), batch=b) for b in (1, 3)]
+    scores = [evaluate(faces, [pixels], batch=b) for b in (1, 3)]
     assert scores[0].fold_accuracies == scores[1].fold_accuracies
+
+
+def test_the_figures_of_a_record_follow_from_its_scores(layout):
+    faces = DATASETS["lfw"].open(layout.root)
+    found = evaluate(faces, [pixels])
+    assert found.scores is not None
+    accuracies, thresholds = cross_validate(
+        found.scores.scores.astype(float), found.scores.same, found.scores.folds
+    )
+    assert (accuracies, thresholds) == (found.fold_accuracies, found.fold_thresholds)
+    assert found.scores.identities[:3].tolist() == [[0, 0], [1, 1], [0, 1]]
+    again = from_json(json.loads(json.dumps(to_json(record_of(found)))))
+    assert again.result == found
+
+
+def record_of(accuracy):
+    return Record(Case("accuracy", "n"), "measured", "ok", accuracy)
+
+
+def test_pairs_of_rejected_images_are_never_called_the_same(layout):
+    faces = DATASETS["lfw"].open(layout.root)
+    rejected = frozenset({"Ann/Ann_0001.jpg"})
+    keys = [key for key in faces.keys if key not in rejected]
+    embeddings = np.random.default_rng(0).normal(size=(len(keys), 8)).astype(np.float32)
+    found = score(faces, keys, embeddings, rejected)
+    touched = [rejected & {pair.first, pair.second} != set() for pair in faces.pairs]
+    assert sum(touched) == 2
+    assert (found.scores[touched] == -1).all()
+    assert (found.scores[np.invert(touched)] > -1).all()
+
+
+def test_the_digest_of_pairs_tells_other_pairs_and_other_images_apart(layout):
+    faces = DATASETS["lfw"].open(layout.root)
+    embeddings = np.eye(8, dtype=np.float32)
+
+    def digest(faces):
+        return score(faces, faces.keys, embeddings).digest
+
+    assert digest(faces) == digest(DATASETS["lfw"].open(layout.root))
+    fewer = dataclasses.replace(faces, pairs=faces.pairs[:-1])
+    assert digest(fewer) != digest(faces)
+    image = layout.image("Ann_0001.jpg")
+    image.write_bytes(layout.image("Bob_0001.jpg").read_bytes())
+    assert digest(DATASETS["lfw"].open(layout.root)) != digest(faces)
 
 
 @pytest.mark.slow
@@ -141,16 +205,15 @@ def test_the_public_mobilefacenet_reaches_its_score_on_lfw(data_root):
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     start = time.perf_counter()
-    score = evaluate(
+    found = evaluate(
         DATASETS["lfw"].open(data_root),
         [lambda inputs: session.run(None, {name: inputs})[0]] * 2,
         IMAGENET,
-        (112, 112),
         flip="sum",
     )
     print(
-        f"LFW {score.accuracy:.4%}, fold standard deviation {score.fold_standard_deviation:.4%}, "
-        f"{score.images_per_second:.0f} images a second, {time.perf_counter() - start:.0f} s"
+        f"LFW {found.accuracy:.4%}, fold standard deviation {found.fold_standard_deviation:.4%}, "
+        f"{found.images_per_second:.0f} images a second, {time.perf_counter() - start:.0f} s"
     )
-    assert score.accuracy >= 0.9935
-    assert score.fold_standard_deviation < 0.006
+    assert found.accuracy >= 0.9935
+    assert found.fold_standard_deviation < 0.006

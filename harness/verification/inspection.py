@@ -1,0 +1,224 @@
+"""What is wrong with a dataset, before hours are spent on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from architectures.errors import BadInputError
+from harness.verification.faces import FaceSet, PairSet, SearchSet, decode
+
+# Told how many images are looked at, and of how many.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: `missing`, `undecodable`, `landmarks`, `duplicate`, `pair`, `identical`,
+            `identity`, `fold` or `probe`.
+        key: the image, the identity or the fold; empty where it concerns all images.
+        sentence: what is wrong, and the mend.
+    """
+
+    kind: str
+    key: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a dataset holds and what is wrong with it.
+
+    Attributes:
+        counts: by what is counted, such as `images` and `genuine pairs`.
+        problems: in the order in which they were looked for.
+    """
+
+    counts: dict[str, int]
+    problems: tuple[Problem, ...]
+
+
+@dataclass
+class _Seen:
+    """What one pass over the images finds.
+
+    Attributes:
+        digests: SHA-256 of the bytes, of each image that can be read.
+        broken: images that are missing or no images.
+    """
+
+    digests: dict[str, bytes] = field(default_factory=dict)
+    broken: dict[str, Problem] = field(default_factory=dict)
+
+
+def inspect(faces: FaceSet, progress: Progress = lambda done, total: None) -> Inspection:
+    """Look at everything: each image is read and decoded once, and none is kept.
+
+    Args:
+        faces: pairs or a search.
+        progress: told how far it is.
+    """
+    seen = _look(faces, progress)
+    problems = [
+        *seen.broken.values(),
+        *_landmarks(faces),
+        *_duplicates(faces, seen.digests),
+    ]
+    if isinstance(faces, PairSet):
+        problems += [*_pairs(faces, seen), *_identities(faces), *_folds(faces)]
+    if isinstance(faces, SearchSet):
+        problems += _probes(faces)
+    return Inspection(_counts(faces), tuple(problems))
+
+
+def require_whole(faces: FaceSet) -> None:
+    """See that each image is there and has landmarks, without reading any.
+
+    Raises:
+        BadInputError: the first that is not or has none.
+    """
+    for key in faces.keys:
+        if key not in faces.files:
+            raise BadInputError(
+                f"{faces.name} names an image that is missing, {faces.files.describe(key)}: put "
+                f"it there, or copy the dataset anew; {_WHOLE_LIST}"
+            )
+    for key in faces.keys:
+        if key not in faces.landmarks:
+            raise BadInputError(
+                f"{faces.name} has no landmarks for {key}: find the faces with --landmarks, such "
+                f"as --landmarks scrfd, or use --landmarks aligned for aligned crops; {_WHOLE_LIST}"
+            )
+
+
+_WHOLE_LIST = "'facebench data check NAME' lists all such images"
+
+
+def _look(faces: FaceSet, progress: Progress) -> _Seen:
+    seen = _Seen()
+    for number, key in enumerate(faces.keys, start=1):
+        where = faces.files.describe(key)
+        if key not in faces.files:
+            sentence = f"{where} is missing: put it there, or copy the dataset anew"
+            seen.broken[key] = Problem("missing", key, sentence)
+        else:
+            try:
+                data = faces.files.read(key)
+                seen.digests[key] = hashlib.sha256(data).digest()
+                decode(data, where)
+            except BadInputError as error:
+                seen.broken[key] = Problem("undecodable", key, str(error))
+        progress(number, len(faces.keys))
+    return seen
+
+
+def _landmarks(faces: FaceSet) -> Iterator[Problem]:
+    lacking = [key for key in faces.keys if key not in faces.landmarks]
+    mend = "find the faces with --landmarks"
+    if lacking and len(lacking) == len(faces.keys):
+        yield Problem("landmarks", "", f"none of {len(lacking):,} images has landmarks: {mend}")
+        return
+    for key in lacking:
+        sentence = f"{faces.files.describe(key)} has no landmarks: add a line for it, or {mend}"
+        yield Problem("landmarks", key, sentence)
+
+
+def _duplicates(faces: FaceSet, digests: dict[str, bytes]) -> Iterator[Problem]:
+    first: dict[bytes, str] = {}
+    for key, digest in digests.items():
+        earlier = first.setdefault(digest, key)
+        if earlier != key:
+            yield Problem(
+                "duplicate",
+                key,
+                f"{faces.files.describe(key)} has the same bytes as {earlier}: one of the two is "
+                "probably under a wrong name; leave it out",
+            )
+
+
+def _pairs(faces: PairSet, seen: _Seen) -> Iterator[Problem]:
+    """Pairs that can't be formed, and pairs of an image with itself."""
+    for number, pair in enumerate(faces.pairs, start=1):
+        keys = (pair.first, pair.second)
+        name = f"pair {number} ({pair.first}, {pair.second})"
+        broken = [seen.broken[key] for key in keys if key in seen.broken]
+        if broken:
+            what = " and ".join(f"{problem.key} is {problem.kind}" for problem in broken)
+            yield Problem("pair", pair.first, f"{name} can't be formed: {what}")
+        elif pair.first == pair.second or seen.digests[keys[0]] == seen.digests[keys[1]]:
+            yield Problem(
+                "identical",
+                pair.first,
+                f"{name} compares an image with itself, so any network gets it "
+                f"{'right' if pair.same else 'wrong'}: leave the pair out",
+            )
+
+
+def _identities(faces: PairSet) -> Iterator[Problem]:
+    """People in several folds: a threshold would be chosen on those it is tested on."""
+    folds: defaultdict[str, set[int]] = defaultdict(set)
+    for pair in faces.pairs:
+        for key in (pair.first, pair.second):
+            if key in faces.identities:
+                folds[faces.identities[key]].add(pair.fold)
+    for name, found in folds.items():
+        if len(found) > 1:
+            numbers = ", ".join(map(str, sorted(found)))
+            yield Problem(
+                "identity",
+                name,
+                f"{name} is in folds {numbers}, so a threshold is chosen on a person it is tested "
+                "on: keep each person in one fold",
+            )
+
+
+def _folds(faces: PairSet) -> Iterator[Problem]:
+    """Folds with more pairs of one kind than of the other, or of another size than most."""
+    kinds = Counter((pair.fold, pair.same) for pair in faces.pairs)
+    sizes = Counter(pair.fold for pair in faces.pairs)
+    ((usual, _),) = Counter(sizes.values()).most_common(1)
+    for fold in sorted(sizes):
+        genuine, impostor = kinds[fold, True], kinds[fold, False]
+        if genuine != impostor:
+            yield Problem(
+                "fold",
+                str(fold),
+                f"fold {fold} has {genuine} genuine and {impostor} impostor pairs, so chance is "
+                "not 50 %: draw as many of each",
+            )
+        elif sizes[fold] != usual:
+            yield Problem(
+                "fold",
+                str(fold),
+                f"fold {fold} has {sizes[fold]} pairs where most have {usual}, so its pairs weigh "
+                "more or less in the mean: make the folds alike",
+            )
+
+
+def _probes(faces: SearchSet) -> Iterator[Problem]:
+    images = Counter(faces.identities[key] for key in faces.probes)
+    for name, count in images.items():
+        if count < 2:
+            sentence = f"{name} has {count} image, so there is nothing to find: leave it out"
+            yield Problem("probe", name, sentence)
+
+
+def _counts(faces: FaceSet) -> dict[str, int]:
+    identities = {faces.identities[key] for key in faces.keys if key in faces.identities}
+    counts = {"images": len(faces.keys)}
+    if identities:
+        counts["identities"] = len(identities)
+    counts["images with landmarks"] = sum(key in faces.landmarks for key in faces.keys)
+    if isinstance(faces, PairSet):
+        genuine = sum(pair.same for pair in faces.pairs)
+        counts["genuine pairs"] = genuine
+        counts["impostor pairs"] = len(faces.pairs) - genuine
+        counts["folds"] = len({pair.fold for pair in faces.pairs})
+    if isinstance(faces, SearchSet):
+        counts |= {"probes": len(faces.probes), "distractors": len(faces.distractors)}
+    return counts
