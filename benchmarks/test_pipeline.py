@@ -13,7 +13,8 @@ from harness.compiler import build
 from harness.compiler.targets import TARGETS
 from harness.export import Exported, export
 from harness.networks import resolve
-from harness.record import Latency, Record
+from harness.record import Record
+from harness.result import Latency
 from harness.store import Store
 from harness.verification.alignment import align
 from harness.verification.datasets.registry import DATASETS

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import click
 
 from architectures.errors import FacebenchError
-from harness.commands import networks, runs
+from harness.commands import data, networks, runs, verification
 
 
 def main() -> None:
@@ -68,7 +68,8 @@ for command in (
     networks.export,
     networks.compile_,
     networks.latency,
-    networks.verify,
+    verification.verify,
+    data.data,
     runs.list_,
     runs.run,
     runs.report,

@@ -36,7 +36,7 @@ from torch import nn
 
 from architectures.errors import BadInputError
 from harness.folding import fold_batch_norm
-from harness.record import Cost, LayerCost
+from harness.result import Cost, LayerCost
 
 CONVENTIONS = ("conv+linear", "+bn", "+activation")
 BYTES = {"fp32": 4, "fp16": 2, "int8": 1}

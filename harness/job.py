@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,13 @@ from harness.case import Case
 from harness.export import Exported, export
 from harness.networks import Network
 from harness.timing.sampler import Budget
+
+# Told how much of a long case is done, and of how much: images, for the most part.
+Progress = Callable[[int, int], None]
+
+
+def _silent(done: int, total: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -22,40 +30,49 @@ class Job:
         network: the network and where its weights are.
         fingerprint: hash of all that the result depends on.
         data: folder of the data sets, or None.
+        dataset: the data set as the user named it, with its path; where empty, `case.dataset`.
+        landmarks: where landmarks come from, with the path of a detector's weights.
+        calibration: the data set that int8 is calibrated on, as the user named it.
         budget: how long to sample.
         exported: folder of the exported network, once there is one.
+        progress: told how far the case is, in the process that obtains it.
     """
 
     case: Case
     network: Network
     fingerprint: str = ""
     data: Path | None = None
+    dataset: str = ""
+    landmarks: str = "file"
+    calibration: str = ""
     budget: Budget = field(default_factory=Budget)
     exported: Path | None = None
+    progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The job in JSON's types, for another process."""
-        data: dict[str, Any] = _plain(asdict(self))
+        """The job in JSON's types, for another process; who watches stays here."""
+        data: dict[str, Any] = _plain(asdict(replace(self, progress=_silent)))
+        del data["progress"]
         return data
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> Job:
+    def from_json(data: dict[str, Any], progress: Progress = _silent) -> Job:
         """The job that `to_json` made."""
         network = data["network"]
         own = network["preprocessing"]
-        return Job(
-            case=Case(**data["case"]),
-            network=Network(
+        made = {
+            "case": Case(**data["case"]),
+            "network": Network(
                 network["name"],
                 network["weights"],
                 _path(network["path"]),
                 own and Preprocessing(own["channels"], tuple(own["mean"]), tuple(own["scale"])),
             ),
-            fingerprint=data["fingerprint"],
-            data=_path(data["data"]),
-            budget=Budget(**data["budget"]),
-            exported=_path(data["exported"]),
-        )
+            "data": _path(data["data"]),
+            "budget": Budget(**data["budget"]),
+            "exported": _path(data["exported"]),
+        }
+        return Job(**(data | made), progress=progress)
 
     def export(self) -> Exported:
         """The exported network: where the runner put it, or made now."""

@@ -13,7 +13,8 @@ from architectures.errors import FacebenchError, RefusedError
 from harness.cache import source_digest
 from harness.job import Job
 from harness.measures.registry import MEASURES, kind_of
-from harness.record import Check, Record, Result
+from harness.record import Check, Record
+from harness.result import Result
 from harness.timing import environment
 
 

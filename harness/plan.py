@@ -37,7 +37,8 @@ from harness.measures.registry import MEASURES
 from harness.networks import Network, resolve
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
-from harness.verification.datasets.registry import DATASETS, data_root
+from harness.verification import preparation
+from harness.verification.datasets.registry import data_root, find
 
 BUILT_IN = Path(__file__).parent / "plans"
 
@@ -93,12 +94,12 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
     data = data_root(data)
     names = registry.names() if plan.networks == "all" else plan.networks
     networks = [_network(name, plan, data) for name in names]
-    found = [name for name in plan.datasets if DATASETS[name].found(data)]
-    expanded = [
-        Job(case, network, data=data, budget=Budget(sampling_s=plan.sampling_s))
-        for network in networks
-        for case in _cases(network, plan, found)
-    ]
+    found = [name for name in plan.datasets if find(name).found(data)]
+    budget = Budget(sampling_s=plan.sampling_s)
+    expanded: list[Job] = []
+    for network in networks:
+        expanded += [Job(case, network, data=data, budget=budget) for case in _cases(network, plan)]
+        expanded += [scoring_job(network, plan.verify_with, Scoring(name), data) for name in found]
     return [with_fingerprint(job) for job in expanded]
 
 
@@ -116,7 +117,7 @@ def _network(name: str, plan: Plan, data: Path | None) -> Network:
     return resolve(name, weights)
 
 
-def _cases(network: Network, plan: Plan, found: Sequence[str]) -> Iterator[Case]:
+def _cases(network: Network, plan: Plan) -> Iterator[Case]:
     base = Case("cost", network.name, network.weights)
     yield replace(base, measure="export")
     yield base
@@ -127,8 +128,6 @@ def _cases(network: Network, plan: Plan, found: Sequence[str]) -> Iterator[Case]
         RUNTIMES[runtime].require()
         for threads in plan.threads:
             yield latency_case(network, runtime, threads)
-    for dataset in found:
-        yield accuracy_case(network, plan.verify_with, dataset)
 
 
 def latency_case(network: Network, runtime: str, threads: int, batch: int = 1) -> Case:
@@ -144,25 +143,74 @@ def latency_case(network: Network, runtime: str, threads: int, batch: int = 1) -
     )
 
 
-def accuracy_case(
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def throughput_job(
+    network: Network, runtime: str, precision: str, threads: int, batch: int, budget: Budget
+) -> Job:
+    """Images a second with so many single-threaded sessions on this machine."""
+    case = replace(
+        latency_case(network, runtime, threads, batch), measure="throughput", precision=precision
+    )
+    return Job(case, network, budget=budget)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How networks are scored on a dataset.
+
+    Attributes:
+        dataset: its name; of a family, with the path.
+        flip: one of `embedding.FLIPS`.
+        landmarks: `file`, `aligned`, or a detector, with the path of its weights after a colon.
+        absent: one of `preparation.ABSENT`.
+        calibration: the dataset that int8 is calibrated on.
+    """
+
+    dataset: str
+    flip: str = "sum"
+    landmarks: str = "file"
+    absent: str = "refuse"
+    calibration: str = "synthetic"
+
+
+def scoring_job(
     network: Network,
     runtime: str,
-    dataset: str,
-    flip: str = "sum",
+    scoring: Scoring,
+    data: Path | None = None,
+    precision: str = "fp32",
     threads: int | None = None,
     batch: int = 1,
-) -> Case:
-    """The case of a network's verification accuracy on this machine, on all cores by default."""
-    return Case(
-        "accuracy",
+) -> Job:
+    """The job of scoring a network on this machine, on all cores by default."""
+    dataset = find(scoring.dataset)
+    calibration = scoring.calibration if precision == "int8" else ""
+    case = Case(
+        dataset.measure,
         network.name,
         network.weights,
+        precision=precision,
         runtime=runtime,
         target="host" if runtime == "tvm" else "",
-        threads=threads or len(os.sched_getaffinity(0)),
+        threads=threads or cores(),
         batch=batch,
-        dataset=dataset,
-        flip=flip,
+        dataset=dataset.name,
+        flip=scoring.flip,
+        landmarks=preparation.identity(scoring.landmarks),
+        absent=scoring.absent,
+        calibration=calibration and find(calibration).name,
+    )
+    return Job(
+        case,
+        network,
+        data=data,
+        dataset=scoring.dataset,
+        landmarks=scoring.landmarks,
+        calibration=calibration,
     )
 
 

@@ -15,7 +15,7 @@ from itertools import groupby
 
 from harness import export
 from harness.devices.registry import DEVICES
-from harness.job import Job
+from harness.job import Job, Progress
 from harness.measures.registry import MEASURES, kind_of
 from harness.record import Record
 from harness.store import Store
@@ -28,12 +28,14 @@ def run(
     jobs: Sequence[Job],
     store: Store | None = None,
     listen: Listener = lambda record, stored: None,
+    progress: Progress = lambda done, total: None,
 ) -> list[Record]:
     """Obtain a record for each job.
 
     A job whose fingerprint is in the store with an `ok` or `refused` record is
     not run again. Each new record is in the store before the next job begins,
-    so a run that is killed goes on where it was.
+    so a run that is killed goes on where it was. `progress` is told how far a
+    long case is that runs alone.
 
     Returns:
         The records, in the order of the jobs.
@@ -47,7 +49,7 @@ def run(
             listen(known[job.fingerprint], True)
         else:
             waiting.append(job)
-    for record in _obtain(waiting):
+    for record in _obtain(waiting, progress):
         if store is not None:
             store.append(record)
         records[record.case.key] = record
@@ -61,7 +63,7 @@ def _stored(store: Store | None) -> dict[str, Record]:
     return {record.fingerprint: record for record in store.read() if record.status != "failed"}
 
 
-def _obtain(jobs: Sequence[Job]) -> Iterator[Record]:
+def _obtain(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
     def stage(job: Job) -> int:
         return MEASURES[job.case.measure].stage
 
@@ -83,7 +85,7 @@ def _obtain(jobs: Sequence[Job]) -> Iterator[Record]:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
             for job in ready:
-                yield from DEVICES[job.case.device].execute([job])
+                yield from DEVICES[job.case.device].execute([job], progress)
         else:
             yield from _side_by_side(ready)
 
@@ -106,7 +108,7 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     done: queue.SimpleQueue[Record] = queue.SimpleQueue()
 
     def work(group: list[Job]) -> None:
-        for record in DEVICES["local"].execute(group):
+        for record in DEVICES["local"].execute(group, lambda done, total: None):
             done.put(record)
 
     with ThreadPoolExecutor(processes) as pool:

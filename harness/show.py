@@ -11,10 +11,27 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from harness.record import Accuracy, Compilation, Cost, Export, Latency, Record
+from harness.pairs import PairScores
+from harness.record import Record
+from harness.result import (
+    Accuracy,
+    Compilation,
+    Cost,
+    Export,
+    Identification,
+    Latency,
+    Throughput,
+)
 
 # Wide enough for every table where standard output is a file or a pipe.
 _WIDE = 200
@@ -36,10 +53,22 @@ def flat(record: Record) -> dict[str, Any]:
     if result is not None:
         derived = [n for n, v in vars(type(result)).items() if isinstance(v, property)]
         figures = asdict(result) | {name: getattr(result, name) for name in derived}
+    if isinstance(result, Accuracy) and result.scores is not None:
+        figures["scores"] = _pairs(result.scores)
     whole = asdict(record)
     del whole["result"]
     case: dict[str, Any] = whole.pop("case")
     return case | figures | whole
+
+
+def _pairs(pairs: PairScores) -> dict[str, Any]:
+    return {
+        "scores": pairs.scores.tolist(),
+        "same": pairs.same.tolist(),
+        "folds": pairs.folds.tolist(),
+        "identities": pairs.identities.tolist(),
+        "digest": pairs.digest,
+    }
 
 
 class RunProgress:
@@ -58,11 +87,13 @@ class RunProgress:
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[newest]}"),
             console=err,
             disable=not err.is_terminal,
         )
         self._task = self._bar.add_task("cases", total=total, newest="")
+        self._inner = self._bar.add_task("images", total=None, newest="", visible=False)
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
@@ -81,8 +112,13 @@ class RunProgress:
         self._done += 1
         line = f"{record.case}: {in_short(record)}"
         self._bar.update(self._task, advance=1, newest=escape(line))
+        self._bar.reset(self._inner, visible=False)
         if not err.is_terminal and not stored:
             err.print(f"[{self._done}/{self._total}] {line}", markup=False, soft_wrap=True)
+
+    def within(self, done: int, total: int) -> None:
+        """Show how far a long case is: a `job.Progress`."""
+        self._bar.update(self._inner, completed=done, total=total, visible=True)
 
 
 def in_short(record: Record) -> str:
@@ -99,6 +135,11 @@ def in_short(record: Record) -> str:
             lower, upper = result.interval_ms
             label = f" {result.label}" if result.label else ""
             return f"{result.median_ms:.3g} ms [{lower:.3g}, {upper:.3g}] {record.kind}{label}"
+        case Throughput():
+            return f"{result.images_per_second:.3g} images/s {record.kind}"
+        case Identification():
+            label = f" ({result.label})" if result.label else ""
+            return f"rank 1 {result.rank1:.2%} of {result.mated_searches:,}{label}"
         case Accuracy():
             label = f" ({result.label})" if result.label else ""
             return f"{result.accuracy:.2%} ± {result.standard_error:.2%}{label}"
@@ -123,7 +164,9 @@ def _word(value: Any) -> str:
 
 def costs(records: Sequence[Record]) -> Table:
     """Networks down, counts across; each count under its convention."""
-    table = _table("network", "parameters", "BN folded", "MAdds\nconv+linear", "+bn", "+activation")
+    table = new_table(
+        "network", "parameters", "BN folded", "MAdds\nconv+linear", "+bn", "+activation"
+    )
     for name in ("activations\nwritten", "peak\nactivations", "fp32\nsize"):
         table.add_column(name, justify="right")
     for record in records:
@@ -142,7 +185,7 @@ def costs(records: Sequence[Record]) -> Table:
 
 def layers(record: Record) -> Table:
     """The layers of one network's cost, in execution order."""
-    table = _table(escape(record.case.network), "operator", "output", "parameters", "MAdds")
+    table = new_table(escape(record.case.network), "operator", "output", "parameters", "MAdds")
     assert isinstance(record.result, Cost)
     for layer in record.result.layers:
         table.add_row(
@@ -158,7 +201,7 @@ def layers(record: Record) -> Table:
 def latencies(records: Sequence[Record]) -> Table:
     """Cases down; median with its interval, tail, and how the figure was obtained."""
     columns = ("runtime", "threads", "median ms", "95 % interval", "P90", "minimum", "samples")
-    table = _table("network", *columns)
+    table = new_table("network", *columns)
     table.add_column("kind")
     for record in records:
         if isinstance(result := record.result, Latency):
@@ -178,13 +221,6 @@ def latencies(records: Sequence[Record]) -> Table:
     return table
 
 
-def lines(records: Sequence[Record]) -> None:
-    """A line a record: the case and its main figure."""
-    for record in records:
-        if record.result is not None:
-            out.print(f"{record.case}: {in_short(record)}", markup=False, soft_wrap=True)
-
-
 def warn(records: Sequence[Record]) -> None:
     """On standard error: conditions of validity that do not hold, and what went wrong."""
     for record in records:
@@ -195,7 +231,8 @@ def warn(records: Sequence[Record]) -> None:
             err.print(text, markup=False, soft_wrap=True)
 
 
-def _table(first: str, *others: str) -> Table:
+def new_table(first: str, *others: str) -> Table:
+    """An empty table; all columns but the first are figures, to the right."""
     table = Table(show_edge=False)
     table.add_column(first, no_wrap=True)
     for name in others:

@@ -1,4 +1,4 @@
-"""Commands on networks that are named: cost, export, compile, latency, verify."""
+"""Commands on networks that are named: cost, export, compile, latency."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from typing import Any
 
 import click
 
-from architectures.errors import FacebenchError
-from harness import options, plan, runner, show
+from harness import options, plan, show
 from harness.case import Case
+from harness.commands.running import raise_failures, run_jobs
 from harness.compiler.build import compile_network
 from harness.compiler.targets import TARGETS
 from harness.export import export as export_network
 from harness.job import Job
 from harness.perform import perform
-from harness.record import Record
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
-from harness.verification.datasets.registry import DATASETS, data_root
 
 
 @click.command()
@@ -42,7 +40,7 @@ def cost(networks: tuple[str, ...], layers: bool, as_json: bool, **chosen: Any) 
     """
     found = options.resolve_networks(networks, **chosen)
     records = [perform(Job(Case("cost", n.name, n.weights), n)) for n in found]
-    _raise_failures(records)
+    raise_failures(records)
     if as_json:
         flat = [show.flat(record) for record in records]
         show.as_json(flat[0] if len(flat) == 1 else flat)
@@ -140,71 +138,12 @@ def latency(
         for n in options.resolve_networks(networks, **chosen)
         for name in runtimes
     ]
-    records = _run(jobs)
+    records = run_jobs(jobs)
     if as_json:
         show.as_json([show.flat(record) for record in records])
     else:
         show.out.print(show.latencies(records))
-    _raise_failures(records)
-
-
-@click.command()
-@options.networks
-@options.weights
-@click.option("--dataset", default="synthetic", show_default=True)
-@click.option("--runtime", default="ncnn", show_default=True)
-@click.option(
-    "--flip", type=click.Choice(["none", "sum", "concatenation"]), default="sum", show_default=True,
-    help="How the embeddings of an image and its mirror are joined.",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
-@options.batch
-@options.data
-@options.as_json
-def verify(
-    networks: tuple[str, ...],
-    dataset: str,
-    runtime: str,
-    flip: str,
-    threads: int | None,
-    batch: int,
-    data: Path | None,
-    as_json: bool,
-    **chosen: Any,
-) -> None:
-    """Score verification accuracy by the 10-fold protocol.
-
-    \b
-    facebench verify mobilefacenet --dataset synthetic
-    facebench verify mobilefacenet --weights mobilefacenet=trained.pth --dataset lfw --data DIR
-    facebench verify onnx:my.onnx --mean 127.5 --scale 128 --channels RGB --dataset lfw
-    """
-    RUNTIMES[runtime].require()
-    data = data_root(data)
-    DATASETS[dataset].open(data)
-    jobs = [
-        Job(plan.accuracy_case(n, runtime, dataset, flip, threads, batch), n, data=data)
-        for n in options.resolve_networks(networks, **chosen)
-    ]
-    records = _run(jobs)
-    if as_json:
-        show.as_json([show.flat(record) for record in records])
-    else:
-        show.lines(records)
-    _raise_failures(records)
-
-
-def _run(jobs: Sequence[Job]) -> list[Record]:
-    with show.RunProgress(len(jobs)) as progress:
-        return runner.run(jobs, listen=progress.listen)
-
-
-def _raise_failures(records: Sequence[Record]) -> None:
-    """What went wrong, as the error of the command, once the rest is printed."""
-    show.warn([record for record in records if record.status == "ok"])
-    reasons = [f"{r.case}: {r.status}: {r.reason}" for r in records if r.status != "ok"]
-    if reasons:
-        raise FacebenchError("\nfacebench: ".join(reasons))
+    raise_failures(records)
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -71,7 +71,7 @@ def run(plan: str, out: Path, data: Path | None, weights: tuple[str, ...], as_js
     if aside is not None:
         show.err.print(f"a record that was cut off is set aside in {aside}; its case runs again")
     with show.RunProgress(len(jobs)) as progress:
-        records = runner.run(jobs, store, progress.listen)
+        records = runner.run(jobs, store, progress.listen, progress.within)
     files = render(records, out)
     if as_json:
         show.as_json([show.flat(record) for record in records])

@@ -16,7 +16,7 @@ from harness import cache
 from harness.compiler import library, link
 from harness.compiler.targets import Target
 from harness.export import Exported
-from harness.record import Compilation
+from harness.result import Compilation
 from harness.timing.environment import version
 
 

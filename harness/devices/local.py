@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from harness.devices.registry import DEVICES
-from harness.job import Job
+from harness.job import Job, Progress
 from harness.measures.registry import kind_of
 from harness.record import Record, from_json
 
-# Longer than any case takes; a case that reaches it hangs.
+# Longer than any case is silent; a case that reaches it hangs.
 TIMEOUT_S = 900.0
 
 
@@ -27,7 +27,7 @@ class LocalDevice:
     name = "local"
     kind = "measured"
 
-    def execute(self, jobs: Sequence[Job]) -> Iterator[Record]:
+    def execute(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
         """A record for each job, in order.
 
         A process that dies takes only the job in hand with it: that one is
@@ -39,7 +39,7 @@ class LocalDevice:
             with tempfile.TemporaryFile() as log:
                 worker = _start(waiting, log)
                 try:
-                    for record in _records(worker):
+                    for record in _records(worker, progress):
                         waiting.pop(0)
                         yield record
                     reason = _reason(worker, log)
@@ -70,7 +70,7 @@ def _start(jobs: Sequence[Job], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return worker
 
 
-def _records(worker: subprocess.Popen[bytes]) -> Iterator[Record]:
+def _records(worker: subprocess.Popen[bytes], progress: Progress) -> Iterator[Record]:
     assert worker.stdout is not None
     while True:
         watchdog = threading.Timer(TIMEOUT_S, worker.kill)
@@ -81,7 +81,11 @@ def _records(worker: subprocess.Popen[bytes]) -> Iterator[Record]:
             watchdog.cancel()
         if not line.endswith(b"\n"):
             return
-        yield from_json(json.loads(line))
+        data = json.loads(line)
+        if "done" in data:
+            progress(data["done"], data["total"])
+        else:
+            yield from_json(data)
 
 
 def _reason(worker: subprocess.Popen[bytes], log: IO[bytes]) -> str:

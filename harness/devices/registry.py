@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from architectures.registry import Registry
-from harness.job import Job
+from harness.job import Job, Progress
 from harness.record import Record
 
 
@@ -21,8 +21,11 @@ class Device(Protocol):
     name: str
     kind: str
 
-    def execute(self, jobs: Sequence[Job]) -> Iterator[Record]:
-        """Run jobs one after the other in a process of their own; a record each, as it comes."""
+    def execute(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+        """Run jobs one after the other in a process of their own; a record each, as it comes.
+
+        `progress` is told how far a long case is.
+        """
         ...
 
 

@@ -2,77 +2,42 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-from architectures.errors import RefusedError, WrongAnswerError
-from architectures.registry import Preprocessing
-from harness.cache import source_digest
-from harness.export import RUNTIME_TOLERANCE
+from harness.deployment import deploy
 from harness.job import Job
-from harness.measures.latency import output_error
+from harness.measures import scoring
 from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.record import Check
-from harness.runtimes.registry import RUNTIMES
-from harness.timing import environment
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.protocol import evaluate
+from harness.verification.embedding import extract
+from harness.verification.faces import PairSet
+from harness.verification.protocol import score, verify
 
 
 def _obtain(job: Job) -> Outcome:
-    case = job.case
-    dataset = DATASETS[case.dataset]
-    if not dataset.label and not job.network.trained:
-        raise RefusedError(
-            f"untrained weights ({case.weights}): a score on real faces would say nothing; give "
-            "trained ones with --weights NETWORK=FILE"
-        )
-    runtime = RUNTIMES[case.runtime]
-    runtime.require()
-    exported = job.export()
-    artifact = runtime.prepare(exported, case.batch).path
-    streams = [runtime.open(artifact, 1) for _ in range(case.threads)]
-    error = output_error(streams[0], exported, case.batch)
-    if error > RUNTIME_TOLERANCE:
-        raise WrongAnswerError(
-            f"{runtime.name} differs from torch by {error:.1e} of the largest element on "
-            f"{case.network} (at most {RUNTIME_TOLERANCE:.0e} is allowed), so it is not scored"
-        )
-    facts = exported.facts()
-    accuracy = evaluate(
-        dataset.open(job.data),
-        streams,
-        _preprocessing(facts["preprocessing"]),
-        tuple(facts["input_size"]),
-        batch=case.batch,
-        flip=case.flip,
+    scoring.require_trained(job)
+    prepared = scoring.prepare(job)
+    faces = prepared.faces
+    assert isinstance(faces, PairSet)
+    deployment = deploy(job)
+    embedder, agreed = scoring.embedder(job, deployment)
+    keys = [key for key in faces.keys if key not in prepared.rejected]
+    extraction = extract(
+        faces, keys, embedder, job.case.flip, lambda done: job.progress(done, len(keys))
     )
-    agreed = Check(
-        "outputs agree with torch", True, f"largest difference {error:.1e} of the largest element"
+    accuracy = verify(
+        score(faces, keys, extraction.embeddings, prepared.rejected),
+        label=faces.label,
+        flip=job.case.flip,
+        images_per_second=extraction.images_per_second,
+        not_found=prepared.not_found,
+        excluded_pairs=prepared.excluded_pairs,
     )
-    return Outcome(accuracy, (agreed,), {"preprocessing": facts["preprocessing"]})
-
-
-def _preprocessing(stored: dict[str, Any]) -> Preprocessing:
-    return Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
-
-
-def _depends_on(job: Job) -> Any:
-    real = not DATASETS[job.case.dataset].label
-    if real and not job.network.trained:
-        return "refused"
-    runtime = RUNTIMES[job.case.runtime]
-    return (
-        _faces_digest(job.case.dataset, job.data),
-        source_digest("harness.verification", "harness.runtimes", __name__),
-        [environment.version(name) for name in runtime.packages],
+    return Outcome(
+        accuracy,
+        (*agreed, *scoring.faces_checks(faces)),
+        scoring.provenance(deployment, prepared) | {"embeddings": extraction.entries},
     )
 
 
-@cache
-def _faces_digest(dataset: str, data: Path | None) -> str:
-    return DATASETS[dataset].open(data).digest
-
-
-MEASURES.add("accuracy", Measure("accuracy", "", _obtain, _depends_on, stage=3, exclusive=True))
+MEASURES.add(
+    "accuracy",
+    Measure("accuracy", "", _obtain, scoring.depends_on, stage=3, exclusive=True),
+)

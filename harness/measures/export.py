@@ -7,7 +7,7 @@ from typing import Any
 from harness.cache import file_digest
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.record import Export
+from harness.result import Export
 
 
 def _obtain(job: Job) -> Outcome:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from architectures.errors import WrongAnswerError
 from harness import cache
-from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
+from harness import deployment as deployments
+from harness.deployment import Deployment, deploy
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.record import Check, Latency
-from harness.runtimes.registry import RUNTIMES, Session
+from harness.record import Check
+from harness.result import Latency
 from harness.timing import environment, reference
 from harness.timing.sampler import Samples, sample
 
@@ -27,20 +26,13 @@ _QUIET_S = 1.0
 
 
 def _obtain(job: Job) -> Outcome:
-    exported = job.export()
-    runtime = RUNTIMES[job.case.runtime]
-    runtime.require()
-    artifact = runtime.prepare(exported, job.case.batch)
+    deployment = deploy(job)
     start = time.perf_counter()
-    session = runtime.open(artifact.path, job.case.threads)
+    session = deployment.open(job.case.threads)
     load_ms = (time.perf_counter() - start) * 1e3
-    error = output_error(session, exported, job.case.batch)
-    if error > RUNTIME_TOLERANCE:
-        raise WrongAnswerError(
-            f"{runtime.name} differs from torch by {error:.1e} of the largest element on "
-            f"{job.case.network} (at most {RUNTIME_TOLERANCE:.0e} is allowed), so it is not timed"
-        )
-    images = exported.reference()[0][: job.case.batch]
+    error, agreed = deployment.check(session)
+    inputs, _ = deployment.exported.reference()
+    images = inputs[np.arange(job.case.batch) % len(inputs)]
     reference.wait_for_quiet(_QUIET_S)
     samples = sample(lambda: session(images), job.budget)
     latency = Latency(
@@ -48,18 +40,10 @@ def _obtain(job: Job) -> Outcome:
         samples.warmup_ms,
         load_ms,
         error,
-        artifact.label,
+        deployment.artifact.label,
         samples.reference_us,
     )
-    return Outcome(latency, _checks(samples, latency), _provenance(artifact.path, exported))
-
-
-def output_error(session: Session, exported: Exported, batch: int) -> float:
-    """Largest difference from torch over the reference inputs, relative to the largest element."""
-    inputs, expected = exported.reference()
-    count = len(inputs) // batch * batch
-    answers = [session(inputs[i : i + batch]) for i in range(0, count, batch)]
-    return relative_error(np.concatenate(answers), expected[:count])
+    return Outcome(latency, (*agreed, *_checks(samples, latency)), _provenance(deployment))
 
 
 def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
@@ -69,11 +53,6 @@ def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
     usual = statistics.median(latency.reference_us)
     slow = usual / reference.fastest_us(*latency.reference_us)
     return (
-        Check(
-            "outputs agree with torch",
-            True,
-            f"largest difference {latency.output_error:.1e} of the largest element",
-        ),
         Check(
             "warm-up settled",
             samples.stable,
@@ -94,27 +73,18 @@ def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
     )
 
 
-def _provenance(artifact: Path, exported: Exported) -> dict[str, Any]:
-    files = [path for path in sorted([artifact, *artifact.rglob("*")]) if path.is_file()]
+def _provenance(deployment: Deployment) -> dict[str, Any]:
     return {
-        "artifact_sha256": cache.digest([cache.file_digest(path) for path in files]),
-        "denormal_weights": exported.facts()["denormal_weights"],
+        "artifact_sha256": deployment.digest,
+        "denormal_weights": deployment.exported.facts()["denormal_weights"],
     }
 
 
 def _depends_on(job: Job) -> Any:
-    runtime = RUNTIMES[job.case.runtime]
-    sources = [
-        "harness.timing.reference",
-        "harness.timing.sampler",
-        "harness.measures.latency",
-        "harness.runtimes",
-    ]
-    if runtime.name == "tvm":
-        sources.append("harness.compiler")
+    sources = ("harness.timing.reference", "harness.timing.sampler", "harness.measures.latency")
     return (
         cache.source_digest(*sources),
-        [environment.version(name) for name in runtime.packages],
+        deployments.depends_on(job),
         environment.machine_key(),
         job.budget.sampling_s,
     )

@@ -10,7 +10,8 @@ from architectures.registry import Registry
 from harness.case import Case
 from harness.devices.registry import DEVICES
 from harness.job import Job
-from harness.record import Check, Result
+from harness.record import Check
+from harness.result import Result
 
 
 @dataclass(frozen=True)

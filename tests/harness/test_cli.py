@@ -16,7 +16,7 @@ from harness import cli
 from harness.compiler.targets import TARGETS
 from harness.runtimes.registry import RUNTIMES
 from harness.store import Store
-from harness.verification.datasets.registry import DATASETS
+from harness.verification.datasets.registry import DATASETS, families
 
 Output = pytest.CaptureFixture[str]
 
@@ -62,7 +62,7 @@ def test_help_comes_without_torch() -> None:
         ("architectures", registry.names()),
         ("runtimes", RUNTIMES.names()),
         ("targets", TARGETS.names()),
-        ("datasets", DATASETS.names()),
+        ("datasets", [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in families())]),
     ],
 )
 def test_what_is_registered_is_listed(kind: str, names: list[str], capfd: Output) -> None:

@@ -16,13 +16,18 @@ from harness.case import Case
 from harness.devices.local import LocalDevice
 from harness.devices.registry import DEVICES
 from harness.export import Exported
-from harness.job import Job
+from harness.job import Job, Progress
 from harness.networks import Network
-from harness.record import Compilation, Latency, Record
+from harness.record import Record
+from harness.result import Compilation, Latency
 from harness.store import Store
 from harness.timing.sampler import Budget
 
 BUDGET = Budget(0.1, 0.01)
+
+
+def silent(done: int, total: int) -> None:
+    pass
 
 
 def job(network: Network, measure: str = "latency", **fields: str) -> Job:
@@ -83,7 +88,7 @@ class CountingDevice:
         self.status = status
         self.ran: list[str] = []
 
-    def execute(self, jobs: Sequence[Job]) -> Iterator[Record]:
+    def execute(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
         for one in jobs:
             self.ran.append(one.case.runtime)
             yield Record(one.case, "measured", self.status, fingerprint=one.fingerprint)
@@ -154,7 +159,7 @@ def test_a_process_that_is_killed_fails_its_case_alone(
 
     def work() -> None:
         wanted = [replace(slow, exported=at), replace(quick, exported=at)]
-        records.extend(LocalDevice().execute(wanted))
+        records.extend(LocalDevice().execute(wanted, silent))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -183,7 +188,7 @@ def test_a_case_that_does_not_end_is_stopped(
     endless = replace(
         job(tiny, runtime="onnxruntime"), budget=Budget(600, 600), exported=tiny_exported.folder
     )
-    (record,) = LocalDevice().execute([endless])
+    (record,) = LocalDevice().execute([endless], silent)
     assert record.status == "failed"
     assert "no end" in record.reason
 
@@ -192,7 +197,7 @@ def test_what_a_library_prints_does_not_disturb_the_records(
     tiny: Network, tiny_exported: Exported
 ) -> None:
     unknown = replace(job(tiny, runtime="ncnn"), exported=Path("/nowhere"))
-    (record,) = LocalDevice().execute([unknown])
+    (record,) = LocalDevice().execute([unknown], silent)
     assert record.status == "failed"
     assert "nowhere" in record.reason
     assert "traceback" in record.provenance

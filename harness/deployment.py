@@ -1,0 +1,132 @@
+"""What is executed for a job: exported, lowered to its precision, prepared for its runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from architectures.registry import Preprocessing
+from harness import cache, precision
+from harness.export import Exported
+from harness.job import Job
+from harness.record import Check
+from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from harness.timing import environment
+from harness.verification import preparation
+from harness.verification.datasets.registry import find
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A network in the form in which a runtime executes it.
+
+    Attributes:
+        job: what it was made for.
+        exported: the network in the case's precision.
+        runtime: what executes it.
+        artifact: file or folder in the cache.
+    """
+
+    job: Job
+    exported: Exported
+    runtime: Runtime
+    artifact: Artifact
+
+    def open(self, threads: int) -> Session:
+        """A session that has not inferred yet."""
+        return self.runtime.open(self.artifact.path, threads)
+
+    def check(self, session: Session) -> tuple[float, tuple[Check, ...]]:
+        """Hold a session's outputs on the reference inputs against torch's.
+
+        Returns:
+            The largest difference, relative to the largest element, and the
+            conditions of validity that were looked at.
+
+        Raises:
+            WrongAnswerError: they differ by more than the precision allows.
+        """
+        inputs, expected = self.exported.reference()
+        batch = self.job.case.batch
+        count = len(inputs) // batch * batch
+        if not count:
+            inputs, expected, count = _repeated(inputs, expected, batch)
+        answers = [session(inputs[i : i + batch]) for i in range(0, count, batch)]
+        case = self.job.case
+        found = precision.agreement(np.concatenate(answers), expected[:count])
+        what = f"{self.runtime.name} on {case.network}"
+        precision.require_agreement(what, case.precision, found)
+        faithful = precision.faithful(self.exported)
+        if faithful is not None:
+            return found.relative_error, (faithful,)
+        detail = f"largest difference {found.relative_error:.1e} of the largest element"
+        agreed = Check("outputs agree with torch", True, detail)
+        return found.relative_error, (agreed,)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the network's input expects."""
+        stored = self.exported.facts()["preprocessing"]
+        return Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.exported.facts()["input_size"]
+        return height, width
+
+    @property
+    def digest(self) -> str:
+        """Hash of the artifact's bytes."""
+        path = self.artifact.path
+        files: Sequence[Path] = [p for p in sorted([path, *path.rglob("*")]) if p.is_file()]
+        return cache.digest([cache.file_digest(file) for file in files])
+
+
+def deploy(job: Job) -> Deployment:
+    """Export, lower and prepare a job's network, or find it all in the cache.
+
+    Raises:
+        UnavailableError: the runtime is not installed.
+        RefusedError: it does not run this precision; or int8 would be
+            calibrated on faces that it is then scored on.
+    """
+    case = job.case
+    runtime = RUNTIMES[case.runtime]
+    runtime.require(case.precision)
+    exported = precision.lower(job.export(), case.precision, lambda: _calibration(job))
+    return Deployment(job, exported, runtime, runtime.prepare(exported, case.batch))
+
+
+def depends_on(job: Job) -> Any:
+    """What an artifact and its session depend on beyond network and case, for a fingerprint."""
+    runtime = RUNTIMES[job.case.runtime]
+    sources = ["harness.runtimes", "harness.deployment"]
+    if runtime.name == "tvm":
+        sources.append("harness.compiler")
+    if job.case.precision != "fp32":
+        sources += ["harness.precision", "harness.lowering", "harness.calibration"]
+    return (
+        cache.source_digest(*sources),
+        [environment.version(name) for name in runtime.packages],
+    )
+
+
+def _calibration(job: Job) -> precision.Calibration:
+    exported = job.export()
+    facts = exported.facts()
+    stored = facts["preprocessing"]
+    own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
+    height, width = facts["input_size"]
+    faces = preparation.locate(find(job.calibration).open(job.data), "file")
+    return precision.calibration_of(faces, own, (height, width))
+
+
+def _repeated(inputs: Any, expected: Any, batch: int) -> tuple[Any, Any, int]:
+    """Reference inputs for a batch that is larger than their count."""
+    rows = np.arange(batch) % len(inputs)
+    return inputs[rows], expected[rows], batch

@@ -1,0 +1,55 @@
+"""Which runtime and batch embeds a network's images fastest here."""
+
+from __future__ import annotations
+
+from architectures.errors import FacebenchError
+from harness import cache, plan, runner
+from harness.networks import Network
+from harness.record import Record
+from harness.result import Throughput
+from harness.runtimes.registry import RUNTIMES, installed
+from harness.store import Store
+from harness.timing.sampler import Budget
+
+FASTEST = "fastest"
+
+_BATCHES = (1, 8)
+_SAMPLING_S = 1.0
+
+
+def find_fastest(
+    network: Network, precision: str, threads: int, listen: runner.Listener
+) -> tuple[str, int]:
+    """The runtime and the batch size with the highest throughput.
+
+    Every installed runtime that runs the precision is tried, once: what was
+    found is kept in the cache until the machine, a version or the network changes.
+
+    Args:
+        network: what is to be embedded with.
+        precision: of the case.
+        threads: sessions that work side by side.
+        listen: told of each trial.
+
+    Raises:
+        FacebenchError: no runtime runs the network.
+    """
+    jobs = [
+        plan.with_fingerprint(
+            plan.throughput_job(network, name, precision, threads, batch, Budget(0, _SAMPLING_S))
+        )
+        for name in installed()
+        if precision in RUNTIMES[name].precisions
+        for batch in _BATCHES
+    ]
+    store = Store(cache.root() / "throughput.jsonl")
+    store.mend()
+    records = runner.run(jobs, store, listen)
+    best = max(records, key=_rate)
+    if not _rate(best):
+        raise FacebenchError(f"no runtime runs {network.name}: {best.case}: {best.reason}")
+    return best.case.runtime, best.case.batch
+
+
+def _rate(record: Record) -> float:
+    return record.result.images_per_second if isinstance(record.result, Throughput) else 0.0

@@ -1,0 +1,124 @@
+"""What measures on faces share: prepared images, their embeddings, and what these depend on."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from architectures.errors import RefusedError
+from harness import deployment as deployments
+from harness.cache import digest, source_digest
+from harness.deployment import Deployment
+from harness.job import Job
+from harness.precision import require_disjoint
+from harness.record import Check
+from harness.verification import preparation
+from harness.verification.datasets.registry import Dataset, find
+from harness.verification.embedding import Embedder
+from harness.verification.faces import FaceSet, PairSet
+from harness.verification.preparation import Prepared
+
+
+def dataset(job: Job) -> Dataset:
+    """The job's data set; a path in its name is in the job, not in the case."""
+    return find(job.dataset or job.case.dataset)
+
+
+def require_trained(job: Job) -> None:
+    """Raise `RefusedError` for real faces and untrained weights."""
+    if not dataset(job).label and not job.network.trained:
+        raise RefusedError(
+            f"untrained weights ({job.case.weights}): a score on real faces would say nothing; "
+            "give trained ones with --weights NETWORK=FILE"
+        )
+
+
+def prepare(job: Job) -> Prepared[FaceSet]:
+    """Open the job's faces, find their landmarks, settle what becomes of those without.
+
+    Raises:
+        RefusedError: int8 would be calibrated on faces that it is scored on.
+    """
+    opened = dataset(job).open(job.data)
+    if job.case.precision == "int8":
+        require_disjoint(find(job.calibration).open(job.data), opened)
+    located = preparation.locate(opened, job.landmarks, job.progress)
+    return preparation.settle(located, job.case.absent)
+
+
+def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, ...]]:
+    """The job's network, ready to embed, one session a thread; and that its answers are right."""
+    sessions = [deployment.open(1) for _ in range(job.case.threads)]
+    _, agreed = deployment.check(sessions[0])
+    made = Embedder(
+        sessions,
+        deployment.preprocessing,
+        deployment.input_size,
+        job.case.batch,
+        digest(deployment.digest, deployment.runtime.name, deployments.depends_on(job)),
+    )
+    return made, agreed
+
+
+def faces_checks(faces: FaceSet) -> tuple[Check, ...]:
+    """Conditions that the dataset itself should meet."""
+    checks = [_no_duplicates(faces)]
+    if isinstance(faces, PairSet) and faces.identities:
+        checks.append(_no_one_twice(faces))
+    return tuple(checks)
+
+
+def provenance(deployment: Deployment, prepared: Prepared[FaceSet]) -> dict[str, Any]:
+    """Where a score came from, beyond its case."""
+    facts = deployment.exported.facts()
+    return {
+        "preprocessing": facts["preprocessing"],
+        "artifact_sha256": deployment.digest,
+        "faces_sha256": prepared.faces.digest,
+    }
+
+
+def depends_on(job: Job) -> Any:
+    """What a score depends on beyond network and case, for its fingerprint."""
+    if not dataset(job).label and not job.network.trained:
+        return "refused"
+    named = [job.dataset or job.case.dataset, *([job.calibration] if job.calibration else [])]
+    return (
+        [_faces_digest(name, job.data) for name in named],
+        source_digest("harness.verification", "harness.measures.scoring"),
+        deployments.depends_on(job),
+    )
+
+
+@cache
+def _faces_digest(name: str, data: Path | None) -> str:
+    return find(name).open(data).digest
+
+
+def _no_duplicates(faces: FaceSet) -> Check:
+    first: dict[bytes, str] = {}
+    twice = [
+        (first[image], key)
+        for key, image in faces.image_digests.items()
+        if first.setdefault(image, key) != key
+    ]
+    detail = f"{len(faces.keys)} images"
+    if twice:
+        detail = f"{len(twice)} are copies: {twice[0][1]} is {twice[0][0]}"
+    return Check("no image occurs twice", not twice, detail)
+
+
+def _no_one_twice(faces: PairSet) -> Check:
+    folds: dict[str, set[int]] = {}
+    for pair in faces.pairs:
+        for key in (pair.first, pair.second):
+            folds.setdefault(faces.identities[key], set()).add(pair.fold)
+    shared = [name for name, where in folds.items() if len(where) > 1]
+    detail = f"{len(folds)} people"
+    if shared:
+        detail = (
+            f"{len(shared)} of {len(folds)} people are in several folds, such as {shared[0]}, so "
+            "that thresholds are set on people they are tested on"
+        )
+    return Check("nobody is in two folds", not shared, detail)
