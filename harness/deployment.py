@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from architectures.errors import WrongAnswerError
 from architectures.registry import Preprocessing
-from harness import cache, precision
-from harness.export import Exported
+from harness import cache as files
+from harness import precision
+from harness.export import Exported, FloatArray
 from harness.job import Job
 from harness.record import Check
 from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
@@ -57,8 +60,9 @@ class Deployment:
             inputs, expected, count = _repeated(inputs, expected, batch)
         answers = [session(inputs[i : i + batch]) for i in range(0, count, batch)]
         case = self.job.case
-        found = precision.agreement(np.concatenate(answers), expected[:count])
         what = f"{self.runtime.name} on {case.network}"
+        _require_shape(answers[0], (batch, expected.shape[1]), what)
+        found = precision.agreement(np.concatenate(answers), expected[:count])
         precision.require_agreement(what, case.precision, found)
         faithful = precision.faithful(self.exported)
         if faithful is not None:
@@ -83,8 +87,8 @@ class Deployment:
     def digest(self) -> str:
         """Hash of the artifact's bytes."""
         path = self.artifact.path
-        files: Sequence[Path] = [p for p in sorted([path, *path.rglob("*")]) if p.is_file()]
-        return cache.digest([cache.file_digest(file) for file in files])
+        parts: Sequence[Path] = [p for p in sorted([path, *path.rglob("*")]) if p.is_file()]
+        return files.digest([files.file_digest(path) for path in parts])
 
 
 def deploy(job: Job) -> Deployment:
@@ -111,9 +115,24 @@ def depends_on(job: Job) -> Any:
     if job.case.precision != "fp32":
         sources += ["harness.precision", "harness.lowering", "harness.calibration"]
     return (
-        cache.source_digest(*sources),
+        files.source_digest(*sources),
         [environment.version(name) for name in runtime.packages],
+        faces_digest(job.calibration, job.data) if job.calibration else "",
     )
+
+
+@cache
+def faces_digest(name: str, data: Path | None) -> str:
+    """Hash of a dataset's protocol, images and own landmarks."""
+    return find(name).open(data).digest
+
+
+def _require_shape(answer: FloatArray, expected: tuple[int, int], what: str) -> None:
+    if answer.shape != expected:
+        raise WrongAnswerError(
+            f"{what} gives an output of shape {answer.shape} for {expected[0]} images, not "
+            f"{expected}: export it for this batch size, or use a batch of 1"
+        )
 
 
 def _calibration(job: Job) -> precision.Calibration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from architectures.errors import FacebenchError
-from harness import cache, plan, runner
+from harness import cache, jobs, runner
 from harness.networks import Network
 from harness.record import Record
 from harness.result import Throughput
@@ -18,7 +18,7 @@ _SAMPLING_S = 1.0
 
 
 def find_fastest(
-    network: Network, precision: str, threads: int, listen: runner.Listener
+    network: Network, how: jobs.Precision, threads: int, listen: runner.Listener
 ) -> tuple[str, int]:
     """The runtime and the batch size with the highest throughput.
 
@@ -27,24 +27,24 @@ def find_fastest(
 
     Args:
         network: what is to be embedded with.
-        precision: of the case.
+        how: the case's precision.
         threads: sessions that work side by side.
         listen: told of each trial.
 
     Raises:
         FacebenchError: no runtime runs the network.
     """
-    jobs = [
-        plan.with_fingerprint(
-            plan.throughput_job(network, name, precision, threads, batch, Budget(0, _SAMPLING_S))
+    wanted = [
+        jobs.with_fingerprint(
+            jobs.throughput_job(network, name, threads, batch, how, Budget(0, _SAMPLING_S))
         )
         for name in installed()
-        if precision in RUNTIMES[name].precisions
+        if how.name in RUNTIMES[name].precisions
         for batch in _BATCHES
     ]
     store = Store(cache.root() / "throughput.jsonl")
     store.mend()
-    records = runner.run(jobs, store, listen)
+    records = runner.run(wanted, store, listen)
     best = max(records, key=_rate)
     if not _rate(best):
         raise FacebenchError(f"no runtime runs {network.name}: {best.case}: {best.reason}")

@@ -10,7 +10,9 @@ import click
 
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
+from harness.jobs import Precision
 from harness.networks import ONNX_PREFIX, Network, resolve
+from harness.precision import PRECISIONS, require_known
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,6 +25,40 @@ data = click.option(
 )
 threads = click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True)
 batch = click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
+
+
+def precision(command: Command) -> Command:
+    """Options that say in how many bits a network computes."""
+    for option in (
+        click.option(
+            "--calibration",
+            default="synthetic",
+            show_default=True,
+            metavar="DATASET",
+            help="Faces that int8's ranges come from; none of them may be in a test.",
+        ),
+        click.option(
+            "--precision",
+            default="fp32",
+            show_default=True,
+            metavar="P[,P]",
+            help=f"Of {', '.join(PRECISIONS)}, as far as the runtime runs them.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def precisions(names: str, calibration: str) -> list[Precision]:
+    """The precisions that a command line names.
+
+    Raises:
+        UnknownNameError: one is unknown.
+    """
+    chosen = comma_list(names)
+    for name in chosen:
+        require_known(name)
+    return [Precision(name, calibration) for name in chosen]
 
 
 def weights(command: Command) -> Command:

@@ -41,6 +41,12 @@ class PairScores:
     packed_identities: bytes
     digest: str
 
+    def __post_init__(self) -> None:
+        pairs = len(self.packed_same)
+        sizes = len(self.packed_scores), len(self.packed_folds), len(self.packed_identities)
+        if sizes[:2] != (4 * pairs, 4 * pairs) or sizes[2] not in (0, 8 * pairs):
+            raise ValueError(f"scores, folds and identities are not those of {pairs} pairs")
+
     @classmethod
     def pack(
         cls,

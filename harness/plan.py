@@ -5,6 +5,8 @@ A plan is a TOML file. Every key may be left out:
     networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "all"
     runtimes = "installed"       # or a list
     threads = [1]
+    precisions = ["fp32"]        # and fp16, int8, where a runtime runs them
+    calibration = "synthetic"    # the dataset that int8's ranges come from
     targets = "all"              # for TVM; or a list
     datasets = ["synthetic", "lfw"]
     verify_with = "ncnn"         # the runtime that accuracy is scored in, on all cores
@@ -20,24 +22,23 @@ A plan is a TOML file. Every key may be left out:
 from __future__ import annotations
 
 import difflib
-import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from architectures import registry
 from architectures.errors import BadInputError, UnknownNameError
-from harness import cache, export
 from harness.case import Case
 from harness.compiler.targets import TARGETS
 from harness.job import Job
-from harness.measures.registry import MEASURES
+from harness.jobs import Precision, Scoring, latency_job, scoring_job, with_fingerprint
 from harness.networks import Network, resolve
+from harness.precision import require_known
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
-from harness.verification import preparation
 from harness.verification.datasets.registry import data_root, find
 
 BUILT_IN = Path(__file__).parent / "plans"
@@ -50,6 +51,8 @@ class Plan:
     networks: Sequence[str] | str = "all"
     runtimes: Sequence[str] | str = "installed"
     threads: Sequence[int] = (1,)
+    precisions: Sequence[str] = ("fp32",)
+    calibration: str = "synthetic"
     targets: Sequence[str] | str = "all"
     datasets: Sequence[str] = ("synthetic",)
     verify_with: str = "ncnn"
@@ -94,19 +97,12 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
     data = data_root(data)
     names = registry.names() if plan.networks == "all" else plan.networks
     networks = [_network(name, plan, data) for name in names]
-    found = [name for name in plan.datasets if find(name).found(data)]
-    budget = Budget(sampling_s=plan.sampling_s)
     expanded: list[Job] = []
     for network in networks:
-        expanded += [Job(case, network, data=data, budget=budget) for case in _cases(network, plan)]
-        expanded += [scoring_job(network, plan.verify_with, Scoring(name), data) for name in found]
+        expanded += [Job(case, network, data=data) for case in _cases(network, plan)]
+        expanded += _latencies(network, plan, data)
+        expanded += _scores(network, plan, data)
     return [with_fingerprint(job) for job in expanded]
-
-
-def with_fingerprint(job: Job) -> Job:
-    """The job with the hash of all that its result depends on."""
-    depends = MEASURES[job.case.measure].depends_on(job)
-    return replace(job, fingerprint=cache.digest(job.case.key, export.key(job.network), depends))
 
 
 def _network(name: str, plan: Plan, data: Path | None) -> Network:
@@ -118,100 +114,35 @@ def _network(name: str, plan: Plan, data: Path | None) -> Network:
 
 
 def _cases(network: Network, plan: Plan) -> Iterator[Case]:
+    """What needs no runtime."""
     base = Case("cost", network.name, network.weights)
     yield replace(base, measure="export")
     yield base
     for target in TARGETS.names() if plan.targets == "all" else plan.targets:
         TARGETS[target]
         yield replace(base, measure="compile", runtime="tvm", target=target)
+
+
+def _latencies(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
+    budget = Budget(sampling_s=plan.sampling_s)
     for runtime in installed() if plan.runtimes == "installed" else plan.runtimes:
         RUNTIMES[runtime].require()
-        for threads in plan.threads:
-            yield latency_case(network, runtime, threads)
+        for threads, how in product(plan.threads, _precisions(plan, runtime)):
+            yield replace(latency_job(network, runtime, threads, 1, how, budget), data=data)
 
 
-def latency_case(network: Network, runtime: str, threads: int, batch: int = 1) -> Case:
-    """The case of a network's latency on this machine."""
-    return Case(
-        "latency",
-        network.name,
-        network.weights,
-        runtime=runtime,
-        target="host" if runtime == "tvm" else "",
-        threads=threads,
-        batch=batch,
-    )
+def _scores(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
+    found = [name for name in plan.datasets if find(name).found(data)]
+    for name, how in product(found, _precisions(plan, plan.verify_with)):
+        yield scoring_job(network, plan.verify_with, Scoring(name), data, how)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def throughput_job(
-    network: Network, runtime: str, precision: str, threads: int, batch: int, budget: Budget
-) -> Job:
-    """Images a second with so many single-threaded sessions on this machine."""
-    case = replace(
-        latency_case(network, runtime, threads, batch), measure="throughput", precision=precision
-    )
-    return Job(case, network, budget=budget)
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How networks are scored on a dataset.
-
-    Attributes:
-        dataset: its name; of a family, with the path.
-        flip: one of `embedding.FLIPS`.
-        landmarks: `file`, `aligned`, or a detector, with the path of its weights after a colon.
-        absent: one of `preparation.ABSENT`.
-        calibration: the dataset that int8 is calibrated on.
-    """
-
-    dataset: str
-    flip: str = "sum"
-    landmarks: str = "file"
-    absent: str = "refuse"
-    calibration: str = "synthetic"
-
-
-def scoring_job(
-    network: Network,
-    runtime: str,
-    scoring: Scoring,
-    data: Path | None = None,
-    precision: str = "fp32",
-    threads: int | None = None,
-    batch: int = 1,
-) -> Job:
-    """The job of scoring a network on this machine, on all cores by default."""
-    dataset = find(scoring.dataset)
-    calibration = scoring.calibration if precision == "int8" else ""
-    case = Case(
-        dataset.measure,
-        network.name,
-        network.weights,
-        precision=precision,
-        runtime=runtime,
-        target="host" if runtime == "tvm" else "",
-        threads=threads or cores(),
-        batch=batch,
-        dataset=dataset.name,
-        flip=scoring.flip,
-        landmarks=preparation.identity(scoring.landmarks),
-        absent=scoring.absent,
-        calibration=calibration and find(calibration).name,
-    )
-    return Job(
-        case,
-        network,
-        data=data,
-        dataset=scoring.dataset,
-        landmarks=scoring.landmarks,
-        calibration=calibration,
-    )
+def _precisions(plan: Plan, runtime: str) -> list[Precision]:
+    """Those of the plan that the runtime runs."""
+    for name in plan.precisions:
+        require_known(name)
+    able = RUNTIMES[runtime].precisions
+    return [Precision(name, plan.calibration) for name in plan.precisions if name in able]
 
 
 def _checked(data: dict[str, Any], path: Path) -> Plan:
@@ -240,6 +171,8 @@ _VALID = {
     "threads": lambda value: (
         isinstance(value, list) and all(type(item) is int and 1 <= item <= 1024 for item in value)
     ),
+    "precisions": _names,
+    "calibration": lambda value: isinstance(value, str),
     "targets": lambda value: value == "all" or _names(value),
     "datasets": _names,
     "verify_with": lambda value: isinstance(value, str),
@@ -252,6 +185,8 @@ _EXPECTED = {
     "networks": 'a list of names, or "all"',
     "runtimes": 'a list of names, or "installed"',
     "threads": "a list of whole numbers from 1 to 1024",
+    "precisions": "a list of names, of fp32, fp16 and int8",
+    "calibration": "the name of a dataset",
     "targets": 'a list of names, or "all"',
     "datasets": "a list of names",
     "verify_with": "the name of a runtime",

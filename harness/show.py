@@ -200,8 +200,9 @@ def layers(record: Record) -> Table:
 
 def latencies(records: Sequence[Record]) -> Table:
     """Cases down; median with its interval, tail, and how the figure was obtained."""
-    columns = ("runtime", "threads", "median ms", "95 % interval", "P90", "minimum", "samples")
-    table = new_table("network", *columns)
+    table = new_table("network", "runtime", "precision", "threads", "median ms", "95 % interval")
+    for name in ("P90", "minimum", "samples"):
+        table.add_column(name, justify="right")
     table.add_column("kind")
     for record in records:
         if isinstance(result := record.result, Latency):
@@ -210,6 +211,7 @@ def latencies(records: Sequence[Record]) -> Table:
             table.add_row(
                 escape(record.case.network),
                 record.case.runtime,
+                record.case.precision,
                 str(record.case.threads),
                 f"{result.median_ms:.3g}",
                 f"{lower:.3g} to {upper:.3g}",

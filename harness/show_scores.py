@@ -34,7 +34,8 @@ def agreements(found: Sequence[Agreement]) -> None:
     """Comparisons pair by pair; runs of one network say what changed."""
     if not found:
         return
-    made = new_table("first", "second")
+    made = new_table("first")
+    made.add_column("second", no_wrap=True)
     for name in (
         "accuracy,\nsecond - first", "95 % interval", "only first\nright", "only second\nright",
         "McNemar p\n(Holm)", "decisions\nchanged", "embeddings\ndiffer by", "lowest\ncosine",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness import options, plan, show
+from harness import jobs, options, show
 from harness.case import Case
 from harness.commands.running import raise_failures, run_jobs
 from harness.compiler.build import compile_network
@@ -21,6 +22,7 @@ from harness.job import Job
 from harness.perform import perform
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
+from harness.verification.datasets.registry import data_root
 
 
 @click.command()
@@ -108,8 +110,10 @@ def compile_(
 @options.networks
 @options.weights
 @click.option("--runtime", metavar="R[,R]", help="Default: all that are installed.")
+@options.precision
 @options.threads
 @options.batch
+@options.data
 @click.option(
     "--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
     help="Seconds of samples for each case; at least 64 samples are taken whatever it is.",
@@ -118,8 +122,11 @@ def compile_(
 def latency(
     networks: tuple[str, ...],
     runtime: str | None,
+    precision: str,
+    calibration: str,
     threads: int,
     batch: int,
+    data: Path | None,
     seconds: float,
     as_json: bool,
     **chosen: Any,
@@ -128,17 +135,20 @@ def latency(
 
     \b
     facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime --threads 2
+    facebench latency mobilefacenet --runtime onnxruntime --precision fp32,int8
     facebench latency onnx:my.onnx --mean 127.5 --scale 128 --channels RGB --json
     """
     runtimes = options.comma_list(runtime) if runtime else installed()
-    for name in runtimes:
-        RUNTIMES[name].require()
-    jobs = [
-        Job(plan.latency_case(n, name, threads, batch), n, budget=Budget(sampling_s=seconds))
+    precisions = options.precisions(precision, calibration)
+    for name, how in product(runtimes, precisions):
+        RUNTIMES[name].require(how.name)
+    budget = Budget(sampling_s=seconds)
+    wanted = [
+        replace(jobs.latency_job(n, name, threads, batch, how, budget), data=data_root(data))
         for n in options.resolve_networks(networks, **chosen)
-        for name in runtimes
+        for name, how in product(runtimes, precisions)
     ]
-    records = run_jobs(jobs)
+    records = run_jobs(wanted)
     if as_json:
         show.as_json([show.flat(record) for record in records])
     else:

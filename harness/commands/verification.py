@@ -11,12 +11,11 @@ from typing import Any
 import click
 
 from architectures.errors import BadInputError
-from harness import options, plan, show, show_scores
+from harness import jobs, options, show, show_scores
 from harness.agreement import Agreement, agreements
 from harness.commands.running import raise_failures, run_jobs
 from harness.fastest import FASTEST, find_fastest
 from harness.networks import Network
-from harness.precision import PRECISIONS
 from harness.record import Record
 from harness.result import Accuracy
 from harness.runtimes.registry import RUNTIMES
@@ -39,10 +38,7 @@ from harness.verification.summary import FARS, Summary, summarise
     "--runtime", default="ncnn", show_default=True, metavar="R[,R]",
     help=f"See 'facebench list runtimes'; {FASTEST} finds the fastest one and its batch.",
 )  # fmt: skip
-@click.option(
-    "--precision", default="fp32", show_default=True, metavar="P[,P]",
-    help=f"Of {', '.join(PRECISIONS)}.",
-)  # fmt: skip
+@options.precision
 @click.option(
     "--flip", type=click.Choice(FLIPS), default="sum", show_default=True,
     help="How the embeddings of an image and its mirror are joined.",
@@ -56,10 +52,6 @@ from harness.verification.summary import FARS, Summary, summarise
     "--absent", type=click.Choice(ABSENT), default="refuse", show_default=True,
     help="What becomes of images in which no face is found: stop; exclude their pairs; reject "
     "these pairs (they score -1); or use the centre of the image.",
-)  # fmt: skip
-@click.option(
-    "--calibration", default="synthetic", show_default=True, metavar="DATASET",
-    help="Faces that int8's ranges come from; none of them may be in the dataset.",
 )  # fmt: skip
 @click.option(
     "--far", metavar="F[,F]", help="False acceptance rates to give TAR at. "
@@ -103,22 +95,20 @@ def verify(
     facebench verify onnx:a.onnx --dataset folder:my/faces --landmarks scrfd --absent exclude
     """
     fars = _rates(far) if far else FARS
-    scoring = plan.Scoring(dataset, flip, landmarks, absent, calibration)
+    scoring = jobs.Scoring(dataset, flip, landmarks, absent)
     data = data_root(data)
     opened = find(dataset).open(data)
     if landmarks == "file" and absent == "refuse":
         require_whole(opened)
     resolved = options.resolve_networks(networks, **chosen)
-    precisions = options.comma_list(precision)
+    precisions = options.precisions(precision, calibration)
     _require(options.comma_list(runtime), precisions)
-    jobs = [
-        plan.with_fingerprint(
-            plan.scoring_job(network, name, scoring, data, lowered, threads, size)
-        )
-        for network, lowered in product(resolved, precisions)
-        for name, size in _runtimes(network, options.comma_list(runtime), lowered, threads, batch)
+    wanted = [
+        jobs.with_fingerprint(jobs.scoring_job(network, name, scoring, data, how, threads, size))
+        for network, how in product(resolved, precisions)
+        for name, size in _runtimes(network, options.comma_list(runtime), how, threads, batch)
     ]
-    records = run_jobs(jobs, Store(out) if out else None)
+    records = run_jobs(wanted, Store(out) if out else None)
     good = [record for record in records if record.status == "ok"]
     summaries = {r.case.key: _summary(r.result, fars) for r in good}
     compared = agreements(good) if compare and len(good) > 1 else []
@@ -141,34 +131,29 @@ def _rates(text: str) -> tuple[float, ...]:
         raise BadInputError(f"--far {text!r} will not do: give rates such as 1e-2,1e-3") from None
 
 
-def _require(runtimes: Sequence[str], precisions: Sequence[str]) -> None:
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise BadInputError(
-                f"unknown precision {precision!r}: use some of {', '.join(PRECISIONS)}"
-            )
-        for name in runtimes:
-            if name != FASTEST:
-                RUNTIMES[name].require(precision)
+def _require(runtimes: Sequence[str], precisions: Sequence[jobs.Precision]) -> None:
+    for name, how in product(runtimes, precisions):
+        if name != FASTEST:
+            RUNTIMES[name].require(how.name)
 
 
 def _runtimes(
-    network: Network, names: Sequence[str], precision: str, threads: int | None, batch: int
+    network: Network, names: Sequence[str], how: jobs.Precision, threads: int | None, batch: int
 ) -> Iterator[tuple[str, int]]:
     """Runtimes and their batches, with the fastest found where it is asked for."""
     for name in names:
         if name == FASTEST:
-            yield _fastest(network, precision, threads)
+            yield _fastest(network, how, threads)
         else:
             yield name, batch
 
 
-def _fastest(network: Network, precision: str, threads: int | None) -> tuple[str, int]:
+def _fastest(network: Network, how: jobs.Precision, threads: int | None) -> tuple[str, int]:
     def listen(record: Record, stored: bool) -> None:
         if not stored:
             show.err.print(f"trying {record.case}: {show.in_short(record)}", markup=False)
 
-    name, batch = find_fastest(network, precision, threads or plan.cores(), listen)
+    name, batch = find_fastest(network, how, threads or jobs.cores(), listen)
     show.err.print(f"{network.name}: fastest in {name} with a batch of {batch}", markup=False)
     return name, batch
 

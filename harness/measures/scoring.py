@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from architectures.errors import RefusedError
@@ -83,17 +81,11 @@ def depends_on(job: Job) -> Any:
     """What a score depends on beyond network and case, for its fingerprint."""
     if not dataset(job).label and not job.network.trained:
         return "refused"
-    named = [job.dataset or job.case.dataset, *([job.calibration] if job.calibration else [])]
     return (
-        [_faces_digest(name, job.data) for name in named],
+        deployments.faces_digest(job.dataset or job.case.dataset, job.data),
         source_digest("harness.verification", "harness.measures.scoring"),
         deployments.depends_on(job),
     )
-
-
-@cache
-def _faces_digest(name: str, data: Path | None) -> str:
-    return find(name).open(data).digest
 
 
 def _no_duplicates(faces: FaceSet) -> Check:

@@ -50,11 +50,31 @@ def test_a_plan_of_ones_own(tmp_path: Path) -> None:
     assert {job.budget.sampling_s for job in latencies} == {3}
 
 
+def test_precisions_are_asked_of_the_runtimes_that_run_them(tmp_path: Path) -> None:
+    text = """
+        networks = ["mobilenet_v2"]
+        runtimes = ["onnxruntime", "ncnn"]
+        precisions = ["fp32", "int8"]
+        targets = []
+        verify_with = "onnxruntime"
+    """
+    cases = [job.case for job in plan.jobs(plan.load(write(tmp_path, text)), None)]
+    asked = [(c.measure, c.runtime, c.precision, c.calibration) for c in cases[2:]]
+    assert asked == [
+        ("latency", "onnxruntime", "fp32", ""),
+        ("latency", "onnxruntime", "int8", "synthetic"),
+        ("latency", "ncnn", "fp32", ""),
+        ("accuracy", "onnxruntime", "fp32", ""),
+        ("accuracy", "onnxruntime", "int8", "synthetic"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("network = ['a']", "unknown key 'network': did you mean networks"),
         ("networks = 'some'", "networks = 'some' will not do: a list of names"),
+        ("precisions = ['fp8']", "unknown precision 'fp8'"),
         ("threads = [0]", "threads = .0. will not do"),
         ("threads = [true]", "threads = .True. will not do"),
         ("sampling_s = -1", "sampling_s = -1 will not do"),

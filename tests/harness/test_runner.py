@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import plan, runner
+from harness import runner
 from harness.case import Case
 from harness.devices.local import LocalDevice
 from harness.devices.registry import DEVICES
 from harness.export import Exported
 from harness.job import Job, Progress
+from harness.jobs import with_fingerprint
 from harness.networks import Network
 from harness.record import Record
 from harness.result import Compilation, Latency
@@ -32,7 +33,7 @@ def silent(done: int, total: int) -> None:
 
 def job(network: Network, measure: str = "latency", **fields: str) -> Job:
     case = Case(measure, network.name, network.weights, **fields)  # type: ignore[arg-type]
-    return plan.with_fingerprint(Job(case, network, budget=BUDGET))
+    return with_fingerprint(Job(case, network, budget=BUDGET))
 
 
 def jobs(network: Network) -> list[Job]:

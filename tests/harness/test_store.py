@@ -1,8 +1,10 @@
 """Records survive the disk; a damaged file is named and mended, and nothing else is lost."""
 
+import base64
 import errno
 import json
 import os
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +15,27 @@ from hypothesis import strategies as st
 
 from architectures.errors import BadInputError
 from harness.case import Case
+from harness.pairs import PairScores
 from harness.record import Check, Record, from_json, to_json
-from harness.result import RESULTS, Accuracy, Compilation, Cost, Export, Latency, LayerCost, Result
+from harness.result import (
+    RESULTS,
+    Accuracy,
+    Compilation,
+    Cost,
+    Export,
+    Identification,
+    Latency,
+    LayerCost,
+    OperatingPoint,
+    Result,
+    Throughput,
+)
 from harness.store import Store, latest, paper_table
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 
+SCORES = PairScores.pack([0.75, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
+POINT = OperatingPoint(0.1, 0.5, 3, 9)
 LAYER = LayerCost("a.b", "conv", (1, 8, 4, 4), 10, {"conv+linear": 5}, 128)
 EXAMPLES: dict[str, Result] = {
     "export": Export(17, 1000, 1e-6),
@@ -27,7 +44,13 @@ EXAMPLES: dict[str, Result] = {
     ),
     "compile": Compilation("aarch64-linux-gnu", "EM_AARCH64", ("neon",), 9, 1.5, {"plain": 3}),
     "latency": Latency((1.0, 2.0), (3.0,), 4.0, 1e-6, "untuned"),
-    "accuracy": Accuracy((0.9, 1.0), (0.1, 0.2), 600, "synthetic: no more", "sum", 10.0),
+    "throughput": Throughput((10.0, 11.0), "untuned"),
+    "accuracy": Accuracy(
+        (0.9, 1.0), (0.1, 0.2), 2, "synthetic: no more", "sum", 10.0, SCORES, ("a.jpg",), 1
+    ),
+    "identification": Identification(
+        9, 12, 99, (7, 8), (POINT,), (POINT, POINT), 3, "", "none", 10.0, 5.0, ("b.jpg",)
+    ),
 }
 
 
@@ -52,6 +75,30 @@ def store(tmp_path: Path) -> Store:
 def test_a_record_of_every_measure_survives_json(measure: str) -> None:
     whole = record(measure=measure)
     assert from_json(json.loads(json.dumps(to_json(whole)))) == whole
+
+
+def test_a_score_of_schema_1_is_read_as_one_without_pairs() -> None:
+    data = to_json(record(measure="accuracy"))
+    for name in ("scores", "not_found", "excluded_pairs"):
+        del data["result"][name]
+    for name in ("landmarks", "absent", "calibration"):
+        del data["case"][name]
+    found = from_json(data | {"schema": 1}).result
+    assert isinstance(found, Accuracy)
+    assert (found.scores, found.not_found, found.excluded_pairs) == (None, (), 0)
+    assert found.fold_accuracies == (0.9, 1.0)
+
+
+BOMB = base64.b64encode(zlib.compress(bytes(2**28 + 1), 9)).decode()
+
+
+@pytest.mark.parametrize("packed", ["", "no base64", "AAAA", BOMB[: len(BOMB) // 2], BOMB])
+@pytest.mark.parametrize("name", ["packed_scores", "packed_same"])
+def test_damaged_scores_are_one_sentence(packed: str, name: str) -> None:
+    data = to_json(record(measure="accuracy"))
+    data["result"]["scores"][name] = packed
+    with pytest.raises(BadInputError, match="not a record of this project"):
+        from_json(data)
 
 
 @given(times, st.text())

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from harness.case import Case
-from harness.record import Latency, Record
+from harness.record import Record
+from harness.result import Latency
 from reports.comparison import compare, latency_ratio
 from reports.evidence import Evidence
 from reports.page import Statements

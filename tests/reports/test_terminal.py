@@ -24,7 +24,7 @@ def test_a_full_run_fits_120_columns_uncut(records: list[Record]) -> None:
 
 def test_it_shows_spread_refusals_and_untuned_code(records: list[Record]) -> None:
     text = printed(records)
-    assert "2.25±0.01" in text
+    assert "4.50±0.02" in text
     assert "refused" in text
     assert "failed" in text
     assert "untuned" in text
