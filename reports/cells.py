@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from scipy.special import stdtrit
 
-from harness.record import Accuracy, Record
-from reports.digits import Estimate, earned, interval, significant
-from reports.page import Cell, Notes
+from harness.record import Record
+from harness.result import Accuracy
+from reports.digits import Estimate, earned, interval, percentage, significant
+from reports.page import Cell, Column, Notes
 from reports.tables import LatencyRow
+from reports.text import plain
 
 NOTHING = Cell("–")
 
 # With fewer samples no pair of order statistics covers the median with 95 %.
 FEWEST_SAMPLES = 6
+
+# Names in a note: how many, and of how many characters.
+_MOST_NAMES, _LONGEST_NAME = 5, 60
+
+# What becomes of images without a face; `exclude` also says how many pairs that cost.
+_ABSENT = {
+    "exclude": "they were left out",
+    "reject": "their pairs score −1, the lowest cosine there is",
+    "centre": "the middle of the image was taken for the face",
+}
 
 
 def absent(status: str, reason: str, notes: Notes) -> Cell:
@@ -25,6 +39,11 @@ def estimated(
 ) -> Cell:
     """A figure with its interval below it."""
     return Cell(earned(estimate), interval(estimate), kind, badge, notes)
+
+
+def rate(estimate: Estimate, kind: str, notes: tuple[int, ...] = ()) -> Cell:
+    """A percentage with its interval below it."""
+    return Cell(*percentage(estimate), kind, notes=notes)
 
 
 def median(row: LatencyRow, notes: Notes, *, strong: bool = False) -> Cell:
@@ -85,3 +104,48 @@ def weights(text: str) -> str:
     """Weights by a name that fits a cell: a digest is cut to eight digits."""
     scheme, _, rest = text.partition(":")
     return f"{scheme}:{rest[:8]}…" if scheme == "sha256" and len(rest) > 8 else text
+
+
+def case_columns(records: Sequence[Record]) -> list[tuple[Column, Callable[[Record], Cell]]]:
+    """Columns that tell records on one dataset apart; what is as always is left out."""
+    cases = [record.case for record in records]
+    found: list[tuple[Column, Callable[[Record], Cell]]] = [
+        (Column("Network", words=True), lambda record: Cell(record.case.network)),
+        (Column("Weights", words=True), lambda record: Cell(weights(record.case.weights))),
+        (
+            Column("Runtime", words=True),
+            lambda record: Cell(record.case.runtime or NOTHING.text),
+        ),
+    ]
+    if any(case.precision != "fp32" for case in cases):
+        found.append((Column("Precision", words=True), _precision))
+    if any(case.landmarks not in ("", "file") for case in cases):
+        landmarks = Column("Landmarks", words=True)
+        found.append((landmarks, lambda record: Cell(record.case.landmarks or NOTHING.text)))
+    if any(case.absent not in ("", "refuse") for case in cases):
+        without = Column("Without a face", words=True)
+        found.append((without, lambda record: Cell(record.case.absent or NOTHING.text)))
+    return found
+
+
+def missing_faces(absent: str, not_found: Sequence[str], excluded_pairs: int = 0) -> str:
+    """What to say of images in which no face was found; empty where there are none."""
+    if not not_found:
+        return ""
+    names = [_cut(name) for name in not_found[:_MOST_NAMES]]
+    more = len(not_found) - len(names)
+    listed = ", ".join(names) + (f" and {more:,} more" if more else "")
+    fate = _ABSENT.get(absent, "")
+    lost = f"{excluded_pairs:,} pairs left out" if excluded_pairs else ""
+    found_in = f"no face found in {len(not_found):,} image{'s' if len(not_found) > 1 else ''}"
+    return "; ".join(filter(None, [f"{found_in} ({listed})", fate, lost]))
+
+
+def _precision(record: Record) -> Cell:
+    source = f"calibrated on {record.case.calibration}" if record.case.calibration else ""
+    return Cell(record.case.precision, source if record.case.precision == "int8" else "")
+
+
+def _cut(name: str) -> str:
+    clean = plain(name)
+    return clean if len(clean) <= _LONGEST_NAME else f"{clean[: _LONGEST_NAME - 1]}…"

@@ -8,8 +8,10 @@ from functools import lru_cache
 
 import pandas as pd
 
-from harness.record import Accuracy, Cost, Record
+from harness.record import Record
+from harness.result import Accuracy, Cost
 from reports.digits import Estimate, ratio
+from reports.embedding_time import inferences_of
 from reports.environments import another_machine, differences
 from reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces
 from reports.tables import CellValue, LatencyRow, Setting, frame, settings
@@ -50,6 +52,11 @@ class ComparisonRow:
     paper_ratio: float | None
     lfw: Record | None
 
+    @property
+    def inferences(self) -> int | None:
+        """Of one embedding as LFW was scored; None where there is no score on real faces."""
+        return inferences_of(self.lfw) if real_faces(self.lfw) else None
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -57,6 +64,11 @@ class Comparison:
 
     settings: tuple[Setting, ...]
     rows: tuple[ComparisonRow, ...]
+
+    @property
+    def inferences(self) -> set[int]:
+        """How many an embedding takes, over all rows with a score on real faces."""
+        return {row.inferences for row in self.rows if row.inferences}
 
     @property
     def warnings(self) -> list[str]:
@@ -159,6 +171,8 @@ def _flat(row: ComparisonRow) -> dict[str, CellValue]:
         line |= {
             "lfw_accuracy": row.lfw.result.accuracy,
             "lfw_standard_error": row.lfw.result.standard_error,
+            "lfw_flip": row.lfw.result.flip,
+            "lfw_inferences": row.inferences,
             "lfw_kind": row.lfw.kind,
         }
     return line

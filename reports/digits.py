@@ -67,6 +67,39 @@ def interval(estimate: Estimate) -> str:
     return f"{low}–{high}"
 
 
+def percentage(estimate: Estimate) -> tuple[str, str]:
+    """Value and interval of a percentage, to whole ones where the interval earns less.
+
+    Example:
+        >>> percentage(Estimate(95.6, 71.2, 99.7)), percentage(Estimate(98.57, 97.6, 99.2))
+        (('96', '71–100'), ('98.6', '97.6–99.2'))
+    """
+    # Rounded to tens, 95.6 would read as 100.
+    place = min(_place(estimate), 0)
+    low, high = (
+        _text(estimate.low, place, ROUND_FLOOR),
+        _text(estimate.high, place, ROUND_CEILING),
+    )
+    return _text(estimate.value, place, ROUND_HALF_EVEN), f"{low}–{high}"
+
+
+def near_one(estimate: Estimate) -> tuple[str, str]:
+    """Value and interval of a share whose distance from one is what matters.
+
+    Digits are counted from the first that is not a nine.
+
+    Example:
+        >>> near_one(Estimate(0.99984, 0.99972, 0.99995))
+        ('0.9998', '0.9997–1.0000')
+        >>> near_one(Estimate(0.999984, 0.999972, 0.999995))
+        ('0.99998', '0.99997–1.00000')
+    """
+    rest = Estimate(1.0 - estimate.value, 1.0 - estimate.high, 1.0 - estimate.low)
+    value, (low, high) = earned(rest), bounds(rest)
+    shown = [Decimal(1) - Decimal(text) for text in (value, high, low)]
+    return str(shown[0]), f"{shown[1]}–{shown[2]}"
+
+
 def compact(estimate: Estimate) -> str:
     """Value and half-width in the least room.
 

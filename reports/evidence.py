@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.record import Accuracy, Cost, Record
+from harness.record import Record
+from harness.result import Accuracy, Cost
 from harness.store import latest, paper_table
 from reports.environments import another_machine, differences
 from reports.tables import LatencyRow, Setting, latency_rows, of_measure
@@ -117,14 +118,20 @@ class Evidence:
         order = {network: index for index, network in enumerate(self.networks)}
         return sorted(of_measure(self.records, "accuracy"), key=lambda r: order[r.case.network])
 
+    @cached_property
+    def searches(self) -> list[Record]:
+        """All identification records, networks in the order of `subjects`."""
+        order = {network: index for index, network in enumerate(self.networks)}
+        found = of_measure(self.records, "identification")
+        return sorted(found, key=lambda r: order[r.case.network])
+
     def score(self, network: str, dataset: str) -> Record | None:
         """The record that speaks for a network on a data set.
 
         A score goes before a refusal, trained weights before untrained ones,
-        then the newest; never the highest.
+        single precision before what is made from it, then the newest; never the highest.
         """
-        found = self._scored.get((network, dataset), [])
-        return max(enumerate(found), key=lambda item: _weight(*item))[1] if found else None
+        return representative_score(self._scored.get((network, dataset), []))
 
     @cached_property
     def _scored(self) -> dict[tuple[str, str], list[Record]]:
@@ -173,5 +180,11 @@ def real_faces(record: Record | None) -> bool:
     )
 
 
-def _weight(index: int, record: Record) -> tuple[bool, bool, int]:
-    return record.status == "ok", not record.case.weights.startswith("random:"), index
+def representative_score(records: Sequence[Record]) -> Record | None:
+    """The one of a network's records that speaks for it, as `Evidence.score` says."""
+    return max(enumerate(records), key=lambda item: _weight(*item))[1] if records else None
+
+
+def _weight(index: int, record: Record) -> tuple[bool, bool, bool, int]:
+    trained = not record.case.weights.startswith("random:")
+    return record.status == "ok", trained, record.case.precision == "fp32", index

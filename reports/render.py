@@ -21,7 +21,9 @@ from reports.evidence import Evidence
 from reports.figures import FIGURES
 from reports.figures.style import Image, image
 from reports.page import assemble
-from reports.tables import compile_frame, cost_frame, latency_frame, verification_frame
+from reports.paired import paired_frame
+from reports.score_frames import identification_frame, verification_frame
+from reports.tables import compile_frame, cost_frame, latency_frame
 from reports.text import plain
 
 TITLE = "Face-verification networks for phones, compared"
@@ -60,6 +62,8 @@ def _files(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
     yield "cost.csv", _csv(cost_frame(evidence.records))
     yield "compile.csv", _csv(compile_frame(evidence.records))
     yield "verification.csv", _csv(verification_frame(evidence.records))
+    yield "identification.csv", _csv(identification_frame(evidence.records))
+    yield "paired.csv", _csv(paired_frame(evidence))
     for name, made in images.items():
         yield f"{name}.png", made.png
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.case import Case
-from harness.record import Accuracy, Compilation, Cost, Latency, Record
+from harness.record import Record
+from harness.result import Compilation, Cost, Latency
 from reports.digits import Estimate
 
 CellValue = str | int | float | None
@@ -115,7 +116,7 @@ def latency_frame(rows: Iterable[LatencyRow]) -> pd.DataFrame:
     """All latencies, in full precision."""
     return frame(
         {
-            **_identity(row.record),
+            **identity(row.record),
             **_setting(row.setting),
             "label": row.label,
             "median_ms": row.median.value if row.median else None,
@@ -124,7 +125,7 @@ def latency_frame(rows: Iterable[LatencyRow]) -> pd.DataFrame:
             "p90_ms": row.p90_ms,
             "minimum_ms": row.minimum_ms,
             "samples": row.samples,
-            **_outcome(row.record),
+            **outcome(row.record),
         }
         for row in rows
     )
@@ -134,9 +135,9 @@ def cost_frame(records: Iterable[Record]) -> pd.DataFrame:
     """All costs, one column for each convention and precision."""
     return frame(
         {
-            **_identity(record),
+            **identity(record),
             **(_cost(record.result) if isinstance(record.result, Cost) else {}),
-            **_outcome(record),
+            **outcome(record),
         }
         for record in of_measure(records, "cost")
     )
@@ -146,26 +147,12 @@ def compile_frame(records: Iterable[Record]) -> pd.DataFrame:
     """All compiled libraries."""
     return frame(
         {
-            **_identity(record),
+            **identity(record),
             "target": record.case.target,
             **(_compilation(record.result) if isinstance(record.result, Compilation) else {}),
-            **_outcome(record),
+            **outcome(record),
         }
         for record in of_measure(records, "compile")
-    )
-
-
-def verification_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """All verification scores."""
-    return frame(
-        {
-            **_identity(record),
-            "runtime": record.case.runtime,
-            "dataset": record.case.dataset,
-            **(_accuracy(record.result) if isinstance(record.result, Accuracy) else {}),
-            **_outcome(record),
-        }
-        for record in of_measure(records, "accuracy")
     )
 
 
@@ -174,6 +161,20 @@ def frame(rows: Iterable[Mapping[str, CellValue]]) -> pd.DataFrame:
     lines = [{name: _harmless(value) for name, value in row.items()} for row in rows]
     # An empty file would be no CSV: its head says that there are no rows.
     return pd.DataFrame(lines, columns=None if lines else list(LEAST_COLUMNS), dtype=object)
+
+
+def identity(record: Record) -> dict[str, CellValue]:
+    """What was looked at."""
+    return {
+        "network": record.case.network,
+        "weights": record.case.weights,
+        "precision": record.case.precision,
+    }
+
+
+def outcome(record: Record) -> dict[str, CellValue]:
+    """How it was obtained, and whether it was."""
+    return {"kind": record.kind, "status": record.status, "reason": record.reason}
 
 
 def _latency_row(record: Record) -> LatencyRow:
@@ -205,14 +206,6 @@ def _estimate(row: LatencyRow) -> Estimate:
     return row.median
 
 
-def _identity(record: Record) -> dict[str, CellValue]:
-    return {
-        "network": record.case.network,
-        "weights": record.case.weights,
-        "precision": record.case.precision,
-    }
-
-
 def _setting(setting: Setting) -> dict[str, CellValue]:
     return {
         "runtime": setting.runtime,
@@ -221,10 +214,6 @@ def _setting(setting: Setting) -> dict[str, CellValue]:
         "threads": setting.threads,
         "batch": setting.batch,
     }
-
-
-def _outcome(record: Record) -> dict[str, CellValue]:
-    return {"kind": record.kind, "status": record.status, "reason": record.reason}
 
 
 def _cost(cost: Cost) -> dict[str, CellValue]:
@@ -251,18 +240,6 @@ def _compilation(made: Compilation) -> dict[str, CellValue]:
         "size_bytes": made.size_bytes,
         **{f"kernels[{name}]": count for name, count in made.kernels.items()},
         "seconds": made.seconds,
-    }
-
-
-def _accuracy(score: Accuracy) -> dict[str, CellValue]:
-    return {
-        "accuracy": score.accuracy,
-        "standard_error": score.standard_error,
-        "folds": len(score.fold_accuracies),
-        "pairs": score.pairs,
-        "flip": score.flip,
-        "label": score.label,
-        "images_per_second": score.images_per_second,
     }
 
 

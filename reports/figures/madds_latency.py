@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from matplotlib.transforms import Bbox
 
 from reports.comparison import THREADS, representative
 from reports.digits import Estimate
 from reports.evidence import BASELINE, Evidence
 from reports.figures import FIGURES, Drawing
+from reports.figures.labels import name_points
 from reports.figures.style import Theme, new, settle, short, sides
 from reports.tables import Setting, settings
 
 COLUMNS = 3
 MOST_PANELS = 12
-MOST_LABELS = 20
 Point = tuple[str, float, Estimate, bool]
 
 
@@ -41,7 +40,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
     # Where labels may go is known only once the panels have their final size.
     settle(figure)
     for axes, found in zip(flat, points, strict=False):
-        _label(axes, found, theme)
+        name_points(axes, [(name, madds, median.value) for name, madds, median, _ in found], theme)
     return figure
 
 
@@ -124,29 +123,6 @@ def _share_scale(panels: Sequence[Axes]) -> None:
 
 def _untuned(points: Sequence[Point]) -> bool:
     return any(point[3] for point in points)
-
-
-def _label(axes: Axes, points: Sequence[Point], theme: Theme) -> None:
-    """Name the points, the baseline first, wherever a name covers nothing drawn before it."""
-    spots = [axes.transData.transform((madds, median.value)) for _, madds, median, _ in points]
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in spots]
-    frame = axes.get_window_extent()
-    ordered = sorted(points, key=lambda point: point[0] != BASELINE)
-    for network, madds, median, _ in ordered[:MOST_LABELS]:
-        for offset, side, level in (
-            ((7, 0), "left", "center"), ((-7, 0), "right", "center"),
-            ((0, 6), "center", "bottom"), ((0, -6), "center", "top"),
-        ):  # fmt: skip
-            text = axes.annotate(
-                short(network, 22), (madds, median.value), offset, textcoords="offset points",
-                ha=side, va=level, fontsize=7, color=theme.ink, zorder=5,
-            )  # fmt: skip
-            box = text.get_window_extent()
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0
-            if inside and box.y1 <= frame.y1 and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
-            text.remove()
 
 
 FIGURES.add(

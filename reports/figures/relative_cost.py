@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from harness.record import Cost
+from harness.result import Cost
 from reports.evidence import BASELINE, Evidence
 from reports.figures import FIGURES, Drawing
 from reports.figures.style import MOST_ROWS, Theme, name_rows, new

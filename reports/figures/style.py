@@ -20,7 +20,11 @@ from reports.text import plain
 # More rows than this do not fit a page; the CSV files hold all.
 MOST_ROWS = 30
 MARKERS = ("o", "s", "^", "v", "P", "X", "D")
+LINES = ("solid", "dashed", "dotted")
 DOTS_PER_INCH = 200
+
+# More lines than this cannot be told apart.
+MOST_LINES = 14
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,15 @@ class Theme:
     def colour(self, index: int) -> str:
         """Of the series with that index."""
         return self.series[index % len(self.series)]
+
+    def line(self, index: int) -> dict[str, Any]:
+        """How to draw the line with that index; the first, the baseline's, stands out."""
+        return {
+            "color": self.colour(index),
+            "linestyle": LINES[index // len(self.series) % len(LINES)],
+            "linewidth": 1.1 if index else 2.0,
+            "zorder": 3.0 if index else 4.0,
+        }
 
 
 LIGHT = Theme(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.record import Accuracy, Cost
+from harness.result import Accuracy, Cost
 from reports.cells import NOTHING, absent, estimated, millions, percent, plus_minus
 from reports.comparison import Comparison, ComparisonRow, Ratio, compare
 from reports.digits import agrees, earned, percent_difference
@@ -71,7 +71,7 @@ def _cells(row: ComparisonRow, compared: Comparison, notes: Notes) -> list[Cell]
         *_counts(row, notes),
         *ratios,
         Cell(f"{row.paper_ratio:.2f}", kind="published") if row.paper_ratio else NOTHING,
-        _lfw(row, notes),
+        _lfw(row, compared, notes),
         Cell(paper.lfw_percent, kind="published") if paper else NOTHING,
     ]
 
@@ -113,7 +113,7 @@ def _ratio(one: Ratio, notes: Notes) -> Cell:
     return estimated(one.estimate, one.setting.kind, badge=badge, notes=notes.add(one.warning))
 
 
-def _lfw(row: ComparisonRow, notes: Notes) -> Cell:
+def _lfw(row: ComparisonRow, compared: Comparison, notes: Notes) -> Cell:
     record = row.lfw
     if record is None:
         return NOTHING
@@ -122,7 +122,18 @@ def _lfw(row: ComparisonRow, notes: Notes) -> Cell:
     if not real_faces(record) or not isinstance(record.result, Accuracy):
         return NOTHING
     score = percent(record.result)
-    return Cell(earned(score), plus_minus(score), record.kind)
+    alike = len(compared.inferences) < 2
+    badge = "" if alike or row.inferences == 1 else "mirror image too"
+    return Cell(earned(score), plus_minus(score), record.kind, badge, notes.add(_twice(badge)))
+
+
+def _twice(badge: str) -> str:
+    if not badge:
+        return ""
+    return (
+        "scored with each image and its mirror, others in this table without: its embedding took "
+        "two inferences, so beside these others its latency ratios count double"
+    )
 
 
 def _explanations(compared: Comparison) -> list[Paragraph]:
@@ -135,7 +146,26 @@ def _explanations(compared: Comparison) -> list[Paragraph]:
             "leaves their ratios about 3 % of rounding: compare the order and the size of the "
             "ratios, not their last digits."
         ),
+        *_inferences(compared.inferences),
     ]
+
+
+def _inferences(counts: set[int]) -> list[Paragraph]:
+    """What an accuracy beside a latency ratio took in inferences."""
+    if counts == {2}:
+        text = (
+            "LFW was scored with each image and its mirror: one embedding takes two inferences, "
+            "twice the latency of one. That holds for all networks scored here, so the ratios stay "
+            "as they are."
+        )
+    elif len(counts) > 1:
+        text = (
+            "Some networks were scored on LFW with each image and its mirror, which takes two "
+            "inferences an embedding; they are marked. The latency ratios are of single inferences."
+        )
+    else:
+        return []
+    return [Paragraph(text, warning=len(counts) > 1)]
 
 
 def _definitions(pairs: Sequence[tuple[PaperRow | None, Cost | None]]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.record import Compilation, Record
+from harness.record import Record
+from harness.result import Compilation
 from reports.cells import NOTHING, absent
 from reports.digits import significant
 from reports.evidence import Evidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.record import Cost
+from harness.result import Cost
 from reports.cells import NOTHING, absent
 from reports.digits import significant
 from reports.evidence import Evidence

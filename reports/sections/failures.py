@@ -48,9 +48,9 @@ def _where(record: Record) -> str:
     case = record.case
     runtime = f"{case.threads} threads" if case.measure == "latency" and case.threads > 1 else ""
     device = case.device if case.device != "local" else ""
-    return (
-        ", ".join(filter(None, [case.runtime, case.target, case.dataset, device, runtime])) or "–"
-    )
+    precision = case.precision if case.precision != "fp32" else ""
+    parts = [case.runtime, precision, case.target, case.dataset, device, runtime]
+    return ", ".join(filter(None, parts)) or "–"
 
 
 def _doubtful(evidence: Evidence) -> list[Block]:

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from harness.record import Accuracy, Record
-from reports.cells import NOTHING, absent, doubts, percent, plus_minus, weights
-from reports.digits import earned, significant
+from harness.record import Record
+from harness.result import Accuracy
+from harness.verification.summary import Rate
+from reports.cells import (
+    NOTHING,
+    absent,
+    case_columns,
+    doubts,
+    missing_faces,
+    percent,
+    plus_minus,
+    rate,
+)
+from reports.digits import Estimate, earned, near_one, significant
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from reports.scores import Summarised, summarised, tar
 
-HEADS = [
-    Column("Network", words=True),
-    Column("Weights", words=True),
-    Column("Runtime", words=True),
-    Column("Accuracy", "%"),
-    Column("Pairs", kind="counted"),
-    Column("Folds", kind="counted"),
-    Column("Flip", words=True),
-    Column("Speed", "images/s, one run"),
-    Column("Kind", words=True),
-    Column("Label", words=True),
-]
+ACCURACY, TAR = "Accuracy, %", "TAR, %, at a FAR of"
+INTRODUCTION = (
+    "Accuracy by the 10-fold protocol: the mean of the folds, each at the threshold that is best "
+    "on the others, with a 95 % interval by Student’s t on the folds. The folds share the pairs "
+    "that their thresholds come from, so the interval is approximate. The standard error is that "
+    "of the mean: the standard deviation of the folds, which says how far single folds lie apart, "
+    "over the root of their count."
+)
+RATES = (
+    "TAR is the share of genuine pairs accepted at the threshold where at most the given share of "
+    "impostor pairs (FAR) is; EER the rate at which false acceptance equals false rejection; AUC "
+    "the chance that a genuine pair scores higher than an impostor pair; d′ the distance of the "
+    "mean scores of both kinds in standard deviations, without an interval."
+)
+_NO_ERRORS = "no pair is misplaced, so no draw of the bootstrap is: it gives no interval"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A score and what its pairs add."""
+
+    record: Record
+    score: Accuracy
+    found: Summarised
+
+
+# A column, and its cell in a line.
+_Figure = tuple[Column, Callable[[_Line, Notes], Cell]]
 
 
 @section("verification", "Verification", order=70)
@@ -29,41 +58,167 @@ def verification(evidence: Evidence) -> Sequence[Block]:
     """A table for each data set, so that drawn faces never stand beside real ones."""
     if not evidence.scores:
         return []
-    text = (
-        "Accuracy by the 10-fold protocol: the mean of the folds, each at the threshold that is "
-        "best on the others, with a 95 % interval by Student’s t on the folds. The folds share "
-        "the pairs that their thresholds come from, so the interval is approximate."
-    )
+    lines = [line for record in evidence.scores if (line := _line(record))]
+    explained = [Paragraph(RATES)] if any(line.found.summary for line in lines) else []
     names = dict.fromkeys(record.case.dataset for record in evidence.scores)
-    return [Paragraph(text), *(_table(evidence, name) for name in names)]
+    tables = [
+        block
+        for number, name in enumerate(names, start=1)
+        for block in _dataset(evidence, name, f"verification-{number}")
+    ]
+    return [Paragraph(INTRODUCTION), *explained, *tables]
 
 
-def _table(evidence: Evidence, dataset: str) -> Table:
+def _dataset(evidence: Evidence, dataset: str, name: str) -> list[Block]:
     notes = Notes()
     records = [record for record in evidence.scores if record.case.dataset == dataset]
-    labels = dict.fromkeys(
-        one.result.label for one in records if isinstance(one.result, Accuracy) and one.result.label
-    )
-    caption = f"Data set {dataset}. {'; '.join(labels)}".strip()
-    rows = [_cells(record, notes) for record in records]
-    return Table(f"verification-{dataset}", caption, HEADS, [Rows(rows)], notes.texts)
-
-
-def _cells(record: Record, notes: Notes) -> list[Cell]:
-    case, score = record.case, record.result
-    head = [Cell(case.network), Cell(weights(case.weights)), Cell(case.runtime or NOTHING.text)]
-    if record.status != "ok" or not isinstance(score, Accuracy):
-        return [*head, absent(record.status, record.reason, notes), *[NOTHING] * 6]
-    estimate = percent(score)
-    label = score.label.partition(":")[0]
-    marks = notes.add(*doubts(record))
-    return [
-        *head,
-        Cell(f"{earned(estimate)} {plus_minus(estimate)}", "", record.kind, notes=marks),
-        Cell(f"{score.pairs:,}", kind="counted"),
-        Cell(str(len(score.fold_accuracies)), kind="counted"),
-        Cell(score.flip),
-        Cell(significant(score.images_per_second, 2), kind=record.kind),
-        Cell(record.kind),
-        Cell("", badge=label),
+    lines = {id(record): line for record in records if (line := _line(record))}
+    heads, figures = case_columns(records), _figures(list(lines.values()))
+    rows = [
+        [
+            *(cell(record) for _, cell in heads),
+            *_cells(record, lines.get(id(record)), figures, notes),
+        ]
+        for record in records
     ]
+    columns = [column for column, _ in heads] + [column for column, _ in figures]
+    table = Table(name, _caption(dataset, list(lines.values())), columns, [Rows(rows)], notes.texts)
+    return [table, *_refused(lines.values())]
+
+
+def _cells(
+    record: Record, line: _Line | None, figures: Sequence[_Figure], notes: Notes
+) -> list[Cell]:
+    if line is None:
+        return [absent(record.status, record.reason, notes), *[NOTHING] * (len(figures) - 1)]
+    return [cell(line, notes) for _, cell in figures]
+
+
+def _line(record: Record) -> _Line | None:
+    if record.status != "ok" or not isinstance(record.result, Accuracy):
+        return None
+    return _Line(record, record.result, summarised(record.result))
+
+
+def _caption(dataset: str, lines: Sequence[_Line]) -> str:
+    labels = dict.fromkeys(line.score.label for line in lines if line.score.label)
+    drawn = dict.fromkeys(line.found.summary.over for line in lines if line.found.summary)
+    parts = [f"Data set {dataset}.", *(f"{label}." for label in labels)]
+    if drawn:
+        parts.append(
+            f"Intervals of TAR, EER and AUC: 95 %, by bootstrap over {' or '.join(drawn)}, the "
+            "threshold found anew in each draw."
+        )
+    if "pairs" in drawn:
+        parts.append(
+            "Where people are unknown pairs are drawn; the intervals are too narrow if pairs share "
+            "people."
+        )
+    return " ".join(parts)
+
+
+def _refused(lines: Iterable[_Line]) -> list[Block]:
+    """Rates that the pairs do not support, in one sentence."""
+    summaries = [line.found.summary for line in lines if line.found.summary]
+    texts = dict.fromkeys(reason for one in summaries for reason in one.refused.values())
+    return [Paragraph(f"Refused: {'; '.join(texts)}.")] if texts else []
+
+
+def _figures(lines: Sequence[_Line]) -> list[_Figure]:
+    summaries = [line.found.summary for line in lines if line.found.summary]
+    fars = sorted({one.point.rate for summary in summaries for one in summary.tar}, reverse=True)
+    return [
+        (Column("mean", group=ACCURACY), _mean),
+        (Column("standard error", "of the mean", group=ACCURACY), _standard_error),
+        (Column("standard deviation", "of the folds", group=ACCURACY), _deviation),
+        *((Column(f"{far:g}", group=TAR), _tar_at(far)) for far in fars),
+        *_separation(bool(summaries)),
+        (Column("Pairs", kind="counted"), lambda line, _: _count(line.score.pairs)),
+        (
+            Column("Folds", kind="counted"),
+            lambda line, _: _count(len(line.score.fold_accuracies)),
+        ),
+        (Column("Flip", words=True), lambda line, _: Cell(line.score.flip)),
+        (Column("Speed", "images/s, one run"), _speed),
+        (Column("Kind", words=True), lambda line, _: Cell(line.record.kind)),
+        (
+            Column("Label", words=True),
+            lambda line, _: Cell("", badge=line.score.label.partition(":")[0]),
+        ),
+    ]
+
+
+def _separation(known: bool) -> list[_Figure]:
+    figures: list[_Figure] = [
+        (Column("EER", "%"), _eer),
+        (Column("AUC"), _auc),
+        (Column("d′"), _d_prime),
+    ]
+    return figures if known else []
+
+
+def _mean(line: _Line, notes: Notes) -> Cell:
+    estimate = percent(line.score)
+    marks = notes.add(
+        *doubts(line.record),
+        missing_faces(line.record.case.absent, line.score.not_found, line.score.excluded_pairs),
+        line.found.reason,
+    )
+    text = f"{earned(estimate)} {plus_minus(estimate)}"
+    return Cell(text, kind=line.record.kind, notes=marks)
+
+
+def _standard_error(line: _Line, notes: Notes) -> Cell:
+    return Cell(significant(100.0 * line.score.standard_error, 2), kind=line.record.kind)
+
+
+def _deviation(line: _Line, notes: Notes) -> Cell:
+    return Cell(significant(100.0 * line.score.fold_standard_deviation, 2), kind=line.record.kind)
+
+
+def _tar_at(far: float) -> Callable[[_Line, Notes], Cell]:
+    def cell(line: _Line, notes: Notes) -> Cell:
+        rates: Sequence[Rate] = line.found.summary.tar if line.found.summary else ()
+        found = next((one for one in rates if one.point.rate == far), None)
+        if found is None:
+            return NOTHING
+        estimate, note = tar(found)
+        return rate(estimate, line.record.kind, notes.add(note))
+
+    return cell
+
+
+def _eer(line: _Line, notes: Notes) -> Cell:
+    if (summary := line.found.summary) is None:
+        return NOTHING
+    low, high = summary.eer_interval
+    if low == high:
+        return _certain(f"{100.0 * summary.eer:g}", line, notes)
+    return rate(Estimate(100 * summary.eer, 100 * low, 100 * high), line.record.kind)
+
+
+def _auc(line: _Line, notes: Notes) -> Cell:
+    if (summary := line.found.summary) is None:
+        return NOTHING
+    low, high = summary.auc_interval
+    if low == high:
+        return _certain(f"{summary.auc:g}", line, notes)
+    text, between = near_one(Estimate(summary.auc, low, high))
+    return Cell(text, between, line.record.kind)
+
+
+def _certain(text: str, line: _Line, notes: Notes) -> Cell:
+    return Cell(text, kind=line.record.kind, notes=notes.add(_NO_ERRORS))
+
+
+def _d_prime(line: _Line, notes: Notes) -> Cell:
+    summary = line.found.summary
+    return Cell(significant(summary.d_prime, 3), kind=line.record.kind) if summary else NOTHING
+
+
+def _speed(line: _Line, notes: Notes) -> Cell:
+    return Cell(significant(line.score.images_per_second, 2), kind=line.record.kind)
+
+
+def _count(count: int) -> Cell:
+    return Cell(f"{count:,}", kind="counted")

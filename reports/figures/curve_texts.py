@@ -1,0 +1,44 @@
+"""What the figures that are drawn from scores of pairs say alike."""
+
+from __future__ import annotations
+
+from reports.evidence import Evidence
+from reports.figures.style import MOST_LINES, short
+from reports.scores import Curves, curves, summarised
+
+
+def shows(evidence: Evidence) -> bool:
+    """Whether any network has scores of pairs of both kinds."""
+    return curves(evidence) is not None
+
+
+def pooled(evidence: Evidence) -> Curves:
+    """What is drawn; call where `shows` holds."""
+    found = curves(evidence)
+    assert found is not None
+    return found
+
+
+def kinds(evidence: Evidence) -> tuple[str, ...]:
+    """Of the scores drawn."""
+    return tuple(dict.fromkeys(one.record.kind for one in pooled(evidence).scored))
+
+
+def entitled(found: Curves) -> str:
+    """The data set, and what limits the meaning of its scores."""
+    # A label that begins with the data set's name says it once.
+    named = found.label.startswith(found.dataset)
+    parts = [found.label] if named else [f"Data set {found.dataset}", found.label]
+    return short(": ".join(filter(None, parts)), 90)
+
+
+def over(found: Curves) -> str:
+    """What the bootstrap of the first network draws."""
+    summary = summarised(found.scored[0].accuracy).summary
+    return summary.over if summary else "pairs"
+
+
+def cut(found: Curves) -> str:
+    """Says so where not all networks are drawn."""
+    count = len(found.scored)
+    return f" The first {MOST_LINES} of {count} networks." if count > MOST_LINES else ""

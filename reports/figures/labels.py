@@ -1,0 +1,41 @@
+"""Names beside the points of a panel, where there is room for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
+
+from reports.evidence import BASELINE
+from reports.figures.style import Theme, short
+
+MOST_LABELS = 20
+# A point's name and where it lies.
+Named = tuple[str, float, float]
+
+
+def name_points(axes: Axes, points: Sequence[Named], theme: Theme) -> None:
+    """Name the points, the baseline first, wherever a name covers nothing drawn before it.
+
+    The figure has to be laid out for good before: see `reports.figures.style.settle`.
+    """
+    spots = [axes.transData.transform((x, y)) for _, x, y in points]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in spots]
+    frame = axes.get_window_extent()
+    ordered = sorted(points, key=lambda point: point[0] != BASELINE)
+    for name, horizontal, vertical in ordered[:MOST_LABELS]:
+        for offset, side, level in (
+            ((7, 0), "left", "center"), ((-7, 0), "right", "center"),
+            ((0, 6), "center", "bottom"), ((0, -6), "center", "top"),
+        ):  # fmt: skip
+            text = axes.annotate(
+                short(name, 22), (horizontal, vertical), offset, textcoords="offset points",
+                ha=side, va=level, fontsize=7, color=theme.ink, zorder=5,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0
+            if inside and box.y1 <= frame.y1 and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
