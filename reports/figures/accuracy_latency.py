@@ -23,12 +23,12 @@ MOST_PANELS = 12
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Small panels with a common accuracy axis; each runtime has its own times."""
+    """Small panels with common axes, so that runtimes compare too."""
     panels = _panels(evidence)[:MOST_PANELS]
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
     figure = new(theme, max(1.0 + 3.1 * columns, 5.6), 0.9 + 2.6 * lines)
-    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     flat = list(grid.flat)
     for axes, (setting, found) in zip(flat, panels, strict=False):
         _panel(axes, setting, found, theme)

@@ -26,7 +26,7 @@ def name_points(axes: Axes, points: Sequence[Named], theme: Theme) -> None:
     ordered = sorted(points, key=lambda point: point[0] != BASELINE)
     for name, horizontal, vertical in ordered[:MOST_LABELS]:
         for offset, side, level in (
-            ((7, 0), "left", "center"), ((-7, 0), "right", "center"),
+            ((6, 5), "left", "bottom"), ((7, 0), "left", "center"), ((-7, 0), "right", "center"),
             ((0, 6), "center", "bottom"), ((0, -6), "center", "top"),
         ):  # fmt: skip
             text = axes.annotate(
