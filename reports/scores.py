@@ -18,7 +18,6 @@ NO_SCORES = (
     "the record holds no scores of pairs (schema 1): the figures that need them are missing until "
     "it is scored anew"
 )
-_DAMAGED = "the scores in the record are damaged: their arrays do not belong together"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +53,13 @@ class Curves:
 
 
 def scored(records: Iterable[Record]) -> list[Scored]:
-    """Those of the records that hold scores, undamaged ones."""
+    """Those of the records that hold scores."""
     return [
         Scored(record, record.result, record.result.scores)
         for record in records
         if record.status == "ok"
         and isinstance(record.result, Accuracy)
         and record.result.scores is not None
-        and _whole(record.result.scores)
     ]
 
 
@@ -109,20 +107,10 @@ def _one_each(found: Sequence[Scored]) -> list[Scored]:
 # Tables, figures and files all ask for the same summaries.
 @lru_cache(maxsize=1024)
 def _summarised(pairs: PairScores) -> Summarised:
-    if not _whole(pairs):
-        return Summarised(None, _DAMAGED)
     try:
         return Summarised(summarise(pairs))
     except BadInputError as error:
         return Summarised(None, str(error))
-
-
-def _whole(pairs: PairScores) -> bool:
-    try:
-        sizes = {len(pairs.scores), len(pairs.same), len(pairs.folds)}
-        return sizes == {len(pairs)} and len(pairs.identities) in (0, len(pairs))
-    except ValueError:
-        return False
 
 
 def _percent(value: float, low: float, high: float) -> Estimate:

@@ -23,7 +23,10 @@ def test_built_in_plans_expand(name: str) -> None:
     assert plan.jobs(plan.load(name), None)
 
 
-def test_the_main_job_is_every_network_in_every_runtime_for_every_target() -> None:
+def test_the_main_job_is_every_network_in_every_runtime_for_every_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FACEBENCH_DATA", raising=False)
     cases = [job.case for job in plan.jobs(plan.load("paper"), None)]
     count = len(registry.names())
     by_measure = {m: [c for c in cases if c.measure == m] for m in {c.measure for c in cases}}
