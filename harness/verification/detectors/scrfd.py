@@ -33,6 +33,9 @@ _FILE = "scrfd_500m_bnkps.onnx"
 
 # Height and width of the input where the file leaves them free.
 _SIZE = 640
+# Shares of the input that a picture fills, tried until a face is found: one that fills
+# all of it is larger than any the network was trained to find.
+_SHARES = (1.0, 0.5)
 # Pixels of the input between two places of a map.
 STRIDES = (8, 16, 32)
 # Predictions at each place.
@@ -79,14 +82,16 @@ class Scrfd:
 
     def __call__(self, picture: Picture) -> FloatArray | None:
         """Landmarks `(5, 2)` of the face that matters; see `Find`."""
-        found = self.faces(picture)
-        if not len(found.boxes):
-            return None
-        return np.asarray(found.landmarks[choose(found.boxes, *picture.shape[:2])], np.float64)
+        for share in _SHARES:
+            found = self.faces(picture, share)
+            if len(found.boxes):
+                chosen = choose(found.boxes, *picture.shape[:2])
+                return np.asarray(found.landmarks[chosen], np.float64)
+        return None
 
-    def faces(self, picture: Picture) -> Faces:
-        """All faces in a picture."""
-        inputs, scale = letterbox(picture, self._size)
+    def faces(self, picture: Picture, share: float = 1.0) -> Faces:
+        """All faces in a picture that fills this share of the input's width or height."""
+        inputs, scale = letterbox(picture, self._size, share)
         outputs = self._network(inputs)
         levels = [self._level(outputs, level) for level in range(len(STRIDES))]
         scores, boxes, points = (np.concatenate(parts) for parts in zip(*levels, strict=True))
@@ -105,14 +110,16 @@ class Scrfd:
         return score[good, 0], boxes, points
 
 
-def letterbox(picture: Picture, size: tuple[int, int]) -> tuple[Pictures, float]:
-    """The picture as large as it fits, in the upper left corner of a black input.
+def letterbox(
+    picture: Picture, size: tuple[int, int], share: float = 1.0
+) -> tuple[Pictures, float]:
+    """The picture as large as it fits into a share of the sides of a black input, upper left.
 
     Returns:
         `(1, H, W, 3)`, RGB, (x - 127.5) / 128; and its pixels for one of the picture.
     """
     height, width = picture.shape[:2]
-    scale = min(size[0] / height, size[1] / width)
+    scale = share * min(size[0] / height, size[1] / width)
     # A very narrow picture keeps a pixel.
     inner = (max(1, round(height * scale)), max(1, round(width * scale)))
     canvas = np.zeros((*size, 3), np.uint8)

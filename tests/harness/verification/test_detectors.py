@@ -151,6 +151,28 @@ def test_the_letterbox_keeps_the_proportions_and_adds_black(shape):
     np.testing.assert_allclose(inputs[0, ..., 0][~white], -127.5 / 128)
 
 
+def test_half_the_share_of_the_input_is_half_the_scale():
+    picture = np.full((112, 92, 3), 255, np.uint8)
+    (_, whole), (inputs, half) = (scrfd.letterbox(picture, (640, 640), s) for s in (1.0, 0.5))
+    assert half == whole / 2
+    assert (inputs[0, ..., 0] > 0).any(axis=1).sum() == 320
+
+
+def test_a_face_that_fills_the_picture_is_looked_for_again_smaller(monkeypatch):
+    tried = []
+    points = np.arange(10.0).reshape(1, 5, 2)
+
+    def faces(detector, picture, share):
+        tried.append(share)
+        count = int(share < 1)
+        return scrfd.Faces(np.array([[0, 0, 9, 9.0]])[:count], np.ones(count), points[:count])
+
+    monkeypatch.setattr(scrfd.Scrfd, "faces", faces)
+    detector = scrfd.Scrfd.__new__(scrfd.Scrfd)
+    np.testing.assert_array_equal(detector(np.zeros((9, 9, 3), np.uint8)), points[0])
+    assert tried == [1.0, 0.5]
+
+
 @pytest.mark.parametrize(
     ("size", "picture_size", "scale"),
     [
