@@ -17,21 +17,9 @@ from harness.compiler.targets import TARGETS
 from harness.runtimes.registry import RUNTIMES
 from harness.store import Store
 from harness.verification.datasets.registry import DATASETS, families
+from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]
-
-
-def facebench(*arguments: object) -> int:
-    """Run a command in this process.
-
-    Returns:
-        Its exit code.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    return int(stop.value.code or 0)
 
 
 def answer(capfd: Output, *arguments: object) -> object:

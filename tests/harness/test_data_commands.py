@@ -1,16 +1,16 @@
 """`facebench data` as its users and their scripts see it."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from architectures.errors import UnavailableError
-from harness import cli, downloads
+from harness import downloads
 from harness.commands.data import data as group
 from harness.verification.datasets.registry import DATASETS, families
+from tests.harness import command_line
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,7 @@ def no_data(monkeypatch):
 
 def facebench(*arguments):
     """Run a command of the group in this process; its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["facebench", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    return int(stop.value.code or 0)
+    return command_line.facebench("data", *arguments)
 
 
 @pytest.fixture

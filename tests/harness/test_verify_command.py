@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import warnings
 from pathlib import Path
 
@@ -10,21 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from harness import cli
 from harness.runtimes.registry import installed
 from harness.store import Store
 from harness.verification.datasets.registry import find
+from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]
-
-
-def facebench(*arguments: object) -> int:
-    """Run a command in this process. Returns its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-    return int(stop.value.code or 0)
 
 
 def answer(capfd: Output, *arguments: object) -> list[dict]:  # type: ignore[type-arg]
