@@ -30,3 +30,7 @@ class WrongAnswerError(FacebenchError):
 
 class RefusedError(FacebenchError):
     """A figure that the evidence at hand cannot support."""
+
+
+class LostError(UnavailableError):
+    """A device that was reached and answers no more."""

@@ -22,7 +22,8 @@ class Registry(Generic[Entry]):
     """Named entries of one kind, filled by the modules of one package.
 
     The package's modules are imported at the first look-up, so that adding an
-    entry is adding a file to the package.
+    entry is adding a file to the package. A family of names, such as
+    `folder:<path>`, is one function that makes the entry from what follows the colon.
 
     Example:
         >>> colours: Registry[str] = Registry("colour")
@@ -41,6 +42,23 @@ class Registry(Generic[Entry]):
         self._package = package
         self._loading = threading.RLock()
         self._entries: dict[str, Entry] = {}
+        self._families: dict[str, tuple[Callable[[str], Entry], str]] = {}
+
+    def family(
+        self, prefix: str, about: str
+    ) -> Callable[[Callable[[str], Entry]], Callable[[str], Entry]]:
+        """Register the decorated function for all names that begin with `prefix:`."""
+
+        def decorate(make: Callable[[str], Entry]) -> Callable[[str], Entry]:
+            self._families[prefix] = (make, about)
+            return make
+
+        return decorate
+
+    def families(self) -> dict[str, str]:
+        """What each prefix of a family stands for, in a line."""
+        self._load()
+        return {prefix: about for prefix, (_, about) in self._families.items()}
 
     def add(self, name: str, entry: Entry) -> Entry:
         """Register `entry` under `name`.
@@ -68,6 +86,9 @@ class Registry(Generic[Entry]):
 
     def __getitem__(self, name: str) -> Entry:
         self._load()
+        prefix, colon, rest = name.partition(":")
+        if colon and prefix in self._families:
+            return self._families[prefix][0](rest)
         try:
             return self._entries[name]
         except KeyError:

@@ -16,7 +16,7 @@ def test_inference(benchmark: BenchmarkFixture, network: str, runtime: str, thre
     if not chosen.installed():
         pytest.skip(f"{runtime} is not installed: {chosen.install}")
     exported = export(resolve(network))
-    session = chosen.open(chosen.prepare(exported, 1).path, threads)
+    session = chosen.open(chosen.prepare(exported, 1, "host").path, threads)
     images = exported.reference()[0][:1]
     benchmark.group = f"{network}, {threads} thread{'s' * (threads > 1)}"
     benchmark(session, images)

@@ -15,7 +15,7 @@ from architectures.registry import Preprocessing
 from harness.export import export
 from harness.networks import Network, resolve
 from harness.verification.alignment import align
-from harness.verification.datasets.registry import available, find
+from harness.verification.datasets.registry import DATASETS, available
 from harness.verification.embedding import preprocess
 from harness.verification.summary import summarise
 
@@ -64,7 +64,7 @@ def test_onnxruntime_one_image_at_a_time(
         exported.onnx, options, providers=["CPUExecutionProvider"]
     )
     preprocessing = used.architecture().preprocessing
-    faces = find("lfw").open(lfw)
+    faces = DATASETS["lfw"].open(lfw)
     keys = faces.keys[:SAMPLE]
 
     def extract() -> None:
@@ -116,7 +116,7 @@ def test_lfw_from_jpeg_to_score(
         "batch": record["batch"],
         "accuracy": record["accuracy"],
         "tar": record["summary"]["tar"],
-        "images_per_second": len(find("lfw").open(lfw).keys) / seconds,
+        "images_per_second": len(DATASETS["lfw"].open(lfw).keys) / seconds,
         "images_per_second_in_the_record": record["images_per_second"],
         "peak_memory_mb": peak / 1024,
     }

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.compiler.targets import TARGETS
+from harness.cores import CORES
+from harness.devices.registry import DEVICES
 from harness.runtimes.registry import RUNTIMES
 from harness.timing.environment import version
-from harness.verification.datasets.registry import DATASETS, data_root, families
+from harness.verification.datasets.registry import DATASETS, data_root
 
 Entry = dict[str, Any]
 
 
 def entries(kind: str | None, data: Path | None) -> dict[str, list[Entry]]:
-    """Entries by kind: `architectures`, `runtimes`, `targets`, `datasets`; or of one kind."""
+    """Entries by kind, of those in `_KINDS`; or of one kind."""
     wanted = [kind] if kind else list(_KINDS)
     return {name: _KINDS[name](data_root(data)) for name in wanted}
 
@@ -60,6 +62,26 @@ def _targets(data: Path | None) -> list[Entry]:
     ]
 
 
+def _devices(data: Path | None) -> list[Entry]:
+    families = [
+        {"name": f"{prefix}:<address>", "about": about}
+        for prefix, about in DEVICES.families().items()
+    ]
+    return [{"name": "local", "about": "this machine"}, *families]
+
+
+def _cores(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": core.name,
+            "target": core.target,
+            "modelled": core.figures.board if core.figures else "no",
+            "about": core.description,
+        }
+        for core in CORES
+    ]
+
+
 def _datasets(data: Path | None) -> list[Entry]:
     registered = [
         {
@@ -73,7 +95,7 @@ def _datasets(data: Path | None) -> list[Entry]:
     # Whether a path is there is known once there is a path.
     return registered + [
         {"name": f"{prefix}:<path>", "found": "", "label": "", "about": about}
-        for prefix, about in families().items()
+        for prefix, about in DATASETS.families().items()
     ]
 
 
@@ -81,5 +103,7 @@ _KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
     "architectures": _architectures,
     "runtimes": _runtimes,
     "targets": _targets,
+    "devices": _devices,
+    "cores": _cores,
     "datasets": _datasets,
 }

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import click
 
 from architectures.errors import FacebenchError
-from harness.commands import data, networks, runs, verification
+from harness.commands import data, device, networks, runs, verification
 
 
 def main() -> None:
@@ -60,6 +60,7 @@ def cli() -> None:
     facebench run                       all networks, all runtimes, a report
     facebench cost mobilefacenet        parameters and MAdds
     facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime
+    facebench device setup-emulated     ARM figures without a board
     """
 
 
@@ -70,8 +71,13 @@ for command in (
     networks.latency,
     verification.verify,
     data.data,
+    device.device,
     runs.list_,
     runs.run,
     runs.report,
 ):
     cli.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

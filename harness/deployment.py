@@ -14,13 +14,15 @@ from architectures.errors import WrongAnswerError
 from architectures.registry import Preprocessing
 from harness import cache as files
 from harness import precision
+from harness.devices.registry import DEVICES
 from harness.export import Exported, FloatArray
 from harness.job import Job
 from harness.record import Check
 from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from harness.stands.stand import Stand
 from harness.timing import environment
 from harness.verification import preparation
-from harness.verification.datasets.registry import find
+from harness.verification.datasets.registry import DATASETS
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,17 @@ class Deployment:
     runtime: Runtime
     artifact: Artifact
 
-    def open(self, threads: int) -> Session:
-        """A session that has not inferred yet."""
-        return self.runtime.open(self.artifact.path, threads)
+    def open(self, threads: int, counting: bool = False) -> Stand:
+        """The artifact, open on the case's device; it has not inferred yet."""
+        device = DEVICES[self.job.case.device]
+        return device.open(self.runtime.name, self.artifact.path, threads, counting)
 
-    def check(self, session: Session) -> tuple[float, tuple[Check, ...]]:
+    def check(self, session: Session, most: int | None = None) -> tuple[float, tuple[Check, ...]]:
         """Hold a session's outputs on the reference inputs against torch's.
+
+        Args:
+            session: from images (N, 3, H, W) to embeddings (N, E).
+            most: of the reference inputs; None for all.
 
         Returns:
             The largest difference, relative to the largest element, and the
@@ -53,7 +60,7 @@ class Deployment:
         Raises:
             WrongAnswerError: they differ by more than the precision allows.
         """
-        inputs, expected = self.exported.reference()
+        inputs, expected = (array[:most] for array in self.exported.reference())
         batch = self.job.case.batch
         count = len(inputs) // batch * batch
         if not count:
@@ -70,6 +77,11 @@ class Deployment:
         detail = f"largest difference {found.relative_error:.1e} of the largest element"
         agreed = Check("outputs agree with torch", True, detail)
         return found.relative_error, (agreed,)
+
+    def batch_of_images(self) -> FloatArray:
+        """Reference inputs (batch, 3, H, W)."""
+        inputs, _ = self.exported.reference()
+        return inputs[np.arange(self.job.case.batch) % len(inputs)]
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -103,13 +115,13 @@ def deploy(job: Job) -> Deployment:
     runtime = RUNTIMES[case.runtime]
     runtime.require(case.precision)
     exported = precision.lower(job.export(), case.precision, lambda: _calibration(job))
-    return Deployment(job, exported, runtime, runtime.prepare(exported, case.batch))
+    return Deployment(job, exported, runtime, runtime.prepare(exported, case.batch, case.target))
 
 
 def depends_on(job: Job) -> Any:
     """What an artifact and its session depend on beyond network and case, for a fingerprint."""
     runtime = RUNTIMES[job.case.runtime]
-    sources = ["harness.runtimes", "harness.deployment"]
+    sources = ["harness.runtimes", "harness.deployment", "harness.stands"]
     if runtime.name == "tvm":
         sources.append("harness.compiler")
     if job.case.precision != "fp32":
@@ -117,6 +129,7 @@ def depends_on(job: Job) -> Any:
     return (
         files.source_digest(*sources),
         [environment.version(name) for name in runtime.packages],
+        DEVICES[job.case.device].facts().identity if job.case.device != "local" else "",
         faces_digest(job.calibration, job.data) if job.calibration else "",
     )
 
@@ -124,7 +137,7 @@ def depends_on(job: Job) -> Any:
 @cache
 def faces_digest(name: str, data: Path | None) -> str:
     """Hash of a dataset's protocol, images and own landmarks."""
-    return find(name).open(data).digest
+    return DATASETS[name].open(data).digest
 
 
 def _require_shape(answer: FloatArray, expected: tuple[int, int], what: str) -> None:
@@ -141,7 +154,7 @@ def _calibration(job: Job) -> precision.Calibration:
     stored = facts["preprocessing"]
     own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
     height, width = facts["input_size"]
-    faces = preparation.locate(find(job.calibration).open(job.data), "file")
+    faces = preparation.locate(DATASETS[job.calibration].open(job.data), "file")
     return precision.calibration_of(faces, own, (height, width))
 
 

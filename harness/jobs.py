@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from architectures.errors import UnavailableError
 from harness import cache, export
 from harness.case import Case
+from harness.compiler.targets import TARGETS
+from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.measures.registry import MEASURES
 from harness.networks import Network
 from harness.timing.sampler import Budget
 from harness.verification import preparation
-from harness.verification.datasets.registry import find
+from harness.verification.datasets.registry import DATASETS
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Precision:
 
     def of(self, case: Case) -> Case:
         """The case in this precision."""
-        faces = self.faces and find(self.faces).name
+        faces = self.faces and DATASETS[self.faces].name
         return replace(case, precision=self.name, calibration=faces)
 
 
@@ -49,23 +51,53 @@ def latency_job(
     batch: int = 1,
     how: Precision = FP32,
     budget: Budget | None = None,
+    device: str = "local",
+    target: str = "",
 ) -> Job:
-    """The job of a network's latency on this machine."""
+    """The job of a network's latency.
+
+    Args:
+        device: where; by default this machine.
+        target: what TVM compiles for; where empty, what the device says it is.
+
+    Raises:
+        UnavailableError: the device cannot be reached, or does not say what it is.
+    """
     case = Case(
         "latency",
         network.name,
         network.weights,
         runtime=runtime,
-        target="host" if runtime == "tvm" else "",
+        target=_target(runtime, device, target),
+        device=device,
         threads=threads,
         batch=batch,
     )
     return Job(how.of(case), network, calibration=how.faces, budget=budget or Budget())
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+def device_jobs(timed: Job) -> list[Job]:
+    """What a case of latency is on its device.
+
+    An emulator's time says nothing: there, instructions are counted, and cycles modelled.
+    """
+    if DEVICES[timed.case.device].kind != "emulated":
+        return [timed]
+    emulated = ("instructions", "cycles")
+    return [replace(timed, case=replace(timed.case, measure=measure)) for measure in emulated]
+
+
+def _target(runtime: str, device: str, chosen: str = "") -> str:
+    """What TVM compiles for; empty for a runtime that picks its kernels itself."""
+    if runtime != "tvm":
+        return ""
+    target = chosen or DEVICES[device].facts().target
+    if not target:
+        raise UnavailableError(
+            f"{device} does not say what CPU it has: name it with --target, one of "
+            f"{', '.join(TARGETS.names())}"
+        )
+    return TARGETS[target].name
 
 
 def throughput_job(
@@ -101,16 +133,18 @@ def scoring_job(
     how: Precision = FP32,
     threads: int | None = None,
     batch: int = 1,
+    device: str = "local",
 ) -> Job:
-    """The job of scoring a network on this machine, on all cores by default."""
-    dataset = find(scoring.dataset)
+    """The job of scoring a network, on all cores of the device by default."""
+    dataset = DATASETS[scoring.dataset]
     case = Case(
         dataset.measure,
         network.name,
         network.weights,
         runtime=runtime,
-        target="host" if runtime == "tvm" else "",
-        threads=threads or cores(),
+        target=_target(runtime, device),
+        device=device,
+        threads=threads or DEVICES[device].facts().cores,
         batch=batch,
         dataset=dataset.name,
         flip=scoring.flip,

@@ -27,6 +27,18 @@ threads = click.option("--threads", type=click.IntRange(1, 1024), default=1, sho
 batch = click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True)
 
 
+device = click.option(
+    "--device",
+    default="local",
+    show_default=True,
+    metavar="D[,D]",
+    help="Where: local, emulated:CORE, rpc://HOST:PORT, ssh://USER@HOST, tracker://HOST:PORT/KEY.",
+)
+target = click.option(
+    "--target", default="", metavar="T", help="What TVM compiles for. Default: the device says."
+)
+
+
 def precision(command: Command) -> Command:
     """Options that say in how many bits a network computes."""
     for option in (

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from architectures.errors import FacebenchError, RefusedError
+from architectures.errors import FacebenchError, LostError, RefusedError
 from harness.cache import source_digest
 from harness.job import Job
 from harness.measures.registry import MEASURES, kind_of
@@ -22,13 +22,18 @@ def perform(job: Job) -> Record:
     """Obtain what the job asks for.
 
     Nothing is raised for a case that goes wrong: it is a record too, `failed`
-    or `refused`, with its reason.
+    or `refused`, with its reason. But for a device that is lost: that may be
+    another time's luck.
+
+    Raises:
+        LostError: the case's device answers no more.
     """
     start = time.perf_counter()
     measure = MEASURES[job.case.measure]
     status, reason = "ok", ""
     result: Result | None = None
     checks: tuple[Check, ...] = ()
+    where: dict[str, Any] = {}
     provenance: dict[str, Any] = {
         "facebench": environment.version("facebench") or "",
         "code": source_digest("architectures", "harness"),
@@ -38,8 +43,10 @@ def perform(job: Job) -> Record:
     try:
         provenance |= job.facts()
         outcome = measure.obtain(job)
-        result, checks = outcome.result, outcome.checks
+        result, checks, where = outcome.result, outcome.checks, outcome.environment
         provenance |= outcome.provenance
+    except LostError:
+        raise
     except RefusedError as error:
         status, reason = "refused", str(error)
     except FacebenchError as error:
@@ -54,7 +61,7 @@ def perform(job: Job) -> Record:
         result=result,
         reason=reason,
         checks=checks,
-        environment=environment.capture(),
+        environment=where or environment.capture(),
         provenance=provenance,
         fingerprint=job.fingerprint,
         duration_s=round(time.perf_counter() - start, 3),

@@ -11,6 +11,9 @@ A plan is a TOML file. Every key may be left out:
     datasets = ["synthetic", "lfw"]
     verify_with = "ncnn"         # the runtime that accuracy is scored in, on all cores
     sampling_s = 1.0             # seconds of samples a case, at least 64 samples
+    devices = ["local"]          # where latency is measured
+    emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
+    emulated_runtimes = ["ncnn", "tvm"]
 
     [weights]                    # a file, relative to the plan's folder
     mobilefacenet = "weights.pth"
@@ -33,13 +36,23 @@ from architectures import registry
 from architectures.errors import BadInputError, UnknownNameError
 from harness.case import Case
 from harness.compiler.targets import TARGETS
+from harness.cores import CORES
+from harness.devices.registry import DEVICES
+from harness.emulation import setup
 from harness.job import Job
-from harness.jobs import Precision, Scoring, latency_job, scoring_job, with_fingerprint
+from harness.jobs import (
+    Precision,
+    Scoring,
+    device_jobs,
+    latency_job,
+    scoring_job,
+    with_fingerprint,
+)
 from harness.networks import Network, resolve
 from harness.precision import require_known
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
-from harness.verification.datasets.registry import data_root, find
+from harness.verification.datasets.registry import DATASETS, data_root
 
 BUILT_IN = Path(__file__).parent / "plans"
 
@@ -57,6 +70,9 @@ class Plan:
     datasets: Sequence[str] = ("synthetic",)
     verify_with: str = "ncnn"
     sampling_s: float = 1.0
+    devices: Sequence[str] = ("local",)
+    emulated: Sequence[str] = ()
+    emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
     weights: Mapping[str, str] = field(default_factory=dict)
     weights_if_found: Mapping[str, str] = field(default_factory=dict)
 
@@ -92,15 +108,18 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
 
     Raises:
         UnknownNameError: a network, runtime, target or data set is unknown.
-        UnavailableError: a runtime that the plan names is not installed.
+        UnavailableError: a runtime that the plan names is not installed, or a device
+            of it cannot be reached.
     """
     data = data_root(data)
+    devices = [*plan.devices, *(f"emulated:{core}" for core in _cores(plan))]
     names = registry.names() if plan.networks == "all" else plan.networks
     networks = [_network(name, plan, data) for name in names]
     expanded: list[Job] = []
     for network in networks:
         expanded += [Job(case, network, data=data) for case in _cases(network, plan)]
-        expanded += _latencies(network, plan, data)
+        for device in devices:
+            expanded += _latencies(network, plan, data, device)
         expanded += _scores(network, plan, data)
     return [with_fingerprint(job) for job in expanded]
 
@@ -123,16 +142,33 @@ def _cases(network: Network, plan: Plan) -> Iterator[Case]:
         yield replace(base, measure="compile", runtime="tvm", target=target)
 
 
-def _latencies(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
+def _cores(plan: Plan) -> Sequence[str]:
+    """Those of the plan, where an emulated device is set up."""
+    for core in plan.emulated:
+        CORES[core]
+    return () if setup.ready() else plan.emulated
+
+
+def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> Iterator[Job]:
     budget = Budget(sampling_s=plan.sampling_s)
-    for runtime in installed() if plan.runtimes == "installed" else plan.runtimes:
+    emulated = DEVICES[device].kind == "emulated"
+    runtimes = plan.emulated_runtimes if emulated else _runtimes(plan, device)
+    for runtime in runtimes:
         RUNTIMES[runtime].require()
-        for threads, how in product(plan.threads, _precisions(plan, runtime)):
-            yield replace(latency_job(network, runtime, threads, 1, how, budget), data=data)
+        for threads, how in product((1,) if emulated else plan.threads, _precisions(plan, runtime)):
+            timed = latency_job(network, runtime, threads, 1, how, budget, device)
+            yield from device_jobs(replace(timed, data=data))
+
+
+def _runtimes(plan: Plan, device: str) -> Sequence[str]:
+    if plan.runtimes != "installed":
+        return plan.runtimes
+    there = DEVICES[device].facts().runtimes
+    return [runtime for runtime in installed() if runtime in there]
 
 
 def _scores(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
-    found = [name for name in plan.datasets if find(name).found(data)]
+    found = [name for name in plan.datasets if DATASETS[name].found(data)]
     for name, how in product(found, _precisions(plan, plan.verify_with)):
         yield scoring_job(network, plan.verify_with, Scoring(name), data, how)
 
@@ -176,6 +212,9 @@ _VALID = {
     "targets": lambda value: value == "all" or _names(value),
     "datasets": _names,
     "verify_with": lambda value: isinstance(value, str),
+    "devices": _names,
+    "emulated": _names,
+    "emulated_runtimes": _names,
     "sampling_s": lambda value: type(value) in (int, float) and 0 < value <= 3600,
     "weights": _files,
     "weights_if_found": _files,
@@ -190,6 +229,9 @@ _EXPECTED = {
     "targets": 'a list of names, or "all"',
     "datasets": "a list of names",
     "verify_with": "the name of a runtime",
+    "devices": "a list of names",
+    "emulated": "a list of cores",
+    "emulated_runtimes": "a list of names",
     "sampling_s": "seconds, above 0 and at most 3600",
     "weights": "a table of network = file",
     "weights_if_found": "a table of network = file",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
 from harness.timing.statistics import median_interval, quantile
 
@@ -275,12 +276,24 @@ class Identification:
         return self.found_at[0] / self.mated_searches
 
 
-Result = Export | Cost | Compilation | Latency | Throughput | Accuracy | Identification
+Result = (
+    Export
+    | Cost
+    | Compilation
+    | Latency
+    | Instructions
+    | Cycles
+    | Throughput
+    | Accuracy
+    | Identification
+)
 RESULTS: dict[str, type[Any]] = {
     "export": Export,
     "cost": Cost,
     "compile": Compilation,
     "latency": Latency,
+    "instructions": Instructions,
+    "cycles": Cycles,
     "throughput": Throughput,
     "accuracy": Accuracy,
     "identification": Identification,

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 
-from harness import export
+from harness import export, workers
 from harness.devices.registry import DEVICES
 from harness.job import Job, Progress
 from harness.measures.registry import MEASURES, kind_of
@@ -84,10 +84,28 @@ def _obtain(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
             else:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
-            for job in ready:
-                yield from DEVICES[job.case.device].execute([job], progress)
+            yield from _one_by_one(ready, progress)
         else:
             yield from _side_by_side(ready)
+
+
+def _one_by_one(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+    """Run jobs alone on their device: here first, then on all other devices at once."""
+    elsewhere = []
+    for job in jobs:
+        if DEVICES[job.case.device].remote:
+            elsewhere.append(job)
+        else:
+            yield from workers.execute([job], progress)
+    lanes: list[list[Job]] = []
+    for device, group in groupby(
+        sorted(elsewhere, key=lambda job: job.case.device), key=lambda job: job.case.device
+    ):
+        members = list(group)
+        slots = DEVICES[device].facts().slots
+        lanes += [lane for i in range(slots) if (lane := members[i::slots])]
+    # A case after the other on a board, so that one that hangs takes no other along.
+    yield from _in_lanes([[[job] for job in lane] for lane in lanes])
 
 
 def _export_missing(jobs: Sequence[Job]) -> None:
@@ -105,15 +123,23 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     processes = len(os.sched_getaffinity(0))
     numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
     groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
+    yield from _in_lanes([[group] for group in groups if group])
+
+
+def _in_lanes(lanes: Sequence[Sequence[Sequence[Job]]]) -> Iterator[Record]:
+    """Run lanes at the same time; in each, one group of jobs after the other in a process."""
     done: queue.SimpleQueue[Record] = queue.SimpleQueue()
 
-    def work(group: list[Job]) -> None:
-        for record in DEVICES["local"].execute(group, lambda done, total: None):
-            done.put(record)
+    def work(lane: Sequence[Sequence[Job]]) -> None:
+        for group in lane:
+            for record in workers.execute(group, lambda done, total: None):
+                done.put(record)
 
-    with ThreadPoolExecutor(processes) as pool:
-        futures: list[Future[None]] = [pool.submit(work, group) for group in groups]
-        for _ in jobs:
+    if not lanes:
+        return
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        futures: list[Future[None]] = [pool.submit(work, lane) for lane in lanes]
+        for _ in range(sum(len(group) for lane in lanes for group in lane)):
             yield _next(done, futures)
 
 

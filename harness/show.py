@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from harness.case import Case
+from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
 from harness.record import Record
 from harness.result import (
@@ -135,6 +137,13 @@ def in_short(record: Record) -> str:
             lower, upper = result.interval_ms
             label = f" {result.label}" if result.label else ""
             return f"{result.median_ms:.3g} ms [{lower:.3g}, {upper:.3g}] {record.kind}{label}"
+        case Instructions():
+            label = f" {result.label}" if result.label else ""
+            return f"{result.work.instructions / 1e6:.1f} M instructions {record.kind}{label}"
+        case Cycles():
+            threads, ms = next(iter(result.milliseconds.items()))
+            label = f" {result.label}" if result.label else ""
+            return f"{ms:.3g} ms, {threads} thread, {record.kind}{label}"
         case Throughput():
             return f"{result.images_per_second:.3g} images/s {record.kind}"
         case Identification():
@@ -196,6 +205,52 @@ def layers(record: Record) -> Table:
             f"{layer.madds['conv+linear']:,}",
         )
     return table
+
+
+def rows(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Entries down, their fields across."""
+    table = new_table(*entries[0]) if entries else new_table("nothing")
+    for entry in entries:
+        cells = (" ".join(v) if isinstance(v, tuple) else str(v) for v in entry.values())
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def timings(records: Sequence[Record]) -> None:
+    """What was timed, and what was counted and modelled instead."""
+    if any(isinstance(record.result, Latency) for record in records):
+        out.print(latencies(records))
+    if any(isinstance(record.result, Instructions | Cycles) for record in records):
+        out.print(emulated(records))
+
+
+def emulated(records: Sequence[Record]) -> Table:
+    """Cases down; what was counted on an emulated core, and what a model makes of it."""
+    table = new_table(
+        "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "4 threads"
+    )
+    table.add_column("kind")
+    modelled = {_place(record): record for record in records if isinstance(record.result, Cycles)}
+    for record in records:
+        if isinstance(counted := record.result, Instructions):
+            times = modelled.get(_place(record))
+            cycles = times.result if times is not None else None
+            ms = cycles.milliseconds if isinstance(cycles, Cycles) else {}
+            kinds = (record.kind, times.kind if times is not None else "", counted.label)
+            table.add_row(
+                escape(record.case.network),
+                record.case.runtime,
+                counted.core,
+                f"{counted.work.instructions / 1e6:.1f}",
+                f"{counted.memory_bytes / 1e6:.1f}",
+                *(f"{ms[threads]:.3g}" if threads in ms else "" for threads in ("1", "4")),
+                ", ".join(filter(None, kinds)),
+            )
+    return table
+
+
+def _place(record: Record) -> Case:
+    return replace(record.case, measure="")
 
 
 def latencies(records: Sequence[Record]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,23 +13,30 @@ from harness.record import Record
 from harness.result import Accuracy
 from reports.cells import NOTHING, millions, percent
 from reports.comparison import THREADS, ComparisonRow, compare, representative
-from reports.digits import compact, earned
+from reports.digits import compact, earned, significant
 from reports.embedding_time import embedding_time, inferences_of
+from reports.emulated import PAPER_THREADS, EmulatedRow, Place, paper_ratio, places
 from reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
 from reports.tables import LatencyRow, Setting
 from reports.text import plain
 
 # Runtimes beyond this do not fit beside the rest; the report has them all.
 MOST_RUNTIMES = 6
+MOST_EMULATED = 3
 MOST_NAME = 20
 
 
-def summary(records: Sequence[Record]) -> Table:
+def summary(records: Sequence[Record]) -> Group:
+    """What was timed here; below it, where there is any, what was emulated and modelled."""
+    evidence = Evidence(records)
+    return Group(_timed(evidence), *_emulated(evidence))
+
+
+def _timed(evidence: Evidence) -> Table:
     """Networks down, and across: size, MAdds, time by runtime, accuracy, the paper's ratio.
 
     Times are those of an embedding as accuracy, which stands beside them, was scored.
     """
-    evidence = Evidence(records)
     compared = compare(evidence)
     rows = [row for row in compared.rows if row.network is not None]
     counts = {_inferences(row, evidence) for row in rows}
@@ -122,3 +130,54 @@ def _caption(evidence: Evidence, left_out: Sequence[Setting], counts: set[int]) 
     if left_out:
         lines.append(f"Not shown: {', '.join(one.label for one in left_out)}.")
     return escape("\n".join(lines))
+
+
+def _emulated(evidence: Evidence) -> list[Table]:
+    """Networks down; instructions and modelled time of each runtime on its first emulated core."""
+    first: dict[str, Place] = {}
+    for place in places(evidence):
+        first.setdefault(place.case.runtime, place)
+    shown = list(first.values())[:MOST_EMULATED]
+    if not shown:
+        return []
+    table = Table(
+        title="ARM cores, emulated: instructions counted, times modelled, nothing timed",
+        caption=f"ms and ratio to {BASELINE}: modelled, {PAPER_THREADS} threads; docs/model.md.",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1),
+    )
+    table.add_column("network", no_wrap=True, max_width=MOST_NAME)
+    for place in shown:
+        core = f"{place.core} untuned" if place.untuned else place.core
+        where = f"{place.case.runtime}\n{core}"
+        for head in (f"{where}\nM instr.", "\n\nms", "\n\nratio"):
+            table.add_column(escape(head), justify="right", no_wrap=True)
+    table.add_column("paper\n\nratio", justify="right", no_wrap=True)
+    for network in evidence.networks:
+        rows = [place.row(network) for place in shown]
+        if any(rows):
+            cells = [network, *_work(rows, shown), _published(rows, evidence)]
+            table.add_row(*(escape(plain(text)) for text in cells))
+    return [table]
+
+
+def _work(rows: Sequence[EmulatedRow | None], shown: Sequence[Place]) -> list[str]:
+    texts = []
+    for place, row in zip(shown, rows, strict=True):
+        counted = row.counted if row else None
+        ms = row.milliseconds(PAPER_THREADS) if row else None
+        ratio = place.ratio(row) if row else None
+        gap = row.counts.status if row and row.counts else NOTHING.text
+        texts += [
+            gap if counted is None else millions(counted.work.instructions),
+            NOTHING.text if ms is None else significant(ms, 3),
+            NOTHING.text if ratio is None else f"{ratio:.2f}",
+        ]
+    return texts
+
+
+def _published(rows: Sequence[EmulatedRow | None], evidence: Evidence) -> str:
+    ratio = next((paper_ratio(evidence, row) for row in rows if row), None)
+    return NOTHING.text if ratio is None else f"{ratio:.2f}"

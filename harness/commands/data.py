@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from architectures.errors import BadInputError, UnavailableError
 from harness import catalogue, downloads, options, show
 from harness.verification import lists
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root, find
+from harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from harness.verification.faces import PairSet
 from harness.verification.inspection import Inspection, inspect
 
@@ -76,7 +76,7 @@ def fetch(name: str, data: Path | None, as_json: bool) -> None:
     \b
     facebench data fetch lfw --data ~/faces
     """
-    dataset = find(name)
+    dataset = DATASETS[name]
     root = data_root(data)
     if not dataset.downloads:
         raise BadInputError(_by_hand(dataset))
@@ -119,7 +119,7 @@ def check(name: str, data: Path | None, as_json: bool) -> None:
     facebench data check lfw --data ~/faces
     facebench data check folder:my/faces --json
     """
-    faces = find(name).open(data_root(data))
+    faces = DATASETS[name].open(data_root(data))
     with _bar(faces.name, MofNCompleteColumn()) as progress:
         inspection = inspect(faces, progress)
     if as_json:
@@ -179,7 +179,7 @@ def _drawn(name: str, root: Path | None, seed: int | None) -> PairSet:
             f"--seed draws pairs of a folder, and {name} has its own: leave it out, or name folder:"
             "PATH"
         )
-    faces = find(name).open(root)
+    faces = DATASETS[name].open(root)
     if not isinstance(faces, PairSet):
         raise BadInputError(f"{name} has probes and distractors, no pairs: name another dataset")
     return faces

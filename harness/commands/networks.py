@@ -17,6 +17,7 @@ from harness.case import Case
 from harness.commands.running import raise_failures, run_jobs
 from harness.compiler.build import compile_network
 from harness.compiler.targets import TARGETS
+from harness.devices.registry import DEVICES
 from harness.export import export as export_network
 from harness.job import Job
 from harness.perform import perform
@@ -110,6 +111,8 @@ def compile_(
 @options.networks
 @options.weights
 @click.option("--runtime", metavar="R[,R]", help="Default: all that are installed.")
+@options.device
+@options.target
 @options.precision
 @options.threads
 @options.batch
@@ -122,6 +125,8 @@ def compile_(
 def latency(
     networks: tuple[str, ...],
     runtime: str | None,
+    device: str,
+    target: str,
     precision: str,
     calibration: str,
     threads: int,
@@ -133,27 +138,43 @@ def latency(
 ) -> None:
     """Measure latency, each case in a process of its own.
 
+    On an emulated core, where time says nothing, count instructions and model
+    cycles instead.
+
     \b
     facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime --threads 2
     facebench latency mobilefacenet --runtime onnxruntime --precision fp32,int8
+    facebench latency mobilefacenet --device ssh://pi@raspberrypi --runtime tvm,ncnn
+    facebench latency mobilefacenet mobilenet_v2 --device emulated:cortex-a72 --runtime ncnn
     facebench latency onnx:my.onnx --mean 127.5 --scale 128 --channels RGB --json
     """
-    runtimes = options.comma_list(runtime) if runtime else installed()
     precisions = options.precisions(precision, calibration)
-    for name, how in product(runtimes, precisions):
-        RUNTIMES[name].require(how.name)
     budget = Budget(sampling_s=seconds)
+    resolved = options.resolve_networks(networks, **chosen)
     wanted = [
-        replace(jobs.latency_job(n, name, threads, batch, how, budget), data=data_root(data))
-        for n in options.resolve_networks(networks, **chosen)
-        for name, how in product(runtimes, precisions)
+        replace(job, data=data_root(data))
+        for place in options.comma_list(device)
+        for network, name, how in product(resolved, _runtimes(runtime, place), precisions)
+        for job in jobs.device_jobs(
+            jobs.latency_job(network, name, threads, batch, how, budget, place, target)
+        )
     ]
+    for job in wanted:
+        RUNTIMES[job.case.runtime].require(job.case.precision)
     records = run_jobs(wanted)
     if as_json:
         show.as_json([show.flat(record) for record in records])
     else:
-        show.out.print(show.latencies(records))
+        show.timings(records)
     raise_failures(records)
+
+
+def _runtimes(chosen: str | None, device: str) -> list[str]:
+    """Those that are asked for; else all that are here and there."""
+    if chosen:
+        return options.comma_list(chosen)
+    there = DEVICES[device].facts().runtimes
+    return [name for name in installed() if name in there]
 
 
 def _copy(source: Path, target: Path) -> Path:

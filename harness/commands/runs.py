@@ -11,6 +11,7 @@ import click
 from architectures.errors import BadInputError
 from harness import catalogue, options, runner, show
 from harness import plan as plans
+from harness.emulation import setup
 from harness.store import Store
 
 DEFAULT_OUT = Path("reports/out")
@@ -20,7 +21,7 @@ RECORDS = "records.jsonl"
 @click.command("list")
 @click.argument(
     "kind",
-    type=click.Choice(["architectures", "runtimes", "targets", "datasets"]),
+    type=click.Choice(["architectures", "runtimes", "targets", "devices", "cores", "datasets"]),
     required=False,
 )
 @options.data
@@ -47,8 +48,19 @@ def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
 )  # fmt: skip
 @options.data
 @click.option("--weights", multiple=True, metavar="NETWORK=FILE", help="Trained weights.")
+@click.option(
+    "--device", multiple=True, metavar="D",
+    help="Where latency is measured, instead of what the plan says; may be given again.",
+)  # fmt: skip
 @options.as_json
-def run(plan: str, out: Path, data: Path | None, weights: tuple[str, ...], as_json: bool) -> None:
+def run(
+    plan: str,
+    out: Path,
+    data: Path | None,
+    weights: tuple[str, ...],
+    device: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Run a plan and render its report: the main job.
 
     PLAN is a TOML file or a built-in plan: paper (the default) or quick. What
@@ -59,12 +71,17 @@ def run(plan: str, out: Path, data: Path | None, weights: tuple[str, ...], as_js
     facebench run
     facebench run quick
     facebench run my_plan.toml -o results/mine --data ~/faces
+    facebench run quick --device ssh://pi@raspberrypi -o results/pi
     """
     from reports.render import render  # the one place where the two meet, and matplotlib is slow
     from reports.terminal import summary
 
     wanted = plans.load(plan)
     wanted = replace(wanted, weights={**wanted.weights, **options.parse_weights(weights)})
+    if device:
+        wanted = replace(wanted, devices=device, emulated=())
+    elif wanted.emulated and (missing := setup.ready()):
+        show.err.print(f"no emulated ARM figures: {missing}", markup=False, soft_wrap=True)
     jobs = plans.jobs(wanted, data)
     store = Store(out / RECORDS)
     aside = store.mend()

@@ -20,7 +20,8 @@ from harness.record import Record
 from harness.result import Accuracy
 from harness.runtimes.registry import RUNTIMES
 from harness.store import Store
-from harness.verification.datasets.registry import data_root, find
+from harness.timing import environment
+from harness.verification.datasets.registry import DATASETS, data_root
 from harness.verification.embedding import FLIPS
 from harness.verification.inspection import require_whole
 from harness.verification.preparation import ABSENT
@@ -57,6 +58,7 @@ from harness.verification.summary import FARS, Summary, summarise
     "--far", metavar="F[,F]", help="False acceptance rates to give TAR at. "
     f"Default: {', '.join(f'{far:g}' for far in FARS)}, as far as the pairs support them.",
 )  # fmt: skip
+@options.device
 @click.option("--compare", is_flag=True, help="Compare every two of the scores pair by pair.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
 @options.batch
@@ -76,6 +78,7 @@ def verify(
     absent: str,
     calibration: str,
     far: str | None,
+    device: str,
     compare: bool,
     threads: int | None,
     batch: int,
@@ -97,14 +100,17 @@ def verify(
     fars = _rates(far) if far else FARS
     scoring = jobs.Scoring(dataset, flip, landmarks, absent)
     data = data_root(data)
-    opened = find(dataset).open(data)
+    opened = DATASETS[dataset].open(data)
     if landmarks == "file" and absent == "refuse":
         require_whole(opened)
     resolved = options.resolve_networks(networks, **chosen)
     precisions = options.precisions(precision, calibration)
     _require(options.comma_list(runtime), precisions)
     wanted = [
-        jobs.with_fingerprint(jobs.scoring_job(network, name, scoring, data, how, threads, size))
+        jobs.with_fingerprint(
+            jobs.scoring_job(network, name, scoring, data, how, threads, size, place)
+        )
+        for place in options.comma_list(device)
         for network, how in product(resolved, precisions)
         for name, size in _runtimes(network, options.comma_list(runtime), how, threads, batch)
     ]
@@ -153,7 +159,7 @@ def _fastest(network: Network, how: jobs.Precision, threads: int | None) -> tupl
         if not stored:
             show.err.print(f"trying {record.case}: {show.in_short(record)}", markup=False)
 
-    name, batch = find_fastest(network, how, threads or jobs.cores(), listen)
+    name, batch = find_fastest(network, how, threads or environment.cores(), listen)
     show.err.print(f"{network.name}: fastest in {name} with a batch of {batch}", markup=False)
     return name, batch
 

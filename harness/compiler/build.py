@@ -101,6 +101,8 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     start = time.perf_counter()
     target = resolve(target)
     tvm = import_tvm()
+    from harness.compiler import program  # needs TVM to be imported, and without torch
+
     described = tvm.target.Target(target.options())
     features = _features(target, described)
     module = _import(exported, batch)
@@ -109,6 +111,9 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     path = folder / "network.so"
     executable.export_library(str(path), fcompile=link.shared_library)
     library.check(path, target)
+    if target.elf_machine != library.host_machine():
+        # An emulated device has no TVM that could run the library.
+        program.write(module, folder / "network.program")
     compilation = Compilation(
         triple=target.triple,
         elf_machine=library.machine(path),

@@ -73,8 +73,10 @@ TARGETS.add(
     ),
 )
 _aarch64("cortex-a53", ("crc",), "ARMv8-A, in order: Raspberry Pi 3, low-end phones")
+_aarch64("cortex-a55", ("dotprod", "fullfp16"), "ARMv8.2-A, in order: little cores since 2018")
 _aarch64("cortex-a72", ("crc",), "ARMv8-A, out of order: Raspberry Pi 4, phones of 2016")
 _aarch64("cortex-a76", ("dotprod", "fullfp16"), "ARMv8.2-A: Raspberry Pi 5, phones of 2019")
+_aarch64("kryo", ("crc",), "ARMv8-A, out of order: Snapdragon 820, the paper's phone")
 TARGETS.add(
     "cortex-a7",
     Target(

@@ -1,30 +1,71 @@
-"""The protocol of devices and their registry."""
+"""The protocol of devices and their registry.
+
+A device is one file in this package. `local` is this machine; others are
+families of names: what follows the colon says which one, such as
+`rpc://board:9090` or `emulated:cortex-a72`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from architectures.registry import Registry
-from harness.job import Job, Progress
-from harness.record import Record
+from harness.stands.stand import Stand
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a device says of itself.
+
+    Attributes:
+        target: the name of the compiler's target for it; empty where it does not say.
+        runtimes: names of those that it can open.
+        slots: cases that it runs at once without disturbing each other.
+        identity: hash of what makes its figures comparable.
+        cores: CPU cores that a runtime may use.
+        core: the name of the emulated core; empty for a real one.
+    """
+
+    target: str
+    runtimes: tuple[str, ...]
+    slots: int
+    identity: str
+    cores: int
+    core: str = ""
 
 
 class Device(Protocol):
-    """A place that runs jobs.
+    """A place where runtimes run.
 
     Attributes:
         name: as in `Case.device`.
-        kind: what its figures are: `measured`, `emulated` or `modelled`.
+        remote: whether nothing of this machine is used while it runs.
     """
 
     name: str
-    kind: str
+    remote: bool
 
-    def execute(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
-        """Run jobs one after the other in a process of their own; a record each, as it comes.
+    @property
+    def kind(self) -> str:
+        """What its figures are: `measured` or `emulated`; never raises."""
+        ...
 
-        `progress` is told how far a long case is.
+    def facts(self) -> Facts:
+        """What it says of itself; asked for once.
+
+        Raises:
+            UnavailableError: it cannot be reached, or is not set up; the message has the mend.
+        """
+        ...
+
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
+        """Open an artifact there, where asked for so that the stand can count.
+
+        Raises:
+            UnavailableError: it cannot be reached, or lacks the runtime.
+            LostError: it was reached and answers no more.
         """
         ...
 

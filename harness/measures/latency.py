@@ -1,58 +1,51 @@
-"""Wall time of an inference, in a process of its own, once the answer is right."""
+"""Wall time of an inference, by the device's clock, once the answer is right."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
-import time
 from typing import Any
-
-import numpy as np
 
 from harness import cache
 from harness import deployment as deployments
 from harness.deployment import Deployment, deploy
+from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
 from harness.record import Check
 from harness.result import Latency
-from harness.timing import environment, reference
-from harness.timing.sampler import Samples, sample
+from harness.timing import reference
+from harness.timing.drift import drift
+from harness.timing.sampler import Samples
 
 # A median known no better than this is not called stable.
 _NARROW = 0.05
 
-# A moment of quiet is waited for this long, in seconds.
-_QUIET_S = 1.0
-
 
 def _obtain(job: Job) -> Outcome:
     deployment = deploy(job)
-    start = time.perf_counter()
-    session = deployment.open(job.case.threads)
-    load_ms = (time.perf_counter() - start) * 1e3
-    error, agreed = deployment.check(session)
-    inputs, _ = deployment.exported.reference()
-    images = inputs[np.arange(job.case.batch) % len(inputs)]
-    reference.wait_for_quiet(_QUIET_S)
-    samples = sample(lambda: session(images), job.budget)
+    with contextlib.closing(deployment.open(job.case.threads)) as stand:
+        error, agreed = deployment.check(stand.infer)
+        samples = stand.sample(deployment.batch_of_images(), job.budget)
+        environment = stand.environment()
     latency = Latency(
         samples.samples_ms,
         samples.warmup_ms,
-        load_ms,
+        stand.load_ms,
         error,
         deployment.artifact.label,
         samples.reference_us,
     )
-    return Outcome(latency, (*agreed, *_checks(samples, latency)), _provenance(deployment))
+    checks = (*agreed, *_checks(samples, latency))
+    return Outcome(latency, checks, _provenance(deployment), environment)
 
 
 def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
     lower, upper = latency.interval_ms
     width = (upper - lower) / latency.median_ms
-    # The median of samples moves with what holds for half of them.
-    usual = statistics.median(latency.reference_us)
-    slow = usual / reference.fastest_us(*latency.reference_us)
+    trend = drift(latency.samples_ms)
     return (
+        *_kept_its_speed(samples),
         Check(
             "warm-up settled",
             samples.stable,
@@ -61,9 +54,15 @@ def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
             else "the last two windows of five inferences still differ by more than 2 %",
         ),
         Check(
-            "machine kept its speed",
-            slow <= reference.TOLERANCE,
-            f"between samples a reference kernel took {slow:.2f} times its fastest here (median)",
+            "not throttled",
+            not samples.throttled,
+            samples.throttled or "nothing that can be read here shows it",
+        ),
+        Check(
+            "no drift",
+            not trend.significant,
+            f"the last tenth of the samples took {1 + trend.relative_change:.2f} times as long as "
+            f"the first (p = {trend.p_value:.2g})",
         ),
         Check(
             "median is known to 5 %",
@@ -71,6 +70,15 @@ def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:
             f"the 95 % interval is {width:.1%} wide over {len(samples.samples_ms)} samples",
         ),
     )
+
+
+def _kept_its_speed(samples: Samples) -> tuple[Check, ...]:
+    if not samples.fastest_us:
+        return ()
+    # The median of samples moves with what holds for half of them.
+    slow = statistics.median(samples.reference_us) / samples.fastest_us
+    detail = f"between samples a reference kernel took {slow:.2f} times its fastest here (median)"
+    return (Check("machine kept its speed", slow <= reference.TOLERANCE, detail),)
 
 
 def _provenance(deployment: Deployment) -> dict[str, Any]:
@@ -81,11 +89,11 @@ def _provenance(deployment: Deployment) -> dict[str, Any]:
 
 
 def _depends_on(job: Job) -> Any:
-    sources = ("harness.timing.reference", "harness.timing.sampler", "harness.measures.latency")
+    sources = ("harness.timing", "harness.measures.latency")
     return (
         cache.source_digest(*sources),
         deployments.depends_on(job),
-        environment.machine_key(),
+        DEVICES[job.case.device].facts().identity,
         job.budget.sampling_s,
     )
 

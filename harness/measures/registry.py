@@ -16,11 +16,15 @@ from harness.result import Result
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result, the conditions of validity that were looked at, and where it came from."""
+    """A result, the conditions of validity that were looked at, and where it came from.
+
+    `environment` is the device's; empty for this machine.
+    """
 
     result: Result
     checks: tuple[Check, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from architectures.errors import RefusedError
 from harness import deployment as deployments
 from harness.cache import digest, source_digest
 from harness.deployment import Deployment
+from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.precision import require_disjoint
 from harness.record import Check
 from harness.verification import preparation
-from harness.verification.datasets.registry import Dataset, find
+from harness.verification.datasets.registry import DATASETS, Dataset
 from harness.verification.embedding import Embedder
 from harness.verification.faces import FaceSet, PairSet
 from harness.verification.preparation import Prepared
@@ -20,7 +21,7 @@ from harness.verification.preparation import Prepared
 
 def dataset(job: Job) -> Dataset:
     """The job's data set; a path in its name is in the job, not in the case."""
-    return find(job.dataset or job.case.dataset)
+    return DATASETS[job.dataset or job.case.dataset]
 
 
 def require_trained(job: Job) -> None:
@@ -40,14 +41,21 @@ def prepare(job: Job) -> Prepared[FaceSet]:
     """
     opened = dataset(job).open(job.data)
     if job.case.precision == "int8":
-        require_disjoint(find(job.calibration).open(job.data), opened)
+        require_disjoint(DATASETS[job.calibration].open(job.data), opened)
     located = preparation.locate(opened, job.landmarks, job.progress)
     return preparation.settle(located, job.case.absent)
 
 
 def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, ...]]:
-    """The job's network, ready to embed, one session a thread; and that its answers are right."""
-    sessions = [deployment.open(1) for _ in range(job.case.threads)]
+    """The job's network, ready to embed, and that its answers are right.
+
+    Here it is one session a thread. Elsewhere it is one with all threads: each
+    would be a connection of its own.
+    """
+    threads = job.case.threads
+    remote = DEVICES[job.case.device].remote
+    stands = [deployment.open(threads)] if remote else [deployment.open(1) for _ in range(threads)]
+    sessions = [stand.infer for stand in stands]
     _, agreed = deployment.check(sessions[0])
     made = Embedder(
         sessions,

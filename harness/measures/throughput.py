@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,17 +22,15 @@ _WINDOWS = 5
 
 def _obtain(job: Job) -> Outcome:
     deployed = deploy(job)
-    sessions = [deployed.open(1) for _ in range(job.case.threads)]
+    sessions = [deployed.open(1).infer for _ in range(job.case.threads)]
     _, agreed = deployed.check(sessions[0])
-    inputs, _ = deployed.exported.reference()
-    images = inputs[np.arange(job.case.batch) % len(inputs)]
-    rates = _rates(sessions, images, job.budget.sampling_s / _WINDOWS)
+    rates = _rates(sessions, deployed.batch_of_images(), job.budget.sampling_s / _WINDOWS)
     result = Throughput(rates, deployed.artifact.label)
     return Outcome(result, agreed, {"artifact_sha256": deployed.digest})
 
 
 def _rates(
-    sessions: list[Session], images: np.ndarray[Any, np.dtype[np.float32]], window_s: float
+    sessions: Sequence[Session], images: np.ndarray[Any, np.dtype[np.float32]], window_s: float
 ) -> tuple[float, ...]:
     def work(session: Session) -> int:
         count = 0

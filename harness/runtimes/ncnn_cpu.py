@@ -17,7 +17,7 @@ from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
 from harness.timing.environment import version
 
 
-def _prepare(exported: Exported, batch: int) -> Artifact:
+def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     key = cache.digest(
         cache.file_digest(exported.torchscript),
         version("pnnx"),

@@ -28,7 +28,7 @@ RUNTIMES.add(
     Runtime(
         "onnxruntime",
         ("onnxruntime",),
-        lambda exported, batch: Artifact(exported.onnx),
+        lambda exported, batch, target: Artifact(exported.onnx),
         _open,
         # On x86 most of its kernels take no half precision: they compute fp16 in single.
         precisions=("fp32", "fp16", "int8"),

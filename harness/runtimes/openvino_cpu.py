@@ -32,7 +32,7 @@ RUNTIMES.add(
     Runtime(
         "openvino",
         ("openvino",),
-        lambda exported, batch: Artifact(exported.onnx),
+        lambda exported, batch, target: Artifact(exported.onnx),
         _open,
         install="pip install '.[openvino]'",
         # Not fp16: told to compute in f32, it would only read the weights in half.

@@ -38,7 +38,8 @@ class Runtime:
     Attributes:
         name: as it is called on the command line and in records.
         packages: distributions that must be installed; the first one's version is the runtime's.
-        prepare: makes the artifact, or finds it in the cache, for a batch size.
+        prepare: makes the artifact, or finds it in the cache, for a batch size and,
+            where it is compiled, a target.
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
         precisions: those it runs, of `harness.precision.PRECISIONS`.
@@ -46,15 +47,18 @@ class Runtime:
 
     name: str
     packages: tuple[str, ...]
-    prepare: Callable[[Exported, int], Artifact]
+    prepare: Callable[[Exported, int, str], Artifact]
     open: Callable[[Path, int], Session]
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
 
     def installed(self) -> bool:
         """Whether its Python modules are found; nothing is imported."""
-        modules = (_MODULES.get(name, name) for name in self.packages)
-        return all(importlib.util.find_spec(module) is not None for module in modules)
+        return all(map(_found, self.packages))
+
+    def opens(self) -> bool:
+        """Whether it can run here what was prepared elsewhere."""
+        return _found(self.packages[0])
 
     def require(self, precision: str = "fp32") -> None:
         """See that it can be used here, for networks of this precision.
@@ -79,6 +83,11 @@ class Runtime:
 
 # Distributions whose module has another name.
 _MODULES = {"apache-tvm": "tvm"}
+
+
+def _found(package: str) -> bool:
+    return importlib.util.find_spec(_MODULES.get(package, package)) is not None
+
 
 RUNTIMES: Registry[Runtime] = Registry("runtime", package="harness.runtimes")
 

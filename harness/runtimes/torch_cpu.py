@@ -49,11 +49,14 @@ def _use(threads: int) -> None:
 
 RUNTIMES.add(
     "torch",
-    Runtime("torch", ("torch",), lambda exported, batch: Artifact(exported.folder), _eager),
+    Runtime("torch", ("torch",), lambda exported, batch, target: Artifact(exported.folder), _eager),
 )
 RUNTIMES.add(
     "torch_frozen",
     Runtime(
-        "torch_frozen", ("torch",), lambda exported, batch: Artifact(exported.torchscript), _frozen
+        "torch_frozen",
+        ("torch",),
+        lambda exported, batch, target: Artifact(exported.torchscript),
+        _frozen,
     ),
 )

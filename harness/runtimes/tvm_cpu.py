@@ -1,26 +1,30 @@
-"""Code that TVM compiled for this machine, run by its virtual machine."""
+"""Code that TVM compiled, run by its virtual machine."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from harness.compiler import build
-from harness.compiler.targets import TARGETS
 from harness.export import Exported, FloatArray
 from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
 
 
-def _prepare(exported: Exported, batch: int) -> Artifact:
-    library = build.compile_network(exported, TARGETS["host"], batch)
-    return Artifact(library.path, library.label)
+def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
+    from harness.compiler.build import compile_network
+    from harness.compiler.targets import TARGETS
+
+    library = compile_network(exported, TARGETS[target], batch)
+    return Artifact(library.folder, library.label)
 
 
-def _open(path: Path, threads: int) -> Session:
+def _open(folder: Path, threads: int) -> Session:
+    from harness.compiler.build import import_tvm
+
     # Read by TVM's thread pool at its first use.
     os.environ["TVM_NUM_THREADS"] = str(threads)
-    tvm = build.import_tvm()
-    machine = tvm.runtime.vm.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+    tvm = import_tvm()
+    library = tvm.runtime.load_module(str(folder / "network.so"))
+    machine = tvm.runtime.vm.VirtualMachine(library, tvm.cpu())
     main = machine["main"]
 
     def infer(images: FloatArray) -> FloatArray:

@@ -35,6 +35,11 @@ _SIMD = {
 }  # fmt: skip
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def capture() -> dict[str, Any]:
     """The environment now, flat, by name.
 
@@ -60,7 +65,7 @@ def identity() -> dict[str, Any]:
         "cpu_model": info.get("model name", platform.processor() or platform.machine()),
         "cpu_features": " ".join(features),
         "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
-        "threads_visible": len(os.sched_getaffinity(0)),
+        "threads_visible": cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "machine": platform.machine(),
         "kernel": platform.release(),

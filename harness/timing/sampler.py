@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.timing import reference
+from harness.timing import heat, reference
 
 MINIMUM_SAMPLES = 64
 
 # A warm-up is over when two successive windows of inferences agree.
-_WINDOW = 5
+WINDOW = 5
 _AGREEMENT = 0.02
 
 # Seconds between looks at the machine's speed.
@@ -37,13 +37,17 @@ class Samples:
     """Wall times in milliseconds, in the order in which they were taken.
 
     `stable` says whether the warm-up settled; `reference_us` are times of the
-    reference kernel before, between and after the samples.
+    reference kernel before, between and after the samples, and `fastest_us` is its
+    fastest on that machine, 0 where it is not known; `throttled` says how the
+    machine's heat slowed it, and is empty where nothing shows that.
     """
 
     warmup_ms: tuple[float, ...]
     samples_ms: tuple[float, ...]
     stable: bool
-    reference_us: tuple[float, ...]
+    reference_us: tuple[float, ...] = ()
+    fastest_us: float = 0.0
+    throttled: str = ""
 
 
 def sample(infer: Callable[[], object], budget: Budget) -> Samples:
@@ -55,15 +59,25 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
     warmup, stable = _warm_up(infer, budget.warmup_s)
     samples: list[float] = []
     references = [reference.time_us()]
+    states = [heat.capture()]
     looked = time.perf_counter()
     end = looked + budget.sampling_s
     while len(samples) < MINIMUM_SAMPLES or time.perf_counter() < end:
         samples.append(_timed_ms(infer))
         if time.perf_counter() > looked + _LOOK_S:
             references.append(reference.time_us())
+            states.append(heat.capture())
             looked = time.perf_counter()
     references.append(reference.time_us())
-    return Samples(tuple(warmup), tuple(samples), stable, tuple(references))
+    first, *between, last = *states, heat.capture()
+    return Samples(
+        tuple(warmup),
+        tuple(samples),
+        stable,
+        tuple(references),
+        reference.fastest_us(*references),
+        heat.throttled(first, last, between),
+    )
 
 
 def _warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], bool]:
@@ -71,17 +85,18 @@ def _warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], 
     end = time.perf_counter() + seconds
     while True:
         times.append(_timed_ms(infer))
-        if _settled(times):
+        if settled(times):
             return times, True
         if time.perf_counter() > end:
             return times, False
 
 
-def _settled(times: list[float]) -> bool:
-    if len(times) < 2 * _WINDOW:
+def settled(times: list[float]) -> bool:
+    """Whether the medians of the last two windows agree."""
+    if len(times) < 2 * WINDOW:
         return False
-    before = statistics.median(times[-2 * _WINDOW : -_WINDOW])
-    now = statistics.median(times[-_WINDOW:])
+    before = statistics.median(times[-2 * WINDOW : -WINDOW])
+    now = statistics.median(times[-WINDOW:])
     return abs(now - before) <= _AGREEMENT * before
 
 

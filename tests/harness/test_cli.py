@@ -14,9 +14,11 @@ import pytest
 from architectures import registry
 from harness import cli
 from harness.compiler.targets import TARGETS
+from harness.cores import CORES
+from harness.devices.registry import DEVICES
 from harness.runtimes.registry import RUNTIMES
 from harness.store import Store
-from harness.verification.datasets.registry import DATASETS, families
+from harness.verification.datasets.registry import DATASETS
 from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]
@@ -50,7 +52,12 @@ def test_help_comes_without_torch() -> None:
         ("architectures", registry.names()),
         ("runtimes", RUNTIMES.names()),
         ("targets", TARGETS.names()),
-        ("datasets", [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in families())]),
+        (
+            "devices",
+            [*DEVICES.names(), *(f"{prefix}:<address>" for prefix in DEVICES.families())],
+        ),
+        ("cores", CORES.names()),
+        ("datasets", [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in DATASETS.families())]),
     ],
 )
 def test_what_is_registered_is_listed(kind: str, names: list[str], capfd: Output) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from architectures.errors import UnavailableError
 from harness import downloads
 from harness.commands.data import data as group
-from harness.verification.datasets.registry import DATASETS, families
+from harness.verification.datasets.registry import DATASETS
 from tests.harness import command_line
 
 
@@ -44,7 +44,7 @@ def test_every_command_has_help_with_an_example(command, capfd):
 def test_what_is_registered_is_listed_with_how_it_comes_here(capfd):
     assert facebench("list", "--json") == 0
     listed = json.loads(capfd.readouterr().out)
-    names = [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in families())]
+    names = [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in DATASETS.families())]
     assert [entry["name"] for entry in listed] == names
     assert {e["name"] for e in listed if e["download"]} == {
         dataset.name for dataset in DATASETS if dataset.downloads

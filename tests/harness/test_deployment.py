@@ -17,7 +17,13 @@ from harness.timing.sampler import Budget
 
 def job(network: Network, runtime: str = "onnxruntime", batch: int = 1, threads: int = 1) -> Job:
     case = Case(
-        "throughput", network.name, network.weights, runtime=runtime, batch=batch, threads=threads
+        "throughput",
+        network.name,
+        network.weights,
+        runtime=runtime,
+        target="host" if runtime == "tvm" else "",
+        batch=batch,
+        threads=threads,
     )
     return Job(case, network, budget=Budget(0, 0.05))
 
@@ -25,7 +31,7 @@ def job(network: Network, runtime: str = "onnxruntime", batch: int = 1, threads:
 @pytest.mark.parametrize("batch", [1, 3, 8, 20])
 def test_answers_are_checked_at_every_batch(tiny: Network, batch: int) -> None:
     deployed = deploy(job(tiny, batch=batch))
-    error, (agreed,) = deployed.check(deployed.open(1))
+    error, (agreed,) = deployed.check(deployed.open(1).infer)
     assert error < 1e-4
     assert agreed.passed
 
@@ -38,7 +44,7 @@ def test_an_output_of_a_wrong_shape_is_named_not_called_infinite(tiny: Network) 
 
 def test_a_wrong_answer_gives_no_figure(tiny: Network) -> None:
     deployed = deploy(job(tiny))
-    session = deployed.open(1)
+    session = deployed.open(1).infer
     with pytest.raises(WrongAnswerError, match="so no figure is taken from it"):
         deployed.check(lambda images: session(images) * np.float32(1.001))
 

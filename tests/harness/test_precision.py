@@ -51,7 +51,7 @@ def tiny_calibration() -> Calibration:
 
 def embed(exported: Exported, inputs: FloatArray, runtime: str = "onnxruntime") -> FloatArray:
     chosen = RUNTIMES[runtime]
-    session = chosen.open(chosen.prepare(exported, 1).path, 1)
+    session = chosen.open(chosen.prepare(exported, 1, "host").path, 1)
     return np.concatenate([session(image[None]).copy() for image in inputs])
 
 

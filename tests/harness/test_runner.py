@@ -1,7 +1,9 @@
 """A run goes on where it stopped, and one case that goes wrong takes no other with it."""
 
+import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,15 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import runner
+from harness import runner, workers
 from harness.case import Case
-from harness.devices.local import LocalDevice
-from harness.devices.registry import DEVICES
 from harness.export import Exported
 from harness.job import Job, Progress
 from harness.jobs import with_fingerprint
 from harness.networks import Network
-from harness.record import Record
+from harness.record import Record, to_json
 from harness.result import Compilation, Latency
 from harness.store import Store
 from harness.timing.sampler import Budget
@@ -80,7 +80,7 @@ def test_what_changed_is_run_again(tiny: Network, store: Store) -> None:
     assert len(store.read()) == 2
 
 
-class CountingDevice:
+class CountingWorkers:
     """Fails or succeeds as it is told, and runs nothing."""
 
     name, kind = "local", "measured"
@@ -104,18 +104,18 @@ def test_only_what_failed_is_tried_again(
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    device = CountingDevice(status)
-    monkeypatch.setitem(DEVICES._entries, "local", device)
+    counting = CountingWorkers(status)
+    monkeypatch.setattr(workers, "execute", counting.execute)
     for _ in range(2):
         runner.run([job(tiny, runtime="ncnn")], store)
-    assert device.ran == ["ncnn"] * runs
+    assert counting.ran == ["ncnn"] * runs
 
 
 def test_stages_come_in_order_and_timing_after_all_that_may_overlap(
     tiny: Network, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = CountingDevice("ok")
-    monkeypatch.setitem(DEVICES._entries, "local", device)
+    counting = CountingWorkers("ok")
+    monkeypatch.setattr(workers, "execute", counting.execute)
     seen: list[str] = []
     runner.run(jobs(tiny), listen=lambda record, stored: seen.append(record.case.measure))
     assert seen == ["export", "compile", "latency", "latency"]
@@ -124,12 +124,12 @@ def test_stages_come_in_order_and_timing_after_all_that_may_overlap(
 def test_cases_that_are_compared_are_timed_next_to_each_other(
     tiny: Network, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = CountingDevice("ok")
-    monkeypatch.setitem(DEVICES._entries, "local", device)
+    counting = CountingWorkers("ok")
+    monkeypatch.setattr(workers, "execute", counting.execute)
     runtimes = ["ncnn", "onnxruntime", "ncnn", "onnxruntime"]
     wanted = [job(tiny, runtime=runtime, precision=str(i)) for i, runtime in enumerate(runtimes)]
     records = runner.run(wanted)
-    assert device.ran == ["ncnn", "ncnn", "onnxruntime", "onnxruntime"]
+    assert counting.ran == ["ncnn", "ncnn", "onnxruntime", "onnxruntime"]
     assert [record.case for record in records] == [one.case for one in wanted]
 
 
@@ -160,7 +160,7 @@ def test_a_process_that_is_killed_fails_its_case_alone(
 
     def work() -> None:
         wanted = [replace(slow, exported=at), replace(quick, exported=at)]
-        records.extend(LocalDevice().execute(wanted, silent))
+        records.extend(workers.execute(wanted, silent))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -185,20 +185,49 @@ def _kill_worker() -> None:
 def test_a_case_that_does_not_end_is_stopped(
     tiny: Network, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.devices.local.TIMEOUT_S", 2.0)
+    monkeypatch.setattr("harness.workers.TIMEOUT_S", 2.0)
     endless = replace(
         job(tiny, runtime="onnxruntime"), budget=Budget(600, 600), exported=tiny_exported.folder
     )
-    (record,) = LocalDevice().execute([endless], silent)
+    (record,) = workers.execute([endless], silent)
     assert record.status == "failed"
     assert "no end" in record.reason
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_case_whose_device_is_lost_is_tried_once_more(
+    tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    wanted = [job(tiny, runtime="ncnn"), job(tiny, runtime="onnxruntime")]
+    records = [to_json(Record(one.case, "measured", "ok")) for one in wanted]
+    (tmp_path / "lines").write_text("".join(json.dumps(record) + "\n" for record in records))
+    # A worker that is lost so often, and then does what is left of its jobs.
+    script = """
+import json, os, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+jobs = json.load(sys.stdin)
+tries = folder / "tries"
+tries.write_text(tries.read_text() + "x" if tries.exists() else "x")
+if len(tries.read_text()) <= int(sys.argv[2]):
+    sys.exit(print("board far:1 was lost", file=sys.stderr) or os.EX_TEMPFAIL)
+for line in (folder / "lines").read_text().splitlines()[-len(jobs):]:
+    print(line, flush=True)
+"""
+    start = workers.subprocess.Popen
+    command = [sys.executable, "-c", script, str(tmp_path), str(lost)]
+    monkeypatch.setattr(workers.subprocess, "Popen", lambda _, **options: start(command, **options))
+    done = list(workers.execute(wanted, silent))
+    assert [record.case for record in done] == [one.case for one in wanted]
+    assert [record.status for record in done] == ["ok" if lost == 1 else "failed", "ok"]
+    if lost == 2:
+        assert done[0].reason == "board far:1 was lost"
 
 
 def test_what_a_library_prints_does_not_disturb_the_records(
     tiny: Network, tiny_exported: Exported
 ) -> None:
     unknown = replace(job(tiny, runtime="ncnn"), exported=Path("/nowhere"))
-    (record,) = LocalDevice().execute([unknown], silent)
+    (record,) = workers.execute([unknown], silent)
     assert record.status == "failed"
     assert "nowhere" in record.reason
     assert "traceback" in record.provenance

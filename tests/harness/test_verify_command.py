@@ -11,7 +11,7 @@ from torch import nn
 
 from harness.runtimes.registry import installed
 from harness.store import Store
-from harness.verification.datasets.registry import find
+from harness.verification.datasets.registry import DATASETS
 from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]
@@ -51,7 +51,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn people in two folders: `test` holds 22 of them, `others` the rest."""
-    source = find("synthetic").open(None).files.path  # type: ignore[attr-defined]
+    source = DATASETS["synthetic"].open(None).files.path  # type: ignore[attr-defined]
     root = tmp_path_factory.mktemp("people")
     lines = (source / "landmarks.csv").read_text().splitlines()
     for number, folder in enumerate(sorted(path for path in source.iterdir() if path.is_dir())):

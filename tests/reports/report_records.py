@@ -9,6 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from harness.case import Case
+from harness.cores import CORES
+from harness.emulation import model
+from harness.emulation.figures import Instructions, Kernel, Work
 from harness.pairs import PairScores
 from harness.record import Check, Record
 from harness.result import (
@@ -124,6 +127,48 @@ def latency(network: str, runtime: str, threads: int = 1, **fields: object) -> R
     result = Latency(samples, samples[:5], 41.0, 1e-6, "untuned" if tvm else "")
     case = Case("latency", network, runtime=runtime, target="host" if tvm else "", threads=threads)
     return record(case, "measured", result, **fields)
+
+
+def work(madds: int, levels: int, share: float = 1.0) -> Work:
+    """What so many MAdds take, in round numbers: a quarter of them are vector instructions."""
+    fma = int(madds * share / 4)
+    mix = {"fma": fma, "load": fma // 2, "store": fma // 8, "simd": fma // 4, "integer": fma // 4}
+    return Work(
+        instructions=sum(mix.values()),
+        mix=mix,
+        bytes_loaded=16 * mix["load"],
+        bytes_stored=16 * mix["store"],
+        misses=tuple(fma // 50 // 4**level for level in range(levels)),
+        lines_written=fma // 800,
+        issue_cycles=1.25 * fma,
+    )
+
+
+def emulated(network: str, core: str = "kryo", runtime: str = "ncnn") -> list[Record]:
+    """Counts on an emulated core, and the time that the model makes of them."""
+    figures = CORES[core].figures
+    assert figures is not None
+    madds = NETWORKS.get(network, NETWORKS["mobilenet_v2"])[3]
+    levels = len(figures.levels)
+    shares = {"conv1x1s1_pack4_neon": 0.6, f"<b>{network}": 0.3, "2 smaller ones": 0.1}
+    tvm = runtime == "tvm"
+    counted = Instructions(
+        core=core,
+        line_bytes=tuple(level.line_bytes for level in figures.levels),
+        work=work(madds, levels),
+        kernels=tuple(Kernel(n, work(madds, levels, share)) for n, share in shares.items()),
+        output_error=1e-6,
+        label="untuned" if tvm else "",
+    )
+    case = Case(
+        "instructions", network, runtime=runtime, target=core if tvm else "",
+        device=f"emulated:{core}",
+    )  # fmt: skip
+    cycles = model.cycles(counted, figures)
+    return [
+        record(case, "emulated", counted),
+        record(replace(case, measure="cycles"), "modelled", cycles),
+    ]
 
 
 def compiled(network: str, target: str) -> Record:
@@ -262,6 +307,8 @@ def full_run() -> list[Record]:
             else ()
         )
         records.append(latency(network, runtime, threads, checks=checks))
+    for network in NETWORKS:
+        records += emulated(network) + emulated(network, "cortex-a76", "tvm")
     records += [synthetic(network) for network in NETWORKS]
     records += [refused(network) for network in NETWORKS if network != "mobilefacenet"]
     return [*records, lfw("mobilefacenet"), *scored_run()]
@@ -271,9 +318,11 @@ def hostile_run() -> list[Record]:
     """Two networks of the full run, and ones with names meant to break a page."""
     records = [f(n) for n in ("mobilefacenet", "mobilenet_v2") for f in (cost, synthetic)]
     records += [latency(network, "ncnn") for network in ("mobilefacenet", "mobilenet_v2")]
+    records += emulated("mobilefacenet") + emulated("mobilenet_v2")
     for network in HOSTILE:
         reason = f"{network} has no embedding | <b>none</b>\nat all"
         records += [cost(network), latency(network, "ncnn"), synthetic(network)]
+        records += emulated(network)
         records.append(
             record(Case("compile", network, target="host"), "counted", status="failed",
                    reason=reason)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from architectures.errors import BadInputError
-from harness.verification.datasets.registry import Dataset, data_root, register_family
+from harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from harness.verification.drawing import draw_pairs
 from harness.verification.faces import FloatArray, Pair, PairSet
 from harness.verification.files import Archive, Folder, Listed, is_image, open_files
@@ -105,7 +105,7 @@ def _open_list(path: str, root: Path | None) -> PairSet:
     return PairSet(f"list:{place.stem}", "", files, landmarks_of(files), {}, pairs)
 
 
-@register_family("folder", "any folder or uncompressed tar of identity/image; pairs are drawn")
+@DATASETS.family("folder", "any folder or uncompressed tar of identity/image; pairs are drawn")
 def _folder(path: str) -> Dataset:
     return Dataset(
         f"folder:{find_path(path, None).name}",
@@ -117,7 +117,7 @@ def _folder(path: str) -> Dataset:
     )
 
 
-@register_family("list", "any pairs, in a CSV file with the columns first,second,same,fold")
+@DATASETS.family("list", "any pairs, in a CSV file with the columns first,second,same,fold")
 def _list(path: str) -> Dataset:
     return Dataset(
         f"list:{find_path(path, None).stem}",

@@ -17,7 +17,7 @@ from typing import Any
 
 from architectures.errors import BadInputError
 from harness.verification.datasets.folders import find_path
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root, register_family
+from harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from harness.verification.faces import FaceSet, Pair, PairSet
 from harness.verification.landmarks import AlignedLandmarks
 from harness.verification.pickled import Array, read_pickle
@@ -159,7 +159,7 @@ for _name, _file, _about in SETS:
     )
 
 
-@register_family("bin", "any test set in insightface's .bin format, aligned at 112x112")
+@DATASETS.family("bin", "any test set in insightface's .bin format, aligned at 112x112")
 def _bin(path: str) -> Dataset:
     name = f"bin:{find_path(path, None).stem}"
     return Dataset(

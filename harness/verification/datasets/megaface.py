@@ -16,7 +16,7 @@ from pathlib import Path
 
 from architectures.errors import BadInputError
 from harness.verification.datasets.folders import by_identity, find_path, landmarks_of
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root, register_family
+from harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from harness.verification.faces import FaceSet, FloatArray, SearchSet
 from harness.verification.files import Archive, Folder, Joined, is_image, open_files
 from harness.verification.layout import decode_text, read_bytes
@@ -157,7 +157,7 @@ DATASETS.add(
 )
 
 
-@register_family("search", "a search in any two folders or tars, PROBES::DISTRACTORS")
+@DATASETS.family("search", "a search in any two folders or tars, PROBES::DISTRACTORS")
 def _search(rest: str) -> Dataset:
     probes, separator, distractors = rest.partition(SEPARATOR)
     if not probes or not separator or not distractors:

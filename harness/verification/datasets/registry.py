@@ -46,39 +46,7 @@ class Dataset:
     downloads: tuple[Download, ...] = ()
 
 
-# From what follows the colon in a name to the dataset.
-Family = Callable[[str], Dataset]
-
 DATASETS: Registry[Dataset] = Registry("dataset", package="harness.verification.datasets")
-_families: dict[str, tuple[Family, str]] = {}
-
-
-def register_family(prefix: str, about: str) -> Callable[[Family], Family]:
-    """Register the decorated function for all names that begin with `prefix:`."""
-
-    def decorate(family: Family) -> Family:
-        _families[prefix] = (family, about)
-        return family
-
-    return decorate
-
-
-def families() -> dict[str, str]:
-    """What each prefix of a family stands for, in a line."""
-    DATASETS.names()
-    return {prefix: about for prefix, (_, about) in _families.items()}
-
-
-def find(name: str) -> Dataset:
-    """The dataset called `name`, such as `lfw` or `folder:/home/me/faces`.
-
-    Raises:
-        UnknownNameError: there is none; the message names the nearest.
-    """
-    prefix, colon, rest = name.partition(":")
-    if colon and prefix in families():
-        return _families[prefix][0](rest)
-    return DATASETS[name]
 
 
 def available(root: Path | None = None) -> list[str]:

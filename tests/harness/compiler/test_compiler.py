@@ -127,6 +127,6 @@ def _run(tvm: object, module: object, exported: Exported) -> np.ndarray:
 
 def test_the_library_for_this_machine_answers_as_torch_does(tiny_exported: Exported) -> None:
     made = build.compile_network(tiny_exported, TARGETS["host"], 2)
-    session = RUNTIMES["tvm"].open(made.path, 1)
+    session = RUNTIMES["tvm"].open(made.folder, 1)
     inputs, expected = tiny_exported.reference()
     assert relative_error(session(inputs[:2]), expected[:2]) < 1e-5

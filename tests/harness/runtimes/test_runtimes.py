@@ -12,11 +12,11 @@ from harness.case import Case
 from harness.deployment import deploy
 from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
 from harness.job import Job
-from harness.measures import latency
 from harness.measures.registry import MEASURES
 from harness.networks import Network, resolve
 from harness.result import Latency
 from harness.runtimes.registry import RUNTIMES, Runtime, installed
+from harness.stands import stand
 from harness.timing.sampler import MINIMUM_SAMPLES, Budget
 
 
@@ -32,7 +32,7 @@ def runtime(request: pytest.FixtureRequest) -> Runtime:
 def test_a_runtime_agrees_with_torch(
     runtime: Runtime, batch: int, threads: int, tiny_exported: Exported
 ) -> None:
-    session = runtime.open(runtime.prepare(tiny_exported, batch).path, threads)
+    session = runtime.open(runtime.prepare(tiny_exported, batch, "host").path, threads)
     inputs, expected = tiny_exported.reference()
     found = session(inputs[:batch])
     assert found.dtype == np.float32
@@ -42,7 +42,7 @@ def test_a_runtime_agrees_with_torch(
 def test_a_session_keeps_no_state_between_inferences(
     runtime: Runtime, tiny_exported: Exported
 ) -> None:
-    session = runtime.open(runtime.prepare(tiny_exported, 1).path, 1)
+    session = runtime.open(runtime.prepare(tiny_exported, 1, "host").path, 1)
     inputs, _ = tiny_exported.reference()
     first = session(inputs[:1]).copy()
     session(inputs[1:2])
@@ -53,12 +53,13 @@ def test_a_session_keeps_no_state_between_inferences(
 @pytest.mark.parametrize("name", registry.names())
 def test_every_network_agrees_with_torch_in_every_runtime(runtime: Runtime, name: str) -> None:
     deployment = deploy(job(resolve(name), runtime.name))
-    error, _ = deployment.check(deployment.open(1))
+    error, _ = deployment.check(deployment.open(1).infer)
     assert error < RUNTIME_TOLERANCE
 
 
 def job(network: Network, runtime: str) -> Job:
-    case = Case("latency", network.name, network.weights, runtime=runtime)
+    target = "host" if runtime == "tvm" else ""
+    case = Case("latency", network.name, network.weights, runtime=runtime, target=target)
     return Job(case, network, budget=Budget(0.2, 0.01))
 
 
@@ -88,7 +89,7 @@ def test_a_wrong_answer_is_never_timed(
         raise AssertionError("a wrong answer was timed")
 
     monkeypatch.setattr(Exported, "reference", slightly_off)
-    monkeypatch.setattr(latency, "sample", timed)
+    monkeypatch.setattr(stand, "sample", timed)
     with pytest.raises(WrongAnswerError, match="differs from torch by .*no figure"):
         MEASURES["latency"].obtain(job(tiny, runtime.name))
 
@@ -117,4 +118,4 @@ def test_ncnn_files_that_cannot_be_made_are_named(tmp_path: Path) -> None:
     (tmp_path / "network.pt").write_bytes(b"not TorchScript")
     (tmp_path / "facts.json").write_text('{"input_size": [16, 16]}')
     with pytest.raises(WrongAnswerError, match="pnnx cannot convert"):
-        RUNTIMES["ncnn"].prepare(Exported(tmp_path), 1)
+        RUNTIMES["ncnn"].prepare(Exported(tmp_path), 1, "host")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from architectures.errors import BadInputError, UnknownNameError
-from harness.verification.datasets.registry import DATASETS, available, families, find
+from harness.verification.datasets.registry import DATASETS, available
 from harness.verification.faces import decode
 from harness.verification.inspection import require_whole
 
@@ -42,15 +42,15 @@ def test_every_download_is_of_a_web_server_and_has_a_digest(name):
 
 
 def test_the_families_of_names_are_known():
-    assert set(families()) == {"folder", "list", "bin", "search"}
-    assert all(families().values())
+    assert set(DATASETS.families()) == {"folder", "list", "bin", "search"}
+    assert all(DATASETS.families().values())
 
 
 @pytest.mark.parametrize("prefix", ["folder", "list", "bin"])
 @pytest.mark.parametrize("rest", ["", "absent", "~nobody-of-that-name/x", "a" * 5000, "x\0y"])
 def test_a_family_refuses_a_path_that_leads_nowhere_in_a_sentence(prefix, rest, tmp_path):
     with pytest.raises(BadInputError) as refusal:
-        find(f"{prefix}:{rest}").open(tmp_path)
+        DATASETS[f"{prefix}:{rest}"].open(tmp_path)
     assert "\n" not in str(refusal.value)
 
 

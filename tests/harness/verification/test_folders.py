@@ -12,7 +12,7 @@ from PIL import Image
 
 from architectures.errors import BadInputError
 from harness.verification.datasets.folders import open_folder
-from harness.verification.datasets.registry import find
+from harness.verification.datasets.registry import DATASETS
 from harness.verification.drawing import draw_pairs
 from harness.verification.lists import PAIR_COLUMNS, read_pairs, relative, write_pairs
 
@@ -43,7 +43,7 @@ def pack(folder, prefix):
 
 
 def test_drawn_pairs_have_ten_folds_that_share_nobody_and_as_many_of_each_kind(people):
-    faces = find(f"folder:{people}").open(None)
+    faces = DATASETS[f"folder:{people}"].open(None)
     assert faces.name == "folder:people"
     kinds = Counter((pair.fold, pair.same) for pair in faces.pairs)
     assert len(kinds) == 20
@@ -110,14 +110,14 @@ def test_too_few_people_are_refused_with_their_number(several, single):
 
 @pytest.mark.parametrize("prefix", [".", "people", "docs/people"])
 def test_an_archive_gives_the_same_as_the_folder(people, prefix):
-    folder = find(f"folder:{people}").open(None)
-    archive = find(f"folder:{pack(people, prefix)}").open(None)
+    folder = DATASETS[f"folder:{people}"].open(None)
+    archive = DATASETS[f"folder:{pack(people, prefix)}"].open(None)
     assert archive.pairs == folder.pairs
     assert archive.digest == folder.digest
 
 
 def test_a_path_may_be_relative_to_the_data_folder(people):
-    dataset = find(f"folder:{people.name}")
+    dataset = DATASETS[f"folder:{people.name}"]
     assert dataset.found(people.parent)
     assert not dataset.found(people)
     assert dataset.open(people.parent).name == dataset.name == "folder:people"
@@ -128,8 +128,8 @@ def test_published_pairs_come_before_drawn_ones(people):
     write_pairs(people / "pairs.csv", drawn.pairs)
     assert open_folder(str(people), None).pairs == drawn.pairs
     assert open_folder(str(people), None, 0).pairs != drawn.pairs
-    assert find(f"folder:{pack(people, 'people')}").open(None).pairs == drawn.pairs
-    assert find(f"list:{people}/pairs.csv").open(None).pairs == drawn.pairs
+    assert DATASETS[f"folder:{pack(people, 'people')}"].open(None).pairs == drawn.pairs
+    assert DATASETS[f"list:{people}/pairs.csv"].open(None).pairs == drawn.pairs
     with pytest.raises(BadInputError, match=r"pairs\.csv is there already"):
         write_pairs(people / "pairs.csv", drawn.pairs)
 
@@ -152,12 +152,12 @@ def test_published_pairs_must_agree_with_the_folders(people, line, words):
 
 @pytest.mark.parametrize("place", ["people/landmarks.csv", "people-landmarks.csv"])
 def test_landmarks_are_read_where_there_are_some(people, place):
-    assert find(f"folder:{people}").open(None).landmarks == {}
+    assert DATASETS[f"folder:{people}"].open(None).landmarks == {}
     names = [f"{p}_{axis}" for p in ("left_eye", "right_eye", "nose") for axis in "xy"]
     names += [f"{p}_{axis}" for p in ("left_mouth", "right_mouth") for axis in "xy"]
     rows = f"image,{','.join(names)}\nP04/0.jpg,{','.join('1234567890')}\n"
     (people.parent / place).write_text(rows)
-    assert list(find(f"folder:{people}").open(None).landmarks) == ["P04/0.jpg"]
+    assert list(DATASETS[f"folder:{people}"].open(None).landmarks) == ["P04/0.jpg"]
 
 
 def test_images_deeper_than_their_persons_folder_are_refused(people):
@@ -203,7 +203,7 @@ def test_an_archive_that_names_files_outside_itself_is_refused(people, name):
     with tarfile.open(path, "a") as archive:
         archive.addfile(tarfile.TarInfo(name))
     with pytest.raises(BadInputError, match="names a file outside itself"):
-        find(f"folder:{path}").open(None)
+        DATASETS[f"folder:{path}"].open(None)
 
 
 def test_a_link_in_an_archive_is_left_out(people):
@@ -212,13 +212,13 @@ def test_a_link_in_an_archive_is_left_out(people):
         link = tarfile.TarInfo("people/P00/link.jpg")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    assert "P00/link.jpg" not in find(f"folder:{path}").open(None).files
+    assert "P00/link.jpg" not in DATASETS[f"folder:{path}"].open(None).files
 
 
 def test_a_list_says_which_pairs(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(f"\ufeff{HEADER}\na/1.jpg,./b/2.jpg,0,0\r\na/1.jpg,a/3.jpg,True,1\n")
-    faces = find(f"list:{path}").open(None)
+    faces = DATASETS[f"list:{path}"].open(None)
     assert faces.name == "list:mine"
     assert [(p.first, p.second, p.same, p.fold) for p in faces.pairs] == [
         ("a/1.jpg", "b/2.jpg", False, 0),
@@ -253,7 +253,7 @@ def test_a_malformed_list_is_refused_with_its_line(lines, words, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("\n".join([HEADER, *lines]) + "\n")
     with pytest.raises(BadInputError, match=rf"mine\.csv {words}".replace("(", r"\(")) as refusal:
-        find(f"list:{path}").open(None)
+        DATASETS[f"list:{path}"].open(None)
     assert "\n" not in str(refusal.value)
 
 

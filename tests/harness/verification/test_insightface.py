@@ -18,7 +18,7 @@ from sklearn.model_selection import KFold
 from architectures.errors import BadInputError
 from harness.verification.alignment import align
 from harness.verification.datasets.insightface import open_bin
-from harness.verification.datasets.registry import DATASETS, find
+from harness.verification.datasets.registry import DATASETS
 from harness.verification.inspection import inspect, require_whole
 from harness.verification.pickled import read_pickle
 
@@ -149,8 +149,8 @@ def test_the_sets_are_found_where_insightface_has_them(name, folder, content, tm
 def test_any_file_can_be_named(content, tmp_path):
     write(tmp_path / "mine.bin", content)
     for name in (f"bin:{tmp_path}/mine.bin", "bin:mine.bin"):
-        assert find(name).found(tmp_path)
-        assert find(name).open(tmp_path).name == find(name).name == "bin:mine"
+        assert DATASETS[name].found(tmp_path)
+        assert DATASETS[name].open(tmp_path).name == DATASETS[name].name == "bin:mine"
 
 
 class Calls:

@@ -3,7 +3,7 @@
 import pytest
 
 from architectures.errors import BadInputError
-from harness.verification.datasets.registry import DATASETS, available, find
+from harness.verification.datasets.registry import DATASETS, available
 from harness.verification.inspection import inspect, require_whole
 
 LFW = DATASETS["lfw"]
@@ -97,7 +97,7 @@ def test_a_person_in_two_folds_is_named(layout, replace):
 def listed(layout, rows):
     path = layout.folder / "mine.csv"
     path.write_text("\n".join(["first,second,same,fold", *rows]))
-    return inspect(find(f"list:{path}").open(None)).problems
+    return inspect(DATASETS[f"list:{path}"].open(None)).problems
 
 
 ANN, BOB = "Ann/Ann_000{}.jpg", "Bob/Bob_000{}.jpg"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from architectures.errors import BadInputError
-from harness.verification.datasets.registry import DATASETS, find
+from harness.verification.datasets.registry import DATASETS
 from harness.verification.inspection import inspect
 
 MEGAFACE = DATASETS["megaface"]
@@ -102,11 +102,11 @@ def test_without_its_folders_it_is_not_found(base):
 
 def test_any_two_folders_or_archives_make_a_search(base):
     (base / "distractors" / "loose.jpg").unlink()
-    folders = find(f"search:{base}/facescrub::{base}/distractors").open(None)
+    folders = DATASETS[f"search:{base}/facescrub::{base}/distractors"].open(None)
     assert folders.name == "search:facescrub::distractors"
     with tarfile.open(base / "crowd.tar", "w") as archive:
         archive.add(base / "distractors", "crowd")
-    mixed = find(f"search:{base}/facescrub::megaface/crowd.tar")
+    mixed = DATASETS[f"search:{base}/facescrub::megaface/crowd.tar"]
     assert mixed.measure == "identification"
     assert mixed.found(base.parent)
     opened = mixed.open(base.parent)
@@ -118,7 +118,7 @@ def test_any_two_folders_or_archives_make_a_search(base):
 @pytest.mark.parametrize("rest", ["", "a", "a:b", "::", "a::", "::b"])
 def test_a_search_that_names_no_two_folders_is_refused(rest):
     with pytest.raises(BadInputError, match="write search:PROBES::DISTRACTORS"):
-        find(f"search:{rest}")
+        DATASETS[f"search:{rest}"]
 
 
 def test_landmarks_of_both_folders_are_read(base):

@@ -1,0 +1,82 @@
+"""An emulated core: a board's server on this machine, whose stands run in QEMU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from architectures.errors import UnavailableError
+from harness.board.client import connect
+from harness.cores import CORES
+from harness.devices.registry import DEVICES, Device, Facts
+from harness.emulation.launcher import EmulatedLauncher
+from harness.stands.stand import Stand
+from harness.timing import environment
+
+
+class EmulatedDevice:
+    """A named core in QEMU; docs/model.md says what its figures mean."""
+
+    kind = "emulated"
+    remote = True
+
+    def __init__(self, core: str) -> None:
+        self.name = f"emulated:{core}"
+        self._core = core
+
+    @cache  # noqa: B019  # a few cores at most
+    def facts(self) -> Facts:
+        """As in `Device`."""
+        launcher = EmulatedLauncher(self._core)
+        return Facts(
+            launcher.target,
+            tuple(launcher.runtimes()),
+            environment.cores(),
+            launcher.identity,
+            launcher.cores,
+            self._core,
+        )
+
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
+        """A stand on a server of its own, which ends with it."""
+        self.facts()  # that it is set up
+        server = _serve(self._core)
+
+        def end() -> None:
+            server.terminate()
+            server.wait()
+
+        try:
+            board = connect("127.0.0.1", _port(server), at_end=end)
+            return board.open(runtime, artifact, threads, counting)
+        except BaseException:
+            end()
+            raise
+
+
+def _serve(core: str) -> subprocess.Popen[str]:
+    python = [sys.executable, "-P", "-m"]
+    serve = ["harness.cli", "device", "serve", "--port", "0", "--emulated", core]
+    return subprocess.Popen(
+        [*python, "harness.board.leash", *python, *serve],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _port(server: subprocess.Popen[str]) -> int:
+    assert server.stderr is not None
+    said = ""
+    for said in server.stderr:
+        if said.startswith("serving "):
+            return int(said.rsplit(":", 1)[1])
+    raise UnavailableError(f"the emulated device's server did not start: {said.strip()}")
+
+
+@DEVICES.family("emulated", f"an emulated ARM core, of {', '.join(CORES.names())}")
+@cache
+def _emulated(core: str) -> Device:
+    return EmulatedDevice(CORES[core].name)

@@ -1,0 +1,79 @@
+"""A board behind SSH: `ssh://user@board`, whose server listens to its own machine alone."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from functools import cache
+
+from architectures.errors import BadInputError, UnavailableError
+from harness.board.client import connect
+from harness.board.device import BoardDevice
+from harness.board.server import DEFAULT_PORT
+from harness.devices.registry import DEVICES, Device
+
+# What comes before and after @; nothing that ssh would take for an option.
+_DESTINATION = re.compile(r"//((?:[\w.-]+@)?\w[\w.:-]*?)(?::(\d+))?(?:\?serve=(\d+))?$")
+
+# To log in and forward, in seconds.
+_TUNNEL_S = 20.0
+
+
+@cache
+def _tunnel(destination: str, ssh_port: int | None, served: int) -> int:
+    """The port of this machine that leads to a board's server, for as long as this process lives.
+
+    Raises:
+        UnavailableError: ssh is missing, or cannot log in.
+    """
+    port = _free_port()
+    options = ["-o", "ExitOnForwardFailure=yes", "-o", "BatchMode=yes"]
+    if ssh_port is not None:
+        options += ["-p", str(ssh_port)]
+    forward = f"127.0.0.1:{port}:127.0.0.1:{served}"
+    command = ["ssh", "-N", *options, "-L", forward, "--", destination]
+    if not shutil.which("ssh"):
+        raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
+    tunnel = subprocess.Popen(
+        [sys.executable, "-P", "-m", "harness.board.leash", *command],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    end = time.monotonic() + _TUNNEL_S
+    while time.monotonic() < end:
+        if tunnel.poll() is not None:
+            said = tunnel.stderr.read().decode(errors="replace") if tunnel.stderr else ""
+            last = said.strip().splitlines()[-1:] or ["it gave no reason"]
+            raise UnavailableError(
+                f"ssh to {destination} failed: {last[0]}; 'ssh {destination}' must "
+                "log in without a question"
+            )
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return port
+        time.sleep(0.1)
+    raise UnavailableError(f"ssh to {destination} set up no tunnel in {_TUNNEL_S:.0f} s")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@DEVICES.family("ssh", "a board reached through SSH, where 'facebench device serve' runs")
+@cache
+def _ssh(rest: str) -> Device:
+    found = _DESTINATION.match(rest)
+    if not found:
+        raise BadInputError(
+            f"device ssh:{rest} will not do: write ssh://USER@HOST, with :PORT where it is not 22 "
+            f"and ?serve=PORT where the board's server is not at {DEFAULT_PORT}"
+        )
+    destination, port, served = found.groups()
+    way = (destination, int(port) if port else None, int(served or DEFAULT_PORT))
+    return BoardDevice(f"ssh:{rest}", lambda: connect("127.0.0.1", _tunnel(*way), name=destination))

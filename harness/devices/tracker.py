@@ -1,0 +1,26 @@
+"""A lab of boards behind TVM's RPC tracker: `tracker://host:port/key`."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from architectures.errors import BadInputError
+from harness.board import trackers
+from harness.board.client import Board, connect
+from harness.board.device import BoardDevice, address
+from harness.devices.registry import DEVICES, Device
+
+
+@DEVICES.family("tracker", "a lab: all boards that a tracker of TVM's lends under one key")
+@cache
+def _tracker(rest: str) -> Device:
+    where, slash, key = rest.removeprefix("//").partition("/")
+    if not slash or not key:
+        raise BadInputError(f"device tracker:{rest} will not do: write tracker://HOST:PORT/KEY")
+    host, port = address(where, "device tracker://")
+
+    def lend() -> Board:
+        board = trackers.request(host, port, key)
+        return connect(board.host, board.port, board.key, f"{key} at {board.host}:{board.port}")
+
+    return BoardDevice(f"tracker:{rest}", lend, lambda: trackers.boards(host, port)[key])

@@ -1,0 +1,137 @@
+"""What an emulated inference executed: our plugin's counters, by kernel and by kind of work.
+
+A stand marks a region of one inference and one of two (see `stands.process`);
+their difference is one inference, without start-up and without what surrounds it.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from architectures.errors import WrongAnswerError
+from harness.cores import Figures
+from harness.emulation import instructions, symbols
+from harness.emulation.model import issue_cycles
+
+# Columns of a line that the plugin writes, after the block's address and instructions.
+_FIGURES = ("executions", "loaded", "stored", "l1", "l2", "l3", "written")
+
+
+_Row = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code that is executed from its first instruction to its last.
+
+    Attributes:
+        address: of the first instruction.
+        code: the instructions' bytes.
+        figures: executions; bytes loaded and stored; misses of each level of
+            cache; lines written back to memory; of one inference.
+    """
+
+    address: int
+    instructions: int
+    code: bytes
+    figures: tuple[int, ...]
+
+
+@dataclass
+class Tally:
+    """Sums over blocks; see `figures.Work` for what they are."""
+
+    instructions: int = 0
+    loaded: int = 0
+    stored: int = 0
+    l1: int = 0
+    l2: int = 0
+    l3: int = 0
+    written: int = 0
+    issue_cycles: float = 0.0
+    mix: dict[str, int] = field(default_factory=lambda: dict.fromkeys(instructions.KINDS, 0))
+
+    def add(self, block: Block, mix: dict[str, int], issue_cycles: float) -> None:
+        """Add what a block did; `mix` and `issue_cycles` are of one execution."""
+        executions, *rest = block.figures
+        self.instructions += executions * block.instructions
+        self.issue_cycles += executions * issue_cycles
+        for name, figure in zip(_FIGURES[1:], rest, strict=True):
+            setattr(self, name, getattr(self, name) + figure)
+        for kind, count in mix.items():
+            self.mix[kind] += executions * count
+
+
+def together(tallies: Iterable[Tally]) -> Tally:
+    """The sum of tallies."""
+    total = Tally()
+    for tally in tallies:
+        for name in (*_FIGURES[1:], "instructions", "issue_cycles"):
+            setattr(total, name, getattr(total, name) + getattr(tally, name))
+        for kind, count in tally.mix.items():
+            total.mix[kind] += count
+    return total
+
+
+def pack(maps: str, regions: Iterable[str]) -> bytes:
+    """A stand's memory map and its regions' counters, to travel."""
+    return zlib.compress(json.dumps({"maps": maps, "regions": list(regions)}).encode())
+
+
+def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, dict[str, Tally]]:
+    """One inference: all of it, and by kernel.
+
+    Args:
+        packed: what `pack` made.
+        machine: ELF name of the architecture, which says how instructions are read.
+        figures: of the core, for issue cycles; where None, they are 0.
+
+    Raises:
+        WrongAnswerError: there are no two regions, or the second is not larger.
+    """
+    travelled = json.loads(zlib.decompress(packed))
+    if len(travelled["regions"]) != 2:
+        raise WrongAnswerError(
+            "the emulator left no counters: 'facebench device setup-emulated' mends its plugin"
+        )
+    one, two = (_blocks(text) for text in travelled["regions"])
+    names = symbols.names(travelled["maps"])
+    total, kernels = Tally(), dict[str, Tally]()
+    for block in _difference(one, two):
+        mix = instructions.mix(block.code, machine)
+        cycles = issue_cycles(mix, figures) if figures and mix else 0.0
+        total.add(block, mix, cycles)
+        kernels.setdefault(names(block.address), Tally()).add(block, mix, cycles)
+    if total.instructions <= 0:
+        raise WrongAnswerError("two inferences executed no more than one: nothing was counted")
+    return total, kernels
+
+
+def _blocks(text: str) -> dict[tuple[int, str], _Row]:
+    """Figures by address and code: code that was translated twice is one block."""
+    found: dict[tuple[int, str], _Row] = {}
+    for line in text.splitlines():
+        address, _, *figures, code = line.split(" ")
+        key = (int(address), code)
+        row = np.array(figures, dtype=np.int64)
+        found[key] = found[key] + row if key in found else row
+    return found
+
+
+def _difference(
+    one: dict[tuple[int, str], _Row],
+    two: dict[tuple[int, str], _Row],
+) -> Iterator[Block]:
+    none = np.zeros(len(_FIGURES), dtype=np.int64)
+    for key in two.keys() | one.keys():
+        figures = two.get(key, none) - one.get(key, none)
+        if figures.any():
+            address, text = key
+            code = bytes.fromhex(text)
+            yield Block(address, len(code) // 4, code, tuple(int(f) for f in figures))

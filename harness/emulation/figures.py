@@ -1,0 +1,89 @@
+"""What comes of an emulated case: counters, and the time that a model makes of them.
+
+This module needs neither torch nor TVM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one inference executes, or a part of it.
+
+    Attributes:
+        instructions: executed.
+        mix: instructions by kind, of `emulation.instructions.KINDS`; empty for 32-bit code.
+        bytes_loaded: by all loads.
+        bytes_stored: by all stores.
+        misses: of each level of cache, from the core outwards.
+        lines_written: back to memory, by the last level.
+        issue_cycles: that the core's units need at least, each block of code by itself.
+    """
+
+    instructions: int
+    mix: dict[str, int]
+    bytes_loaded: int
+    bytes_stored: int
+    misses: tuple[int, ...]
+    lines_written: int
+    issue_cycles: float
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function of the runtime or of the compiled library, and its work."""
+
+    name: str
+    work: Work
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """One inference on an emulated core: exact counts, and misses of simulated caches.
+
+    Attributes:
+        core: whose instructions and caches were emulated.
+        line_bytes: of each level of cache.
+        work: of the whole inference.
+        kernels: the same by function, most instructions first.
+        output_error: as in `Latency`.
+        label: as in `Latency`.
+    """
+
+    core: str
+    line_bytes: tuple[int, ...]
+    work: Work
+    kernels: tuple[Kernel, ...]
+    output_error: float
+    label: str = ""
+
+    @property
+    def memory_bytes(self) -> int:
+        """To and from memory: what the last level of cache misses and writes back."""
+        lines = self.work.misses[-1] + self.work.lines_written if self.work.misses else 0
+        return lines * self.line_bytes[-1] if self.line_bytes else 0
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """What a model makes of an emulated inference on a core: never measured.
+
+    Attributes:
+        core: whose figures the model took.
+        board: that these figures are of.
+        frequency_hz: the core's clock.
+        terms: cycles of one thread by term of the model.
+        milliseconds: by number of threads.
+        fitted_to: what the model's constants were fitted to.
+        label: as in `Latency`.
+    """
+
+    core: str
+    board: str
+    frequency_hz: int
+    terms: dict[str, float]
+    milliseconds: dict[str, float]
+    fitted_to: str
+    label: str = ""

@@ -1,0 +1,37 @@
+"""Time on a named core, modelled from what an emulated inference executed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from architectures.errors import RefusedError
+from harness import cache
+from harness.cores import CORES
+from harness.emulation import model
+from harness.emulation.inference import emulate
+from harness.job import Job
+from harness.measures import instructions
+from harness.measures.registry import MEASURES, Measure, Outcome
+
+
+def _obtain(job: Job) -> Outcome:
+    emulated = emulate(job)
+    core = CORES[emulated.figures.core]
+    if core.figures is None:
+        raise RefusedError(
+            f"no figures of {core.name} are in cores.toml, so its time is not modelled; its "
+            "instructions are counted all the same"
+        )
+    return Outcome(
+        model.cycles(emulated.figures, core.figures),
+        emulated.checks,
+        {"artifact_sha256": emulated.artifact_sha256},
+        emulated.environment,
+    )
+
+
+def _depends_on(job: Job) -> Any:
+    return cache.source_digest(__name__), instructions.depends_on(job)
+
+
+MEASURES.add("cycles", Measure("cycles", "modelled", _obtain, _depends_on, stage=4))

@@ -1,0 +1,181 @@
+"""What was counted on emulated cores, and what the model makes of it beside the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from harness.case import Case
+from harness.cores import CORES
+from harness.emulation import model
+from harness.emulation.figures import Cycles, Instructions
+from harness.emulation.fit import Fit, Row, fit
+from harness.record import Record
+from reports.evidence import BASELINE, Evidence, PaperRow
+
+# What the paper's times were taken with, and the model's constants fitted to.
+PAPER_CORE, PAPER_RUNTIME, PAPER_THREADS = "kryo", "ncnn", 4
+
+# The paper does not say which of its expansion factors it doubles.
+AMBIGUOUS = "MobileFaceNet (expansion factor x2)"
+
+_DEVICE = "emulated:"
+
+
+@dataclass(frozen=True)
+class EmulatedRow:
+    """A network at one place.
+
+    Attributes:
+        paper: its row in Table 2, where it has one.
+        counts: the record of its instructions.
+        times: the record of its modelled time, of the same weights.
+    """
+
+    network: str
+    paper: PaperRow | None
+    counts: Record | None
+    times: Record | None
+
+    @property
+    def counted(self) -> Instructions | None:
+        """None where nothing was counted."""
+        result = self.counts.result if self.counts else None
+        return result if isinstance(result, Instructions) else None
+
+    @property
+    def modelled(self) -> Cycles | None:
+        """None where there is no modelled time."""
+        result = self.times.result if self.times else None
+        return result if isinstance(result, Cycles) else None
+
+    @property
+    def untuned(self) -> bool:
+        """Whether the code that was counted was never tuned."""
+        return any(one and "untuned" in one.label for one in (self.counted, self.modelled))
+
+    def milliseconds(self, threads: int) -> float | None:
+        """The modelled time with so many threads."""
+        return self.modelled.milliseconds.get(str(threads)) if self.modelled else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """An emulated core, a runtime on it and what else was asked for alike; and its networks.
+
+    Attributes:
+        case: what all cases of the place share: measure, network and weights are empty.
+        rows: networks in the order of `Evidence.subjects`.
+    """
+
+    case: Case
+    rows: tuple[EmulatedRow, ...]
+
+    @property
+    def core(self) -> str:
+        """The core's name."""
+        return self.case.device.removeprefix(_DEVICE)
+
+    @property
+    def label(self) -> str:
+        """Runtime and core, and of the rest what is not the default."""
+        case = self.case
+        extra = [
+            case.target if case.target != self.core else "",
+            case.precision if case.precision != "fp32" else "",
+            f"batch {case.batch}" if case.batch != 1 else "",
+        ]
+        return ", ".join([f"{case.runtime} on {self.core}", *filter(None, extra)])
+
+    @property
+    def untuned(self) -> bool:
+        """Whether any code there was never tuned."""
+        return any(row.untuned for row in self.rows)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the model's constants were fitted to published times of this place."""
+        case = self.case
+        single = case.precision == "fp32" and case.batch == 1
+        return single and (self.core, case.runtime) == (PAPER_CORE, PAPER_RUNTIME)
+
+    def row(self, network: str) -> EmulatedRow | None:
+        """The network's row, if it has one."""
+        return next((row for row in self.rows if row.network == network), None)
+
+    def ratio(self, row: EmulatedRow) -> float | None:
+        """Modelled time over the baseline's, with the paper's number of threads."""
+        base = self.row(BASELINE)
+        ours = row.milliseconds(PAPER_THREADS)
+        theirs = base.milliseconds(PAPER_THREADS) if base else None
+        return ours / theirs if ours is not None and theirs else None
+
+
+# Section, figure and summary of one report all ask for the same places.
+@lru_cache(maxsize=1)
+def places(evidence: Evidence) -> tuple[Place, ...]:
+    """All places that have a record; the one that the paper's times are of comes first."""
+    found: dict[Case, list[Record]] = {}
+    for record in evidence.records:
+        if record.case.measure in ("instructions", "cycles"):
+            shared = replace(record.case, measure="", network="", weights="")
+            found.setdefault(shared, []).append(record)
+    made = [Place(case, _rows(evidence, records)) for case, records in found.items()]
+    return tuple(sorted(made, key=lambda place: not place.fitted))
+
+
+def paper_ratio(evidence: Evidence, row: EmulatedRow) -> float | None:
+    """The published time over the published one of the baseline."""
+    return row.paper.latency_ms / evidence.paper_baseline.latency_ms if row.paper else None
+
+
+def refit(evidence: Evidence, place: Place) -> Fit | None:
+    """The model fitted again to the place's own records.
+
+    Returns:
+        None unless the constants belong to this place and all unambiguous rows
+        of Table 2 were counted there.
+    """
+    figures = CORES[PAPER_CORE].figures
+    if not place.fitted or figures is None:
+        return None
+    rows: dict[str, Row] = {}
+    for one in place.rows:
+        if one.paper and one.counted and one.paper.network not in (AMBIGUOUS, *rows):
+            rows[one.paper.network] = Row(
+                one.network,
+                model.compute_s(one.counted.work, figures.frequency_hz),
+                model.memory_s(one.counted, figures.dram_bandwidth_bytes_s),
+                one.paper.latency_ms / 1e3,
+                PAPER_THREADS,
+            )
+    if rows.keys() != {row.network for row in evidence.paper} - {AMBIGUOUS}:
+        return None
+    return fit(list(rows.values()), rows[evidence.paper_baseline.network].network)
+
+
+def _rows(evidence: Evidence, records: Sequence[Record]) -> tuple[EmulatedRow, ...]:
+    papers = {subject.network: subject.paper for subject in evidence.subjects}
+    found = {record.case.network for record in records}
+    return tuple(
+        _row(network, papers[network], [r for r in records if r.case.network == network])
+        for network in evidence.networks
+        if network in found
+    )
+
+
+def _row(network: str, paper: PaperRow | None, records: Sequence[Record]) -> EmulatedRow:
+    """Counts and time of the same weights: with figures before without, trained, then newest."""
+    by_weights: dict[str, dict[str, Record]] = {}
+    for record in records:
+        by_weights.setdefault(record.case.weights, {})[record.case.measure] = record
+    _, (_, best) = max(
+        enumerate(by_weights.items()),
+        key=lambda item: (
+            sum(record.status == "ok" for record in item[1][1].values()),
+            not item[1][0].startswith("random:"),
+            item[0],
+        ),
+    )
+    return EmulatedRow(network, paper, best.get("instructions"), best.get("cycles"))
