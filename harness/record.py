@@ -8,6 +8,7 @@ Version history of the schema:
         images without a face; `Case` says where landmarks come from and what int8 was
         calibrated on; results of throughput and identification. A record of schema 1
         is read as one that lacks them.
+    3 (2026-11): results of instructions and cycles, of emulated devices.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.result import RESULTS, Result
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
 _LARGEST = 2**28

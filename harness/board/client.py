@@ -18,7 +18,7 @@ import numpy as np
 
 from architectures.errors import RefusedError, UnavailableError
 from harness.board.session import PROTOCOL
-from harness.board.watchdog import last_line, watched
+from harness.board.watchdog import last_line, limit_silence, watched
 from harness.compiler import library
 from harness.compiler.build import import_tvm
 from harness.emulation import counters
@@ -129,10 +129,12 @@ def _session(host: str, port: int, key: str, name: str) -> Any:
     while True:
         with watched(name, "connecting"):
             try:
-                return rpc.connect(host, port, key)
+                session = rpc.connect(host, port, key)
+                limit_silence(port)
+                return session
             except RuntimeError as error:
                 reason = last_line(error)
-        if "mismatch" in reason.lower():
+        if "matches key" in reason:
             raise UnavailableError(
                 f"board {name} is served with another key than {key!r}: give serve's --key"
             )
@@ -170,7 +172,14 @@ class ServedBoard:
         return self._described
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
-        """As in `Board`."""
+        """As in `Board`; where it cannot be, it hangs up, for the board serves one at a time."""
+        try:
+            return self._open(runtime, artifact, threads, counting)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, runtime: str, artifact: Path, threads: int, counting: bool) -> Stand:
         described = self.describe()
         require(self.name, described, runtime, artifact)
         packed = memoryview(_pack(artifact))

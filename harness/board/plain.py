@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,12 +50,18 @@ class PlainBoard:
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
         """As in `Board`."""
-        client.require(self.name, self.describe(), runtime, artifact)
-        return PlainStand(self, artifact / "network.so", threads)
+        try:
+            client.require(self.name, self.describe(), runtime, artifact)
+            return PlainStand(self, artifact / "network.so", threads)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """As in `Board`."""
-        self.session = None  # TVM hangs up with its last reference
+        # TVM hangs up with its last reference, and its machine has some in cycles.
+        self.session = None
+        gc.collect()
         self._at_end()
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from architectures.errors import BadInputError
 from harness.board import trackers
@@ -22,6 +23,12 @@ DEFAULT_PORT = 9090
 
 # Clients that wait while another has the board.
 _WAITING = 64
+
+# A client says what it wants within these seconds, or others have their turn.
+_GREETING_S = 5.0
+
+# A client whose machine went away is noticed after about a minute.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 def serve(
@@ -38,7 +45,7 @@ def serve(
         port: 0 for any that is free.
         key: what clients must ask for; the name of the board's kind on a tracker.
         tracker: where to offer the board, host and port.
-        tell: told `listening on HOST:PORT` once it is up, and warnings.
+        tell: told `serving NAME on HOST:PORT` once it is up, and warnings.
 
     Raises:
         BadInputError: the address cannot be had.
@@ -66,8 +73,8 @@ def serve(
         while True:
             try:
                 server._listen_loop(listening, listening.getsockname()[1], key, tracker, None, None)
-            except RuntimeError as error:
-                # A session that dies would otherwise end the server.
+            except (RuntimeError, OSError) as error:
+                # A session that dies, or whose folder stays, would otherwise end the server.
                 tell(f"a session ended badly; the next one can come: {error}")
                 os.chdir("/")
     finally:
@@ -76,10 +83,33 @@ def serve(
         listening.close()
 
 
+class _Listening(socket.socket):
+    """Accepts no client that is silent: TVM's loop would wait for it, and nobody be served."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection on which something came, or that ended.
+
+        Raises:
+            TimeoutError: nothing came; TVM's loop goes on.
+        """
+        connection, address = super().accept()
+        connection.settimeout(_GREETING_S)
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            connection.close()
+            raise
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE.items():
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return connection, address
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening = _Listening(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
     except (OSError, OverflowError) as error:

@@ -38,7 +38,7 @@ class Constants:
 
 # Of `fit.fit` on the ten networks of Table 2 that are unambiguous, ncnn, 4 threads.
 FITTED = Constants(
-    compute=2.04,
+    compute=2.02,
     memory=2.13,
     fitted_to="the ten unambiguous latencies of arXiv 1804.07573, Table 2 "
     "(Snapdragon 820, ncnn, 4 threads)",

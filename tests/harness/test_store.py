@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from architectures.errors import BadInputError
 from harness.case import Case
+from harness.emulation.figures import Cycles, Instructions, Kernel, Work
 from harness.pairs import PairScores
 from harness.record import Check, Record, from_json, to_json
 from harness.result import (
@@ -34,6 +35,8 @@ from harness.store import Store, latest, paper_table
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 
+WORK = Work(10, {"fma": 4, "load": 6}, 64, 16, (3, 2), 1, 6.5)
+
 SCORES = PairScores.pack([0.75, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
 POINT = OperatingPoint(0.1, 0.5, 3, 9)
 LAYER = LayerCost("a.b", "conv", (1, 8, 4, 4), 10, {"conv+linear": 5}, 128)
@@ -44,6 +47,15 @@ EXAMPLES: dict[str, Result] = {
     ),
     "compile": Compilation("aarch64-linux-gnu", "EM_AARCH64", ("neon",), 9, 1.5, {"plain": 3}),
     "latency": Latency((1.0, 2.0), (3.0,), 4.0, 1e-6, "untuned"),
+    "instructions": Instructions(
+        "kryo",
+        (64, 128),
+        WORK,
+        (Kernel("conv", WORK), Kernel("2 smaller ones", WORK)),
+        1e-6,
+        "untuned",
+    ),
+    "cycles": Cycles("kryo", "a board", 10**9, {"compute": 2e6}, {"1": 2.0, "4": 0.5}, "rows"),
     "throughput": Throughput((10.0, 11.0), "untuned"),
     "accuracy": Accuracy(
         (0.9, 1.0), (0.1, 0.2), 2, "synthetic: no more", "sum", 10.0, SCORES, ("a.jpg",), 1
