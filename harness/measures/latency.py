@@ -18,6 +18,9 @@ from harness.timing import reference
 from harness.timing.drift import drift
 from harness.timing.sampler import Samples
 
+# Clocks and temperatures of the device, as far as it shows them.
+_HEAT = ("heat_before", "heat_after")
+
 # A median known no better than this is not called stable.
 _NARROW = 0.05
 
@@ -37,7 +40,8 @@ def _obtain(job: Job) -> Outcome:
         samples.reference_us,
     )
     checks = (*agreed, *_checks(samples, latency))
-    return Outcome(latency, checks, _provenance(deployment), environment)
+    provenance = _provenance(deployment) | dict(zip(_HEAT, samples.heat, strict=False))
+    return Outcome(latency, checks, provenance, environment)
 
 
 def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.timing import heat, reference
 
@@ -39,7 +40,8 @@ class Samples:
     `stable` says whether the warm-up settled; `reference_us` are times of the
     reference kernel before, between and after the samples, and `fastest_us` is its
     fastest on that machine, 0 where it is not known; `throttled` says how the
-    machine's heat slowed it, and is empty where nothing shows that.
+    machine's heat slowed it, and is empty where nothing shows that. `heat` is what
+    could be read of clocks and temperatures before and after, see `heat.State`.
     """
 
     warmup_ms: tuple[float, ...]
@@ -48,6 +50,7 @@ class Samples:
     reference_us: tuple[float, ...] = ()
     fastest_us: float = 0.0
     throttled: str = ""
+    heat: tuple[dict[str, Any], ...] = ()
 
 
 def sample(infer: Callable[[], object], budget: Budget) -> Samples:
@@ -77,6 +80,7 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
         tuple(references),
         reference.fastest_us(*references),
         heat.throttled(first, last, between),
+        (first.to_json(), last.to_json()),
     )
 
 
