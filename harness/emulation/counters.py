@@ -20,9 +20,10 @@ from harness.emulation import instructions, symbols
 from harness.emulation.model import issue_cycles
 
 # Columns of a line that the plugin writes, after the block's address and instructions.
+# These are not the code's bytes over four: Thumb's are of two or four.
 _FIGURES = ("executions", "loaded", "stored", "l1", "l2", "l3", "written")
 
-
+_Key = tuple[int, int, str]
 _Row = NDArray[np.int64]
 
 
@@ -32,6 +33,7 @@ class Block:
 
     Attributes:
         address: of the first instruction.
+        instructions: how many.
         code: the instructions' bytes.
         figures: executions; bytes loaded and stored; misses of each level of
             cache; lines written back to memory; of one inference.
@@ -113,25 +115,21 @@ def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, 
     return total, kernels
 
 
-def _blocks(text: str) -> dict[tuple[int, str], _Row]:
-    """Figures by address and code: code that was translated twice is one block."""
-    found: dict[tuple[int, str], _Row] = {}
+def _blocks(text: str) -> dict[_Key, _Row]:
+    """Figures by address, length and code: code that was translated twice is one block."""
+    found: dict[_Key, _Row] = {}
     for line in text.splitlines():
-        address, _, *figures, code = line.split(" ")
-        key = (int(address), code)
+        address, instructions, *figures, code = line.split(" ")
+        key = (int(address), int(instructions), code)
         row = np.array(figures, dtype=np.int64)
         found[key] = found[key] + row if key in found else row
     return found
 
 
-def _difference(
-    one: dict[tuple[int, str], _Row],
-    two: dict[tuple[int, str], _Row],
-) -> Iterator[Block]:
+def _difference(one: dict[_Key, _Row], two: dict[_Key, _Row]) -> Iterator[Block]:
     none = np.zeros(len(_FIGURES), dtype=np.int64)
     for key in two.keys() | one.keys():
         figures = two.get(key, none) - one.get(key, none)
         if figures.any():
-            address, text = key
-            code = bytes.fromhex(text)
-            yield Block(address, len(code) // 4, code, tuple(int(f) for f in figures))
+            address, instructions, code = key
+            yield Block(address, instructions, bytes.fromhex(code), tuple(int(f) for f in figures))

@@ -89,10 +89,6 @@ class EmulatedLauncher:
         path = os.pathsep.join([str(self._emulated.site), str(_PACKAGES)])
         return {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 
-    def versions(self) -> dict[str, str]:
-        """Of the emulator and of what it runs."""
-        return self._emulated.versions
-
     def _levels(self) -> str:
         if self._core.figures is None:
             return ""

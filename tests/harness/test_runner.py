@@ -15,6 +15,7 @@ import pytest
 
 from harness import runner, workers
 from harness.case import Case
+from harness.devices.registry import DEVICES, Facts
 from harness.export import Exported
 from harness.job import Job, Progress
 from harness.jobs import with_fingerprint
@@ -192,6 +193,40 @@ def test_a_case_that_does_not_end_is_stopped(
     (record,) = workers.execute([endless], silent)
     assert record.status == "failed"
     assert "no end" in record.reason
+
+
+class Far:
+    """A device elsewhere, of two boards."""
+
+    name, kind, remote = "far", "measured", True
+
+    def facts(self) -> Facts:
+        return Facts("", ("ncnn",), slots=2, identity="", cores=1)
+
+
+def test_boards_of_one_device_run_at_once_and_after_this_machine(
+    tiny: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+    ran: list[str] = []
+
+    def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+        (one,) = jobs
+        if one.case.device == "far":
+            both.wait()  # nobody passes alone
+        ran.append(one.case.device)
+        yield Record(one.case, "measured", "ok", fingerprint=one.fingerprint)
+
+    monkeypatch.setitem(DEVICES._entries, "far", Far())
+    monkeypatch.setattr(workers, "execute", execute)
+    here = job(tiny, runtime="ncnn")
+    there = [
+        replace(here, case=replace(here.case, device="far", threads=n), fingerprint=str(n))
+        for n in range(1, 5)
+    ]
+    records = runner.run([*there, here])
+    assert [record.case for record in records] == [one.case for one in [*there, here]]
+    assert ran == ["local", *["far"] * 4]
 
 
 @pytest.mark.parametrize("lost", [1, 2])

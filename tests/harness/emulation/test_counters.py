@@ -33,6 +33,13 @@ def test_code_that_was_translated_twice_is_one_block() -> None:
     assert (total.instructions, total.loaded) == (4, 11)
 
 
+def test_instructions_of_two_bytes_are_instructions() -> None:
+    # Four of Thumb in eight bytes, executed three times.
+    thumb = "16 4 3 0 0 0 0 0 0 00bf00bf00bf7047"
+    total, _ = tally(pack("", ["", thumb]), "EM_ARM", None)
+    assert total.instructions == 12
+
+
 def test_code_outside_any_library_is_told_so() -> None:
     texts = ["", line(16, 1, FMLA)]
     _, kernels = tally(pack(MAPS, texts), "EM_AARCH64", None)
