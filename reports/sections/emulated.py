@@ -183,7 +183,7 @@ def _trust(evidence: Evidence, place: Place) -> list[Block]:
     within = (
         "is the mean error when the two constants are fitted to all of these records "
         f"(compute × {found.compute:.2f}, memory × {found.memory:.2f}) and {to}. Spearman’s rank "
-        f"correlation of modelled and published times is {found.rank_correlation:.2f}."
+        f"correlation of modelled and published times is {found.rank_correlation:.3f}."
     )
     return [
         Statements(
