@@ -89,6 +89,11 @@ def serve(cache_folder: Path) -> Iterator[Serve]:
 
     yield start
     for served in started:
+        # TVM's tracker is a process of its own, which ends when it is told to.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            served.process.send_signal(signal.SIGCONT)
+            served.process.terminate()
+            served.process.wait(5)
         served.kill()
 
 
