@@ -126,7 +126,7 @@ def _caption(evidence: Evidence, left_out: Sequence[Setting], counts: set[int]) 
             "two inferences."
         )
     if any(row.untuned for row in evidence.latencies):
-        lines.append("untuned: code without a tuned schedule; it is never ranked.")
+        lines.append("untuned: some of its kernels are plain loops; it is never ranked.")
     if left_out:
         lines.append(f"Not shown: {', '.join(one.label for one in left_out)}.")
     return escape("\n".join(lines))

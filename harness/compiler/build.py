@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 from architectures.errors import BadInputError, UnavailableError
 from harness import cache
-from harness.compiler import library, link
-from harness.compiler.targets import Target
+from harness.compiler import library, link, records
+from harness.compiler.targets import Target, tuned_as
+from harness.compiler.vectors import vectors
 from harness.export import Exported
 from harness.result import Compilation
 from harness.timing.environment import version
@@ -38,8 +40,8 @@ class Library:
 
     @property
     def label(self) -> str:
-        """`untuned` where no kernel was searched for: its time is shown, never ranked."""
-        return "" if self.compilation().kernels["tuned"] else "untuned"
+        """`untuned` where a kernel is plain loops: its time is shown, never ranked."""
+        return "untuned" if self.compilation().kernels["plain"] else ""
 
 
 def compile_network(exported: Exported, target: Target, batch: int) -> Library:
@@ -50,10 +52,12 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
         BadInputError: TVM cannot import the network.
         WrongAnswerError: the library is not what the target asks for.
     """
+    resolved = resolve(target)
     key = cache.digest(
         cache.file_digest(exported.onnx),
         batch,
-        asdict(resolve(target)),
+        asdict(resolved),
+        records.digest(tuning(resolved)),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
         cache.source_digest("harness.compiler"),
     )
@@ -74,6 +78,14 @@ def resolve(target: Target) -> Target:
         elf_machine=library.host_machine(),
         description=target.description,
     )
+
+
+def tuning(target: Target) -> records.Records:
+    """The tuning records that hold for a resolved target."""
+    if target.name != "host":
+        return records.load(target.name)
+    described = import_tvm().target.Target(target.options())
+    return records.load(tuned_as(target, _features(target, described)))
 
 
 def import_tvm() -> Any:
@@ -106,7 +118,7 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     described = tvm.target.Target(target.options())
     features = _features(target, described)
     module = _import(exported, batch)
-    module, kernels = _lower(module, described)
+    module, kernels = _lower(module, target, described, features)
     executable = tvm.relax.build(module, described, relax_pipeline=_finish(described))
     path = folder / "network.so"
     executable.export_library(str(path), fcompile=link.shared_library)
@@ -164,26 +176,39 @@ def _import(exported: Exported, batch: int) -> Any:
         raise BadInputError(f"TVM cannot import this network: {first[-1]}") from error
 
 
-def _lower(module: Any, described: Any) -> tuple[Any, dict[str, int]]:
-    """Operators to fused loops, blocked where a rule applies; and kernels by schedule."""
+def _lower(
+    module: Any, target: Target, described: Any, features: tuple[str, ...]
+) -> tuple[Any, dict[str, int]]:
+    """Operators to kernels; and how many are tuned, scheduled by rule, or plain loops."""
     tvm = import_tvm()
-    # Both need TVM to be imported, and without torch.
+    # These need TVM to be imported, and without torch.
     from harness.compiler.fold import fold_constants
+    from harness.compiler.graph.rewrite import rewrite
+    from harness.compiler.kernels.provider import Kernels
     from harness.compiler.schedule import scheduled
 
-    module = fold_constants(module)
+    registers = vectors(target.triple, features)
+    provider = Kernels(registers, records.tilings(tuning(target), registers))
+    module = rewrite(fold_constants(module), provider)
     pipeline = tvm.relax.backend.cpu_generic.pipeline
     passes = pipeline.library_dispatch_passes(described) + pipeline.legalize_passes(described)
     with described:
         module = tvm.transform.Sequential(passes)(module)
-    kernels = {"tuned": 0, "scheduled": 0, "plain": 0}
+    kernels = Counter(provider.schedules.values())
     for variable, function in module.functions_items():
-        if isinstance(function, tvm.tirx.PrimFunc):
-            blocked = scheduled(function)
+        if isinstance(function, tvm.tirx.PrimFunc) and not _settled(function):
+            blocked = scheduled(function, registers)
             kernels["plain" if blocked is None else "scheduled"] += 1
             if blocked is not None:
                 module[variable] = blocked.with_attrs(function.attrs)
-    return module, kernels
+    return module, {kind: kernels[kind] for kind in ("tuned", "scheduled", "plain")}
+
+
+def _settled(function: Any) -> bool:
+    """Whether a function needs no schedule: a kernel of ours, or a reshape, which is a view."""
+    tvm = import_tvm()
+    ours = bool(function.attrs) and "kernel" in function.attrs
+    return ours or bool(tvm.relax.analysis.has_reshape_pattern(function))
 
 
 def _finish(described: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,31 @@ TARGETS.add(
         description="the CPU of this machine, as LLVM detects it",
     ),
 )
+_LEVEL_3 = ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
+
+
+def _x86_64(name: str, required: tuple[str, ...], description: str) -> None:
+    TARGETS.add(
+        name,
+        Target(
+            name,
+            triple="x86_64-linux-gnu",
+            cpu=name,
+            features=(),
+            required=required,
+            elf_machine="EM_X86_64",
+            description=description,
+        ),
+    )
+
+
+# Of the x86-64 psABI, "Micro-Architecture Levels".
+_x86_64("x86-64-v3", _LEVEL_3, "x86-64 with AVX2 and FMA: Haswell, Zen, and later")
+_x86_64(
+    "x86-64-v4",
+    (*_LEVEL_3, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"),
+    "x86-64 with AVX-512: Skylake-X, Zen 4, and later",
+)
 _aarch64("cortex-a53", ("crc",), "ARMv8-A, in order: Raspberry Pi 3, low-end phones")
 _aarch64("cortex-a55", ("dotprod", "fullfp16"), "ARMv8.2-A, in order: little cores since 2018")
 _aarch64("cortex-a72", ("crc",), "ARMv8-A, out of order: Raspberry Pi 4, phones of 2016")
@@ -90,3 +116,25 @@ TARGETS.add(
         description="ARMv7-A, 32 bits, hard float: Raspberry Pi 2",
     ),
 )
+
+
+def tuned_as(target: Target, features: Collection[str]) -> str:
+    """The registered target whose tuning records hold for a target; empty where none's do.
+
+    This machine is taken for the highest level of x86-64 that it has all of, or for the
+    ARM core that LLVM says it is.
+
+    Args:
+        target: with what `host` stands for.
+        features: that LLVM generates code with.
+    """
+    if target.name != "host":
+        return target.name
+    alike = [
+        one.name
+        for one in TARGETS
+        if one.elf_machine == target.elf_machine and set(one.required) <= set(features)
+    ]
+    if target.elf_machine == "EM_X86_64":
+        return alike[-1] if alike else ""
+    return target.cpu if target.cpu in alike else ""

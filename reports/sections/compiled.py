@@ -57,7 +57,7 @@ def _cells(record: Record, notes: Notes) -> list[Cell]:
     if record.status != "ok" or not isinstance(made, Compilation):
         gap = absent(record.status, record.reason, notes)
         return [Cell(record.case.network), gap, *[NOTHING] * 4]
-    untuned = made.kernels.get("plain", 0) > 0 or not made.kernels.get("tuned", 0)
+    untuned = made.kernels.get("plain", 0) > 0
     return [
         Cell(record.case.network),
         Cell(made.triple),

@@ -21,6 +21,7 @@ from harness.runtimes.registry import RUNTIMES
 ELF = {
     "aarch64-linux-gnu": (2, 183),
     "armv7l-linux-gnueabihf": (1, 40),
+    "x86_64-linux-gnu": (2, 62),
 }
 
 
@@ -43,12 +44,22 @@ def test_a_library_is_for_its_target(target: Target, tiny_exported: Exported) ->
     assert compilation.size_bytes == made.path.stat().st_size
 
 
-def test_untuned_code_says_so(target: Target, tiny_exported: Exported) -> None:
+def test_how_each_kernel_got_its_schedule_is_said(target: Target, tiny_exported: Exported) -> None:
     made = build.compile_network(tiny_exported, target, 1)
-    kernels = made.compilation().kernels
-    assert kernels["tuned"] == 0
-    assert kernels["scheduled"] == 2  # the two convolutions with maps as outputs
-    assert kernels["plain"] >= 1
+    assert made.compilation().kernels == {"tuned": 0, "scheduled": 3, "plain": 0}
+    assert made.label == ""
+
+
+def test_code_with_plain_loops_is_untuned(
+    tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    rewrite = importlib.import_module("harness.compiler.graph.rewrite")
+    schedule = importlib.import_module("harness.compiler.schedule")
+    monkeypatch.setattr(rewrite, "rewrite", lambda module, provider: module)
+    monkeypatch.setattr(schedule, "scheduled", lambda function, vectors: None)
+    made = build.compile_network(tiny_exported, TARGETS["host"], 1)
+    assert made.compilation().kernels["plain"] > 0
     assert made.label == "untuned"
 
 
@@ -78,8 +89,8 @@ def test_a_symbol_that_nothing_provides_is_named(
     tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = build.compile_network(tiny_exported, TARGETS["cortex-a72"], 1)
-    monkeypatch.setattr(library, "_PROVIDED", set())
-    with pytest.raises(WrongAnswerError, match="nothing there provides mem"):
+    monkeypatch.setattr(library, "_PROVIDED_PREFIXES", ())
+    with pytest.raises(WrongAnswerError, match="nothing there provides TVMFFI"):
         library.check(made.path, TARGETS["cortex-a72"])
 
 

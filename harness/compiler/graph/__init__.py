@@ -1,0 +1,1 @@
+"""Graph work before TVM's own passes: fusion and the layout of maps."""

@@ -1,0 +1,189 @@
+"""Convolutions and matrix products with what follows them: one kernel each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
+from harness.compiler.workload import Epilogue, Pair, Window
+
+_ACTIVATIONS = {"relax.nn.relu": "relu"}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Operators that become one kernel.
+
+    Attributes:
+        nodes: from the convolution to the last that is fused into it.
+        input: what the convolution reads.
+        weights: (F, C / groups, KH, KW).
+        window: kernel, stride, padding, dilation.
+        groups: of the convolution.
+        bias: (F,).
+        epilogue: what follows the sum.
+        slopes: of a PReLU, (F,).
+        added: what is added to the sum.
+    """
+
+    nodes: tuple[Node, ...]
+    input: Expr
+    weights: FloatArray
+    window: Window
+    groups: int
+    bias: FloatArray
+    epilogue: Epilogue = ()
+    slopes: FloatArray | None = None
+    added: Expr | None = None
+
+    @property
+    def last(self) -> Node:
+        """Its variable is what the kernel gives."""
+        return self.nodes[-1]
+
+    @property
+    def filters(self) -> int:
+        """Channels of the output."""
+        return len(self.weights)
+
+
+def chains(graph: Graph) -> list[Chain]:
+    """All chains of a graph; no operator is in two."""
+    found: list[Chain] = []
+    taken: set[Expr] = set()
+    for node in graph.nodes:
+        start = _convolution(graph, node) or _product(graph, node)
+        if start is None:
+            continue
+        chain = _extended(graph, start, taken)
+        taken |= {member.var for member in chain.nodes}
+        found.append(chain)
+    return found
+
+
+def _convolution(graph: Graph, node: Node) -> Chain | None:
+    if node.op != "relax.nn.conv2d" or shape(node.var) is None:
+        return None
+    attrs = node.attrs
+    layouts = (str(attrs.data_layout), str(attrs.kernel_layout))
+    weights = graph.constant(node.args[1])
+    if weights is None or layouts != ("NCHW", "OIHW") or shape(node.args[0]) is None:
+        return None
+    window = Window(
+        _pair(weights.shape[2:]),
+        _pair(attrs.strides),
+        _pair(attrs.padding[:2]),
+        _pair(attrs.dilation),
+    )
+    zero = np.zeros(len(weights), np.float32)
+    return Chain((node,), node.args[0], weights, window, int(attrs.groups), zero)
+
+
+def _product(graph: Graph, node: Node) -> Chain | None:
+    """A matrix product with constant weights: a convolution that gives one pixel.
+
+    Where a flattened map is multiplied, that is the map under a window of its size.
+    """
+    if node.op != "relax.matmul":
+        return None
+    weights, rows = graph.constant(node.args[1]), shape(node.args[0])
+    if weights is None or weights.ndim != 2 or rows is None or len(rows) != 2:
+        return None
+    given = _flattened(graph, node.args[0])
+    extents = (shape(given) or ())[2:] or (1, 1)
+    kernel = np.ascontiguousarray(weights.T).reshape(weights.shape[1], -1, *extents)
+    zero = np.zeros(len(kernel), np.float32)
+    return Chain((node,), given, kernel, Window(_pair(extents)), 1, zero)
+
+
+def _flattened(graph: Graph, rows: Expr) -> Expr:
+    """The map that was flattened to rows, or the rows themselves."""
+    node = graph.defining(rows)
+    if node is None or node.op != "relax.reshape":
+        return rows
+    extents = shape(node.args[0]) or ()
+    return node.args[0] if len(extents) == 4 and extents[0] == (shape(rows) or (0,))[0] else rows
+
+
+def _pair(values: Any) -> Pair:
+    first, second = (int(value) for value in values)
+    return first, second
+
+
+def _extended(graph: Graph, chain: Chain, taken: set[Expr]) -> Chain:
+    """The chain with all that can follow its sum in registers."""
+    while True:
+        user = graph.sole_user(chain.last)
+        if user is None or user.var in taken:
+            return chain
+        longer = _with(graph, chain, user)
+        if longer is None:
+            return chain
+        chain = longer
+
+
+def _with(graph: Graph, chain: Chain, node: Node) -> Chain | None:
+    """The chain with one more operator, or None where that has no place in a kernel."""
+    nodes = (*chain.nodes, node)
+    if node.op in _ACTIVATIONS:
+        return replace(chain, nodes=nodes, epilogue=(*chain.epilogue, _ACTIVATIONS[node.op]))
+    if node.op == "relax.nn.prelu":
+        return _with_prelu(graph, chain, node)
+    if node.op == "relax.add":
+        return _with_add(graph, chain, node)
+    if node.op in ("relax.maximum", "relax.minimum"):
+        epilogue = _bounded(chain.epilogue, node.op, graph.constant(node.args[1]))
+        return None if epilogue is None else replace(chain, nodes=nodes, epilogue=epilogue)
+    return None
+
+
+def _bounded(epilogue: Epilogue, op: str, bound: FloatArray | None) -> Epilogue | None:
+    """ReLU6 comes as a maximum with 0 and a minimum with 6."""
+    if bound is None or bound.size != 1:
+        return None
+    if op == "relax.maximum" and bound == 0:
+        return (*epilogue, "relu")
+    if op == "relax.minimum" and bound == 6 and epilogue[-1:] == ("relu",):
+        return (*epilogue[:-1], "relu6")
+    return None
+
+
+def _with_prelu(graph: Graph, chain: Chain, node: Node) -> Chain | None:
+    slopes = graph.constant(node.args[1])
+    if chain.slopes is not None or slopes is None or int(node.attrs.axis) != 1:
+        return None
+    if slopes.size not in (1, chain.filters):
+        return None
+    slopes = np.broadcast_to(slopes.ravel(), chain.filters)
+    name = "leaky" if (slopes <= 1).all() else "prelu"
+    epilogue = (*chain.epilogue, name)
+    return replace(chain, nodes=(*chain.nodes, node), epilogue=epilogue, slopes=slopes)
+
+
+def _with_add(graph: Graph, chain: Chain, node: Node) -> Chain | None:
+    left, right = node.args
+    other = right if left.same_as(chain.last.var) else left
+    nodes = (*chain.nodes, node)
+    value = graph.constant(other)
+    if value is not None:
+        bias = _per_channel(value, chain.filters, len(shape(node.var) or ()))
+        if bias is None or chain.epilogue:
+            return None
+        return replace(chain, nodes=nodes, bias=chain.bias + bias)
+    if chain.added is not None or left.same_as(right):
+        return None
+    if shape(other) is None or shape(other) != shape(node.var):
+        return None
+    return replace(chain, nodes=nodes, epilogue=(*chain.epilogue, "add"), added=other)
+
+
+def _per_channel(value: FloatArray, channels: int, rank: int) -> FloatArray | None:
+    """A constant that is the same for all pixels, as (C,); channels are axis 1."""
+    extents = (1,) * (rank - value.ndim) + value.shape
+    expected = tuple(channels if axis == 1 else 1 for axis in range(rank))
+    if value.size == 1:
+        return np.full(channels, value.ravel()[0], np.float32)
+    return value.ravel() if extents == expected else None

@@ -1,0 +1,39 @@
+"""What this machine's processor executes, held against what code was made for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from architectures.errors import RefusedError
+
+# Features that hold vector code up, where LLVM and the kernel have one name for them.
+_VECTORS = frozenset("avx avx2 avx512bw avx512cd avx512dq avx512f avx512vl bmi2 f16c fma".split())
+
+
+def require(features: Collection[str], what: str) -> None:
+    """See that this machine executes code made with some features.
+
+    Args:
+        features: LLVM's names; only those of x86-64's vectors are looked at.
+        what: the code, for the message.
+
+    Raises:
+        RefusedError: it would end in an illegal instruction.
+    """
+    missing = sorted(_VECTORS & set(features) - _flags())
+    if missing:
+        raise RefusedError(
+            f"{what} is code with {', '.join(missing)}, which this machine's processor does not "
+            "execute: use --target host, or x86-64-v3 where it has AVX2"
+        )
+
+
+def _flags() -> frozenset[str]:
+    """Features that the kernel lists; of another architecture they have other names."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return _VECTORS  # nothing is known, so nothing is refused
+    found = [line.partition(":")[2].split() for line in lines if line.startswith("flags")]
+    return frozenset(found[0]) if found else _VECTORS

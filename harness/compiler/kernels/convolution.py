@@ -1,0 +1,297 @@
+"""Dense and grouped convolutions: tiles of pixels by channels over the whole reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import tirx
+from tvm.tirx.script.builder import ir as T
+
+from harness.compiler.kernels import emit
+from harness.compiler.kernels.emit import Blocks, Buffer, Expr, Steps, Sums
+from harness.compiler.kernels.window import Columns, Rows, columns
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Convolution
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a convolution is blocked.
+
+    Attributes:
+        pixels: rows of a tile of sums.
+        vectors: registers of a row.
+        unroll: input channels a step of the innermost loop.
+        chunk: pixels of a task where the convolution is pointwise; else a task has
+            one row, and this is its length.
+        weights_first: a block of weights stays in the cache while the pixels go by;
+            else a chunk of pixels does.
+    """
+
+    pixels: int
+    vectors: int
+    unroll: int
+    chunk: int
+    weights_first: bool
+
+
+def emit_convolution(work: Convolution, tiling: Tiling, vectors: Vectors) -> tirx.PrimFunc:
+    """The kernel: arguments input, weights, bias, then slopes and added map if any, output."""
+    return emit.function("convolution", _Kernel(work, tiling, vectors).emit)
+
+
+def pack(work: Convolution, tiling: Tiling, vectors: Vectors, weights: FloatArray) -> FloatArray:
+    """Weights (F, C / groups, KH, KW) in the order in which the kernel reads them, flat.
+
+    That is group, block of filters, then tap and input channel, or, where the input
+    is planar, input channel and tap; then filters.
+    """
+    width = tiling.vectors * vectors.lanes
+    order = (1, 2, 3, 0) if work.planar else (2, 3, 1, 0)
+    parts = []
+    for filters in np.split(weights, work.groups):
+        for start in range(0, len(filters), width):
+            parts.append(filters[start : start + width].transpose(order).ravel())
+    return np.concatenate(parts).astype(np.float32)
+
+
+class _Kernel:
+    """One kernel while it is emitted."""
+
+    def __init__(self, work: Convolution, tiling: Tiling, vectors: Vectors) -> None:
+        self._work = work
+        self._tiling = tiling
+        self._vectors = vectors
+        self._filters = work.filters // work.groups
+        self._channels = work.channels // work.groups
+        self._blocks = Blocks(self._filters, tiling.vectors * vectors.lanes)
+        self._pointwise = work.window.pointwise() and not work.planar
+
+    def emit(self) -> None:
+        work = self._work
+        height, width = work.input
+        map_shape = (
+            (work.batch, work.channels, height, width)
+            if work.planar
+            else (work.batch, height, width, work.channels)
+        )
+        out_shape = (work.batch, *work.output, work.filters)
+        reduced = self._channels * work.window.taps
+        shapes = {
+            "input": map_shape,
+            "weights": (work.filters * reduced,),
+            "bias": (work.filters,),
+            **emit.epilogue_shapes(work.epilogue, out_shape),
+            "output": out_shape,
+        }
+        self._buffers = emit.arguments(shapes)
+        self._tasks()
+
+    def _tasks(self) -> None:
+        """One loop over chunks of pixels, groups and blocks of filters, run by threads."""
+        work, tiling = self._work, self._tiling
+        pixels = work.batch * work.output[0] * work.output[1]
+        chunks = pixels // tiling.chunk
+        blocks = work.groups * self._blocks.count
+        with T.parallel(0, chunks * blocks) as task:
+            if tiling.weights_first:
+                chunk, block = task % chunks, task // chunks
+            else:
+                chunk, block = task // blocks, task % blocks
+            group, block = T.Bind(block // self._blocks.count), T.Bind(block % self._blocks.count)
+            self._task(T.Bind(chunk), group, block)
+
+    def _task(self, chunk: Expr, group: Expr, block: Expr) -> None:
+        def body(width: int) -> None:
+            reduced = self._channels * self._work.window.taps
+            first = group * self._filters + block * self._blocks.width
+            weights = first * reduced
+            tiles = self._pointwise_tiles if self._pointwise else self._row_tiles
+            tiles(chunk, group, T.Bind(first), T.Bind(weights), width)
+
+        self._blocks.emit(block, body)
+
+    def _pointwise_tiles(
+        self, chunk: Expr, group: Expr, first: Expr, weights: Expr, width: int
+    ) -> None:
+        work, size = self._work, self._tiling.chunk
+        for start, count, pixels in emit.spans(size, self._tiling.pixels):
+
+            def tile(number: Expr, start: int = start, pixels: int = pixels) -> None:
+                pixel = T.Bind(chunk * size + start + number * pixels)
+                sums = self._start(pixels, width, first)
+                base = T.Bind(pixel * work.channels)
+                inputs = [base + i * work.channels for i in range(pixels)]
+                self._channel_loops(sums, inputs, weights, width, group)
+                self._finish(sums, first, lambda i: (pixel + i) * work.filters + first)
+
+            emit.repeat(count, tile)
+
+    def _row_tiles(self, row: Expr, group: Expr, first: Expr, weights: Expr, width: int) -> None:
+        work = self._work
+        rows = Rows(work.window, work.input[0], work.output[0])
+        image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
+        for tiles in columns(work.window, work.input[1], work.output[1], self._tiling.pixels):
+
+            def tile(number: Expr, tiles: Columns = tiles) -> None:
+                x = tiles.start + number * tiles.pixels
+                sums = self._start(tiles.pixels, width, first)
+                left = x * work.window.stride[1] - work.window.padding[1]
+
+                def taps(ky: Expr, line: Expr) -> None:
+                    if work.planar:
+                        self._planar(sums, tiles, image, line, left, ky, weights, width)
+                        return
+                    base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
+                    for kx in range(work.window.kernel[1]):
+                        inputs = [
+                            None if column is None else (base + column) * work.channels
+                            for column in tiles.taps(kx)
+                        ]
+                        at = (ky * work.window.kernel[1] + kx) * self._channels * width
+                        self._channel_loops(sums, inputs, weights + at, width, group)
+
+                rows.emit(y, taps)
+                self._finish(
+                    sums, first, lambda i: (row * work.output[1] + x + i) * work.filters + first
+                )
+
+            emit.repeat(tiles.count, tile)
+
+    def _start(self, pixels: int, width: int, first: Expr) -> Sums:
+        sums = Sums(pixels, width, self._vectors)
+        sums.start(sums.vectors(self._buffers["bias"], first))
+        return sums
+
+    def _finish(self, sums: Sums, first: Expr, at: Callable[[int], Expr]) -> None:
+        steps = Steps(self._work.epilogue, self._buffers, first, self._vectors)
+        sums.finish(self._buffers["output"], at, steps)
+
+    def _channel_loops(
+        self,
+        sums: Sums,
+        inputs: Sequence[Expr | None],
+        weights: Expr,
+        width: int,
+        group: Expr,
+    ) -> None:
+        """Sums over a group's channels: `inputs` are the pixels' places, None outside."""
+        if self._work.shuffle > 1:
+            self._shuffled_loops(sums, inputs, weights, width, group)
+            return
+        start = group * self._channels
+        places = [None if place is None else T.Bind(place + start) for place in inputs]
+        unroll = self._tiling.unroll
+        whole, rest = divmod(self._channels, unroll)
+
+        def steps(number: Expr, count: int) -> None:
+            moved = [None if place is None else place + number * unroll for place in places]
+            self._steps(sums, moved, weights + number * unroll * width, width, count)
+
+        emit.repeat(whole, lambda number: steps(number, unroll))
+        if rest:
+            steps(whole, rest)
+
+    def _shuffled_loops(
+        self,
+        sums: Sums,
+        inputs: Sequence[Expr | None],
+        weights: Expr,
+        width: int,
+        group: Expr,
+    ) -> None:
+        """The same where channel c is at c % shuffle * (channels // shuffle) + c // shuffle.
+
+        Channels of one remainder lie side by side, and their weights `shuffle` rows apart.
+        """
+        apart, unroll = self._work.shuffle, self._tiling.unroll
+        first, end = group * self._channels, (group + 1) * self._channels
+        with T.serial(0, apart) as remainder:
+            low = T.Bind(tirx.floordiv(first - remainder + apart - 1, apart))
+            count = T.Bind(tirx.floordiv(end - remainder + apart - 1, apart) - low)
+            start = T.Bind(remainder * (self._work.channels // apart) + low)
+            row = T.Bind(weights + (low * apart + remainder - first) * width)
+
+            def steps(done: Expr, channels: int) -> None:
+                moved = [None if place is None else place + start + done for place in inputs]
+                self._steps(sums, moved, row + done * apart * width, apart * width, channels)
+
+            whole = T.Bind(count // unroll)
+            with T.serial(0, whole) as number:
+                steps(number * unroll, unroll)
+            with T.serial(0, count - whole * unroll) as number:
+                steps(whole * unroll + number, 1)
+
+    def _steps(
+        self, sums: Sums, places: Sequence[Expr | None], weights: Expr, row: int, count: int
+    ) -> None:
+        """`count` input channels, one after the other, their weights `row` apart."""
+        pieces = emit.register_lanes(count, self._vectors.lanes if self._vectors.by_lane else 1)
+        channel = 0
+        for lanes in pieces:
+            factors = self._factors(places, channel, lanes)
+            for lane in range(lanes):
+                values = sums.vectors(self._buffers["weights"], weights + (channel + lane) * row)
+                for pixel, factor in enumerate(factors):
+                    if factor is not None:
+                        sums.multiply_add(pixel, factor[lane], values)
+            channel += lanes
+
+    def _factors(
+        self, places: Sequence[Expr | None], channel: int, lanes: int
+    ) -> list[list[Expr] | None]:
+        """Each pixel's next `lanes` channels."""
+        return [
+            None if place is None else _elements(self._buffers["input"], place + channel, lanes)
+            for place in places
+        ]
+
+    def _planar(
+        self,
+        sums: Sums,
+        tiles: Columns,
+        image: Expr,
+        line: Expr,
+        left: Expr,
+        ky: Expr,
+        weights: Expr,
+        width: int,
+    ) -> None:
+        """The taps of one row of all channels, where each channel is a plane."""
+        work = self._work
+        kernel = work.window.kernel
+        with T.serial(0, work.channels) as channel:
+            plane = image * work.channels + channel
+            base = T.Bind((plane * work.input[0] + line) * work.input[1] + left)
+            needed = sorted({c for kx in range(kernel[1]) for c in tiles.taps(kx) if c is not None})
+            values = self._line(base, needed)
+            at = T.Bind(weights + (channel * kernel[0] + ky) * kernel[1] * width)
+            for kx in range(kernel[1]):
+                row = sums.vectors(self._buffers["weights"], at + kx * width)
+                for pixel, column in enumerate(tiles.taps(kx)):
+                    if column is not None:
+                        sums.multiply_add(pixel, values[column], row)
+
+    def _line(self, base: Expr, needed: Sequence[int]) -> dict[int, Expr]:
+        """Elements of a row by their column, counted from `base`."""
+        lanes = self._vectors.lanes
+        low, high = needed[0], needed[-1]
+        if not self._vectors.by_lane or high - low + 1 < lanes:
+            return {c: T.Bind(emit.load(self._buffers["input"], base + c, 1)) for c in needed}
+        values: dict[int, Expr] = {}
+        for start in [*range(low, high - lanes + 2, lanes), high - lanes + 1]:
+            values |= dict(enumerate(_elements(self._buffers["input"], base + start, lanes), start))
+        return values
+
+
+def _elements(buffer: Buffer, index: Expr, lanes: int) -> list[Expr]:
+    """`lanes` scalars, loaded together."""
+    loaded = T.Bind(emit.load(buffer, index, lanes))
+    if lanes == 1:
+        return [loaded]
+    return [tirx.Shuffle([loaded], [tirx.IntImm("int32", lane)]) for lane in range(lanes)]

@@ -1,0 +1,265 @@
+"""Vectors, tiles of sums and their multiply-adds in TVM's tensor IR.
+
+A sum is a buffer of one register's size that is indexed by constants alone, which
+LLVM keeps in a register over all loops around it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tvm import s_tir, tirx
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script.builder import ir as T
+
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Epilogue
+
+# A buffer, and an index or a value, of TVM's IR: it comes without types.
+Buffer = Any
+Expr = Any
+
+
+def function(name: str, body: Callable[[], None]) -> tirx.PrimFunc:
+    """A function of TVM's tensor IR whose arguments and loops `body` emits."""
+    with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
+        T.func_name(name)
+        T.func_attr({"tirx.noalias": True})
+        body()
+    made = builder.get()
+    # TVM's analyses of a function begin at a root block.
+    root = s_tir.SBlock([], [], [], "root", made.body)
+    return made.with_body(s_tir.SBlockRealize([], True, root))
+
+
+def arguments(shapes: Mapping[str, Sequence[int]]) -> dict[str, Buffer]:
+    """Arguments of the function, each indexed as the flat array that it is in memory."""
+    given = {name: T.arg(name, T.buffer(tuple(shape), "float32")) for name, shape in shapes.items()}
+    return {
+        name: T.decl_buffer((math.prod(shapes[name]),), "float32", data=buffer.data)
+        for name, buffer in given.items()
+    }
+
+
+def load(buffer: Buffer, index: Expr, lanes: int) -> Expr:
+    """`lanes` elements from `index` on."""
+    return tirx.BufferLoad(buffer, [_at(index, lanes)])
+
+
+def store(buffer: Buffer, index: Expr, value: Expr, lanes: int) -> None:
+    """Write `lanes` elements from `index` on."""
+    T.buffer_store(buffer, value, [_at(index, lanes)])
+
+
+def _at(index: Expr, lanes: int) -> Expr:
+    return tirx.Ramp(index, 1, lanes) if lanes > 1 else index
+
+
+def splat(value: Expr, lanes: int) -> Expr:
+    """`value` in every lane."""
+    return tirx.Broadcast(value, lanes) if lanes > 1 else value
+
+
+def constant(value: float, lanes: int) -> Expr:
+    """A number in every lane."""
+    return splat(tirx.FloatImm("float32", value), lanes)
+
+
+def register_lanes(width: int, lanes: int) -> tuple[int, ...]:
+    """Lanes of the registers that hold `width` elements: full ones, then halves.
+
+    Example:
+        register_lanes(20, 8) == (8, 8, 4)
+    """
+    held = [lanes] * (width // lanes)
+    rest = width % lanes
+    while rest:
+        held.append(1 << (rest.bit_length() - 1))
+        rest -= held[-1]
+    return tuple(held)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Channels in blocks of `width`; the last is narrower where they do not divide.
+
+    Attributes:
+        channels: in all.
+        width: of a block.
+    """
+
+    channels: int
+    width: int
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return -(-self.channels // self.width)
+
+    def emit(self, block: Expr, body: Callable[[int], None]) -> None:
+        """`body(width)` for a block whose number is known when it runs."""
+        full, rest = divmod(self.channels, self.width)
+        if not rest:
+            body(self.width)
+        elif not full:
+            body(rest)
+        else:
+            with T.If(block < full):
+                with T.Then():
+                    body(self.width)
+                with T.Else():
+                    body(rest)
+
+
+def spans(extent: int, most: int) -> Iterator[tuple[int, int, int]]:
+    """`extent` pixels in tiles of nearly one size: (start, tiles, pixels of each).
+
+    Example:
+        list(spans(49, 6)) == [(0, 4, 6), (24, 5, 5)]
+    """
+    count = -(-extent // most)
+    size, larger = divmod(extent, count)
+    if larger:
+        yield 0, larger, size + 1
+    if larger < count:
+        yield larger * (size + 1), count - larger, size
+
+
+def repeat(count: int, body: Callable[[Expr], None]) -> None:
+    """`body(i)` for i from 0 to `count`, as a loop where there are several."""
+    if count == 1:
+        body(0)
+    elif count > 1:
+        with T.serial(0, count) as i:
+            body(i)
+
+
+class Sums:
+    """A tile of sums, in registers: pixels by channels.
+
+    Attributes:
+        pixels: rows of the tile.
+        lanes: of the registers of a row.
+    """
+
+    def __init__(self, pixels: int, width: int, vectors: Vectors) -> None:
+        self.pixels = pixels
+        self.lanes = register_lanes(width, vectors.lanes)
+        self.offsets = [sum(self.lanes[:j]) for j in range(len(self.lanes))]
+        self._sums = [
+            [T.alloc_buffer((lanes,), "float32", scope="global") for lanes in self.lanes]
+            for _ in range(pixels)
+        ]
+
+    def vectors(self, buffer: Buffer, index: Expr) -> list[Expr]:
+        """Values for the registers of a row, from `index` on."""
+        return [
+            T.Bind(load(buffer, index + offset, lanes))
+            for offset, lanes in zip(self.offsets, self.lanes, strict=True)
+        ]
+
+    def start(self, values: Sequence[Expr]) -> None:
+        """Set every pixel's sums to `values`, of `vectors`."""
+        for row in self._sums:
+            for register, value, lanes in zip(row, values, self.lanes, strict=True):
+                store(register, 0, value, lanes)
+
+    def multiply_add(self, pixel: int, factor: Expr, weights: Sequence[Expr]) -> None:
+        """Add a scalar times `weights`."""
+        for j, weight in enumerate(weights):
+            self.add(pixel, j, splat(factor, self.lanes[j]) * weight)
+
+    def add(self, pixel: int, register: int, value: Expr) -> None:
+        """Add a vector to one of a pixel's registers."""
+        self.update(pixel, register, lambda total: total + value)
+
+    def update(self, pixel: int, register: int, change: Callable[[Expr], Expr]) -> None:
+        """Replace one of a pixel's registers by what `change` makes of it."""
+        held, lanes = self._sums[pixel][register], self.lanes[register]
+        store(held, 0, change(load(held, 0, lanes)), lanes)
+
+    def finish(self, output: Buffer, at: Callable[[int], Expr], steps: Steps) -> None:
+        """Apply the epilogue and write pixel `i`'s channels from `at(i)` on."""
+        for i, row in enumerate(self._sums):
+            start = at(i)
+            for j, lanes in enumerate(self.lanes):
+                value = load(row[j], 0, lanes)
+                value = steps.apply(value, start + self.offsets[j], self.offsets[j], lanes)
+                store(output, start + self.offsets[j], value, lanes)
+
+
+def epilogue_shapes(epilogue: Epilogue, output: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """What an epilogue reads: slopes of the channels, and the map that is added."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    if {"prelu", "leaky"} & set(epilogue):
+        shapes["slopes"] = output[-1:]
+    if "add" in epilogue:
+        shapes["added"] = output
+    return shapes
+
+
+@dataclass(frozen=True)
+class Steps:
+    """An epilogue and what it reads.
+
+    Attributes:
+        epilogue: its steps.
+        buffers: of `epilogue_shapes`, among others.
+        channel: of the tile's first sum.
+        vectors: the target's registers.
+    """
+
+    epilogue: Epilogue
+    buffers: Mapping[str, Buffer]
+    channel: Expr
+    vectors: Vectors
+
+    def apply(self, value: Expr, index: Expr, offset: int, lanes: int) -> Expr:
+        """What becomes of a sum.
+
+        Args:
+            value: the sum.
+            index: where the output goes.
+            offset: the sum's channel in its tile.
+            lanes: of the sum.
+        """
+        zero = constant(0, lanes)
+        for step in self.epilogue:
+            value = T.Bind(value)
+            if step == "add":
+                value = value + load(self.buffers["added"], index, lanes)
+            elif step == "relu":
+                value = larger(self.vectors, value, zero)
+            elif step == "relu6":
+                value = smaller(self.vectors, larger(self.vectors, value, zero), constant(6, lanes))
+            else:
+                slope = load(self.buffers["slopes"], self.channel + offset, lanes)
+                if step == "leaky":
+                    value = larger(self.vectors, value, value * slope)
+                else:
+                    value = (
+                        larger(self.vectors, value, zero)
+                        + smaller(self.vectors, value, zero) * slope
+                    )
+        return value
+
+
+def larger(vectors: Vectors, left: Expr, right: Expr) -> Expr:
+    """The larger of two in each lane, in one instruction."""
+    return _extreme("maximum", tirx.Max, vectors, left, right)
+
+
+def smaller(vectors: Vectors, left: Expr, right: Expr) -> Expr:
+    """The smaller of two in each lane, in one instruction."""
+    return _extreme("minimum", tirx.Min, vectors, left, right)
+
+
+def _extreme(name: str, node: Any, vectors: Vectors, left: Expr, right: Expr) -> Expr:
+    # x86's instruction has the semantics of a comparison, which is TVM's node; ARM's has
+    # those of IEEE 754's maximum.
+    if not vectors.by_lane:
+        return node(left, right)
+    return tirx.call_llvm_pure_intrin(left.ty, f"llvm.{name}", left, right)

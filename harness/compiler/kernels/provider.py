@@ -1,0 +1,65 @@
+"""The kernels of a module under construction: one function for each workload in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tvm import relax, tirx
+
+from harness.compiler.graph.rewrite import Kernel
+from harness.compiler.kernels import convolution, depthwise
+from harness.compiler.tiling import Tiling, best
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Convolution, Depthwise, Workload, key, name
+
+# TVM's class of functions that it fuses with no other.
+_OPAQUE = 8
+
+# The tiling of a workload's tuning record, where there is one.
+Records = Callable[[Workload], Tiling | None]
+
+
+class Kernels:
+    """Makes each workload's function once.
+
+    Attributes:
+        schedules: for each workload of the module, whether its tiling was "tuned" or,
+            by the model, "scheduled".
+    """
+
+    def __init__(self, vectors: Vectors, records: Records) -> None:
+        self.schedules: dict[Workload, str] = {}
+        self._vectors = vectors
+        self._records = records
+        self._made: dict[Workload, Kernel] = {}
+
+    def __call__(self, builder: relax.BlockBuilder, work: Workload) -> Kernel:
+        """The kernel of a workload, in the module that `builder` makes."""
+        if work not in self._made:
+            tuned = self._records(work)
+            self.schedules[work] = "scheduled" if tuned is None else "tuned"
+            self._made[work] = self._make(builder, work, tuned or best(work, self._vectors))
+        return self._made[work]
+
+    def _make(self, builder: relax.BlockBuilder, work: Workload, tiling: Tiling) -> Kernel:
+        attributes = {"op_pattern": _OPAQUE, "kernel": key(work)}
+        made = function(work, tiling, self._vectors).with_attrs(attributes)
+        variable = builder.add_func(made, name(work))
+        return Kernel(variable, packing(work, tiling, self._vectors))
+
+
+def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
+    """A workload's kernel with a tiling."""
+    if isinstance(work, Convolution):
+        return convolution.emit_convolution(work, tiling, vectors)
+    if isinstance(work, Depthwise):
+        return depthwise.emit_depthwise(work, tiling, vectors)
+    return depthwise.emit_pooling(work, tiling, vectors)
+
+
+def packing(work: Workload, tiling: Any, vectors: Vectors) -> Callable[[Any], Any]:
+    """How the kernel wants its weights; a pooling has none."""
+    pack: Callable[..., Any] = convolution.pack if isinstance(work, Convolution) else depthwise.pack
+    return partial(pack, work, tiling, vectors)

@@ -1,0 +1,214 @@
+"""The tuning database: for each workload the tiling that a search found best, and how.
+
+One file a target, JSON Lines, sorted by workload, so that two people's records merge
+line by line. What this project ships is in `results/tuning/`. A user's own go there
+too in a checkout, and otherwise to `FACEBENCH_TUNING` or the user's data folder; of
+two records of a workload the user's is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from architectures.errors import BadInputError
+from harness import cache
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Convolution, Workload, key
+from harness.timing.environment import version
+
+if TYPE_CHECKING:
+    from harness.compiler.tiling import Tiling
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a search found for a workload.
+
+    Attributes:
+        workload: as `workload.key` says it.
+        tiling: the fields of its tiling, by name.
+        tvm: version of TVM that the kernel was compiled with.
+        cost: of the kernel with this tiling, in `unit`.
+        scheduled: the cost of the tiling that the model chooses, beside it.
+        unit: `seconds` or `cycles`.
+        how: how the costs were obtained: `measured on ...` or `modelled for ...`.
+        trials: tilings that were tried.
+    """
+
+    workload: str
+    tiling: Mapping[str, int]
+    tvm: str
+    cost: float
+    scheduled: float
+    unit: str
+    how: str
+    trials: int
+
+    @property
+    def gain(self) -> float:
+        """How many times cheaper than the model's choice."""
+        return self.scheduled / self.cost
+
+
+Records = Mapping[str, Record]
+
+
+def load(target: str) -> Records:
+    """Records of a target for the TVM that is installed, by workload.
+
+    Args:
+        target: as `targets.tuned_as` says it; empty where there are no records.
+
+    Raises:
+        BadInputError: a file is damaged.
+    """
+    found: dict[str, Record] = {}
+    for folder in (_shipped(), _own()) if target else ():
+        found |= {r.workload: r for r in _read(folder / _file(target)) if r.tvm == _installed()}
+    return found
+
+
+def own_file(target: str) -> Path:
+    """The file of a target's records that `save` writes."""
+    return _own() / _file(target)
+
+
+def save(target: str, record: Record) -> None:
+    """Put a record among the user's own, in the place of one that is there.
+
+    Raises:
+        BadInputError: the file is damaged, or cannot be written.
+    """
+    path = own_file(target)
+    kept = {(r.workload, r.tvm): r for r in (*_read(path), record)}
+    lines = [json.dumps(asdict(kept[place])) + "\n" for place in sorted(kept)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tuning-")
+        with os.fdopen(descriptor, "w") as file:
+            file.writelines(lines)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise BadInputError(
+            f"cannot write tuning records to {path}: {error.strerror}; make room, or set "
+            "FACEBENCH_TUNING to another folder"
+        ) from error
+
+
+def made(work: Workload, tiling: Tiling, **found: Any) -> Record:
+    """A record of the TVM that is installed; `found` are its costs, and how."""
+    return Record(key(work), asdict(tiling), _installed(), **found)
+
+
+def digest(records: Records) -> str:
+    """Hash of what a library depends on: of each workload its tiling."""
+    return cache.digest({name: dict(record.tiling) for name, record in records.items()})
+
+
+def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling | None]:
+    """What the kernels of a target ask: a workload's tiling, where a record has one."""
+
+    def find(work: Workload) -> Tiling | None:
+        record = records.get(key(work))
+        return None if record is None else tiling_of(record, work, vectors)
+
+    return find
+
+
+def tiling_of(record: Record, work: Workload, vectors: Vectors) -> Tiling:
+    """A record's tiling.
+
+    Raises:
+        BadInputError: it is none that the workload can have: the record was edited, or
+            made for other kernels than these.
+    """
+    from harness.compiler import tiling  # imports TVM
+
+    form: Any = tiling.convolution if isinstance(work, Convolution) else tiling.depthwise
+    names = {field.name for field in fields(form.Tiling)}
+    found = form.Tiling(**record.tiling) if set(record.tiling) == names else None
+    if found not in tiling.candidates(work, vectors):
+        raise BadInputError(
+            f"the tuning record of '{record.workload}' has a tiling that its kernel cannot "
+            f"have ({json.dumps(dict(record.tiling))}): tune it again, or delete its line"
+        )
+    return found
+
+
+def _read(path: Path) -> Iterator[Record]:
+    """Raises BadInputError for a line that is no record."""
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"cannot read the tuning records in {path}: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield _checked(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadInputError(
+                f"{path}, line {number}, is no tuning record ({error}): delete the line, or "
+                "get the file back as it was"
+            ) from error
+
+
+def _checked(data: Any) -> Record:
+    record = Record(**data)
+    for name, kind in _KINDS.items():
+        if type(getattr(record, name)) not in kind:
+            raise TypeError(f"{name} is {getattr(record, name)!r}")
+    if any(type(value) not in (int, bool) for value in record.tiling.values()):
+        raise TypeError(f"tiling is {record.tiling!r}")
+    if not (record.cost > 0 and record.scheduled > 0):
+        raise ValueError("a cost is above 0")
+    return record
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "workload": (str,),
+    "tiling": (dict,),
+    "tvm": (str,),
+    "cost": (float, int),
+    "scheduled": (float, int),
+    "unit": (str,),
+    "how": (str,),
+    "trials": (int,),
+}
+
+
+def _file(target: str) -> str:
+    return f"{target}.jsonl"
+
+
+def _installed() -> str:
+    return version("apache-tvm") or ""
+
+
+def _package() -> Path:
+    return Path(__file__).parents[1]
+
+
+def _shipped() -> Path:
+    """Inside the installed package, or in the checkout."""
+    installed = _package() / "results"
+    root = installed if installed.is_dir() else _package().parent / "results"
+    return root / "tuning"
+
+
+def _own() -> Path:
+    chosen = os.environ.get("FACEBENCH_TUNING")
+    if chosen:
+        return Path(chosen)
+    if (_package() / "results").is_dir():
+        return Path(platformdirs.user_data_dir("facebench")) / "tuning"
+    return _shipped()

@@ -1,0 +1,179 @@
+"""How kernels are blocked: every way worth a trial, and the best by a model of the core.
+
+The model counts what a tile of sums costs the busiest of a core's units. It knows
+nothing of caches beyond their sizes, so that it is right to a few per cent where
+tiles are compared, and search can be left to choose among the best.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from harness.compiler.kernels import convolution, depthwise
+from harness.compiler.kernels.emit import register_lanes, spans
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+
+Tiling = convolution.Tiling | depthwise.Tiling
+
+# Bytes of the input that stay in the second level of the cache while all filters
+# pass over them. Cores of phones have 512 KiB of it; the rest is for weights.
+_CHUNK_BYTES = 1 << 18
+
+# Instructions that start and end a tile, beyond those for each sum; and a loop's.
+_TILE, _SUM, _LOOP = 12.0, 3.0, 3.0
+
+# Lines of 64 bytes at a distance of a multiple of 4096 bytes share the ways of one set
+# of a first-level cache: 8, and some are for the weights.
+_SET_BYTES, _WAYS = 4096, 6
+
+# Cycles from a multiply-add to the next on its sum, and multiply-adds a cycle, of
+# current x86-64 cores (Agner Fog's tables: 4 and 2 for Haswell to Zen 4).
+_LATENCY, _RATE = 4.0, 2.0
+
+# Share of the loads' cycles that is seen although multiply-adds take longer.
+_HIDDEN = 0.15
+
+
+def best(work: Workload, vectors: Vectors) -> Tiling:
+    """The tiling that the model finds cheapest."""
+    return min(candidates(work, vectors), key=lambda tiling: cost(work, tiling, vectors))
+
+
+def candidates(work: Workload, vectors: Vectors) -> Iterator[Tiling]:
+    """Tilings that keep all sums in registers."""
+    if isinstance(work, Convolution):
+        yield from _convolutions(work, vectors)
+    else:
+        yield from _depthwise(work, vectors)
+
+
+def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.Tiling]:
+    filters = -(-work.filters // work.groups // vectors.lanes)
+    pixels = work.batch * work.output[0] * work.output[1]
+    pointwise = work.window.pointwise() and not work.planar
+    chunks = _chunks(work, pixels) if pointwise else [work.output[1]]
+    for count in range(1, filters + 1):
+        free = vectors.registers - count
+        most = free // (count + 1) if vectors.by_lane else (free - 1) // count
+        for tile in range(1, min(most, chunks[0]) + 1):
+            for unroll in (4, 8):
+                for chunk in chunks:
+                    for first in (True, False):
+                        yield convolution.Tiling(tile, count, unroll, chunk, first)
+
+
+def _chunks(work: Convolution, pixels: int) -> list[int]:
+    """Divisors of the pixels, the largest first: up to all, down to enough for 16 tasks."""
+    fitting = max(_CHUNK_BYTES // (4 * work.channels), 1)
+    sizes = [
+        size
+        for size in range(pixels, 0, -1)
+        if pixels % size == 0 and (size >= 24 or size == pixels) and pixels // size <= 64
+    ]
+    return [size for size in sizes if size <= fitting] or sizes[-1:]
+
+
+def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwise.Tiling]:
+    held = work.window.kernel[1] if isinstance(work, Depthwise) else 0
+    for count in range(1, min(8, -(-work.channels // vectors.lanes)) + 1):
+        most = (vectors.registers - count) // count - held
+        for tile in range(1, min(max(most, 1), work.output[1]) + 1):
+            for first in (True, False):
+                yield depthwise.Tiling(tile, count, first)
+
+
+def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
+    """Modelled cost of a workload: instructions where lanes are factors, else cycles."""
+    if isinstance(work, Convolution):
+        assert isinstance(tiling, convolution.Tiling)
+        return _convolution_cost(work, tiling, vectors)
+    assert isinstance(tiling, depthwise.Tiling)
+    return _depthwise_cost(work, tiling, vectors)
+
+
+def _convolution_cost(work: Convolution, tiling: convolution.Tiling, vectors: Vectors) -> float:
+    reduced = work.channels // work.groups * work.window.taps
+    pixels = work.batch * work.output[0] * work.output[1]
+    total = 0.0
+    blocks = _blocks(work.filters // work.groups, tiling.vectors * vectors.lanes)
+    for _, count, size in spans(tiling.chunk, tiling.pixels):
+        for width, times in blocks:
+            registers = len(register_lanes(width, vectors.lanes))
+            crowded = _crowding(size, work.channels * work.window.stride[1])
+            step = _step(size, registers, vectors, 1 if work.planar else crowded)
+            step += _LOOP / tiling.unroll + _spilled(work, size, registers, vectors)
+            total += count * times * (step * reduced + _tile(size * registers, vectors))
+    chunks = pixels // tiling.chunk
+    tasks = chunks * work.groups * sum(times for _, times in blocks)
+    uneven = _uneven(tasks, 2) + _uneven(tasks, 4)
+    return total * chunks * work.groups * (1 + 0.1 * uneven) * (1 + _order(work, tiling))
+
+
+def _order(work: Convolution, tiling: convolution.Tiling) -> float:
+    """Breaks ties: what is read again and again should be the smaller of both."""
+    weights = work.filters * work.channels // work.groups * work.window.taps
+    inputs = work.batch * work.input[0] * work.input[1] * work.channels
+    wrong = tiling.weights_first != (weights > inputs)
+    return 0.01 * wrong - 1e-6 * tiling.chunk
+
+
+def _step(pixels: int, registers: int, vectors: Vectors, crowded: float) -> float:
+    """One input channel of a tile."""
+    if vectors.by_lane:
+        return pixels * registers + registers / 2 + crowded * pixels / 4
+    wide = vectors.lanes / 8
+    adds = pixels * registers * wide / _RATE
+    loads = (registers * wide + crowded * pixels) / 2
+    return max(adds, loads, _LATENCY) + _HIDDEN * loads
+
+
+def _spilled(work: Convolution, pixels: int, registers: int, vectors: Vectors) -> float:
+    """Loads more a step where the row of a planar input needs registers of its own."""
+    if not work.planar:
+        return 0.0
+    row = (pixels - 1) * work.window.stride[1] + work.window.kernel[1]
+    needed = pixels * registers + registers + row / (vectors.lanes if vectors.by_lane else 1)
+    return max(0.0, needed - vectors.registers)
+
+
+def _crowding(lines: int, floats: int) -> float:
+    """How much longer loads take that fall `floats` apart: they may evict one another."""
+    sets = _SET_BYTES // math.gcd(_SET_BYTES, 4 * floats)
+    return 1 + 0.3 * max(0, lines / sets - _WAYS)
+
+
+def _tile(sums: int, vectors: Vectors) -> float:
+    return _TILE + _SUM * sums * (1 if vectors.by_lane else vectors.lanes / 16)
+
+
+def _depthwise_cost(work: Depthwise | Pooling, tiling: depthwise.Tiling, vectors: Vectors) -> float:
+    kernel = work.window.kernel
+    total = 0.0
+    for _, count, size in spans(work.output[1], tiling.pixels):
+        columns = (size - 1) * work.window.stride[1] + (kernel[1] - 1) * work.window.dilation[1] + 1
+        for width, times in _blocks(work.channels, tiling.vectors * vectors.lanes):
+            registers = len(register_lanes(width, vectors.lanes))
+            adds = size * kernel[1] * registers
+            loads: float = (min(columns, size * kernel[1]) + kernel[1]) * registers
+            if vectors.by_lane:
+                row = adds + loads + _LOOP
+            else:
+                loads *= _crowding(columns * kernel[0], work.channels)
+                wide = vectors.lanes / 8
+                row = max(adds * wide / _RATE, loads * wide / 2, _LATENCY * kernel[1])
+                row += _HIDDEN * loads * wide / 2 + _LOOP
+            total += count * times * (row * kernel[0] + _tile(size * registers, vectors))
+    return total * work.batch * work.output[0] * (1 + 0.001 * (not tiling.channels_first))
+
+
+def _blocks(channels: int, width: int) -> list[tuple[int, int]]:
+    """(channels, blocks of so many)."""
+    full, rest = divmod(channels, width)
+    return [(width, full)] * bool(full) + [(rest, 1)] * bool(rest)
+
+
+def _uneven(tasks: int, threads: int) -> float:
+    """How much longer the busiest thread works than its share."""
+    return -(-tasks // threads) * threads / tasks - 1

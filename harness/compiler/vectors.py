@@ -1,0 +1,38 @@
+"""The vector registers that a target's code is blocked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """A core's registers, as its instruction set gives them.
+
+    Attributes:
+        lanes: float32 elements of a register.
+        registers: how many there are.
+        by_lane: a multiply-add takes one lane of a register as its factor, so that
+            four factors are loaded at once; else each is broadcast from memory.
+    """
+
+    lanes: int
+    registers: int
+    by_lane: bool
+
+
+def vectors(triple: str, features: Collection[str]) -> Vectors:
+    """Registers of a target.
+
+    Args:
+        triple: LLVM's target triple.
+        features: CPU features that LLVM generates code with.
+    """
+    if triple.startswith("aarch64"):
+        return Vectors(lanes=4, registers=32, by_lane=True)
+    if "avx512f" in features:
+        return Vectors(lanes=16, registers=32, by_lane=False)
+    if "avx" in features:
+        return Vectors(lanes=8, registers=16, by_lane=False)
+    return Vectors(lanes=4, registers=16, by_lane=False)

@@ -1,0 +1,190 @@
+"""Networks of many forms, rewritten: the same answers, with kernels of ours wherever they fit."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from harness import export, networks
+from harness.compiler import build
+from harness.compiler.targets import TARGETS
+from harness.export import Exported, relative_error
+from harness.runtimes.registry import RUNTIMES
+from tests.harness.conftest import write_onnx
+
+SIZE = 16
+
+
+class Residual(nn.Module):
+    """A block whose output is added to its input, between two convolutions."""
+
+    def __init__(self, *body: nn.Module, after: nn.Module | None = None) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 12, 3, stride=2, padding=1)
+        self.body = nn.Sequential(*body)
+        self.after = after or nn.Identity()
+        self.head = nn.Conv2d(12, 8, 8)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = functional.relu(self.stem(images))
+        return self.head(self.after(maps + self.body(maps))).flatten(1)
+
+
+class Shuffled(nn.Module):
+    """Grouped convolutions around a channel shuffle and what stands behind it."""
+
+    def __init__(self, groups: int, *behind: nn.Module, channels: int = 24) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels, 3, stride=2, padding=1)
+        self.first = nn.Conv2d(channels, channels, 1, groups=groups)
+        self.behind = nn.Sequential(*behind)
+        self.groups = groups
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = functional.relu(self.first(self.stem(images)))
+        channels, height, width = maps.shape[1:]
+        maps = maps.reshape(-1, self.groups, channels // self.groups, height, width)
+        maps = maps.transpose(1, 2).reshape(-1, channels, height, width)
+        return self.behind(maps).mean((2, 3))
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(channels, 4, 1), nn.Conv2d(4, channels, 1)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        weights = functional.adaptive_avg_pool2d(maps, 1)
+        return maps * torch.sigmoid(self.up(functional.relu(self.down(weights))))
+
+
+class Branches(nn.Module):
+    """Two branches, one of them a pool, joined along channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 10, 3, padding=1)
+        self.branch = nn.Conv2d(10, 6, 3, stride=2, padding=1)
+        self.head = nn.Linear(16 * 8 * 8, 8)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.stem(images)
+        pooled = functional.avg_pool2d(maps, 3, 2, 1)
+        return self.head(functional.relu(torch.cat([pooled, self.branch(maps)], 1)).flatten(1))
+
+
+def steep() -> nn.Module:
+    activation = nn.PReLU(12)
+    nn.init.uniform_(activation.weight, -2, 2)
+    return activation
+
+
+FORMS: dict[str, Callable[[], nn.Module]] = {
+    "residual": lambda: Residual(nn.Conv2d(12, 12, 1)),
+    "activated residual": lambda: Residual(nn.Conv2d(12, 12, 1), after=nn.ReLU()),
+    "residual of an activation": lambda: Residual(nn.Conv2d(12, 12, 3, padding=1), nn.ReLU6()),
+    "steep slopes": lambda: Residual(nn.Conv2d(12, 12, 1), steep()),
+    "one slope": lambda: Residual(nn.Conv2d(12, 12, 1), nn.PReLU()),
+    "depthwise": lambda: Residual(nn.Conv2d(12, 12, 5, padding=2, groups=12), steep()),
+    "dilated": lambda: Residual(nn.Conv2d(12, 12, 3, padding=2, dilation=2)),
+    "no bias": lambda: Residual(nn.Conv2d(12, 12, 1, bias=False)),
+    "grouped": lambda: Residual(nn.Conv2d(12, 12, 3, padding=1, groups=4)),
+    "squeeze and excite": lambda: Residual(nn.Conv2d(12, 12, 1), SqueezeExcite(12)),
+    "hard swish": lambda: Residual(nn.Conv2d(12, 12, 1), nn.Hardswish()),
+    "sigmoid": lambda: Residual(nn.Conv2d(12, 12, 1), nn.SiLU()),
+    "clipped at 4": lambda: Residual(nn.Conv2d(12, 12, 1), nn.Hardtanh(0, 4)),
+    "odd channels": lambda: Residual(nn.Conv2d(12, 7, 1), nn.ReLU(), nn.Conv2d(7, 12, 1)),
+    "maximum pool": lambda: Residual(nn.MaxPool2d(3, 1, 1)),
+    "mean without padding": lambda: Residual(nn.AvgPool2d(3, 1, 1, count_include_pad=False)),
+    "softmax": lambda: Residual(nn.Conv2d(12, 12, 1), nn.Softmax(1)),
+    "upsampled": lambda: Residual(nn.MaxPool2d(2), nn.Upsample(scale_factor=2)),
+    "transposed convolution": lambda: Residual(nn.ConvTranspose2d(12, 12, 3, padding=1)),
+    "branches": Branches,
+    "shuffle, depthwise, grouped": lambda: Shuffled(
+        3, nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.PReLU(24), nn.Conv2d(24, 12, 1, groups=3)
+    ),
+    "shuffle, grouped otherwise": lambda: Shuffled(4, nn.Conv2d(24, 12, 1, groups=3)),
+    "shuffle of uneven runs": lambda: Shuffled(
+        3, nn.Conv2d(60, 60, 1, groups=3), nn.ReLU(), channels=60
+    ),
+    "shuffle, dense": lambda: Shuffled(2, nn.Conv2d(24, 12, 3, padding=1)),
+    "shuffle, then a pool": lambda: Shuffled(2, nn.MaxPool2d(2)),
+    "only a product": lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 8), nn.ReLU()),
+}
+
+
+def exported(module: nn.Module, folder: Path) -> Exported:
+    path = write_onnx(module.eval(), folder / "network.onnx", SIZE)
+    return export.export(networks.resolve(f"onnx:{path}"))
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest, tmp_path: Path) -> Exported:
+    torch.manual_seed(0)
+    return exported(FORMS[request.param](), tmp_path)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_rewritten_network_answers_as_torch_does(form: Exported, batch: int) -> None:
+    made = build.compile_network(form, TARGETS["host"], batch)
+    images, truth = (array[:batch] for array in form.reference())
+    answer = RUNTIMES["tvm"].open(made.folder, 1)(np.ascontiguousarray(images))
+    assert relative_error(answer, truth) < 1e-5
+    assert made.compilation().kernels["plain"] == 0
+
+
+def kernels(module: nn.Module, folder: Path) -> list[str]:
+    """The functions that a rewritten network calls, in order."""
+    tvm = build.import_tvm()
+    target = build.resolve(TARGETS["host"])
+    described = tvm.target.Target(target.options())
+    features = build._features(target, described)
+    given = build._import(exported(module, folder), 1)
+    main = build._lower(given, target, described, features)[0]["main"]
+    calls = [binding.value for block in main.body.blocks for binding in block.bindings]
+    names = [call.args[0].name_hint for call in calls if call.op.name == "relax.call_tir"]
+    return [name for name in names if not name.startswith("reshape")]
+
+
+def test_what_follows_a_convolution_is_fused_into_it(tmp_path: Path) -> None:
+    block = Residual(nn.Conv2d(12, 12, 1), after=nn.ReLU())
+    found = kernels(block, tmp_path)
+    assert found == [
+        "convolution3x3s2_8x8_3to12",
+        "pointwise_8x8_12to12",
+        "convolution8x8_1x1_12to8",
+    ]
+
+
+def test_a_channel_shuffle_costs_no_copy(tmp_path: Path) -> None:
+    behind = [nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.Conv2d(24, 12, 1, groups=3)]
+    found = kernels(Shuffled(3, *behind), tmp_path)
+    assert [name.split("_")[0] for name in found] == [
+        "convolution3x3s2",
+        "pointwise",
+        "depthwise3x3",
+        "pointwise",
+        "mean8x8",
+    ]
+
+
+def test_the_image_is_read_as_it_comes(tmp_path: Path) -> None:
+    found = kernels(Residual(nn.Conv2d(12, 12, 1)), tmp_path)
+    assert not [name for name in found if "transpose" in name]
+
+
+def test_a_flattened_map_is_multiplied_where_it_lies(tmp_path: Path) -> None:
+    found = kernels(Branches(), tmp_path)
+    assert found[-1] == "convolution8x8_1x1_16to8"
+    assert not [name for name in found if "transpose" in name]
+
+
+def test_kernels_of_one_workload_are_one(tmp_path: Path) -> None:
+    twice = Residual(nn.Conv2d(12, 12, 1), nn.ReLU(), nn.Conv2d(12, 12, 1), nn.ReLU())
+    found = kernels(twice, tmp_path)
+    assert found.count("pointwise_8x8_12to12") == 1
+    assert len(found) == 4  # the second has the residual, so that it is another

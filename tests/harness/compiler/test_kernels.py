@@ -1,0 +1,252 @@
+"""Each kernel, with any tiling and any registers, gives what torch gives."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from harness.compiler import build
+from harness.compiler.vectors import Vectors, vectors
+from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload, key, name
+
+tvm = build.import_tvm()
+# These need TVM to be imported, and without torch's help.
+from harness.compiler import tiling as tilings  # noqa: E402
+from harness.compiler.kernels import emit, provider  # noqa: E402
+
+# Registers of SSE, AVX, AVX-512 and NEON; all run here, as LLVM's vectors of any length do.
+REGISTERS = [
+    Vectors(4, 16, False),
+    Vectors(8, 16, False),
+    Vectors(16, 32, False),
+    Vectors(4, 32, True),
+]
+EPILOGUES = [
+    (),
+    ("relu",),
+    ("relu6",),
+    ("prelu",),
+    ("leaky",),
+    ("add",),
+    ("add", "relu"),
+    ("leaky", "add"),
+]
+
+
+def run(work: Workload, tiling: Any, registers: Vectors, arrays: list[np.ndarray]) -> np.ndarray:
+    """The kernel's output (N, H, W, C) from NCHW input, weights, bias, slopes, added map."""
+    made = provider.function(work, tiling, registers).with_attr("global_symbol", "kernel")
+    target = tvm.target.Target({"kind": "llvm", "mcpu": build._codegen().llvm_get_system_cpu()})
+    library = tvm.tirx.build(tvm.IRModule({"kernel": made}), target=target, pipeline="s_tir")
+    image, *rest = arrays
+    given = [image if getattr(work, "planar", False) else last(image)]
+    if rest:
+        given += [provider.packing(work, tiling, registers)(rest[0]), *rest[1:]]
+    if "add" in work.epilogue:
+        given[-1] = last(given[-1])
+    channels = work.filters if isinstance(work, Convolution) else work.channels
+    output = tvm.runtime.tensor(np.full((work.batch, *work.output, channels), np.nan, np.float32))
+    library["kernel"](*(tvm.runtime.tensor(np.ascontiguousarray(a)) for a in given), output)
+    answer: np.ndarray = output.numpy()
+    return answer
+
+
+def last(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1))
+
+
+def inputs(work: Workload, seed: int = 0) -> list[np.ndarray]:
+    draw = np.random.default_rng(seed)
+    arrays = [draw.standard_normal((work.batch, work.channels, *work.input))]
+    if isinstance(work, Pooling):
+        return [arrays[0].astype(np.float32)]
+    filters = work.filters if isinstance(work, Convolution) else work.channels
+    groups = work.groups if isinstance(work, Convolution) else work.channels
+    arrays.append(draw.standard_normal((filters, work.channels // groups, *work.window.kernel)))
+    arrays.append(draw.standard_normal(filters))
+    if {"prelu", "leaky"} & set(work.epilogue):
+        arrays.append(draw.uniform(-1, 1 if "leaky" in work.epilogue else 3, filters))
+    if "add" in work.epilogue:
+        arrays.append(draw.standard_normal((work.batch, filters, *work.output)))
+    return [array.astype(np.float32) for array in arrays]
+
+
+def expected(work: Workload, arrays: list[np.ndarray]) -> np.ndarray:
+    """The same by torch, in double precision."""
+    image, *rest = (torch.from_numpy(array).double() for array in arrays)
+    window = work.window
+    if isinstance(work, Pooling):
+        pool = functional.max_pool2d if work.kind == "max" else functional.avg_pool2d
+        return last(pool(image, window.kernel, window.stride, window.padding).numpy())
+    groups = work.channels
+    if isinstance(work, Convolution):
+        groups = work.groups
+        if work.shuffle > 1:
+            split = image.reshape(work.batch, work.shuffle, -1, *work.input)
+            image = split.transpose(1, 2).reshape(image.shape)
+    weights, bias, *more = rest
+    below, right = (
+        max(0, (o - 1) * s + (k - 1) * d + 1 - i - p)
+        for o, s, k, d, i, p in zip(
+            work.output,
+            window.stride,
+            window.kernel,
+            window.dilation,
+            work.input,
+            window.padding,
+            strict=True,
+        )
+    )
+    padded = functional.pad(image, (window.padding[1], right, window.padding[0], below))
+    total = functional.conv2d(padded, weights, bias, window.stride, 0, window.dilation, groups)[
+        :, :, : work.output[0], : work.output[1]
+    ]
+    for step in work.epilogue:
+        if step == "add":
+            total = total + more[-1]
+        elif step in ("prelu", "leaky"):
+            total = functional.prelu(total, more[0])
+        else:
+            total = {"relu": functional.relu, "relu6": functional.relu6}[step](total)
+    return last(total.numpy())
+
+
+def error(answer: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.abs(answer - truth).max() / np.abs(truth).max())
+
+
+def held(work: Workload, registers: Vectors, seed: int) -> None:
+    """Hold the model's choice and two others against torch."""
+    found = list(tilings.candidates(work, registers))
+    chosen = [tilings.best(work, registers), *random.Random(seed).sample(found, min(2, len(found)))]
+    arrays = inputs(work, seed)
+    truth = expected(work, arrays)
+    for tiling in chosen:
+        assert error(run(work, tiling, registers, arrays), truth) < 1e-5, tiling
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Window:
+    kernel = draw(st.sampled_from([(1, 1), (3, 3), (5, 5), (1, 3), (2, 2)]))
+    return Window(
+        kernel,
+        draw(st.sampled_from([(1, 1), (2, 2), (2, 1)])),
+        (draw(st.integers(0, kernel[0] // 2)), draw(st.integers(0, kernel[1] // 2))),
+        draw(st.sampled_from([(1, 1), (2, 2)])) if kernel != (1, 1) else (1, 1),
+    )
+
+
+def output_of(extents: tuple[int, int], window: Window) -> tuple[int, int]:
+    """With as much padding below and to the right as above and to the left."""
+    rows, columns = (
+        (extents[axis] + 2 * window.padding[axis] - (window.kernel[axis] - 1)
+         * window.dilation[axis] - 1) // window.stride[axis] + 1
+        for axis in (0, 1)
+    )  # fmt: skip
+    return rows, columns
+
+
+EXTENTS = st.tuples(st.integers(9, 16), st.integers(9, 16))
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> Convolution:
+    window, extents = draw(windows()), draw(EXTENTS)
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    planar = groups == 1 and draw(st.booleans())
+    channels = groups * draw(st.integers(1, 9))
+    return Convolution(
+        batch=draw(st.integers(1, 2)),
+        input=extents,
+        output=output_of(extents, window),
+        channels=channels,
+        filters=groups * draw(st.integers(1, 40)),
+        window=window,
+        groups=groups,
+        shuffle=1 if planar else draw(st.sampled_from([n for n in (1, 2, 3) if channels % n == 0])),
+        planar=planar,
+        epilogue=draw(st.sampled_from(EPILOGUES)),
+    )
+
+
+@st.composite
+def depthwise(draw: st.DrawFn) -> Depthwise | Pooling:
+    window, extents = draw(windows()), draw(EXTENTS)
+    batch, channels = draw(st.integers(1, 2)), draw(st.integers(1, 70))
+    output = output_of(extents, window)
+    if draw(st.booleans()):
+        return Depthwise(batch, extents, output, channels, window, draw(st.sampled_from(EPILOGUES)))
+    window = Window(window.kernel, window.stride, window.padding)
+    kind = draw(st.sampled_from(["max", "mean"]))
+    return Pooling(batch, extents, output_of(extents, window), channels, window, kind)
+
+
+@pytest.mark.parametrize("registers", REGISTERS, ids=str)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(work=convolutions(), seed=st.integers(0, 99))
+def test_any_convolution_is_torchs(registers: Vectors, work: Convolution, seed: int) -> None:
+    held(work, registers, seed)
+
+
+@pytest.mark.parametrize("registers", REGISTERS, ids=str)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(work=depthwise(), seed=st.integers(0, 99))
+def test_any_depthwise_convolution_or_pool_is_torchs(
+    registers: Vectors, work: Depthwise | Pooling, seed: int
+) -> None:
+    held(work, registers, seed)
+
+
+@pytest.mark.parametrize("registers", REGISTERS, ids=str)
+def test_tilings_keep_their_sums_in_registers(registers: Vectors) -> None:
+    work = Convolution(1, (14, 14), (14, 14), 128, 256, Window((1, 1)))
+    for tiling in tilings.candidates(work, registers):
+        assert tiling.pixels * tiling.vectors + tiling.vectors < registers.registers
+
+
+def test_a_tiling_is_not_larger_than_its_map() -> None:
+    work = Convolution(1, (1, 1), (1, 1), 512, 128, Window((1, 1)))
+    assert {t.pixels for t in tilings.candidates(work, REGISTERS[1])} == {1}
+
+
+def test_pixels_that_would_evict_one_another_are_not_a_tile() -> None:
+    """1024 channels put pixels 4096 bytes apart: in one set of the first-level cache."""
+    work = Convolution(1, (7, 7), (7, 7), 1024, 1024, Window((1, 1)))
+    assert tilings.best(work, Vectors(16, 32, False)).pixels <= 8
+
+
+def test_registers_are_those_of_the_instruction_set() -> None:
+    assert vectors("aarch64-linux-gnu", ["neon"]) == Vectors(4, 32, True)
+    assert vectors("x86_64-linux-gnu", ["avx2", "avx"]) == Vectors(8, 16, False)
+    assert vectors("x86_64-linux-gnu", ["avx512f", "avx"]) == Vectors(16, 32, False)
+    assert vectors("armv7l-linux-gnueabihf", ["neon"]) == Vectors(4, 16, False)
+
+
+def test_lanes_cover_a_width_and_spans_an_extent() -> None:
+    assert emit.register_lanes(20, 8) == (8, 8, 4)
+    assert emit.register_lanes(7, 4) == (4, 2, 1)
+    for extent in range(1, 60):
+        for most in range(1, 30):
+            covered = [
+                start + tile * size + i
+                for start, count, size in emit.spans(extent, most)
+                for tile in range(count)
+                for i in range(size)
+            ]
+            assert covered == list(range(extent))
+            sizes = [size for _, _, size in emit.spans(extent, most)]
+            assert max(sizes) <= most
+            assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_key_tells_workloads_apart() -> None:
+    plain = Convolution(1, (14, 14), (14, 14), 128, 256, Window((1, 1)))
+    strided = Convolution(1, (14, 14), (7, 7), 128, 256, Window((1, 1), (2, 2)))
+    keys = {key(plain), key(strided), key(Depthwise(1, (14, 14), (14, 14), 128, Window((3, 3))))}
+    assert len(keys) == 3
+    assert name(plain) == "pointwise_14x14_128to256"
