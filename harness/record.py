@@ -9,6 +9,8 @@ Version history of the schema:
         calibrated on; results of throughput and identification. A record of schema 1
         is read as one that lacks them.
     3 (2026-11): results of instructions and cycles, of emulated devices.
+    4 (2026-11): `Latency` carries the peak of the machine it was timed on. A record of
+        an earlier schema is read as one that lacks it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.result import RESULTS, Result
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
 _LARGEST = 2**28

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
+from harness.timing.peak import Peak
 from harness.timing.statistics import median_interval, quantile
 
 
@@ -121,6 +122,8 @@ class Latency:
             the time; `untuned` code is shown with that word and never ranked.
         reference_us: times of a fixed kernel before, between and after the
             samples, in microseconds; where they rise, something else slowed the machine.
+        peak: what the machine reached just before with as many threads; None where it was
+            not measured, as in records before schema 4.
     """
 
     samples_ms: tuple[float, ...]
@@ -129,6 +132,7 @@ class Latency:
     output_error: float
     label: str = ""
     reference_us: tuple[float, ...] = ()
+    peak: Peak | None = None
 
     @property
     def median_ms(self) -> float:

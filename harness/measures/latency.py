@@ -6,16 +6,19 @@ import contextlib
 import statistics
 from typing import Any
 
+from architectures.errors import UnavailableError
 from harness import cache
 from harness import deployment as deployments
+from harness.case import Case
 from harness.deployment import Deployment, deploy
 from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
 from harness.record import Check
 from harness.result import Latency
-from harness.timing import reference
+from harness.timing import peak, reference
 from harness.timing.drift import drift
+from harness.timing.peak import NO_PEAK, Peak
 from harness.timing.sampler import Samples
 
 # Clocks and temperatures of the device, as far as it shows them.
@@ -27,6 +30,7 @@ _NARROW = 0.05
 
 def _obtain(job: Job) -> Outcome:
     deployment = deploy(job)
+    reached, unknown = _peak(job.case)
     with contextlib.closing(deployment.open(job.case.threads)) as stand:
         error, agreed = deployment.check(stand.infer)
         samples = stand.sample(deployment.batch_of_images(), job.budget)
@@ -38,10 +42,22 @@ def _obtain(job: Job) -> Outcome:
         error,
         deployment.artifact.label,
         samples.reference_us,
+        reached,
     )
     checks = (*agreed, *_checks(samples, latency))
-    provenance = _provenance(deployment) | dict(zip(_HEAT, samples.heat, strict=False))
+    provenance = _provenance(deployment) | unknown
+    provenance |= dict(zip(_HEAT, samples.heat, strict=False))
     return Outcome(latency, checks, provenance, environment)
+
+
+def _peak(case: Case) -> tuple[Peak | None, dict[str, str]]:
+    """The peak of the case's threads; or None, and for the provenance why there is none."""
+    if DEVICES[case.device].remote:
+        return None, {NO_PEAK: "the peak of a board is not measured"}
+    try:
+        return peak.measure(case.threads), {}
+    except UnavailableError as error:
+        return None, {NO_PEAK: str(error)}
 
 
 def _checks(samples: Samples, latency: Latency) -> tuple[Check, ...]:

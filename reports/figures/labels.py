@@ -15,12 +15,21 @@ MOST_LABELS = 20
 Named = tuple[str, float, float]
 
 
-def name_points(axes: Axes, points: Sequence[Named], theme: Theme) -> None:
+def name_points(
+    axes: Axes, points: Sequence[Named], theme: Theme, keep_free: Sequence[tuple[float, float]] = ()
+) -> None:
     """Name the points, the baseline first, wherever a name covers nothing drawn before it.
 
     The figure has to be laid out for good before: see `reports.figures.style.settle`.
+
+    Args:
+        axes: that they are drawn in.
+        points: to be named.
+        theme: of the figure.
+        keep_free: what else no name may cover, as points.
     """
-    spots = [axes.transData.transform((x, y)) for _, x, y in points]
+    drawn = [*((x, y) for _, x, y in points), *keep_free]
+    spots = [axes.transData.transform(point) for point in drawn]
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in spots]
     frame = axes.get_window_extent()
     ordered = sorted(points, key=lambda point: point[0] != BASELINE)
