@@ -24,6 +24,9 @@ _CHUNK_BYTES = 1 << 18
 # Instructions that start and end a tile, beyond those for each sum; and a loop's.
 _TILE, _SUM, _LOOP = 12.0, 3.0, 3.0
 
+# Registers that LLVM needs beyond the sums and factors of a long step, or it spills some.
+_SPARE = 3
+
 # Lines of 64 bytes at a distance of a multiple of 4096 bytes share the ways of one set
 # of a first-level cache: 8, and some are for the weights.
 _SET_BYTES, _WAYS = 4096, 6
@@ -58,7 +61,7 @@ def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.T
         free = vectors.registers - count
         most = free // (count + 1) if vectors.by_lane else (free - 1) // count
         for tile in range(1, min(most, chunks[0]) + 1):
-            for unroll in (4, 8):
+            for unroll in (4, 8, 16) if vectors.by_lane else (4, 8):
                 for chunk in chunks:
                     for first in (True, False):
                         yield convolution.Tiling(tile, count, unroll, chunk, first)
@@ -102,7 +105,7 @@ def _convolution_cost(work: Convolution, tiling: convolution.Tiling, vectors: Ve
         for width, times in blocks:
             registers = len(register_lanes(width, vectors.lanes))
             crowded = _crowding(size, work.channels * work.window.stride[1])
-            step = _step(size, registers, vectors, 1 if work.planar else crowded)
+            step = _step(size, registers, vectors, 1 if work.planar else crowded, tiling.unroll)
             step += _LOOP / tiling.unroll + _spilled(work, size, registers, vectors)
             total += count * times * (step * reduced + _tile(size * registers, vectors))
     chunks = pixels // tiling.chunk
@@ -119,10 +122,13 @@ def _order(work: Convolution, tiling: convolution.Tiling) -> float:
     return 0.01 * wrong - 1e-6 * tiling.chunk
 
 
-def _step(pixels: int, registers: int, vectors: Vectors, crowded: float) -> float:
+def _step(pixels: int, registers: int, vectors: Vectors, crowded: float, unroll: int) -> float:
     """One input channel of a tile."""
     if vectors.by_lane:
-        return pixels * registers + registers / 2 + crowded * pixels / 4
+        held = pixels * registers + registers + pixels
+        full = unroll > 8 and held > vectors.registers - _SPARE
+        spilled = 0.08 * pixels * registers if full else 0.0
+        return pixels * registers + registers / 2 + crowded * pixels / 4 + spilled
     wide = vectors.lanes / 8
     adds = pixels * registers * wide / _RATE
     loads = (registers * wide + crowded * pixels) / 2

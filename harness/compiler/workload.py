@@ -129,8 +129,12 @@ def name(workload: Workload) -> str:
     """What a kernel is called where people read of it, and in a library's symbols.
 
     Example:
-        pointwise_14x14_128to256, depthwise3x3s2_28x28_128, max3x3s2_56x56_24
+        pointwise_14x14_128to256_leaky, depthwise3x3s2_28x28_128_relu, max3x3s2_56x56_24
     """
+    return "_".join([_form(workload), *workload.epilogue])
+
+
+def _form(workload: Workload) -> str:
     pixels = "x".join(map(str, workload.output))
     if not isinstance(workload, Convolution):
         kind = "depthwise" if isinstance(workload, Depthwise) else workload.kind

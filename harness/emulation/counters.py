@@ -1,7 +1,7 @@
 """What an emulated inference executed: our plugin's counters, by kernel and by kind of work.
 
-A stand marks a region of one inference and one of two (see `stands.process`);
-their difference is one inference, without start-up and without what surrounds it.
+A stand marks two regions, the second of one inference more than the first (see
+`stands.process`); their difference is one, without start-up and what surrounds it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from architectures.errors import WrongAnswerError
 from harness.cores import Figures
 from harness.emulation import instructions, symbols
+from harness.emulation.figures import Work
 from harness.emulation.model import issue_cycles
 
 # Columns of a line that the plugin writes, after the block's address and instructions.
@@ -81,6 +82,19 @@ def together(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
+def work(tally: Tally, levels: int) -> Work:
+    """A tally of a core with so many levels of cache, as records have it."""
+    return Work(
+        instructions=tally.instructions,
+        mix={kind: count for kind, count in tally.mix.items() if count},
+        bytes_loaded=tally.loaded,
+        bytes_stored=tally.stored,
+        misses=(tally.l1, tally.l2, tally.l3)[:levels],
+        lines_written=tally.written,
+        issue_cycles=round(tally.issue_cycles, 1),
+    )
+
+
 def pack(maps: str, regions: Iterable[str]) -> bytes:
     """A stand's memory map and its regions' counters, to travel."""
     return zlib.compress(json.dumps({"maps": maps, "regions": list(regions)}).encode())
@@ -115,6 +129,23 @@ def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, 
     return total, kernels
 
 
+def region(text: str, machine: str, figures: Figures) -> Tally:
+    """All that was executed between two marks.
+
+    Args:
+        text: a region's counters.
+        machine: as in `tally`.
+        figures: as in `tally`; here a block's issue cycles hold its multiply-adds' latency.
+    """
+    total = Tally()
+    for key, found in _blocks(text).items():
+        block = _block(key, found)
+        mix = instructions.mix(block.code, machine)
+        chain = instructions.chain(block.code, machine)
+        total.add(block, mix, issue_cycles(mix, figures, chain) if mix else 0.0)
+    return total
+
+
 def _blocks(text: str) -> dict[_Key, _Row]:
     """Figures by address, length and code: code that was translated twice is one block."""
     found: dict[_Key, _Row] = {}
@@ -131,5 +162,9 @@ def _difference(one: dict[_Key, _Row], two: dict[_Key, _Row]) -> Iterator[Block]
     for key in two.keys() | one.keys():
         figures = two.get(key, none) - one.get(key, none)
         if figures.any():
-            address, instructions, code = key
-            yield Block(address, instructions, bytes.fromhex(code), tuple(int(f) for f in figures))
+            yield _block(key, figures)
+
+
+def _block(key: _Key, figures: _Row) -> Block:
+    address, instructions, code = key
+    return Block(address, instructions, bytes.fromhex(code), tuple(int(f) for f in figures))

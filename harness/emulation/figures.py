@@ -5,6 +5,7 @@ This module needs neither torch nor TVM.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -29,6 +30,16 @@ class Work:
     misses: tuple[int, ...]
     lines_written: int
     issue_cycles: float
+
+    def memory_bytes(self, line_bytes: Sequence[int]) -> int:
+        """To and from memory: what the last level of cache misses and writes back.
+
+        Args:
+            line_bytes: of each level; none where no caches were simulated.
+        """
+        if not self.misses:
+            return 0
+        return (self.misses[-1] + self.lines_written) * line_bytes[-1]
 
 
 @dataclass(frozen=True)
@@ -61,9 +72,8 @@ class Instructions:
 
     @property
     def memory_bytes(self) -> int:
-        """To and from memory: what the last level of cache misses and writes back."""
-        lines = self.work.misses[-1] + self.work.lines_written if self.work.misses else 0
-        return lines * self.line_bytes[-1] if self.line_bytes else 0
+        """As `Work.memory_bytes` has it."""
+        return self.work.memory_bytes(self.line_bytes)
 
 
 @dataclass(frozen=True)

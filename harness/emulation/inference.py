@@ -69,19 +69,19 @@ def emulate(job: Job) -> Emulated:
 
 
 def _count(job: Job, deployment: Deployment, folder: Path) -> None:
+    core = CORES[DEVICES[job.case.device].facts().core]
     with contextlib.closing(deployment.open(job.case.threads, counting=True)) as stand:
         error, checks = deployment.check(stand.infer, _CHECKED)
         packed = stand.count(deployment.batch_of_images())
-    core = CORES[DEVICES[job.case.device].facts().core]
-    machine = TARGETS[core.target].elf_machine
-    total, kernels = counters.tally(packed, machine, core.figures)
+        # The libraries that name the kernels are in the stand's folder, which goes with it.
+        total, kernels = counters.tally(packed, TARGETS[core.target].elf_machine, core.figures)
     levels = core.figures.levels if core.figures else ()
     counted = {
         "core": core.name,
         "line_bytes": [level.line_bytes for level in levels],
-        "work": asdict(_work(total, len(levels))),
+        "work": asdict(counters.work(total, len(levels))),
         "kernels": [
-            {"name": name, "work": asdict(_work(part, len(levels)))}
+            {"name": name, "work": asdict(counters.work(part, len(levels)))}
             for name, part in _largest(kernels, total.instructions)
         ],
         "output_error": error,
@@ -92,18 +92,6 @@ def _count(job: Job, deployment: Deployment, folder: Path) -> None:
         "environment": {"cpu_model": f"{core.name}, emulated", **setup.find().versions},
     }
     (folder / "inference.json").write_text(json.dumps(kept, indent=1))
-
-
-def _work(tally: Tally, levels: int) -> Work:
-    return Work(
-        instructions=tally.instructions,
-        mix={kind: count for kind, count in tally.mix.items() if count},
-        bytes_loaded=tally.loaded,
-        bytes_stored=tally.stored,
-        misses=(tally.l1, tally.l2, tally.l3)[:levels],
-        lines_written=tally.written,
-        issue_cycles=round(tally.issue_cycles, 1),
-    )
 
 
 def _largest(kernels: dict[str, Tally], instructions: int) -> list[tuple[str, Tally]]:

@@ -40,6 +40,31 @@ def mix(code: bytes, machine: str) -> dict[str, int]:
     return dict(zip(KINDS, _counts(code), strict=True))
 
 
+@lru_cache(maxsize=65536)
+def chain(code: bytes, machine: str) -> int:
+    """The longest row of multiply-adds in a piece of code, each adding to the one before's sum.
+
+    The arguments are those of `mix`; of any other machine's code it is 0.
+
+    Example:
+        >>> chain(bytes.fromhex("20cc214e20cc214e"), "EM_AARCH64")  # fmla v0.4s, twice
+        2
+    """
+    if machine != "EM_AARCH64":
+        return 0
+    words = np.frombuffer(code, "<u4")
+    fma, simd, load, _, _ = _masks(words)
+    into_vectors = simd | (load & _match(words, 1 << 26, 1 << 26))
+    scalar = _match(words, 0xFF000000, 0x1F000000)
+    longest, rows = 0, [0] * 32
+    for number in np.flatnonzero(fma | into_vectors):
+        word = int(words[number])
+        made, added = word & 31, word >> 10 & 31 if scalar[number] else word & 31
+        rows[made] = rows[added] + 1 if fma[number] else 0
+        longest = max(longest, rows[made])
+    return longest
+
+
 def _masks(words: _Words) -> tuple[NDArray[np.bool_], ...]:
     """Disjoint kinds: multiply-adds, other SIMD and floating point, loads, stores, branches."""
     memory = (words >> 25) & 0b0101 == 0b0100

@@ -48,12 +48,14 @@ FITTED = Constants(
 _THREADS = (1, 2, 4)
 
 
-def issue_cycles(mix: Mapping[str, int], figures: Figures) -> float:
+def issue_cycles(mix: Mapping[str, int], figures: Figures, chain: int = 0) -> float:
     """Cycles that a block of code needs at least: those of the unit that is busiest.
 
     Args:
         mix: its instructions by kind, of `instructions.KINDS`.
         figures: of the core; vector instructions are taken to be of 128 bits.
+        chain: of `instructions.chain`, where multiply-adds are waited for; the constants
+            were fitted without.
     """
     vectors_per_cycle = figures.fma_lanes_per_cycle / 4
     loads, stores = mix["load"], mix["store"]
@@ -64,6 +66,7 @@ def issue_cycles(mix: Mapping[str, int], figures: Figures) -> float:
         loads / figures.loads_per_cycle,
         stores / figures.stores_per_cycle,
         (loads + stores) / figures.memory_operations_per_cycle,
+        float(chain * figures.fma_accumulate_cycles),
     )
 
 
@@ -77,18 +80,30 @@ def memory_s(emulated: Instructions, bandwidth_bytes_s: float) -> float:
     return emulated.memory_bytes / bandwidth_bytes_s
 
 
+def terms(work: Work, figures: Figures, constants: Constants = FITTED) -> dict[str, float]:
+    """Cycles of one thread by term of the model.
+
+    Args:
+        work: of a whole inference, or of a part of it.
+        figures: of the core whose caches were simulated.
+    """
+    transferred = work.memory_bytes([level.line_bytes for level in figures.levels])
+    cycles_a_byte = figures.frequency_hz / figures.dram_bandwidth_bytes_s
+    return {
+        "compute": constants.compute * work.issue_cycles,
+        "memory": constants.memory * transferred * cycles_a_byte,
+    }
+
+
 def cycles(emulated: Instructions, figures: Figures, constants: Constants = FITTED) -> Cycles:
     """The modelled time of an emulated inference on the core it was emulated for."""
-    compute = constants.compute * compute_s(emulated.work, figures.frequency_hz)
-    memory = constants.memory * memory_s(emulated, figures.dram_bandwidth_bytes_s)
+    of_one = terms(emulated.work, figures, constants)
+    compute, memory = (of_one[term] / figures.frequency_hz for term in ("compute", "memory"))
     return Cycles(
         core=emulated.core,
         board=figures.board,
         frequency_hz=figures.frequency_hz,
-        terms={
-            "compute": round(compute * figures.frequency_hz),
-            "memory": round(memory * figures.frequency_hz),
-        },
+        terms={name: round(term) for name, term in of_one.items()},
         milliseconds={str(threads): (compute / threads + memory) * 1e3 for threads in _THREADS},
         fitted_to=constants.fitted_to,
         label=emulated.label,

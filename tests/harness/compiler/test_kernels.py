@@ -1,6 +1,7 @@
 """Each kernel, with any tiling and any registers, gives what torch gives."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -250,3 +251,4 @@ def test_a_key_tells_workloads_apart() -> None:
     keys = {key(plain), key(strided), key(Depthwise(1, (14, 14), (14, 14), 128, Window((3, 3))))}
     assert len(keys) == 3
     assert name(plain) == "pointwise_14x14_128to256"
+    assert name(replace(strided, epilogue=("add", "relu"))) == "pointwise_7x7_128to256_add_relu"

@@ -4,7 +4,7 @@ import pytest
 
 from architectures.errors import WrongAnswerError
 from harness.cores import CORES
-from harness.emulation.counters import Tally, pack, tally, together
+from harness.emulation.counters import Tally, pack, region, tally, together
 
 FMLA = "20cc214e"
 LOAD = "0000c03d"
@@ -51,6 +51,15 @@ def test_issue_cycles_are_of_each_block_by_itself() -> None:
     texts = ["", "\n".join([line(16, 5, FMLA * 2), line(32, 4, LOAD)])]
     total, _ = tally(pack("", texts), "EM_AARCH64", CORES["cortex-a72"].figures)
     assert total.issue_cycles == pytest.approx(5 * 2 + 4 * 1)
+
+
+def test_a_region_by_itself_waits_for_its_multiply_adds() -> None:
+    # Both add to one sum, three cycles each.
+    figures = CORES["cortex-a72"].figures
+    assert figures is not None
+    found = region("\n".join([line(16, 5, FMLA * 2), line(32, 4, LOAD)]), "EM_AARCH64", figures)
+    assert found.instructions == 5 * 2 + 4
+    assert found.issue_cycles == pytest.approx(5 * 2 * 3 + 4 * 1)
 
 
 def test_parts_sum_to_the_whole() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from harness.emulation.instructions import KINDS, mix
+from harness.emulation.instructions import KINDS, chain, mix
 
 ASSEMBLY = {
     "fma": """
@@ -101,8 +101,27 @@ def test_a_kind_is_told_by_its_bits(kind: str, tmp_path: Path) -> None:
     assert mix(code, "EM_AARCH64") == dict.fromkeys(KINDS, 0) | {kind: len(lines)}
 
 
+@pytest.mark.parametrize(
+    ("text", "longest"),
+    [
+        ("add x0, x1, x2", 0),
+        ("fmla v0.4s, v1.4s, v2.4s\n" * 5, 5),
+        ("fmla v0.4s, v1.4s, v2.4s\nfmla v3.4s, v1.4s, v2.s[1]\n" * 5, 5),
+        ("fmla v0.4s, v1.4s, v2.4s\nfmls v0.4s, v1.4s, v2.s[1]\nfmla v2.4s, v0.4s, v1.4s", 2),
+        ("fmla v0.4s, v1.4s, v2.4s\nldr q0, [x0]\nfmla v0.4s, v1.4s, v2.4s", 1),
+        ("fmla v0.4s, v1.4s, v2.4s\nfmul v0.4s, v1.4s, v2.4s\nfmla v0.4s, v1.4s, v2.4s", 1),
+        ("fmla v0.4s, v1.4s, v2.4s\nldr x0, [x1]\nfmla v0.4s, v1.4s, v2.4s", 2),
+        ("fmadd s0, s1, s2, s3\nfmadd s4, s1, s2, s0\nfmadd s5, s1, s2, s4", 3),
+        ("fmadd s0, s0, s1, s2\n" * 3, 1),
+    ],
+)
+def test_a_chain_is_of_multiply_adds_onto_one_sum(text: str, longest: int, tmp_path: Path) -> None:
+    assert chain(assembled(text, tmp_path), "EM_AARCH64") == longest
+
+
 def test_of_32_bit_code_only_the_number_is_told() -> None:
     assert mix(bytes(8), "EM_ARM") == {}
+    assert chain(bytes(8), "EM_ARM") == 0
 
 
 def assembled(text: str, folder: Path) -> bytes:

@@ -72,6 +72,19 @@ def test_issue_cycles_grow_with_the_code_as_a_whole(
     assert model.issue_cycles(longer, on) == pytest.approx(times * model.issue_cycles(mix, on))
 
 
+@pytest.mark.parametrize(("chain", "cycles"), [(0, 12), (4, 12), (5, 15)])
+def test_a_chain_of_multiply_adds_is_waited_for(chain: int, cycles: float) -> None:
+    assert model.issue_cycles(block(fma=12), figures(), chain) == cycles
+
+
+def test_terms_of_parts_sum_to_those_of_the_whole() -> None:
+    parts = [inference(8e6, 7, 3).work, inference(1e6, 5, 0).work]
+    whole = inference(9e6, 12, 3).work
+    sums = [model.terms(part, figures(), CONSTANTS) for part in parts]
+    for name, term in model.terms(whole, figures(), CONSTANTS).items():
+        assert sum(one[name] for one in sums) == pytest.approx(term)
+
+
 def test_time_is_the_sum_of_both_terms_and_threads_divide_only_one() -> None:
     on = replace(figures(), frequency_hz=10**9, dram_bandwidth_bytes_s=6.4e9)
     made = model.cycles(inference(8e6, misses=70_000, written=30_000), on, CONSTANTS)

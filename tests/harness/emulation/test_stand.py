@@ -40,8 +40,10 @@ def sysroot(arch: str) -> Path | None:
 def deploy(exported: Exported, target: str, batch: int, folder: Path) -> Path:
     """A folder with the library and the program."""
     library = build.compile_network(exported, TARGETS[target], batch)
-    described = build.import_tvm().target.Target(build.resolve(TARGETS[target]).options())
-    module, _ = build._lower(build._import(exported, batch), described)
+    resolved = build.resolve(TARGETS[target])
+    described = build.import_tvm().target.Target(resolved.options())
+    features = build._features(resolved, described)
+    module, _ = build._lower(build._import(exported, batch), resolved, described, features)
     shutil.copy(library.path, folder / "network.so")
     program = importlib.import_module("harness.compiler.program")
     program.write(module, folder / "network.program")
@@ -217,6 +219,17 @@ def test_counting_replies_where_the_library_lies(
     assert relative_error(stand.infer(images[2:4]), expected[2:4]) < 1e-5
 
 
+def test_kernels_are_run_one_by_one_to_the_same_answer(
+    stand: Asked, tiny_folder: Path, tiny_exported: Exported
+) -> None:
+    stand.open(tiny_folder)
+    images, expected = tiny_exported.reference()
+    word, payload = stand.ask(wire.images_request("kernels", images[:2], 4096))
+    assert word == "ok"
+    answer = np.frombuffer(payload, "<f4").reshape(2, -1)
+    assert relative_error(answer, expected[:2]) < 1e-5
+
+
 def test_the_stand_ends_with_its_input(stand: Asked, tiny_folder: Path) -> None:
     stand.open(tiny_folder)
     assert stand.close() == 0
@@ -234,6 +247,8 @@ def image(*shape: int) -> FloatArray:
         (wire.images_request("infer", image(2, 3, 16, 12)), "not \\(2, 3, 16, 12\\)"),
         (wire.request(["infer", "2", "3", "16", "16"], b"1234"), "4 bytes are not these images"),
         (wire.images_request("count", image(4, 3, 16, 16)), "one batch is counted at a time"),
+        (wire.images_request("kernels", image(4, 3, 16, 16), 64), "for one batch at a time"),
+        (wire.images_request("kernels", image(2, 3, 16, 16)), "bytes the caches hold is missing"),
         (wire.request(["open", "ncnn", "1"], b"/"), "runs what TVM compiled and nothing else"),
         (wire.request(["open", "tvm", "1"], b"/"), "opened a network already"),
     ],
@@ -289,7 +304,7 @@ def test_a_kernel_that_fails_is_named_with_tvms_reason(
     assert stand.open(tmp_path)[0] == "ok"
     word, payload = stand.ask(wire.images_request("infer", image(2, 3, 16, 12)))
     assert word == "error"
-    assert payload.startswith(b"kernel fused_conv2d")
+    assert payload.startswith(b"kernel convolution")
     assert b"failed: ValueError: Mismatched" in payload
 
 
