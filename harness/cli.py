@@ -11,7 +11,16 @@ from importlib.metadata import version
 import click
 
 from architectures.errors import FacebenchError
-from harness.commands import data, device, networks, runs, verification
+from harness.commands import (
+    baselines,
+    comparing,
+    data,
+    device,
+    networks,
+    runs,
+    tuning,
+    verification,
+)
 
 
 def main() -> None:
@@ -68,6 +77,7 @@ for command in (
     networks.cost,
     networks.export,
     networks.compile_,
+    tuning.tune,
     networks.latency,
     verification.verify,
     data.data,
@@ -75,6 +85,9 @@ for command in (
     runs.list_,
     runs.run,
     runs.report,
+    comparing.compare,
+    baselines.baseline,
+    baselines.history,
 ):
     cli.add_command(command)
 

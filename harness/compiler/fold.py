@@ -1,8 +1,9 @@
 """Folds the constant expressions that the ONNX importer leaves, with numpy.
 
-The importer reshapes every bias and every PReLU slope, turns the weights of products, and asks of both bounds
-of every Clip whether they are NaN. TVM's own FoldConstant compiles and runs a
-kernel for each of these, which is seven seconds a network.
+The importer reshapes every bias and every PReLU slope, turns the weights of
+products, and asks of both bounds of every Clip whether they are NaN. TVM's own
+FoldConstant compiles and runs a kernel for each of these, which is seven
+seconds a network.
 """
 
 from __future__ import annotations

@@ -8,7 +8,10 @@ from pathlib import Path
 from architectures.errors import RefusedError
 
 # Features that hold vector code up, where LLVM and the kernel have one name for them.
-_VECTORS = frozenset("avx avx2 avx512bw avx512cd avx512dq avx512f avx512vl bmi2 f16c fma".split())
+_VECTORS = frozenset(
+    {"avx", "avx2", "bmi2", "f16c", "fma"}
+    | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
+)
 
 
 def require(features: Collection[str], what: str) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ import platformdirs
 from architectures.errors import BadInputError
 from harness import cache
 from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Convolution, Workload, key
+from harness.compiler.workload import Workload, key
 from harness.timing.environment import version
 
 if TYPE_CHECKING:
@@ -131,17 +131,15 @@ def tiling_of(record: Record, work: Workload, vectors: Vectors) -> Tiling:
         BadInputError: it is none that the workload can have: the record was edited, or
             made for other kernels than these.
     """
-    from harness.compiler import tiling  # imports TVM
+    from harness.compiler.tiling import candidates  # imports TVM
 
-    form: Any = tiling.convolution if isinstance(work, Convolution) else tiling.depthwise
-    names = {field.name for field in fields(form.Tiling)}
-    found = form.Tiling(**record.tiling) if set(record.tiling) == names else None
-    if found not in tiling.candidates(work, vectors):
-        raise BadInputError(
-            f"the tuning record of '{record.workload}' has a tiling that its kernel cannot "
-            f"have ({json.dumps(dict(record.tiling))}): tune it again, or delete its line"
-        )
-    return found
+    for tiling in candidates(work, vectors):
+        if asdict(tiling) == record.tiling:
+            return tiling
+    raise BadInputError(
+        f"the tuning record of '{record.workload}' has a tiling that its kernel cannot have "
+        f"({json.dumps(dict(record.tiling))}): tune it again, or delete its line"
+    )
 
 
 def _read(path: Path) -> Iterator[Record]:

@@ -61,10 +61,19 @@ def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.T
         free = vectors.registers - count
         most = free // (count + 1) if vectors.by_lane else (free - 1) // count
         for tile in range(1, min(most, chunks[0]) + 1):
-            for unroll in (4, 8, 16) if vectors.by_lane else (4, 8):
+            for unroll in _unrolled(work, vectors):
                 for chunk in chunks:
                     for first in (True, False):
                         yield convolution.Tiling(tile, count, unroll, chunk, first)
+
+
+def _unrolled(work: Convolution, vectors: Vectors) -> tuple[int, ...]:
+    """Input channels a step. For 32-bit ARM LLVM loads all of a step's first, and spills."""
+    if vectors.named:
+        return (1,)
+    if work.shuffle > 1:  # channels lie in short runs
+        return (4,)
+    return (4, 8, 16) if vectors.by_lane else (4, 8)
 
 
 def _chunks(work: Convolution, pixels: int) -> list[int]:

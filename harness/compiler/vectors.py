@@ -15,11 +15,14 @@ class Vectors:
         registers: how many there are.
         by_lane: a multiply-add takes one lane of a register as its factor, so that
             four factors are loaded at once; else each is broadcast from memory.
+        named: multiply-adds are asked for by name: LLVM makes none of a product and a sum
+            for 32-bit ARM, where it takes them for slow.
     """
 
     lanes: int
     registers: int
     by_lane: bool
+    named: bool = False
 
 
 def vectors(triple: str, features: Collection[str]) -> Vectors:
@@ -35,4 +38,4 @@ def vectors(triple: str, features: Collection[str]) -> Vectors:
         return Vectors(lanes=16, registers=32, by_lane=False)
     if "avx" in features:
         return Vectors(lanes=8, registers=16, by_lane=False)
-    return Vectors(lanes=4, registers=16, by_lane=False)
+    return Vectors(lanes=4, registers=16, by_lane=False, named="vfp4" in features)

@@ -18,8 +18,10 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
 
 
 def _open(folder: Path, threads: int) -> Session:
-    from harness.compiler.build import import_tvm
+    from harness.compiler import host
+    from harness.compiler.build import Library, import_tvm
 
+    host.require(Library(folder).compilation().features, f"{folder / 'network.so'}")
     # Read by TVM's thread pool at its first use.
     os.environ["TVM_NUM_THREADS"] = str(threads)
     tvm = import_tvm()

@@ -217,25 +217,44 @@ class _Kernel:
             start = T.Bind(remainder * (self._work.channels // apart) + low)
             row = T.Bind(weights + (low * apart + remainder - first) * width)
 
-            def steps(done: Expr, channels: int) -> None:
+            def steps(done: Expr, channels: int, skipped: int = 0) -> None:
                 moved = [None if place is None else place + start + done for place in inputs]
-                self._steps(sums, moved, row + done * apart * width, apart * width, channels)
+                at = row + done * apart * width
+                self._steps(sums, moved, at, apart * width, channels, skipped)
 
             whole = T.Bind(count // unroll)
             with T.serial(0, whole) as number:
                 steps(number * unroll, unroll)
-            with T.serial(0, count - whole * unroll) as number:
-                steps(whole * unroll + number, 1)
+            self._rest_of_run(steps, whole * unroll, count)
+
+    def _rest_of_run(self, steps: Callable[..., None], done: Expr, count: Expr) -> None:
+        """The channels of a run after `done`, fewer than a step's."""
+        lanes = self._vectors.lanes
+        shortest = self._channels // self._work.shuffle
+        if not self._vectors.by_lane or shortest < lanes or self._tiling.unroll != lanes:
+            with T.serial(0, count - done) as number:
+                steps(done + number, 1)
+            return
+        # The last whole vector of the run, of which the first lanes were used before.
+        for rest in range(1, lanes):
+            with T.If(count - done == rest), T.Then():
+                steps(count - lanes, lanes, lanes - rest)
 
     def _steps(
-        self, sums: Sums, places: Sequence[Expr | None], weights: Expr, row: int, count: int
+        self,
+        sums: Sums,
+        places: Sequence[Expr | None],
+        weights: Expr,
+        row: int,
+        count: int,
+        skipped: int = 0,
     ) -> None:
-        """`count` input channels, one after the other, their weights `row` apart."""
+        """Input channels from `skipped` to `count`, in turn, their weights `row` apart."""
         pieces = emit.register_lanes(count, self._vectors.lanes if self._vectors.by_lane else 1)
         channel = 0
         for lanes in pieces:
             factors = self._factors(places, channel, lanes)
-            for lane in range(lanes):
+            for lane in range(max(skipped - channel, 0), lanes):
                 values = sums.vectors(self._buffers["weights"], weights + (channel + lane) * row)
                 for pixel, factor in enumerate(factors):
                     if factor is not None:

@@ -137,8 +137,8 @@ class _Kernel:
                 sums.vectors(self._buffers["weights"], at + kx * width)
                 for kx in range(work.window.kernel[1])
             ]
-            return lambda pixel, kx, register, value: sums.add(
-                pixel, register, value * weights[kx][register]
+            return lambda pixel, kx, register, value: sums.add_product(
+                pixel, register, value, weights[kx][register]
             )
         if work.kind == "max":
             return lambda pixel, kx, register, value: sums.update(

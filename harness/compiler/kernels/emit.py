@@ -147,6 +147,7 @@ class Sums:
 
     def __init__(self, pixels: int, width: int, vectors: Vectors) -> None:
         self.pixels = pixels
+        self._named = vectors.named
         self.lanes = register_lanes(width, vectors.lanes)
         self.offsets = [sum(self.lanes[:j]) for j in range(len(self.lanes))]
         self._sums = [
@@ -170,7 +171,18 @@ class Sums:
     def multiply_add(self, pixel: int, factor: Expr, weights: Sequence[Expr]) -> None:
         """Add a scalar times `weights`."""
         for j, weight in enumerate(weights):
-            self.add(pixel, j, splat(factor, self.lanes[j]) * weight)
+            self.add_product(pixel, j, splat(factor, self.lanes[j]), weight)
+
+    def add_product(self, pixel: int, register: int, left: Expr, right: Expr) -> None:
+        """Add the product of two vectors to one of a pixel's registers."""
+        if not self._named:
+            self.add(pixel, register, left * right)
+            return
+        self.update(
+            pixel,
+            register,
+            lambda total: tirx.call_llvm_pure_intrin(total.ty, "llvm.fma", left, right, total),
+        )
 
     def add(self, pixel: int, register: int, value: Expr) -> None:
         """Add a vector to one of a pixel's registers."""

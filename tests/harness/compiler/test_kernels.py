@@ -26,6 +26,7 @@ REGISTERS = [
     Vectors(8, 16, False),
     Vectors(16, 32, False),
     Vectors(4, 32, True),
+    Vectors(4, 16, False, named=True),
 ]
 EPILOGUES = [
     (),
@@ -225,7 +226,7 @@ def test_registers_are_those_of_the_instruction_set() -> None:
     assert vectors("aarch64-linux-gnu", ["neon"]) == Vectors(4, 32, True)
     assert vectors("x86_64-linux-gnu", ["avx2", "avx"]) == Vectors(8, 16, False)
     assert vectors("x86_64-linux-gnu", ["avx512f", "avx"]) == Vectors(16, 32, False)
-    assert vectors("armv7l-linux-gnueabihf", ["neon"]) == Vectors(4, 16, False)
+    assert vectors("armv7l-linux-gnueabihf", ["vfp4"]) == Vectors(4, 16, False, named=True)
 
 
 def test_lanes_cover_a_width_and_spans_an_extent() -> None:

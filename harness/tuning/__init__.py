@@ -1,0 +1,1 @@
+"""Search among a workload's tilings, by what they cost on a device."""

@@ -1,0 +1,100 @@
+"""Tunes many workloads for one target; what is found is kept as it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from architectures.errors import BadInputError, WrongAnswerError
+from harness.compiler import records
+from harness.compiler.records import Record
+from harness.compiler.workload import Workload, key
+from harness.tuning.costs import Cost
+from harness.tuning.interruption import noticed
+from harness.tuning.places import Goal
+from harness.tuning.search import MODEL, Trials
+from harness.tuning.tuner import enough, tune
+from harness.tuning.workloads import in_short
+
+
+class Watcher(Protocol):
+    """Who is told how far it is, such as `show_tuning.TuneProgress`."""
+
+    def trying(self, name: str, tried: int, best: float, scheduled: float, unit: str) -> None:
+        """A workload's search goes on; costs are the lowest so far and the model's choice's."""
+        ...
+
+    def tuned(self, name: str, record: Record) -> None:
+        """A workload has its record."""
+        ...
+
+    def failed(self, name: str, reason: str) -> None:
+        """A workload has none."""
+        ...
+
+    def warn(self, sentence: str) -> None:
+        """A kernel was wrong and is not used."""
+        ...
+
+
+def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> list[Workload]:
+    """Those that have no record yet, or one of fewer trials.
+
+    A record whose tiling the kernel cannot have is none.
+
+    Args:
+        missing: a record is enough, of however few trials.
+
+    Raises:
+        BadInputError: a file of records is damaged.
+    """
+    known = records.load(goal.records)
+
+    def done(work: Workload) -> bool:
+        record = known.get(key(work))
+        if record is None:
+            return False
+        try:
+            records.tiling_of(record, work, goal.vectors)
+        except BadInputError:
+            return False
+        return missing or enough(record, work, goal.vectors, trials)
+
+    return [work for work in works if not done(work)]
+
+
+def run(
+    goal: Goal, works: Sequence[Workload], cost: Cost, trials: int, watcher: Watcher
+) -> tuple[list[Record], list[str]]:
+    """Tune workloads one after the other; the records, and why others have none.
+
+    Each record is written before the next workload's search begins.
+
+    Raises:
+        LostError: the device answers no more.
+        BadInputError: records cannot be written.
+    """
+    found: list[Record] = []
+    failures: list[str] = []
+    with noticed() as check_interruption:
+        for work in works:
+            name = in_short(work)
+
+            def listen(done: Trials, name: str = name) -> None:
+                check_interruption()
+                if MODEL in done.costs:
+                    best, scheduled = done.costs[done.best], done.costs[MODEL]
+                    watcher.trying(name, done.count, best, scheduled, cost.unit)
+
+            try:
+                record = tune(work, goal.vectors, cost, trials, listen, watcher.warn)
+                check_interruption()
+            except WrongAnswerError as error:
+                check_interruption()
+                watcher.failed(name, str(error))
+                failures.append(f"{name}: {error}")
+            else:
+                records.save(goal.records, record)
+                watcher.tuned(name, record)
+                found.append(record)
+    return found, failures

@@ -1,0 +1,61 @@
+"""What a search asks of a device: what tilings cost there, and what their kernels give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.compiler.tiling import Tiling
+from harness.compiler.workload import Workload
+from harness.export import FloatArray
+from harness.tuning.operands import Operands
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a tiling has no cost."""
+
+    reason: str
+
+
+class Cost(Protocol):
+    """Where kernels are tried.
+
+    Attributes:
+        unit: of a cost: `seconds` or `cycles`.
+        how: how costs are obtained, for records, such as `measured on <CPU model>`.
+        noise: the least relative gain that is believed; 0 where costs are exact.
+    """
+
+    @property
+    def unit(self) -> str: ...  # noqa: D102  # the class says it
+
+    @property
+    def how(self) -> str: ...  # noqa: D102
+
+    @property
+    def noise(self) -> float: ...  # noqa: D102
+
+    def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
+        """What each tiling costs on one thread, in order.
+
+        Costs of one call can be compared with each other, whatever else the machine
+        does meanwhile; those of two calls less so. The first is what the others are
+        held against: where noise leaves a doubt, it is the cheaper.
+
+        Raises:
+            LostError: the device answers no more.
+        """
+        ...
+
+    def outputs(
+        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
+    ) -> list[FloatArray]:
+        """What the kernel gives for each of several operands, (N, H, W, F).
+
+        Raises:
+            WrongAnswerError: it gives nothing: it could not be built, or crashed.
+            LostError: the device answers no more.
+        """
+        ...

@@ -1,0 +1,265 @@
+"""What kernels cost on a core that is emulated: cycles that a model makes of exact counts.
+
+All tilings of a call are functions of one library, and one emulated process runs each
+of them once, between marks of its own. It finds the caches as in a network: the map
+that it reads was written just before, by the kernel before it, and so lies in the
+outer levels as far as it fits; weights were used one inference ago, and the weights
+of a whole network, megabytes, have passed through the caches since. Were they left
+warm, what a tiling reads once and what it reads from memory again and again would
+cost the same.
+
+The cost is that of `emulation.model` with two additions. Its cycles are a bound from
+below that multiply-adds set alone on most cores, which would make a tile of two sums as
+good as one of twenty, with half as many instructions again. So each block of code
+takes at least as long as its longest row of multiply-adds onto one sum, and each
+instruction costs a share of the time in which it is decoded.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from architectures.errors import LostError, RefusedError, UnavailableError, WrongAnswerError
+from harness.compiler import link
+from harness.compiler.build import import_tvm
+from harness.compiler.kernels.provider import function, packing
+from harness.compiler.program import Call, Program, Tensor
+from harness.compiler.targets import TARGETS
+from harness.compiler.tiling import Tiling
+from harness.compiler.vectors import Vectors, vectors
+from harness.compiler.workload import Workload
+from harness.cores import CORES, Figures
+from harness.emulation import counters, model
+from harness.emulation.launcher import EmulatedLauncher
+from harness.export import FloatArray
+from harness.processes import die_with_parent
+from harness.stands import wire
+from harness.tuning import operands
+from harness.tuning.costs import Failure
+from harness.tuning.operands import Operands, output_shape
+
+# Of the time to decode an instruction, what is not hidden behind the busiest unit:
+# assumed. It decides among tilings that the model finds equal, and not against it.
+_DECODED = 0.25
+
+# Read before each kernel, in sizes of the last level: random placement of pages
+# lets a few lines survive a single one.
+_FLUSHED = 2
+
+# A stand that takes longer for its kernels, in seconds, hangs.
+_PATIENCE_S = 900.0
+
+# TVM's kernels demand that data start at a multiple of it.
+_ALIGNMENT = 64
+
+
+class EmulatedCost:
+    """Cycles of one thread on a named core, as `costs.Cost` has it.
+
+    Raises:
+        UnknownNameError: there is no such core.
+        UnavailableError: no emulated device is set up.
+        RefusedError: there are no figures of the core to model its cycles with.
+    """
+
+    unit = "cycles"
+    # Counts are exact; where weights happen to lie decides a few misses.
+    noise = 0.003
+
+    def __init__(self, core: str) -> None:
+        self._core = CORES[core]
+        if self._core.figures is None:
+            raise RefusedError(
+                f"there are no figures of {core} to model cycles with: choose one of "
+                f"{', '.join(one.name for one in CORES if one.figures)}"
+            )
+        self._figures: Figures = self._core.figures
+        self._launcher = EmulatedLauncher(core)
+        self._target = TARGETS[self._core.target]
+        self._vectors: Vectors = vectors(self._target.triple, self._target.required)
+        self.how = f"modelled for {core} from instructions counted under QEMU"
+
+    def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
+        """As in `Cost`; a cost holds for caches as a network leaves them, see the module."""
+        # What a kernel executes does not hang on values.
+        given = operands.random(work)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                trial = _Trial(work, Path(folder), self._vectors)
+                trial.write(tilings, [given], self._target.options())
+                self._run(trial, Path(folder, "counters"))
+                return [self._cycles(Path(folder, f"counters.{n}")) for n in range(len(tilings))]
+        except WrongAnswerError as error:
+            if len(tilings) == 1:
+                return [Failure(str(error))]
+            # One of them spoils it for all.
+            return [cost for tiling in tilings for cost in self.measure_all(work, [tiling])]
+
+    def outputs(
+        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
+    ) -> list[FloatArray]:
+        """As in `Cost`."""
+        with tempfile.TemporaryDirectory() as folder:
+            trial = _Trial(work, Path(folder), self._vectors)
+            trial.write([tiling], given, self._target.options())
+            return trial.outputs(self._run(trial, None))
+
+    def _run(self, trial: _Trial, counting: Path | None) -> bytes:
+        """What the kernels wrote; they are counted where there is a path for the counters."""
+        largest = max(level.size_bytes for level in self._figures.levels)
+        requests = wire.request(["open", "tvm", "1"], bytes(trial.folder))
+        requests += wire.images_request("kernels", trial.images, _FLUSHED * largest)
+        try:
+            done = subprocess.run(
+                self._launcher.command("tvm", counting),
+                input=requests,
+                capture_output=True,
+                timeout=_PATIENCE_S,
+                preexec_fn=die_with_parent,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LostError(
+                f"the emulated {self._core.name} ran a kernel for {_PATIENCE_S:.0f} s without an "
+                "end; run the same command again"
+            ) from error
+        replies = BytesIO(done.stdout)
+        opened, ran = wire.read(replies), wire.read(replies)
+        if opened is None or ran is None:
+            raise WrongAnswerError(f"the kernel crashed (exit code {done.returncode})")
+        for words, payload in (opened, ran):
+            if words != ["ok"]:
+                raise WrongAnswerError(payload.decode(errors="replace"))
+        return ran[1]
+
+    def _cycles(self, region: Path) -> float:
+        if not region.exists():
+            raise UnavailableError(
+                "the emulator left no counters: 'facebench device setup-emulated' mends its plugin"
+            )
+        tally = counters.region(region.read_text(), self._target.elf_machine, self._figures)
+        work = counters.work(tally, len(self._figures.levels))
+        decoded = work.instructions / self._figures.decode_width
+        return sum(model.terms(work, self._figures).values()) + _DECODED * decoded
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """Places of what a network's other kernels write or read.
+
+    Attributes:
+        read: the input, and the map that is added, if any.
+        written: the output.
+    """
+
+    read: tuple[Tensor, ...]
+    written: Tensor
+
+
+class _Trial:
+    """Kernels of one workload as a network that a stand can open.
+
+    Attributes:
+        folder: where it is written.
+        images: the network's input: all maps that are read, in one row.
+    """
+
+    def __init__(self, work: Workload, folder: Path, vectors: Vectors) -> None:
+        self.folder = folder
+        self.images: FloatArray = np.empty((1, 0, 1, 1), np.float32)
+        self._work = work
+        self._vectors = vectors
+        self._outputs: list[Tensor] = []
+
+    def write(
+        self, tilings: Sequence[Tiling], given: Sequence[Operands], target: dict[str, Any]
+    ) -> None:
+        """Write the library, and the program that calls each kernel with each of the operands.
+
+        Kernels that are given the same read and write the same places, since where a
+        map lies decides which of its lines find room in a cache.
+
+        Raises:
+            WrongAnswerError: TVM makes no code of a kernel.
+        """
+        names = {tiling: f"kernel{number}" for number, tiling in enumerate(tilings)}
+        self._library(names, target)
+        constants, read, written = (_Storage(number) for number in range(3))
+        maps = [self._maps(one, read, written) for one in given]
+        calls = []
+        for tiling in tilings:
+            pack = packing(self._work, tiling, self._vectors)
+            for one, places in zip(given, maps, strict=True):
+                calls.append(_call(names[tiling], one.arguments(pack), places, constants))
+        self.images = read.row()
+        self._outputs = [one.written for one in maps]
+        program = Program(
+            storages=(len(constants.data), len(read.data), len(written.data)),
+            constants=bytes(constants.data),
+            calls=tuple(calls),
+            input=Tensor(1, 0, self.images.shape, "float32"),
+            output=Tensor(2, 0, (1, len(written.data) // 4), "float32"),
+        )
+        (self.folder / "network.program").write_bytes(program.serialised())
+
+    def outputs(self, reply: bytes) -> list[FloatArray]:
+        """What the last kernel made of each of the operands."""
+        return [
+            np.frombuffer(reply, "<f4", math.prod(made.shape), made.offset).reshape(made.shape)
+            for made in self._outputs
+        ]
+
+    def _library(self, names: dict[Tiling, str], target: dict[str, Any]) -> None:
+        tvm = import_tvm()
+        try:
+            functions = {
+                name: function(self._work, tiling, self._vectors).with_attr("global_symbol", name)
+                for tiling, name in names.items()
+            }
+            built = tvm.tirx.build(
+                tvm.IRModule(functions), target=tvm.target.Target(target), pipeline="s_tir"
+            )
+        except Exception as error:  # TVM raises what its C++ side throws
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise WrongAnswerError(f"TVM makes no code of the kernel: {last}") from error
+        path = str(self.folder / "network.so")
+        built.export_library(path, fcompile=link.shared_library)
+
+    def _maps(self, given: Operands, read: _Storage, written: _Storage) -> _Maps:
+        arrays = [array for array in (given.input, given.added) if array is not None]
+        nothing = np.zeros(output_shape(self._work), np.float32)
+        return _Maps(tuple(map(read.put, arrays)), written.put(nothing))
+
+
+def _call(kernel: str, arguments: list[FloatArray], maps: _Maps, constants: _Storage) -> Call:
+    """A kernel's call: the input comes first and the map that is added last."""
+    added = maps.read[1:]
+    weights = arguments[1 : len(arguments) - len(added)]
+    return Call(kernel, (maps.read[0], *map(constants.put, weights), *added, maps.written))
+
+
+class _Storage:
+    """Arrays one after the other."""
+
+    def __init__(self, number: int) -> None:
+        self.data = bytearray()
+        self._number = number
+
+    def put(self, array: FloatArray) -> Tensor:
+        """Append an array."""
+        tensor = Tensor(self._number, len(self.data), array.shape, "float32")
+        self.data += array.astype("<f4").tobytes()
+        self.data += bytes(-len(self.data) % _ALIGNMENT)
+        return tensor
+
+    def row(self) -> FloatArray:
+        """All of it in the shape of images: (1, elements, 1, 1)."""
+        return np.frombuffer(bytes(self.data), "<f4").reshape(1, -1, 1, 1)

@@ -1,0 +1,215 @@
+"""What kernels cost on this machine or on a board: the time of one thread."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+
+from architectures.errors import LostError, RefusedError, UnavailableError, WrongAnswerError
+from harness.compiler import link
+from harness.compiler.kernels.provider import function, packing
+from harness.compiler.targets import Target
+from harness.compiler.tiling import Tiling
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Workload
+from harness.export import FloatArray
+from harness.tuning import operands
+from harness.tuning.costs import Failure
+from harness.tuning.operands import Operands
+from harness.workers import LOST
+
+# All kernels of a call share them, so that few are timed more thoroughly than many.
+_SECONDS = 0.8
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "TVM_NUM_THREADS")
+
+
+class MeasuredCost:
+    """Seconds of a kernel, timed by turns with the others; see `costs.Cost`.
+
+    What it reads lies in the caches as the call before left it. In a network weights come
+    from farther away, which costs all tilings about the same.
+
+    Args:
+        device: `local`, or a board.
+        target: what to compile for, resolved.
+        vectors: the target's registers.
+
+    Raises:
+        UnavailableError: the board cannot be reached.
+        RefusedError: it is of another architecture than the target.
+    """
+
+    unit = "seconds"
+    # What is left of a shared machine's noise in the lowest of medians.
+    noise = 0.01
+
+    def __init__(self, device: str, target: Target, vectors: Vectors) -> None:
+        self._device = device
+        self._target = target
+        self._vectors = vectors
+        self._bench: _Bench | None = None
+        machine = self._facts["machine"]
+        if machine and machine != target.elf_machine:
+            self.close()
+            raise RefusedError(
+                f"target {target.name} is code for {target.elf_machine.removeprefix('EM_')} and "
+                f"{device} is {machine.removeprefix('EM_')}: name a device that runs it with "
+                "--device"
+            )
+
+    @property
+    def how(self) -> str:
+        """As in `Cost`."""
+        return f"measured on {self._facts['processor']}"
+
+    def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
+        """As in `Cost`; one thread."""
+        try:
+            return list(self._measured(work, tilings))
+        except WrongAnswerError as error:
+            if len(tilings) == 1:
+                return [Failure(str(error))]
+            # One of them spoils it for all.
+            return [cost for tiling in tilings for cost in self.measure_all(work, [tiling])]
+
+    def outputs(
+        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
+    ) -> list[FloatArray]:
+        """As in `Cost`."""
+        pack = packing(work, tiling, self._vectors)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            request = self._compiled(work, [tiling], folder)
+            paths = [
+                _written(folder / f"{n}.npz", work, one.arguments(pack))
+                for n, one in enumerate(given)
+            ]
+            self._ask({**request, "operands": paths})
+            return [np.load(f"{path}.out.npy", allow_pickle=False) for path in paths]
+
+    def close(self) -> None:
+        """End the process that runs kernels."""
+        if self._bench is not None:
+            self._bench.close()
+            self._bench = None
+
+    def _measured(self, work: Workload, tilings: Sequence[Tiling]) -> list[float]:
+        # Weights of all tilings are as many, and what they are changes no time.
+        arguments = operands.random(work).arguments(np.ravel)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            request = self._compiled(work, tilings, folder)
+            path = _written(folder / "operands.npz", work, arguments)
+            answer = self._ask({**request, "operands": path, "seconds": _SECONDS})
+        seconds: list[float] = answer["seconds"]
+        return seconds
+
+    def _compiled(self, work: Workload, tilings: Sequence[Tiling], folder: Path) -> dict[str, Any]:
+        """A library with a function for each tiling, as the start of a request."""
+        names = [f"kernel{n}" for n in range(len(tilings))]
+        try:
+            functions = {
+                name: function(work, tiling, self._vectors).with_attr("global_symbol", name)
+                for name, tiling in zip(names, tilings, strict=True)
+            }
+            target = tvm.target.Target(self._target.options())
+            built = tvm.tirx.build(tvm.IRModule(functions), target=target, pipeline="s_tir")
+        except Exception as error:  # TVM raises what its C++ side throws
+            last = str(error).strip().splitlines() or [type(error).__name__]
+            raise WrongAnswerError(f"TVM makes no code of the kernel: {last[-1]}") from error
+        # A name of its own each time: loaded libraries are told by their names.
+        path = folder / f"{folder.name}.so"
+        built.export_library(str(path), fcompile=link.shared_library)
+        return {"library": str(path), "kernels": names}
+
+    @cached_property
+    def _facts(self) -> dict[str, str]:
+        """What the device says of itself."""
+        return self._started().facts
+
+    def _started(self) -> _Bench:
+        if self._bench is None:
+            self._bench = _Bench(self._device)
+        return self._bench
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = self._started().ask(request)
+        except WrongAnswerError:
+            self.close()
+            raise
+        if "error" in answer:
+            raise WrongAnswerError(f"the kernel failed: {answer['error']}")
+        return answer
+
+
+def _written(path: Path, work: Workload, arguments: Sequence[FloatArray]) -> str:
+    """A kernel's arguments, its output last, in a file."""
+    np.savez(path, *arguments, np.zeros(operands.output_shape(work), np.float32))
+    return str(path)
+
+
+class _Bench:
+    """The process of `tuning.bench`, started."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is the process's
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.tuning.bench", device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=os.environ | dict.fromkeys(_THREAD_VARIABLES, "1"),
+        )
+        self.facts: dict[str, str] = self._read()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request.
+
+        Raises:
+            WrongAnswerError: the kernel ended the process.
+            LostError: the device answers no more.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is dead; reading tells of what
+        return self._read()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line.endswith("\n"):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        code = self._process.wait()
+        self._log.seek(0)
+        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+        said = last[0] if last else "it gave no reason"
+        if code == LOST:
+            raise LostError(said)
+        if code < 0:
+            raise WrongAnswerError(f"the kernel ended its process by {signal.Signals(-code).name}")
+        raise UnavailableError(said)

@@ -1,0 +1,112 @@
+"""What a kernel is given: random, to time it, and extreme, to hold it against its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compiler.workload import Convolution, Pooling, Workload
+from harness.export import FloatArray
+
+# Values of a shape, before they are rounded to single precision.
+Drawn = NDArray[np.float64]
+
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Arrays of a workload, float32.
+
+    Attributes:
+        input: (N, H, W, C), or (N, C, H, W) where the workload is planar.
+        weights: (F, C / groups, KH, KW), not packed; None where it is a pooling.
+        bias: (F,); None where it is a pooling.
+        slopes: (F,), where the epilogue has any.
+        added: (N, H, W, F) of the output, where the epilogue adds a map.
+    """
+
+    input: FloatArray
+    weights: FloatArray | None = None
+    bias: FloatArray | None = None
+    slopes: FloatArray | None = None
+    added: FloatArray | None = None
+
+    def arguments(self, pack: Callable[[FloatArray], FloatArray]) -> list[FloatArray]:
+        """All there are in the order in which a kernel takes them, without its output.
+
+        Args:
+            pack: of the weights, as `kernels.provider.packing` makes it.
+        """
+        packed = None if self.weights is None else pack(self.weights)
+        given = (self.input, packed, self.bias, self.slopes, self.added)
+        return [array for array in given if array is not None]
+
+
+def random(work: Workload) -> Operands:
+    """Values about as a trained network has them: sums as large as what is summed."""
+    generator = np.random.default_rng(_SEED)
+    drawn = _drawn(work, lambda *shape: generator.standard_normal(shape), generator)
+    if drawn.weights is None:
+        return drawn
+    reduced = float(np.prod(drawn.weights.shape[1:]))
+    return replace(drawn, weights=_single(drawn.weights / reduced**0.5))
+
+
+def extreme(work: Workload) -> Iterator[tuple[str, Operands]]:
+    """Values at the ends of what float32 holds, each with a word for it.
+
+    Products of two of them, summed, stay finite: what overflows has no right answer.
+    """
+    generator = np.random.default_rng(_SEED)
+
+    def signs(*shape: int) -> Drawn:
+        return generator.choice([-1.0, 1.0], shape)
+
+    def spread(*shape: int) -> Drawn:
+        return signs(*shape) * 10.0 ** generator.uniform(-15, 15, shape)
+
+    ways: dict[str, Callable[..., Drawn]] = {
+        "large": lambda *shape: generator.standard_normal(shape) * 1e15,
+        "small": lambda *shape: generator.standard_normal(shape) * 1e-15,
+        "from small to large": spread,
+        "negative": lambda *shape: -generator.random(shape),
+        "zero": lambda *shape: np.zeros(shape),
+        "denormal": lambda *shape: signs(*shape) * generator.uniform(1e-42, 1e-39, shape),
+    }
+    for word, draw in ways.items():
+        yield word, _drawn(work, draw, generator)
+
+
+def _drawn(work: Workload, draw: Callable[..., Drawn], generator: np.random.Generator) -> Operands:
+    height, width = work.input
+    planar = isinstance(work, Convolution) and work.planar
+    shape = (work.channels, height, width) if planar else (height, width, work.channels)
+    out = output_shape(work)
+    steps = set(work.epilogue)
+    groups = work.groups if isinstance(work, Convolution) else work.channels
+    kernel = (out[3], work.channels // groups, *work.window.kernel)
+    weighted = not isinstance(work, Pooling)
+    # A slope of "leaky" is at most 1.
+    slopes = generator.uniform(-1, 1 if "leaky" in steps else 2, out[3])
+    return Operands(
+        input=_single(draw(work.batch, *shape)),
+        weights=_single(draw(*kernel)) if weighted else None,
+        bias=_single(draw(out[3])) if weighted else None,
+        slopes=_single(slopes) if steps & {"prelu", "leaky"} else None,
+        added=_single(draw(*out)) if "add" in steps else None,
+    )
+
+
+def _single(values: NDArray[Any]) -> FloatArray:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def output_shape(work: Workload) -> tuple[int, int, int, int]:
+    """(N, H, W, F)."""
+    filters = work.filters if isinstance(work, Convolution) else work.channels
+    return (work.batch, *work.output, filters)

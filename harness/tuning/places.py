@@ -1,0 +1,96 @@
+"""What is tuned for, and where its kernels are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from architectures.errors import RefusedError, UnavailableError
+from harness.compiler import build, host, library
+from harness.compiler.targets import TARGETS, Target, tuned_as
+from harness.compiler.vectors import Vectors, vectors
+from harness.cores import CORES
+from harness.tuning.costs import Cost
+from harness.tuning.emulated import EmulatedCost
+from harness.tuning.measured import MeasuredCost
+
+_LOCAL, _EMULATED = "local", "emulated"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A target to tune for.
+
+    Attributes:
+        target: with what `host` stands for.
+        features: that LLVM generates code with.
+        vectors: its registers.
+        records: the target whose records these are; see `targets.tuned_as`.
+    """
+
+    target: Target
+    features: tuple[str, ...]
+    vectors: Vectors
+    records: str
+
+
+def goal(target: Target) -> Goal:
+    """What a registered target stands for here.
+
+    Raises:
+        UnavailableError: LLVM does not know the CPU, or this machine is of no class that
+            has records.
+    """
+    target = build.resolve(target)
+    described = build.import_tvm().target.Target(target.options())
+    features = build._features(target, described)
+    name = tuned_as(target, features)
+    if not name:
+        known = [one.name for one in TARGETS if one.triple]
+        raise UnavailableError(
+            f"no tuning records are kept for this machine's CPU, {target.cpu}: only for "
+            f"{', '.join(known)}"
+        )
+    return Goal(target, features, vectors(target.triple, features), name)
+
+
+@contextmanager
+def costs(wanted: Goal, device: str = "") -> Iterator[Cost]:
+    """What tells the costs of a target's kernels on a device.
+
+    Args:
+        wanted: the target.
+        device: where; by default this machine, or the emulated core of the target's name.
+
+    Raises:
+        RefusedError: the device does not run the target's code.
+        UnavailableError: it cannot be reached, or is not set up.
+    """
+    target = wanted.target
+    device = device or _default(target)
+    kind, _, core = device.partition(":")
+    if kind == _EMULATED:
+        runs = CORES[core].target
+        if runs != target.name:
+            raise RefusedError(
+                f"{device} runs code for target {runs} and not for {target.name}: leave out "
+                "--device, or name a board that has that core"
+            )
+        yield EmulatedCost(core)
+        return
+    if device == _LOCAL:
+        host.require(wanted.features, f"target {target.name}")
+    with closing(MeasuredCost(device, target, wanted.vectors)) as measured:
+        yield measured
+
+
+def _default(target: Target) -> str:
+    if target.elf_machine == library.host_machine():
+        return _LOCAL
+    if target.name in CORES and CORES[target.name].figures:
+        return f"{_EMULATED}:{target.name}"
+    raise RefusedError(
+        f"target {target.name} has no emulated core whose cycles are modelled: name a board "
+        "with --device rpc://HOST:PORT or ssh://USER@HOST"
+    )

@@ -1,0 +1,97 @@
+"""Tunes one workload: searches, compares the finalists, and checks the winner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from architectures.errors import WrongAnswerError
+from harness.compiler import records, tiling
+from harness.compiler.records import Record
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Workload, key
+from harness.tuning import correctness
+from harness.tuning.costs import Cost, Failure
+from harness.tuning.search import MODEL, Listener, Trials, search
+
+# Tilings that are measured once more, beside the model's choice.
+_FINALISTS = 3
+
+
+def tune(
+    work: Workload,
+    vectors: Vectors,
+    cost: Cost,
+    trials: int,
+    listen: Listener = lambda done: None,
+    warn: Callable[[str], None] = lambda sentence: None,
+) -> Record:
+    """Find the tiling of a workload that costs least.
+
+    Another than the model's choice is taken where it is cheaper by more than noise when
+    both are measured side by side, and its kernel is right.
+
+    Args:
+        vectors: the target's registers.
+        cost: where tilings are tried.
+        trials: tilings to try at most.
+        listen: told how far the search is.
+        warn: told of kernels that are wrong.
+
+    Raises:
+        WrongAnswerError: the model's choice is wrong, or cannot be run.
+        LostError: the device answers no more.
+    """
+    by_model = sorted(
+        tiling.candidates(work, vectors), key=lambda one: tiling.cost(work, one, vectors)
+    )
+    done = search(work, by_model, cost, trials, listen)
+    costs = _compared(work, done, cost)
+    winner = _winner(work, done, costs, cost, warn)
+    return records.made(
+        work,
+        done.tilings[winner],
+        cost=costs[winner],
+        scheduled=costs[MODEL],
+        unit=cost.unit,
+        how=cost.how,
+        trials=done.count,
+    )
+
+
+def enough(record: Record, work: Workload, vectors: Vectors, trials: int) -> bool:
+    """Whether a record has had so many trials, or as many as there are tilings."""
+    return record.trials >= min(trials, sum(1 for _ in tiling.candidates(work, vectors)))
+
+
+def _compared(work: Workload, done: Trials, cost: Cost) -> dict[int, float]:
+    """Costs of the finalists and of the model's choice, measured once more beside each other."""
+    ranked = sorted(done.costs, key=done.costs.__getitem__)
+    finalists = [MODEL, *[number for number in ranked if number != MODEL][:_FINALISTS]]
+    found = cost.measure_all(work, [done.tilings[number] for number in finalists])
+    if isinstance(found[0], Failure):
+        raise WrongAnswerError(
+            f"the kernel of '{key(work)}' with the model's choice {done.tilings[MODEL]} cannot "
+            f"be run: {found[0].reason}"
+        )
+    return {n: c for n, c in zip(finalists, found, strict=True) if isinstance(c, float)}
+
+
+def _winner(
+    work: Workload,
+    done: Trials,
+    costs: dict[int, float],
+    cost: Cost,
+    warn: Callable[[str], None],
+) -> int:
+    """The cheapest finalist whose kernel is right."""
+    enough = costs[MODEL] * (1 - cost.noise)
+    better = sorted((n for n in costs if costs[n] < enough), key=costs.__getitem__)
+    for number in better:
+        try:
+            correctness.require(cost, work, done.tilings[number])
+        except WrongAnswerError as error:
+            warn(str(error))
+        else:
+            return number
+    correctness.require(cost, work, done.tilings[MODEL])
+    return MODEL

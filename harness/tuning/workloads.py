@@ -1,0 +1,44 @@
+"""The workloads of a network: what there is to tune."""
+
+from __future__ import annotations
+
+from harness.compiler import build
+from harness.compiler.fold import fold_constants
+from harness.compiler.graph.rewrite import rewrite
+from harness.compiler.kernels.provider import Kernels
+from harness.compiler.vectors import Vectors
+from harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from harness.export import Exported
+
+
+def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload]:
+    """Each once, in the order in which the network runs them.
+
+    Raises:
+        BadInputError: TVM cannot import the network.
+    """
+    kernels = Kernels(vectors, lambda work: None)
+    rewrite(fold_constants(build._import(exported, batch)), kernels)
+    return list(kernels.schedules)
+
+
+def in_short(work: Workload) -> str:
+    """A workload for people.
+
+    Example:
+        in_short(work) == "depthwise 3x3/2 56x56 128"
+    """
+    rows, columns = work.window.kernel
+    size = f"{work.output[0]}x{work.output[1]}"
+    if isinstance(work, Pooling):
+        kind, channels = f"{work.kind} pooling", str(work.channels)
+    elif isinstance(work, Depthwise):
+        kind, channels = "depthwise", str(work.channels)
+    else:
+        kind = "pointwise" if work.window.taps == 1 else "convolution"
+        kind += f" g={work.groups}" if work.groups > 1 else ""
+        channels = f"{work.channels}->{work.filters}"
+    window = "" if isinstance(work, Convolution) and work.window.taps == 1 else f"{rows}x{columns}"
+    stride = "" if work.window.stride == (1, 1) else f"/{work.window.stride[0]}"
+    words = (kind, window + stride, size, channels, *work.epilogue)
+    return " ".join(word for word in words if word)

@@ -1,0 +1,143 @@
+"""Costs on an emulated core, and its kernels' answers; skipped where it is not set up."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from architectures.errors import RefusedError, UnavailableError, UnknownNameError, WrongAnswerError
+from harness.compiler.build import import_tvm
+from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload
+from harness.emulation.setup import Emulated
+from tests.harness.emulation.conftest import emulated, emulated_here  # noqa: F401  # fixtures
+
+import_tvm()  # without torch, before what needs it
+tuning: Any = importlib.import_module("harness.tuning.emulated")
+costs: Any = importlib.import_module("harness.tuning.costs")
+operands: Any = importlib.import_module("harness.tuning.operands")
+tiling: Any = importlib.import_module("harness.compiler.tiling")
+correctness: Any = importlib.import_module("harness.tuning.correctness")
+
+POINTWISE = Convolution(1, (6, 5), (6, 5), 12, 16, Window((1, 1)), epilogue=("add", "leaky"))
+FIRST = Convolution(
+    1, (9, 8), (5, 4), 3, 8, Window((3, 3), (2, 2), (1, 1)), planar=True, epilogue=("prelu",)
+)
+DEPTHWISE = Depthwise(2, (5, 5), (5, 5), 12, Window((3, 3), (1, 1), (1, 1)), epilogue=("relu6",))
+POOLING = Pooling(1, (6, 6), (3, 3), 8, Window((2, 2), (2, 2)), "max")
+WORKLOADS = [POINTWISE, FIRST, DEPTHWISE, POOLING]
+
+
+@pytest.fixture
+def cost(emulated_here: Emulated) -> Any:  # noqa: F811
+    return tuning.EmulatedCost("cortex-a72")
+
+
+def best(cost: Any, work: Workload) -> Any:
+    return tiling.best(work, cost._vectors)
+
+
+def some(cost: Any, work: Workload, count: int = 4) -> list[Any]:
+    """Tilings from one end to the other."""
+    every = list(tiling.candidates(work, cost._vectors))
+    return every[:: max(len(every) // count, 1)]
+
+
+@pytest.mark.parametrize("work", WORKLOADS, ids=lambda work: type(work).__name__)
+def test_a_kernel_gives_what_its_definition_does(cost: Any, work: Workload) -> None:
+    correctness.require(cost, work, best(cost, work))
+
+
+def test_every_operand_has_its_own_answer(cost: Any) -> None:
+    one = operands.random(POOLING)
+    other = replace(one, input=-one.input)
+    high, low = cost.outputs(POOLING, best(cost, POOLING), [one, other])
+    windows = one.input.reshape(1, 3, 2, 3, 2, 8)
+    np.testing.assert_array_equal(high, windows.max(axis=(2, 4)))
+    np.testing.assert_array_equal(low, -windows.min(axis=(2, 4)))
+
+
+@pytest.mark.parametrize("work", [POINTWISE, DEPTHWISE], ids=lambda work: type(work).__name__)
+def test_a_cost_is_at_least_what_multiply_adds_take(cost: Any, work: Any) -> None:
+    # One multiply-add of four lanes a cycle.
+    for found in cost.measure_all(work, some(cost, work)):
+        assert isinstance(found, float)
+        assert math.isfinite(found)
+        assert found > work.madds / 4
+
+
+def test_a_cost_hangs_little_on_what_else_is_measured(cost: Any) -> None:
+    tilings = some(cost, POINTWISE)
+    together = cost.measure_all(POINTWISE, tilings)
+    alone = [cost.measure_all(POINTWISE, [tiling])[0] for tiling in tilings]
+    # Few misses are many of a kernel as small as this.
+    assert together == pytest.approx(alone, rel=0.05)
+
+
+def test_twice_the_work_costs_about_twice(cost: Any) -> None:
+    chosen = replace(best(cost, POINTWISE), chunk=30)
+    twice = replace(POINTWISE, channels=24)
+    (less,), (more,) = (cost.measure_all(work, [chosen]) for work in (POINTWISE, twice))
+    assert 1.3 < more / less < 2.2
+
+
+def test_a_tile_of_one_sum_waits_for_it(cost: Any) -> None:
+    work = Convolution(1, (8, 8), (8, 8), 64, 64, Window((1, 1)))
+    chosen = best(cost, work)
+    single = replace(chosen, pixels=1, vectors=1)
+    fast, slow = cost.measure_all(work, [chosen, single])
+    # Three cycles for one on its busiest unit.
+    assert slow > 2 * fast
+
+
+def test_weights_come_from_memory_and_the_input_does_not(cost: Any) -> None:
+    weights = Convolution(1, (1, 1), (1, 1), 512, 256, Window((1, 1)))
+    maps = Convolution(1, (64, 64), (64, 64), 32, 4, Window((1, 1)))
+    assert weights.madds * 4 == maps.madds
+    assert weights.channels * weights.filters == math.prod(maps.input) * maps.channels
+    (of_weights,), (of_maps,) = (
+        cost.measure_all(work, [best(cost, work)]) for work in (weights, maps)
+    )
+    # Half a megabyte from memory takes longer than four times the multiply-adds.
+    assert of_weights - weights.madds / 2 > of_maps - maps.madds / 2
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A tiling that no kernel can be emitted for."""
+
+    vectors: int = 1
+
+
+def test_a_tiling_that_fails_does_not_spoil_the_others(cost: Any) -> None:
+    chosen = best(cost, POINTWISE)
+    first, broken, last = cost.measure_all(POINTWISE, [chosen, Broken(), chosen])
+    assert isinstance(broken, costs.Failure)
+    assert "TVM makes no code of the kernel" in broken.reason
+    assert first == pytest.approx(last)
+    with pytest.raises(WrongAnswerError, match="makes no code"):
+        cost.outputs(POINTWISE, Broken(), [operands.random(POINTWISE)])
+
+
+def test_how_a_cost_was_obtained_is_said(cost: Any) -> None:
+    assert cost.how == "modelled for cortex-a72 from instructions counted under QEMU"
+    assert cost.unit == "cycles"
+
+
+def test_a_core_without_figures_is_refused(emulated_here: Emulated) -> None:  # noqa: F811
+    with pytest.raises(RefusedError, match=r"no figures of cortex-a7 .*cortex-a53"):
+        tuning.EmulatedCost("cortex-a7")
+
+
+def test_an_unknown_core_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean .*cortex-a72"):
+        tuning.EmulatedCost("cortex-a27")
+
+
+def test_without_a_set_up_the_command_is_named() -> None:
+    with pytest.raises(UnavailableError, match="facebench device setup-emulated"):
+        tuning.EmulatedCost("cortex-a72")
