@@ -14,6 +14,7 @@ from architectures.errors import WrongAnswerError
 from architectures.registry import Preprocessing
 from harness import cache as files
 from harness import precision
+from harness.compiler import records
 from harness.devices.registry import DEVICES
 from harness.export import Exported, FloatArray
 from harness.job import Job
@@ -122,12 +123,15 @@ def depends_on(job: Job) -> Any:
     """What an artifact and its session depend on beyond network and case, for a fingerprint."""
     runtime = RUNTIMES[job.case.runtime]
     sources = ["harness.runtimes", "harness.deployment", "harness.stands"]
+    tuned = ""
     if runtime.name == "tvm":
         sources.append("harness.compiler")
+        tuned = records.stored(job.case.target)
     if job.case.precision != "fp32":
         sources += ["harness.precision", "harness.lowering", "harness.calibration"]
     return (
         files.source_digest(*sources),
+        tuned,
         [environment.version(name) for name in runtime.packages],
         DEVICES[job.case.device].facts().identity if job.case.device != "local" else "",
         faces_digest(job.calibration, job.data) if job.calibration else "",

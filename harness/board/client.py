@@ -150,14 +150,14 @@ class ServedBoard:
 
     def __init__(self, session: Any, name: str, at_end: Callable[[], object]) -> None:
         self.name = name
-        self._session = session
+        self.session = session
         self._at_end = at_end
         self._described: Description | None = None
 
     def call(self, doing: str, function: str, *arguments: Any) -> Any:
         """Call one of the functions of `board.session`."""
         with watched(self.name, doing):
-            return self._session.get_function(f"facebench.{function}")(*arguments)
+            return self.session.get_function(f"facebench.{function}")(*arguments)
 
     def describe(self) -> Description:
         """As in `Board`; asked for once.
@@ -219,7 +219,7 @@ class ServedBoard:
 
     def close(self) -> None:
         """As in `Board`."""
-        self._session = None  # TVM hangs up with its last reference
+        self.session = None  # TVM hangs up with its last reference
         self._at_end()
 
 

@@ -28,7 +28,7 @@ class BoardDevice:
         self, name: str, connect: Callable[[], Board], count: Callable[[], int] = lambda: 1
     ) -> None:
         self.name = name
-        self._connect = connect
+        self.connect = connect
         self._count = count
 
     @property
@@ -47,14 +47,14 @@ class BoardDevice:
     def ask(self) -> Facts:
         """As `facts`, in this process, which is lost with the board."""
         count = self._count()
-        board = self._connect()
+        board = self.connect()
         said = board.describe()
         board.close()
         return Facts(said.target, said.runtimes, count, said.identity, said.cores, said.name)
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
         """As in `Device`."""
-        return self._connect().open(runtime, artifact, threads, counting)
+        return self.connect().open(runtime, artifact, threads, counting)
 
 
 def address(text: str, noun: str) -> tuple[str, int]:

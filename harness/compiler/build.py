@@ -85,7 +85,7 @@ def tuning(target: Target) -> records.Records:
     if target.name != "host":
         return records.load(target.name)
     described = import_tvm().target.Target(target.options())
-    return records.load(tuned_as(target, _features(target, described)))
+    return records.load(tuned_as(target, features_of(target, described)))
 
 
 def import_tvm() -> Any:
@@ -116,8 +116,8 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     from harness.compiler import program  # needs TVM to be imported, and without torch
 
     described = tvm.target.Target(target.options())
-    features = _features(target, described)
-    module = _import(exported, batch)
+    features = features_of(target, described)
+    module = import_network(exported, batch)
     module, kernels = _lower(module, target, described, features)
     executable = tvm.relax.build(module, described, relax_pipeline=_finish(described))
     path = folder / "network.so"
@@ -137,7 +137,7 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
 
 
-def _features(target: Target, described: Any) -> tuple[str, ...]:
+def features_of(target: Target, described: Any) -> tuple[str, ...]:
     """CPU features that LLVM generates code with.
 
     Raises:
@@ -160,7 +160,7 @@ def _features(target: Target, described: Any) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _import(exported: Exported, batch: int) -> Any:
+def import_network(exported: Exported, batch: int) -> Any:
     """The network as a Relax module; the last one is kept for the next target."""
     import onnx
 

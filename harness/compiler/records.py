@@ -114,6 +114,18 @@ def digest(records: Records) -> str:
     return cache.digest({name: dict(record.tiling) for name, record in records.items()})
 
 
+def stored(target: str) -> str:
+    """Hash of what is stored for a target, of whatever TVM; it asks neither TVM nor LLVM.
+
+    Args:
+        target: as registered; which records hold for `host` is not known without LLVM, so
+            that of all targets is returned for it.
+    """
+    pattern = "*.jsonl" if target == "host" else _file(target)
+    found = [path for folder in (_shipped(), _own()) for path in sorted(folder.glob(pattern))]
+    return cache.digest([(path.name, cache.file_digest(path)) for path in found])
+
+
 def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling | None]:
     """What the kernels of a target ask: a workload's tiling, where a record has one."""
 

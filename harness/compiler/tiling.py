@@ -21,6 +21,9 @@ Tiling = convolution.Tiling | depthwise.Tiling
 # pass over them. Cores of phones have 512 KiB of it; the rest is for weights.
 _CHUNK_BYTES = 1 << 18
 
+# A cache line, and a map that stays in the first level of the cache.
+_LINE_BYTES, _CLOSE_BYTES = 64, 1 << 15
+
 # Instructions that start and end a tile, beyond those for each sum; and a loop's.
 _TILE, _SUM, _LOOP = 12.0, 3.0, 3.0
 
@@ -180,7 +183,17 @@ def _depthwise_cost(work: Depthwise | Pooling, tiling: depthwise.Tiling, vectors
                 row = max(adds * wide / _RATE, loads * wide / 2, _LATENCY * kernel[1])
                 row += _HIDDEN * loads * wide / 2 + _LOOP
             total += count * times * (row * kernel[0] + _tile(size * registers, vectors))
-    return total * work.batch * work.output[0] * (1 + 0.001 * (not tiling.channels_first))
+    return total * work.batch * work.output[0] * _reread(work, tiling, vectors)
+
+
+def _reread(work: Depthwise | Pooling, tiling: depthwise.Tiling, vectors: Vectors) -> float:
+    """What it costs to read parts of cache lines, again for each block of channels."""
+    if not tiling.channels_first:
+        return 1.001
+    inputs = 4 * work.batch * work.input[0] * work.input[1] * work.channels
+    block = 4 * min(tiling.vectors * vectors.lanes, work.channels)
+    parts = max(1.0, _LINE_BYTES / block) if inputs > _CLOSE_BYTES else 1.0
+    return 1 + 0.5 * (parts - 1)
 
 
 def _blocks(channels: int, width: int) -> list[tuple[int, int]]:

@@ -101,7 +101,7 @@ class Pooling:
     """The largest or the mean element under a window, of each channel by itself.
 
     Attributes:
-        kind: "max"; "mean" of the taps inside the input; "padded_mean" of all taps.
+        kind: "max"; or "mean", over all taps, those in the padding included.
     """
 
     batch: int

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.cache import file_digest, source_digest
-from harness.compiler import build
+from harness.compiler import build, records
 from harness.compiler.targets import TARGETS
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
@@ -25,6 +25,7 @@ def _depends_on(job: Job) -> Any:
         asdict(target),
         None if target.triple else (machine["cpu_model"], machine["cpu_features"]),
         source_digest("harness.compiler"),
+        records.stored(target.name),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
     )
 

@@ -101,13 +101,9 @@ def _board(name: str) -> Place:
     device = DEVICES[name]
     if not isinstance(device, BoardDevice):
         raise UnavailableError(f"kernels cannot be timed on device {name}: name a board")
-    board = device._connect()
-    described = board.describe()
-    if isinstance(board, PlainBoard):
-        session = board.session
-    else:
-        assert isinstance(board, ServedBoard)
-        session = board._session
+    board = device.connect()
+    assert isinstance(board, PlainBoard | ServedBoard)
+    described, session = board.describe(), board.session
     with watched(name, "setting its threads"):
         session.get_function("runtime.config_threadpool")(_ANY_CORE, 1)
 

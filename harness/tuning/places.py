@@ -44,7 +44,7 @@ def goal(target: Target) -> Goal:
     """
     target = build.resolve(target)
     described = build.import_tvm().target.Target(target.options())
-    features = build._features(target, described)
+    features = build.features_of(target, described)
     name = tuned_as(target, features)
     if not name:
         known = [one.name for one in TARGETS if one.triple]

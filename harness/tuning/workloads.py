@@ -18,7 +18,7 @@ def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload
         BadInputError: TVM cannot import the network.
     """
     kernels = Kernels(vectors, lambda work: None)
-    rewrite(fold_constants(build._import(exported, batch)), kernels)
+    rewrite(fold_constants(build.import_network(exported, batch)), kernels)
     return list(kernels.schedules)
 
 

@@ -120,7 +120,7 @@ def test_a_linker_that_fails_says_how_to_get_one(tmp_path: Path) -> None:
 def test_constants_folded_with_numpy_are_those_that_tvm_folds(tiny_exported: Exported) -> None:
     tvm = build.import_tvm()
     fold = importlib.import_module("harness.compiler.fold")
-    module = build._import(tiny_exported, 1)
+    module = build.import_network(tiny_exported, 1)
     folded = fold.fold_constants(module)
     text = folded["main"].script()
     assert "R.reshape(metadata" not in text

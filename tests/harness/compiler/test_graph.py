@@ -142,8 +142,8 @@ def kernels(module: nn.Module, folder: Path) -> list[str]:
     tvm = build.import_tvm()
     target = build.resolve(TARGETS["host"])
     described = tvm.target.Target(target.options())
-    features = build._features(target, described)
-    given = build._import(exported(module, folder), 1)
+    features = build.features_of(target, described)
+    given = build.import_network(exported(module, folder), 1)
     main = build._lower(given, target, described, features)[0]["main"]
     calls = [binding.value for block in main.body.blocks for binding in block.bindings]
     names = [call.args[0].name_hint for call in calls if call.op.name == "relax.call_tir"]

@@ -27,8 +27,8 @@ def lowered(exported: Exported, batch: int = 1) -> Any:
     tvm = build.import_tvm()
     target = build.resolve(HOST)
     described = tvm.target.Target(target.options())
-    features = build._features(target, described)
-    return build._lower(build._import(exported, batch), target, described, features)[0]
+    features = build.features_of(target, described)
+    return build._lower(build.import_network(exported, batch), target, described, features)[0]
 
 
 def program_of(module: Any) -> Any:
