@@ -35,6 +35,7 @@ class Job:
         calibration: the data set that int8 is calibrated on, as the user named it.
         budget: how long to sample.
         exported: folder of the exported network, once there is one.
+        process: number of this process among those of the case, from 0.
         progress: told how far the case is, in the process that obtains it.
     """
 
@@ -47,6 +48,7 @@ class Job:
     calibration: str = ""
     budget: Budget = field(default_factory=Budget)
     exported: Path | None = None
+    process: int = 0
     progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:

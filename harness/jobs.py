@@ -18,6 +18,11 @@ from harness.verification import preparation
 from harness.verification.datasets.registry import DATASETS
 
 
+# What a user who says nothing has measured: of one process alone nobody knows how much
+# processes differ.
+BUDGET = Budget(processes=3)
+
+
 @dataclass(frozen=True)
 class Precision:
     """In how many bits a network computes.
@@ -57,6 +62,7 @@ def latency_job(
     """The job of a network's latency.
 
     Args:
+        budget: how much is sampled; by default in one process.
         device: where; by default this machine.
         target: what TVM compiles for; where empty, what the device says it is.
 

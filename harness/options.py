@@ -39,6 +39,49 @@ target = click.option(
 )
 
 
+def sampling(command: Command) -> Command:
+    """Options that say how much of a latency is sampled."""
+    for option in (
+        click.option(
+            "--no-pin", "pin", flag_value=False, default=None,
+            help="Let the scheduler move a process about. Default: as many cores as threads.",
+        ),
+        click.option(
+            "--known-to", callback=_percent, metavar="P",
+            help="Start more, up to twice as many, until the median's 95 % interval is this "
+            "narrow. Default: 2%, or what the plan says.",
+        ),
+        click.option(
+            "--processes", type=click.IntRange(1, 100), metavar="N",
+            help="Processes that time each case. Default: 3, or what the plan says.",
+        ),
+        click.option(
+            "--seconds", "sampling_s", type=click.FloatRange(0, 3600, min_open=True), metavar="S",
+            help="Seconds of samples for each case, of its first processes together; at least "
+            "64 samples are taken whatever it is. Default: 1, or what the plan says.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0.0001 <= share <= 1:
+        raise click.BadParameter(f"{text!r} will not do: give percents from 0.01% to 100%")
+    return share
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The options that a command line has, by name."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def precision(command: Command) -> Command:
     """Options that say in how many bits a network computes."""
     for option in (

@@ -11,6 +11,9 @@ A plan is a TOML file. Every key may be left out:
     datasets = ["synthetic", "lfw"]
     verify_with = "ncnn"         # the runtime that accuracy is scored in, on all cores
     sampling_s = 1.0             # seconds of samples a case, at least 64 samples
+    processes = 3                # that take them, and up to twice as many
+    known_to = 0.02              # until the median's 95 % interval is this narrow, of it
+    pin = true                   # to as many cores as a case has threads
     devices = ["local"]          # where latency is measured
     emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
     emulated_runtimes = ["ncnn", "tvm"]
@@ -41,6 +44,7 @@ from harness.devices.registry import DEVICES
 from harness.emulation import setup
 from harness.job import Job
 from harness.jobs import (
+    BUDGET,
     Precision,
     Scoring,
     device_jobs,
@@ -69,7 +73,10 @@ class Plan:
     targets: Sequence[str] | str = "all"
     datasets: Sequence[str] = ("synthetic",)
     verify_with: str = "ncnn"
-    sampling_s: float = 1.0
+    sampling_s: float = BUDGET.sampling_s
+    processes: int = BUDGET.processes
+    known_to: float = BUDGET.known_to
+    pin: bool = BUDGET.pin
     devices: Sequence[str] = ("local",)
     emulated: Sequence[str] = ()
     emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
@@ -150,7 +157,12 @@ def _cores(plan: Plan) -> Sequence[str]:
 
 
 def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> Iterator[Job]:
-    budget = Budget(sampling_s=plan.sampling_s)
+    budget = Budget(
+        sampling_s=plan.sampling_s,
+        processes=plan.processes,
+        known_to=plan.known_to,
+        pin=plan.pin,
+    )
     emulated = DEVICES[device].kind == "emulated"
     runtimes = plan.emulated_runtimes if emulated else _runtimes(plan, device)
     for runtime in runtimes:
@@ -216,6 +228,9 @@ _VALID = {
     "emulated": _names,
     "emulated_runtimes": _names,
     "sampling_s": lambda value: type(value) in (int, float) and 0 < value <= 3600,
+    "processes": lambda value: type(value) is int and 1 <= value <= 100,
+    "known_to": lambda value: type(value) in (int, float) and 0.0001 <= value <= 1,
+    "pin": lambda value: isinstance(value, bool),
     "weights": _files,
     "weights_if_found": _files,
 }
@@ -233,6 +248,9 @@ _EXPECTED = {
     "emulated": "a list of cores",
     "emulated_runtimes": "a list of names",
     "sampling_s": "seconds, above 0 and at most 3600",
+    "processes": "a whole number from 1 to 100",
+    "known_to": "a share of the median, from 0.0001 to 1",
+    "pin": "true or false",
     "weights": "a table of network = file",
     "weights_if_found": "a table of network = file",
 }

@@ -11,6 +11,9 @@ Version history of the schema:
     3 (2026-11): results of instructions and cycles, of emulated devices.
     4 (2026-11): `Latency` carries the peak of the machine it was timed on. A record of
         an earlier schema is read as one that lacks it.
+    5 (2026-11): `Latency` says which samples came of which process, and what each found
+        on its machine. A time of an earlier schema is read as one of a single process, of
+        which that is not known.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.result import RESULTS, Result
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
 _LARGEST = 2**28

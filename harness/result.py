@@ -7,14 +7,16 @@ needs neither torch nor TVM.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
+from harness.timing.conditions import Conditions
 from harness.timing.peak import Peak
-from harness.timing.statistics import median_interval, quantile
+from harness.timing.statistics import median_interval, quantile, two_level_interval
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,37 @@ class Compilation:
 
 
 @dataclass(frozen=True)
+class Process:
+    """What is known of a process that gave times, beside the times.
+
+    Attributes:
+        load_ms: from the artifact on disk to a session that can infer.
+        warmups: how many of `Latency.warmup_ms` are its own.
+        references: how many of `Latency.reference_us` are its own.
+        settled: whether its warm-up ended because times agreed.
+        fastest_us: the reference kernel's fastest on that machine; 0 where it is not known.
+        throttled: how heat slowed the machine; empty where nothing shows that.
+        conditions: what else ran there; None where the machine does not show it.
+    """
+
+    load_ms: float
+    warmups: int
+    references: int
+    settled: bool
+    fastest_us: float = 0.0
+    throttled: str = ""
+    conditions: Conditions | None = None
+
+
+@dataclass(frozen=True)
 class Latency:
     """Wall time of single inferences, in milliseconds.
 
     Attributes:
         samples_ms: every sample after warm-up, in order.
         warmup_ms: the inferences before them, the first included.
-        load_ms: from the artifact on disk to a session that can infer.
+        load_ms: from the artifact on disk to a session that can infer; of several processes,
+            the median.
         output_error: largest difference from torch's outputs, relative to their largest element.
         label: how the code came about where that limits what may be said of
             the time; `untuned` code is shown with that word and never ranked.
@@ -124,6 +150,9 @@ class Latency:
             samples, in microseconds; where they rise, something else slowed the machine.
         peak: what the machine reached just before with as many threads; None where it was
             not measured, as in records before schema 4.
+        processes: how many of `samples_ms` each process gave, in order; empty where one
+            process gave them all, as in records before schema 5.
+        process_facts: of each process, in order; empty in records before schema 5.
     """
 
     samples_ms: tuple[float, ...]
@@ -133,6 +162,23 @@ class Latency:
     label: str = ""
     reference_us: tuple[float, ...] = ()
     peak: Peak | None = None
+    processes: tuple[int, ...] = ()
+    process_facts: tuple[Process, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.processes and (
+            min(self.processes) < 1 or sum(self.processes) != len(self.samples_ms)
+        ):
+            raise ValueError(
+                f"{len(self.samples_ms)} samples are not those of processes that gave "
+                f"{', '.join(map(str, self.processes))}"
+            )
+
+    @property
+    def by_process(self) -> tuple[tuple[float, ...], ...]:
+        """The samples of each process, in order, in milliseconds."""
+        ends = tuple(accumulate(self.processes)) or (len(self.samples_ms),)
+        return tuple(self.samples_ms[a:b] for a, b in pairwise((0, *ends)))
 
     @property
     def median_ms(self) -> float:
@@ -151,8 +197,20 @@ class Latency:
 
     @property
     def interval_ms(self) -> tuple[float, float]:
-        """95 % interval of the median, distribution-free."""
+        """95 % interval of the median.
+
+        Of several processes the one whose unit is the process; of one alone that of its
+        samples, distribution-free, which does not know how much processes differ.
+        """
+        if len(self.processes) > 1:
+            return two_level_interval(self.by_process)
         return median_interval(self.samples_ms)
+
+    @property
+    def relative_width(self) -> float:
+        """Of the interval, as a share of the median."""
+        lower, upper = self.interval_ms
+        return (upper - lower) / self.median_ms
 
 
 @dataclass(frozen=True)

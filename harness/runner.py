@@ -1,7 +1,7 @@
 """Runs jobs: what is stored already is taken from there, the rest is obtained in stages.
 
 Jobs of the early stages (export, cost, compilation) run side by side. Jobs that
-are timed run one after the other, alone.
+are timed run one after the other, alone, their processes in rounds.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import os
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import compress, groupby
+from operator import not_
 
-from harness import export, workers
+from harness import export, rounds, workers
 from harness.devices.registry import DEVICES
 from harness.job import Job, Progress
 from harness.measures.registry import MEASURES, kind_of
+from harness.parts import Parts
 from harness.record import Record
+from harness.rounds import PartListener
 from harness.store import Store
 
 # Told of each record as it comes, and whether it was stored already.
@@ -29,18 +32,20 @@ def run(
     store: Store | None = None,
     listen: Listener = lambda record, stored: None,
     progress: Progress = lambda done, total: None,
+    listen_to_parts: PartListener = lambda record, done, of: None,
 ) -> list[Record]:
     """Obtain a record for each job.
 
     A job whose fingerprint is in the store with an `ok` or `refused` record is
     not run again. Each new record is in the store before the next job begins,
-    so a run that is killed goes on where it was. `progress` is told how far a
-    long case is that runs alone.
+    and of a case of several processes each is kept, so a run that is killed goes
+    on where it was. `progress` is told how far a long case is that runs alone.
 
     Returns:
         The records, in the order of the jobs.
     """
     known = _stored(store)
+    parts = Parts(store.path if store is not None else None)
     records: dict[str, Record] = {}
     waiting = []
     for job in jobs:
@@ -49,12 +54,32 @@ def run(
             listen(known[job.fingerprint], True)
         else:
             waiting.append(job)
-    for record in _obtain(waiting, progress):
+    for record in _obtain(waiting, _Watch(progress, listen_to_parts, parts)):
         if store is not None:
             store.append(record)
+            parts.forget(record)
         records[record.case.key] = record
         listen(record, False)
     return [records[job.case.key] for job in jobs]
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Who is told what while jobs run alone, and what they keep."""
+
+    progress: Progress
+    listen_to_parts: PartListener
+    parts: Parts
+
+    def rounds(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+        """Run jobs alone on one device, in rounds."""
+
+        def execute(job: Job) -> Record:
+            # A process each, so that a case that hangs takes no other along.
+            (record,) = workers.execute([job], progress)
+            return record
+
+        return rounds.run(jobs, execute, self.parts, self.listen_to_parts)
 
 
 def _stored(store: Store | None) -> dict[str, Record]:
@@ -63,7 +88,7 @@ def _stored(store: Store | None) -> dict[str, Record]:
     return {record.fingerprint: record for record in store.read() if record.status != "failed"}
 
 
-def _obtain(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+def _obtain(jobs: Sequence[Job], watch: _Watch) -> Iterator[Record]:
     def stage(job: Job) -> int:
         return MEASURES[job.case.measure].stage
 
@@ -84,28 +109,22 @@ def _obtain(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
             else:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
-            yield from _one_by_one(ready, progress)
+            yield from _alone(ready, watch)
         else:
             yield from _side_by_side(ready)
 
 
-def _one_by_one(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+def _alone(jobs: Sequence[Job], watch: _Watch) -> Iterator[Record]:
     """Run jobs alone on their device: here first, then on all other devices at once."""
-    elsewhere = []
-    for job in jobs:
-        if DEVICES[job.case.device].remote:
-            elsewhere.append(job)
-        else:
-            yield from workers.execute([job], progress)
+    remote = [DEVICES[job.case.device].remote for job in jobs]
+    yield from watch.rounds(list(compress(jobs, map(not_, remote))), watch.progress)
+    elsewhere = sorted(compress(jobs, remote), key=lambda job: job.case.device)
     lanes: list[list[Job]] = []
-    for device, group in groupby(
-        sorted(elsewhere, key=lambda job: job.case.device), key=lambda job: job.case.device
-    ):
+    for device, group in groupby(elsewhere, key=lambda job: job.case.device):
         members = list(group)
         slots = DEVICES[device].facts().slots
         lanes += [lane for i in range(slots) if (lane := members[i::slots])]
-    # A case after the other on a board, so that one that hangs takes no other along.
-    yield from _in_lanes([[[job] for job in lane] for lane in lanes])
+    yield from _in_lanes([watch.rounds(lane, _silent) for lane in lanes], len(elsewhere))
 
 
 def _export_missing(jobs: Sequence[Job]) -> None:
@@ -123,23 +142,23 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     processes = len(os.sched_getaffinity(0))
     numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
     groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
-    yield from _in_lanes([[group] for group in groups if group])
+    lanes = [workers.execute(group, _silent) for group in groups if group]
+    yield from _in_lanes(lanes, len(jobs))
 
 
-def _in_lanes(lanes: Sequence[Sequence[Sequence[Job]]]) -> Iterator[Record]:
-    """Run lanes at the same time; in each, one group of jobs after the other in a process."""
+def _in_lanes(lanes: Sequence[Iterator[Record]], count: int) -> Iterator[Record]:
+    """So many records from lanes that run at the same time."""
     done: queue.SimpleQueue[Record] = queue.SimpleQueue()
 
-    def work(lane: Sequence[Sequence[Job]]) -> None:
-        for group in lane:
-            for record in workers.execute(group, lambda done, total: None):
-                done.put(record)
+    def work(lane: Iterator[Record]) -> None:
+        for record in lane:
+            done.put(record)
 
     if not lanes:
         return
     with ThreadPoolExecutor(len(lanes)) as pool:
         futures: list[Future[None]] = [pool.submit(work, lane) for lane in lanes]
-        for _ in range(sum(len(group) for lane in lanes for group in lane)):
+        for _ in range(count):
             yield _next(done, futures)
 
 
@@ -152,6 +171,10 @@ def _next(done: queue.SimpleQueue[Record], futures: Sequence[Future[None]]) -> R
             for future in futures:
                 if future.done():
                     future.result()
+
+
+def _silent(done: int, total: int) -> None:
+    pass
 
 
 def _without_network(job: Job) -> Record:

@@ -84,6 +84,7 @@ class RunProgress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
+        self._begun: dict[str, float] = {}
         self._bar = Progress(
             TextColumn("[progress.description]{task.description}"),
             BarColumn(bar_width=30),
@@ -112,10 +113,19 @@ class RunProgress:
     def listen(self, record: Record, stored: bool) -> None:
         """Show a record: a `runner.Listener`."""
         self._done += 1
-        line = f"{record.case}: {in_short(record)}"
-        self._bar.update(self._task, advance=1, newest=escape(line))
+        self._begun.pop(record.case.key, None)
+        self._tell(f"{record.case}: {in_short(record)}", quietly=stored)
+
+    def listen_to_parts(self, record: Record, done: int, of: int) -> None:
+        """Show one process of a case of several: a `rounds.PartListener`."""
+        self._begun[record.case.key] = min(done / of, 0.99)
+        self._tell(f"{record.case} {done}/{of}: {in_short(record)}")
+
+    def _tell(self, line: str, quietly: bool = False) -> None:
+        completed = self._done + sum(self._begun.values())
+        self._bar.update(self._task, completed=completed, newest=escape(line))
         self._bar.reset(self._inner, visible=False)
-        if not err.is_terminal and not stored:
+        if not err.is_terminal and not quietly:
             err.print(f"[{self._done}/{self._total}] {line}", markup=False, soft_wrap=True)
 
     def within(self, done: int, total: int) -> None:
@@ -256,7 +266,7 @@ def _place(record: Record) -> Case:
 def latencies(records: Sequence[Record]) -> Table:
     """Cases down; median with its interval, tail, and how the figure was obtained."""
     table = new_table("network", "runtime", "precision", "threads", "median ms", "95 % interval")
-    for name in ("P90", "minimum", "samples"):
+    for name in ("P90", "minimum", "samples", "processes"):
         table.add_column(name, justify="right")
     table.add_column("kind")
     for record in records:
@@ -273,6 +283,7 @@ def latencies(records: Sequence[Record]) -> Table:
                 p90,
                 f"{result.minimum_ms:.3g}",
                 str(len(result.samples_ms)),
+                str(len(result.by_process)),
                 " ".join(filter(None, (record.kind, result.label))),
             )
     return table

@@ -244,10 +244,9 @@ class RemoteStand:
                 "an emulator's time says nothing of ARM: measure latency on a board, or ask "
                 "an emulated device for instructions"
             )
-        request = wire.images_request("sample", images, budget.warmup_s, budget.sampling_s)
-        said: dict[str, Any] = json.loads(self._board.ask("sampling", request))
-        lists = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
-        return Samples(**(said | lists))
+        budgeted = (budget.warmup_s, budget.sampling_s, budget.processes, int(budget.pin))
+        request = wire.images_request("sample", images, *budgeted)
+        return Samples.from_json(json.loads(self._board.ask("sampling", request)))
 
     def count(self, images: FloatArray) -> bytes:
         """As in `Stand`: what `emulation.counters.pack` makes."""

@@ -94,7 +94,7 @@ class PlainStand:
         with watched(self._board.name, "sampling"):
             self._set(images)
         warmup, stable = self._for(budget.warmup_s, 2 * sampler.WINDOW, sampler.settled)
-        samples, _ = self._for(budget.sampling_s, sampler.MINIMUM_SAMPLES, lambda times: False)
+        samples, _ = self._for(budget.share_s, budget.share_of_samples, lambda times: False)
         return Samples(tuple(warmup), tuple(samples), stable)
 
     def count(self, images: FloatArray) -> bytes:

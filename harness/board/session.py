@@ -27,7 +27,7 @@ from harness.stands import wire
 from harness.timing import environment
 
 # Of the functions below, and of what they take and give.
-PROTOCOL = 1
+PROTOCOL = 2
 
 # A stand whose input is closed has this long to go.
 _GO_S = 2.0

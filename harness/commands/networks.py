@@ -22,7 +22,6 @@ from harness.export import export as export_network
 from harness.job import Job
 from harness.perform import perform
 from harness.runtimes.registry import RUNTIMES, installed
-from harness.timing.sampler import Budget
 from harness.verification.datasets.registry import data_root
 
 
@@ -117,10 +116,7 @@ def compile_(
 @options.threads
 @options.batch
 @options.data
-@click.option(
-    "--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
-    help="Seconds of samples for each case; at least 64 samples are taken whatever it is.",
-)  # fmt: skip
+@options.sampling
 @options.as_json
 def latency(
     networks: tuple[str, ...],
@@ -132,11 +128,17 @@ def latency(
     threads: int,
     batch: int,
     data: Path | None,
-    seconds: float,
+    sampling_s: float | None,
+    processes: int | None,
+    known_to: float | None,
+    pin: bool | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
-    """Measure latency, each case in a process of its own.
+    """Measure latency, each case in several processes of its own.
+
+    Processes of the cases take turns, and more are started until the median is known
+    well enough or there are twice as many; the record says which.
 
     On an emulated core, where time says nothing, count instructions and model
     cycles instead.
@@ -144,12 +146,14 @@ def latency(
     \b
     facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime --threads 2
     facebench latency mobilefacenet --runtime onnxruntime --precision fp32,int8
+    facebench latency mobilefacenet --runtime ncnn --processes 5 --known-to 1%
     facebench latency mobilefacenet --device ssh://pi@raspberrypi --runtime tvm,ncnn
     facebench latency mobilefacenet mobilenet_v2 --device emulated:cortex-a72 --runtime ncnn
     facebench latency onnx:my.onnx --mean 127.5 --scale 128 --channels RGB --json
     """
     precisions = options.precisions(precision, calibration)
-    budget = Budget(sampling_s=seconds)
+    sampling = options.given(sampling_s=sampling_s, processes=processes, known_to=known_to, pin=pin)
+    budget = replace(jobs.BUDGET, **sampling)
     resolved = options.resolve_networks(networks, **chosen)
     wanted = [
         replace(job, data=data_root(data))

@@ -14,7 +14,7 @@ from harness.store import Store
 def run_jobs(jobs: Sequence[Job], store: Store | None = None) -> list[Record]:
     """Run jobs with a bar."""
     with show.RunProgress(len(jobs)) as progress:
-        return runner.run(jobs, store, progress.listen, progress.within)
+        return runner.run(jobs, store, progress.listen, progress.within, progress.listen_to_parts)
 
 
 def raise_failures(records: Sequence[Record]) -> None:

@@ -52,6 +52,7 @@ def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
     "--device", multiple=True, metavar="D",
     help="Where latency is measured, instead of what the plan says; may be given again.",
 )  # fmt: skip
+@options.sampling
 @options.as_json
 def run(
     plan: str,
@@ -59,6 +60,10 @@ def run(
     data: Path | None,
     weights: tuple[str, ...],
     device: tuple[str, ...],
+    sampling_s: float | None,
+    processes: int | None,
+    known_to: float | None,
+    pin: bool | None,
     as_json: bool,
 ) -> None:
     """Run a plan and render its report: the main job.
@@ -69,7 +74,7 @@ def run(
 
     \b
     facebench run
-    facebench run quick
+    facebench run quick --processes 5 --known-to 1%
     facebench run my_plan.toml -o results/mine --data ~/faces
     facebench run quick --device ssh://pi@raspberrypi -o results/pi
     """
@@ -78,6 +83,8 @@ def run(
 
     wanted = plans.load(plan)
     wanted = replace(wanted, weights={**wanted.weights, **options.parse_weights(weights)})
+    sampling = options.given(sampling_s=sampling_s, processes=processes, known_to=known_to, pin=pin)
+    wanted = replace(wanted, **sampling)
     if device:
         wanted = replace(wanted, devices=device, emulated=())
     elif wanted.emulated and (missing := setup.ready()):
@@ -88,7 +95,9 @@ def run(
     if aside is not None:
         show.err.print(f"a record that was cut off is set aside in {aside}; its case runs again")
     with show.RunProgress(len(jobs)) as progress:
-        records = runner.run(jobs, store, progress.listen, progress.within)
+        records = runner.run(
+            jobs, store, progress.listen, progress.within, progress.listen_to_parts
+        )
     files = render(records, out)
     if as_json:
         show.as_json([show.flat(record) for record in records])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from architectures.registry import Registry
 from harness.case import Case
 from harness.devices.registry import DEVICES
 from harness.job import Job
-from harness.record import Check
+from harness.record import Check, Record
 from harness.result import Result
 
 
@@ -28,6 +28,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Several:
+    """How a measure whose cases take several processes makes one record of them.
+
+    Attributes:
+        enough: whether a job needs no further process after those whose records it is given.
+        merge: makes the record of a job from those of its processes, in order.
+    """
+
+    enough: Callable[[Job, Sequence[Record]], bool]
+    merge: Callable[[Job, Sequence[Record]], Record]
+
+
+@dataclass(frozen=True)
 class Measure:
     """One kind of figure.
 
@@ -40,6 +53,7 @@ class Measure:
         stage: measures of a lower stage come first in a run; those of stage 0
             need no exported network.
         exclusive: nothing else of ours may run meanwhile.
+        several: how processes of a case are joined; None where there is always one.
     """
 
     name: str
@@ -48,6 +62,7 @@ class Measure:
     depends_on: Callable[[Job], Any]
     stage: int
     exclusive: bool = False
+    several: Several | None = None
 
 
 MEASURES: Registry[Measure] = Registry("measure", package="harness.measures")

@@ -64,7 +64,10 @@ def _answer(stand: StandHere, words: list[str], payload: bytes) -> bytes:
     if verb == "infer":
         return np.ascontiguousarray(stand.infer(images), "<f4").tobytes()
     if verb == "sample":
-        budget = Budget(float(rest[4]), float(rest[5]))
+        warmup_s, sampling_s, processes, pin = rest[4:8]
+        budget = Budget(
+            float(warmup_s), float(sampling_s), processes=int(processes), pin=pin == "1"
+        )
         return json.dumps(asdict(stand.sample(images, budget))).encode()
     if verb == "count":
         return _count(stand, images)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from architectures.errors import RefusedError
 from harness.export import FloatArray
 from harness.runtimes.registry import RUNTIMES, Session
-from harness.timing import environment, heat, reference
+from harness.timing import busy, environment, heat, pinning
+from harness.timing.conditions import Conditions
 from harness.timing.sampler import Budget, Samples, sample
 
 # Waited at most, in seconds, for heat of the case before to go, and for a moment of quiet.
@@ -61,6 +63,7 @@ class StandHere:
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         start = time.perf_counter()
         self._session: Session = RUNTIMES[runtime].open(path, threads)
+        self._threads = threads
         self.load_ms = (time.perf_counter() - start) * 1e3
 
     def infer(self, images: FloatArray) -> FloatArray:
@@ -70,8 +73,12 @@ class StandHere:
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
         """As in `Stand`, once the machine is cool and quiet."""
         heat.cool_down(_COOL_S)
-        reference.wait_for_quiet(_QUIET_S)
-        return sample(lambda: self._session(images), budget)
+        with pinning.pinned(self._threads if budget.pin else 0) as cpus:
+            waited = busy.wait_for_quiet(self._threads, _QUIET_S)
+            before = busy.look()
+            taken = sample(lambda: self._session(images), budget)
+            during = busy.between(before, busy.look())
+        return replace(taken, conditions=Conditions(cpus, waited, during))
 
     def count(self, images: FloatArray) -> bytes:
         """Always refused: a processor's own counters are not read."""

@@ -29,6 +29,9 @@ PACKAGES = (
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+_CPUS = Path("/sys/devices/system/cpu")
+_UNREADABLE = "not readable"
+
 _SIMD = {
     "asimd", "asimddp", "asimdhp", "avx", "avx2", "avx512_bf16", "avx512_vnni", "avx512bw",
     "avx512f", "avx512vl", "avx_vnni", "f16c", "fma", "i8mm", "neon", "sse4_2", "sve", "vfpv4",
@@ -52,7 +55,10 @@ def capture() -> dict[str, Any]:
         "host": platform.node(),
         "load_1min": round(load, 2),
         "memory_available_bytes": psutil.virtual_memory().available,
-        "governor": _governor(),
+        "affinity": _ranges(os.sched_getaffinity(0)),
+        "governor": _sysfs("cpu0/cpufreq/scaling_governor"),
+        "turbo": _turbo(),
+        "smt": _sysfs("smt/control"),
         **{name.lower(): os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
     }
 
@@ -107,9 +113,28 @@ def _cpuinfo() -> dict[str, str]:
     return found
 
 
-def _governor() -> str:
-    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+def _ranges(numbers: set[int]) -> str:
+    """Numbers as the kernel lists them: `0-2,8`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def _turbo() -> str:
+    """Whether clocks may rise above the nominal one: `on`, `off` or `not readable`."""
+    for name, on in (("intel_pstate/no_turbo", "0"), ("cpufreq/boost", "1")):
+        value = _sysfs(name)
+        if value in ("0", "1"):
+            return "on" if value == on else "off"
+    return _UNREADABLE
+
+
+def _sysfs(name: str) -> str:
     try:
-        return path.read_text().strip()
+        return (_CPUS / name).read_text().strip()
     except OSError:
-        return "not readable"
+        return _UNREADABLE

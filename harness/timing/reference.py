@@ -39,13 +39,6 @@ def time_us() -> float:
     return statistics.median(times)
 
 
-def wait_for_quiet(seconds: float) -> None:
-    """Return once the kernel is about as fast as it has been here, or after so many seconds."""
-    end = time.monotonic() + seconds
-    while (now := time_us()) > TOLERANCE * fastest_us(now) and time.monotonic() < end:
-        time.sleep(0.02)
-
-
 def fastest_us(*times: float) -> float:
     """The fastest time on this machine: of `times` and of earlier processes.
 

@@ -1,7 +1,8 @@
-"""Takes samples of a callable: warm-up until stable, then at least 64."""
+"""Takes samples of a callable: warm-up until stable, then this process's share of them."""
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.timing import heat, reference
+from harness.timing.conditions import Conditions
 
+# Of all processes of a case together.
 MINIMUM_SAMPLES = 64
 
 # A warm-up is over when two successive windows of inferences agree.
@@ -22,15 +25,40 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to sample. The minimum count of samples is kept whatever it costs.
+    """How much of a case is sampled. The minimum count of samples is kept whatever it costs.
 
     Attributes:
-        warmup_s: longest warm-up, in seconds.
-        sampling_s: samples are taken for this long, in seconds.
+        warmup_s: longest warm-up of a process, in seconds.
+        sampling_s: samples are taken for this long by the first `processes` together, in seconds.
+        processes: that take samples at least; twice as many do at most. Of one alone the
+            spread between processes is not known, so one stays one.
+        known_to: no further process is started once the 95 % interval of the median is this
+            narrow, as a share of it.
+        longest_s: nor once those before took this long, start and warm-up included.
+        pin: whether a process is kept on as many CPUs as it has threads.
     """
 
     warmup_s: float = 2.0
     sampling_s: float = 1.0
+    processes: int = 1
+    known_to: float = 0.02
+    longest_s: float = 60.0
+    pin: bool = True
+
+    @property
+    def most_processes(self) -> int:
+        """That are started at all."""
+        return 1 if self.processes == 1 else 2 * self.processes
+
+    @property
+    def share_s(self) -> float:
+        """Seconds in which one process takes samples."""
+        return self.sampling_s / self.processes
+
+    @property
+    def share_of_samples(self) -> int:
+        """Samples that one process takes at least."""
+        return math.ceil(MINIMUM_SAMPLES / self.processes)
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,7 @@ class Samples:
     fastest on that machine, 0 where it is not known; `throttled` says how the
     machine's heat slowed it, and is empty where nothing shows that. `heat` is what
     could be read of clocks and temperatures before and after, see `heat.State`.
+    `conditions` is None where the machine is not ours to look at.
     """
 
     warmup_ms: tuple[float, ...]
@@ -51,6 +80,14 @@ class Samples:
     fastest_us: float = 0.0
     throttled: str = ""
     heat: tuple[dict[str, Any], ...] = ()
+    conditions: Conditions | None = None
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Samples:
+        """The samples that `dataclasses.asdict` made plain."""
+        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        said = data["conditions"]
+        return Samples(**data | lists | {"conditions": said and Conditions.from_json(said)})
 
 
 def sample(infer: Callable[[], object], budget: Budget) -> Samples:
@@ -64,8 +101,8 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
     references = [reference.time_us()]
     states = [heat.capture()]
     looked = time.perf_counter()
-    end = looked + budget.sampling_s
-    while len(samples) < MINIMUM_SAMPLES or time.perf_counter() < end:
+    end = looked + budget.share_s
+    while len(samples) < budget.share_of_samples or time.perf_counter() < end:
         samples.append(_timed_ms(infer))
         if time.perf_counter() > looked + _LOOK_S:
             references.append(reference.time_us())

@@ -1,10 +1,14 @@
-"""Order statistics of raw samples. No distribution is assumed."""
+"""Order statistics of raw samples, and what several processes say of a median."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri, stdtrit
 
 # LoadGen of MLPerf Inference: fewer samples than this do not support the
 # percentile at 99 % confidence.
@@ -28,6 +32,65 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple
     return ordered[rank - 1], ordered[n - rank]
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How much the medians of processes vary, of their logarithms: 0.01 is 1 %.
+
+    Attributes:
+        center: mean of the medians' logarithms.
+        between: standard deviation of a process's median, as the medians show it.
+        within: standard error of a process's median, as its own samples explain it.
+        processes: their number, 2 or more.
+    """
+
+    center: float
+    between: float
+    within: float
+    processes: int
+
+    @property
+    def beyond_samples(self) -> bool:
+        """Whether processes differ by more than twice what their samples explain."""
+        return self.between > 2 * self.within
+
+
+def spread(processes: Sequence[Sequence[float]]) -> Spread:
+    """Compare the medians of processes, 2 or more, each with samples of its own."""
+    logs = [np.log(samples) for samples in processes]
+    medians = [float(np.median(one)) for one in logs]
+    variances = [_standard_error(one) ** 2 for one in logs]
+    return Spread(
+        center=float(np.mean(medians)),
+        between=float(np.std(medians, ddof=1)),
+        within=math.sqrt(float(np.mean(variances))),
+        processes=len(medians),
+    )
+
+
+def two_level_interval(
+    processes: Sequence[Sequence[float]], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the median over processes yet to be started, from several that were.
+
+    The unit is the process, which counts once, by its median: start-up, allocation and
+    code layout differ between processes and stay within one, and samples that follow
+    each other are not independent (T. Kalibera, R. Jones, "Rigorous Benchmarking in
+    Reasonable Time", ISMM 2013; A. Georges, D. Buytaert, L. Eeckhout, "Statistically
+    Rigorous Java Performance Evaluation", OOPSLA 2007). The interval is Student's, of the
+    medians' logarithms. A few medians can agree by chance: it is no narrower than their
+    own samples make it where processes do not differ at all.
+
+    Returns:
+        Lower and upper bound, in the samples' unit; the median of all samples is inside.
+    """
+    found = spread(processes)
+    tail = (1 + confidence) / 2
+    student = float(stdtrit(found.processes - 1, tail)) * found.between
+    reach = max(student, float(ndtri(tail)) * found.within) / math.sqrt(found.processes)
+    middle = float(np.median(np.concatenate([np.asarray(one) for one in processes])))
+    return min(math.exp(found.center - reach), middle), max(math.exp(found.center + reach), middle)
+
+
 def quantile(samples: Sequence[float], q: float) -> float | None:
     """The `q` quantile (0 to 1), or None where there are too few samples for it.
 
@@ -38,6 +101,17 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
     if needed is None or len(samples) < needed:
         return None
     return float(np.quantile(samples, q))
+
+
+def _standard_error(samples: npt.NDArray[np.float64]) -> float:
+    """Of a median: half the distance between the samples around it.
+
+    They lie one standard deviation of Binomial(n, 1/2) to either side of the middle
+    (R. S. Woodruff, Journal of the American Statistical Association 47, 1952).
+    """
+    reach = 0.5 / math.sqrt(len(samples))
+    low, high = np.quantile(samples, [0.5 - reach, 0.5 + reach])
+    return float(high - low) / 2
 
 
 def _binomial_quantile(q: float, n: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from harness.result import Latency
 from reports.cells import NOTHING, absent, median, quantity, weights
 from reports.comparison import THREADS, representative
 from reports.environments import another_machine, differences
@@ -20,6 +21,7 @@ HEADS = [
     Column("P90", "ms"),
     Column("Minimum", "ms"),
     Column("Samples", kind="counted"),
+    Column("Processes", kind="counted"),
     Column("Kind", words=True),
     Column("Label", words=True),
     Column("Weights", words=True),
@@ -32,7 +34,9 @@ def latency(evidence: Evidence) -> Sequence[Block]:
     if not evidence.latencies:
         return []
     text = (
-        "Wall time of single inferences on one image, after warm-up. Untuned code is shown with "
+        "Wall time of single inferences on one image, after warm-up. Where several processes "
+        "took the samples, the interval is over processes, so that it holds what differs from one "
+        "start to the next; of one process it is that of its samples alone. Untuned code is shown with "
         "that word and takes no part in any ranking. “Fastest” marks the runtime whose whole "
         "interval lies below those of all other ranked runtimes for that network and thread "
         "count; where intervals overlap nothing is marked."
@@ -91,7 +95,7 @@ def _cells(row: LatencyRow, notes: Notes, *, is_fastest: bool) -> list[Cell]:
     tail = [Cell(row.setting.kind), Cell("", badge=badge), Cell(weights(row.weights))]
     if row.median is None:
         gap = absent(row.status, row.reason, notes)
-        return [*head, gap, *[NOTHING] * 4, *tail]
+        return [*head, gap, *[NOTHING] * 5, *tail]
     kind = row.setting.kind
     figure = median(row, notes, strong=is_fastest)
     return [
@@ -101,8 +105,14 @@ def _cells(row: LatencyRow, notes: Notes, *, is_fastest: bool) -> list[Cell]:
         Cell(quantity(row.p90_ms, row.median), kind=kind),
         Cell(quantity(row.minimum_ms, row.median), kind=kind),
         Cell(str(row.samples), kind="counted"),
+        Cell(str(_processes(row)), kind="counted"),
         *tail,
     ]
+
+
+def _processes(row: LatencyRow) -> int:
+    result = row.record.result
+    return len(result.by_process) if isinstance(result, Latency) else 0
 
 
 def _fastest(rows: Iterable[LatencyRow]) -> LatencyRow | None:

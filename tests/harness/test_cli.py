@@ -94,7 +94,7 @@ def test_export_and_compile_write_files(tiny_onnx: Path, tmp_path: Path, capfd: 
     assert isinstance(compiled, list)
     assert [entry["target"] for entry in compiled] == ["cortex-a7", "cortex-a76"]
     assert all(Path(entry["path"]).read_bytes()[:4] == b"\x7fELF" for entry in compiled)
-    assert all(entry["label"] == "untuned" for entry in compiled)
+    assert all(entry["label"] == "" for entry in compiled)
 
 
 def test_latency_gives_a_record_a_case(tiny_onnx: Path, capfd: Output) -> None:

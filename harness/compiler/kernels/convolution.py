@@ -284,10 +284,12 @@ class _Kernel:
         """The taps of one row of all channels, where each channel is a plane."""
         work = self._work
         kernel = work.window.kernel
+        needed = sorted({c for kx in range(kernel[1]) for c in tiles.taps(kx) if c is not None})
+        if not needed:  # the tile lies in the padding
+            return
         with T.serial(0, work.channels) as channel:
             plane = image * work.channels + channel
             base = T.Bind((plane * work.input[0] + line) * work.input[1] + left)
-            needed = sorted({c for kx in range(kernel[1]) for c in tiles.taps(kx) if c is not None})
             values = self._line(base, needed)
             at = T.Bind(weights + (channel * kernel[0] + ky) * kernel[1] * width)
             for kx in range(kernel[1]):

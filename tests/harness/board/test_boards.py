@@ -358,4 +358,4 @@ def free_port() -> int:
 
 def test_silence_of_a_board_is_shorter_than_that_of_a_case() -> None:
     assert watchdog.LOST_S < client.CASE_S < workers.TIMEOUT_S
-    assert session.PROTOCOL == 1
+    assert session.PROTOCOL == 2

@@ -71,7 +71,7 @@ def test_latency_comes_with_samples_warm_up_and_checks(runtime: Runtime, tiny: N
     assert len(result.warmup_ms) > 0
     assert result.minimum_ms > 0
     assert result.output_error < RUNTIME_TOLERANCE
-    assert result.label == ("untuned" if runtime.name == "tvm" else "")
+    assert result.label == ""
     assert outcome.checks[0].passed
     assert len(outcome.provenance["artifact_sha256"]) == 32
 

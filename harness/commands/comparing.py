@@ -1,0 +1,184 @@
+"""The command that says what became slower or less accurate: compare."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from architectures.errors import BadInputError
+from harness import options, show
+from harness.case import Case
+from harness.comparing import pytest_benchmark, table
+from harness.comparing.baselines import Baselines, default_root
+from harness.comparing.compare import compare as compare_sides
+from harness.comparing.environments import KINDS
+from harness.comparing.outputs import benchmark_action, github, junit
+from harness.comparing.sources import load
+from harness.comparing.verdict import Comparison, Line, Policy
+from harness.options import Command
+from harness.result import RESULTS
+
+store = click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Folder of the baselines. Default: results/baselines of this checkout.",
+)  # fmt: skip
+
+
+measure = click.option(
+    "--measure", default="", metavar="M[,M]", help=f"Only of these: {', '.join(RESULTS)}.",
+)  # fmt: skip
+
+
+def _share(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    """Percents, with or without the sign, as a fraction."""
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise click.BadParameter(f"{text!r} will not do: give percents from 0 to 100, such as 2%")
+    return share
+
+
+def percent(*names: str, default: str, about: str) -> Callable[[Command], Command]:
+    """An option whose value is given in percent and arrives as a fraction."""
+    return click.option(
+        *names, default=default, show_default=True, metavar="P", callback=_share, help=about
+    )
+
+
+def _written(name: str, what: str) -> Callable[[Command], Command]:
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option(name, type=path, metavar="FILE", help=f"Write {what}.")
+
+
+@click.command()
+@click.argument("base", metavar="BASE")
+@click.argument("new", metavar="NEW")
+@percent(
+    "--margin", default="1%",
+    about="Of times: smaller changes are no alarm, and same is within it.",
+)  # fmt: skip
+@percent(
+    "--count-margin", default="0%",
+    about="Of exact counts: instructions, MAdds, parameters, sizes.",
+)  # fmt: skip
+@percent("--accuracy-margin", default="0.2%", about="Of accuracies, in percentage points.")
+@percent(
+    "--false-alarms", "level", default="1%",
+    about="Chance of any false alarm at all, however many cases there are.",
+)  # fmt: skip
+@click.option(
+    "--across", default="", metavar="K[,K]",
+    help=f"Compare in spite of differences in: {', '.join(KINDS)}.",
+)  # fmt: skip
+@measure
+@store
+@click.option(
+    "--github", "on_github", is_flag=True,
+    help="Annotate the workflow, and add to its step's summary.",
+)  # fmt: skip
+@_written("--junit", "JUnit XML")
+@_written("--benchmark-action", "NEW as github-action-benchmark's customSmallerIsBetter")
+@_written("--pytest-benchmark", "the times of NEW as pytest-benchmark's JSON")
+@options.as_json
+def compare(
+    base: str,
+    new: str,
+    margin: float,
+    count_margin: float,
+    accuracy_margin: float,
+    level: float,
+    across: str,
+    measure: str,
+    store: Path | None,
+    on_github: bool,
+    as_json: bool,
+    **files: Path | None,
+) -> None:
+    """Say what became slower, larger or less accurate from BASE to NEW.
+
+    Each is a results file, the folder of a run, baseline:NAME, a JSON file of
+    pytest-benchmark, or a folder of such files. Exit code 1 says that there is a
+    regression: a figure that is worse by more than the margin and not by chance, or a
+    case that fails now.
+
+    \b
+    facebench compare before.jsonl after.jsonl
+    facebench compare baseline:main reports/out --margin 3% --measure cost,instructions
+    facebench compare baseline:main reports/out --across versions --github --junit junit.xml
+    facebench compare .benchmarks/before .benchmarks/after
+    """
+    if as_json and on_github:
+        raise BadInputError("--json and --github both write to standard output: choose one")
+    allowed = frozenset(options.comma_list(across))
+    if unknown := sorted(allowed - KINDS.keys()):
+        raise BadInputError(f"--across {unknown[0]!r} is not one of {', '.join(KINDS)}")
+    policy = Policy(margin, count_margin, accuracy_margin, level, across=allowed)
+    baselines = Baselines(store or default_root())
+    measures = options.comma_list(measure)
+    sides = load(base, baselines, measures), load(new, baselines, measures)
+    found = compare_sides(*sides, policy)
+    entries = sides[1].entries
+    texts = {
+        "junit": lambda: junit.to_xml(found),
+        "benchmark_action": lambda: _dumped(benchmark_action.to_json(entries)),
+        "pytest_benchmark": lambda: _dumped(pytest_benchmark.write(entries)),
+    }
+    _write({path: texts[name]() for name, path in files.items() if path})
+    if as_json:
+        show.as_json(_json(found))
+    else:
+        _print(found, on_github)
+    if found.regressions:
+        sys.exit(1)
+
+
+def _print(found: Comparison, on_github: bool) -> None:
+    with github.no_commands() if on_github else nullcontext():
+        table.show(found)
+    if on_github:
+        print("\n".join(github.commands(found)))
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(github.summary(found))
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _dumped(data: Any) -> str:
+    return json.dumps(data, indent=1, allow_nan=False, default=str) + "\n"
+
+
+def _json(found: Comparison) -> dict[str, Any]:
+    policy = asdict(found.policy) | {"across": sorted(found.policy.across)}
+    return {
+        "base": found.base,
+        "new": found.new,
+        "policy": policy,
+        "regressions": len(found.regressions),
+        "counts": found.counts,
+        "lines": [_line(line) for line in found.lines],
+        "only_base": _cases(found.only_base),
+        "only_new": _cases(found.only_new),
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return asdict(line) | {"alarm": line.verdict.alarms}
+
+
+def _cases(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    return [asdict(case) for case in cases]

@@ -1,0 +1,1 @@
+"""A comparison in the formats that other tools read."""

@@ -1,0 +1,95 @@
+"""GitHub Actions: annotations of a workflow's log, and the summary of its step."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from harness.comparing.escape import command_data, command_property, markdown
+from harness.comparing.verdict import Comparison, Line, Verdict
+from harness.comparing.wording import (
+    case_text,
+    change_text,
+    in_short,
+    interval_text,
+    value_text,
+    why,
+)
+
+# GitHub shows ten of a sort for a step, and takes a summary of up to 1 MiB.
+MOST_ANNOTATIONS = 10
+MOST_ROWS = 500
+
+_HEAD = ("case", "figure", "BASE", "NEW", "change", "95 % interval", "kind", "verdict", "why")
+
+
+def commands(comparison: Comparison) -> list[str]:
+    """Workflow commands: an error a regression, a notice with the sum of it."""
+    alarms = comparison.regressions
+    shown = alarms[: MOST_ANNOTATIONS - 1] if len(alarms) > MOST_ANNOTATIONS else alarms
+    lines = [_error(line) for line in shown]
+    if len(shown) < len(alarms):
+        lines.append(f"::error title=facebench::and {len(alarms) - len(shown)} more regressions")
+    return [*lines, f"::notice title=facebench compare::{command_data(in_short(comparison))}"]
+
+
+@contextmanager
+def no_commands() -> Iterator[None]:
+    """Whatever is printed within is text to the workflow, a name such as `::error::` too."""
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}", flush=True)
+    try:
+        yield
+    finally:
+        print(f"::{token}::", flush=True)
+
+
+def summary(comparison: Comparison) -> str:
+    """Markdown for the step's summary: what changed is a table, what is the same a number."""
+    title = f"{comparison.base} → {comparison.new}"
+    told = [line for line in comparison.lines if line.verdict is not Verdict.SAME]
+    parts = [
+        f"### facebench: {markdown(title)}",
+        markdown(in_short(comparison)),
+        *_table(told[:MOST_ROWS]),
+        *([f"{len(told) - MOST_ROWS} more lines are left out."] if len(told) > MOST_ROWS else []),
+        *_only("BASE", len(comparison.only_base)),
+        *_only("NEW", len(comparison.only_new)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _error(line: Line) -> str:
+    title = command_property(f"{line.verdict}: {case_text(line.case)}")
+    said = "; ".join(filter(None, (change_text(line), interval_text(line), why(line))))
+    return f"::error title={title}::{command_data(f'{line.figure}: {said}')}"
+
+
+def _table(lines: Sequence[Line]) -> list[str]:
+    if not lines:
+        return []
+    rows = [_HEAD, ("---",) * len(_HEAD), *map(_cells, lines)]
+    return ["\n".join(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    mark = "❌ " if line.verdict.alarms else ""
+    texts = (
+        case_text(line.case),
+        line.figure,
+        value_text(line, line.base),
+        value_text(line, line.new),
+        change_text(line),
+        interval_text(line),
+        line.kind,
+        mark + line.verdict,
+        why(line),
+    )
+    return tuple(map(markdown, texts))
+
+
+def _only(side: str, count: int) -> list[str]:
+    if not count:
+        return []
+    return [f"{count} case{'s are' if count > 1 else ' is'} only in {side}."]

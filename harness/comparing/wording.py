@@ -1,0 +1,105 @@
+"""A line's figures in words, the same wherever they are shown."""
+
+from __future__ import annotations
+
+from harness.case import Case
+from harness.comparing.entry import Decided, Figure
+from harness.comparing.environments import brief
+from harness.comparing.verdict import Comparison, Line
+
+_SHARES = ("accuracy", "rank 1")
+
+
+def case_text(case: Case) -> str:
+    """What tells a case from the others.
+
+    Example:
+        >>> case_text(Case("latency", "mobilefacenet", runtime="ncnn", threads=2))
+        'latency mobilefacenet ncnn, 2 threads'
+    """
+    told = [
+        f"{case.threads} threads" if case.threads != 1 else "",
+        f"batch {case.batch}" if case.batch != 1 else "",
+        f"on {case.device}" if case.device != "local" else "",
+        brief(case.weights) if not case.weights.startswith("random:") else "",
+    ]
+    return ", ".join((str(case), *filter(None, told)))
+
+
+def figure_text(figure: Figure) -> str:
+    """A figure's value with its unit.
+
+    Example:
+        >>> from harness.comparing.entry import Counted
+        >>> figure_text(Counted("size", "bytes", 4_012_544))
+        '4,012,544 bytes'
+    """
+    if isinstance(figure, Decided):
+        return _value(figure.name, "", figure.value)
+    return _value(figure.name, figure.unit, figure.value)
+
+
+def value_text(line: Line, value: float | None) -> str:
+    """The same of a line; an empty text where there is no value."""
+    return "" if value is None else _value(line.figure, line.unit, value)
+
+
+def change_text(line: Line) -> str:
+    """The change, relative, or in points for shares."""
+    return "" if line.change is None else _signed(line, line.change)
+
+
+def interval_text(line: Line) -> str:
+    """Its 95 % interval; `exact` where a figure has no spread."""
+    if line.interval is None:
+        return "exact" if line.change is not None else ""
+    low, high = line.interval
+    return f"{_signed(line, low)} to {_signed(line, high)}"
+
+
+def why(line: Line) -> str:
+    """The reason and the notes, as sentences."""
+    return "; ".join(filter(None, (line.reason, *line.notes)))
+
+
+def in_short(comparison: Comparison) -> str:
+    """How many of each verdict, and by which rules.
+
+    Example:
+        >>> from harness.comparing.verdict import Policy
+        >>> print(in_short(Comparison("a", "b", Policy(), (), (), ())))
+        nothing was compared
+    """
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in comparison.counts.items())
+    if not counts:
+        return "nothing was compared"
+    policy = comparison.policy
+    return (
+        f"{counts}; margins: {100 * policy.margin:.3g} % of times, {100 * policy.count_margin:.3g} "
+        f"% of counts, {100 * policy.accuracy_margin:.3g} points of accuracy; chance of any false "
+        f"alarm {100 * policy.level:.3g} %"
+    )
+
+
+def percents(change: float) -> str:
+    """A relative change; small ones with more digits, so that none reads as no change.
+
+    Example:
+        >>> percents(0.0512), percents(0.000128), percents(-2e-9)
+        ('+5.1 %', '+0.013 %', '-2e-07 %')
+    """
+    return f"{100 * change:+.1f} %" if abs(change) >= 0.001 else f"{100 * change:+.2g} %"
+
+
+def _value(name: str, unit: str, value: float) -> str:
+    if name in _SHARES:
+        return f"{value:.2%}"
+    if unit in ("", "bytes"):
+        return f"{value:,.0f} {unit}".strip()
+    return f"{value:.4g} {unit}"
+
+
+def _signed(line: Line, change: float) -> str:
+    if line.figure in _SHARES:
+        return f"{100 * change:+.2f} points"
+    return percents(change)

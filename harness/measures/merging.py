@@ -1,0 +1,87 @@
+"""Processes that timed one case, as one record; and when there are enough of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from architectures.errors import RefusedError
+from harness.job import Job
+from harness.measures import validity
+from harness.record import Record
+from harness.result import Latency
+
+# What an environment says of the moment; all else must agree.
+_MOMENTARY = ("host", "load_1min", "memory_available_bytes")
+
+
+def enough(job: Job, parts: Sequence[Record]) -> bool:
+    """Whether a case needs no further process: its median is known, or its budget is spent."""
+    budget = job.budget
+    if len(parts) < budget.processes:
+        return False
+    spent = len(parts) >= budget.most_processes or _seconds(parts) >= budget.longest_s
+    return spent or join(parts).relative_width <= budget.known_to
+
+
+def merge(job: Job, parts: Sequence[Record]) -> Record:
+    """The record of a case, from those of its processes in order.
+
+    Raises:
+        RefusedError: they did not run on the same machine with the same versions.
+    """
+    _require_alike(parts)
+    first, last = parts[0], parts[-1]
+    latency = join(parts)
+    seconds = _seconds(parts)
+    return replace(
+        first,
+        result=latency,
+        checks=(*first.checks, *validity.checks(latency, job.budget, seconds)),
+        provenance=last.provenance | first.provenance | _after(last),
+        created=last.created,
+        duration_s=round(seconds, 3),
+    )
+
+
+def join(parts: Sequence[Record]) -> Latency:
+    """The times of several processes as one latency, in their order."""
+    each = [part.result for part in parts if isinstance(part.result, Latency)]
+    facts = tuple(fact for one in each for fact in one.process_facts)
+    return Latency(
+        samples_ms=tuple(sample for one in each for sample in one.samples_ms),
+        warmup_ms=tuple(time for one in each for time in one.warmup_ms),
+        load_ms=statistics.median(fact.load_ms for fact in facts),
+        output_error=max(one.output_error for one in each),
+        label=each[0].label,
+        reference_us=tuple(time for one in each for time in one.reference_us),
+        peak=each[0].peak,
+        processes=tuple(len(one.samples_ms) for one in each),
+        process_facts=facts,
+    )
+
+
+def _seconds(parts: Sequence[Record]) -> float:
+    return sum(part.duration_s for part in parts)
+
+
+def _after(last: Record) -> dict[str, Any]:
+    """Heat as it was in the end."""
+    return {name: value for name, value in last.provenance.items() if name == "heat_after"}
+
+
+def _require_alike(parts: Sequence[Record]) -> None:
+    first, *others = [_facts(part) for part in parts]
+    for other in others:
+        differing = sorted(name for name in first | other if first.get(name) != other.get(name))
+        if differing:
+            raise RefusedError(
+                f"its processes differ in {', '.join(differing)}, so their times are not of one "
+                "kind: run the same command again"
+            )
+
+
+def _facts(part: Record) -> dict[str, Any]:
+    return {name: fact for name, fact in part.environment.items() if name not in _MOMENTARY}

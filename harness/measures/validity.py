@@ -1,0 +1,180 @@
+"""What may be said of a latency, from its raw samples: named checks, and why it is unstable."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+
+from harness.record import Check
+from harness.result import Latency, Process
+from harness.timing import busy, reference
+from harness.timing.busy import Share
+from harness.timing.dependence import effective_size
+from harness.timing.drift import drift
+from harness.timing.modes import modes
+from harness.timing.sampler import Budget
+from harness.timing.statistics import spread
+
+# Samples that are worth fewer independent ones than this share of them make the interval
+# of a single process too narrow by half.
+_LEAST_WORTH = 0.25
+
+
+def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...]:
+    """The conditions of validity of a latency.
+
+    Args:
+        latency: of one process or several, each with its facts.
+        budget: what was to be sampled.
+        seconds: that its processes took.
+    """
+    return (
+        *_kept_its_speed(latency),
+        _settled(latency.process_facts),
+        _not_throttled(latency.process_facts),
+        _no_drift(latency),
+        _one_mode(latency),
+        _independent(latency),
+        _narrow(latency, budget, seconds),
+    )
+
+
+def instability(latency: Latency) -> str:
+    """Why the median is not known better, as far as it can be seen."""
+    return next(_causes(latency), "nothing that can be read here says why")
+
+
+def _causes(latency: Latency) -> Iterator[str]:
+    """The known causes that hold, the surest first."""
+    facts = latency.process_facts
+    for number, process in enumerate(facts, start=1):
+        if process.throttled:
+            yield f"process {number} was throttled ({process.throttled})"
+    stolen = max((share.stolen for share in _shares(facts)), default=0.0)
+    if stolen > busy.MOST_STOLEN:
+        yield f"a hypervisor took {stolen:.0%} of the machine's time from a process"
+    slow = [s for s in _slowness(latency) if s > reference.TOLERANCE]
+    if slow:
+        yield (
+            f"the machine was busy: in {len(slow)} of {_counted(facts)} a reference kernel took "
+            f"{max(slow):.2f} times its fastest here (median)"
+        )
+    others = max((share.others for share in _shares(facts)), default=0.0)
+    if others > 0.5:
+        yield f"other processes kept up to {others:.1f} CPUs busy meanwhile"
+    if len(latency.by_process) > 1 and (found := spread(latency.by_process)).beyond_samples:
+        yield (
+            f"processes differ by {found.between:.1%} (standard deviation) and their samples "
+            f"explain {found.within:.1%}: code layout or allocation, anew in each"
+        )
+
+
+def _kept_its_speed(latency: Latency) -> tuple[Check, ...]:
+    # The median of samples moves with what holds for half of them.
+    slowness = _slowness(latency)
+    if not slowness:
+        return ()
+    slow = statistics.median(slowness)
+    worst = f", up to {max(slowness):.2f} in one process" if len(slowness) > 1 else ""
+    detail = (
+        f"between samples a reference kernel took {slow:.2f} times its fastest here (median{worst})"
+    )
+    return (Check("machine kept its speed", slow <= reference.TOLERANCE, detail),)
+
+
+def _slowness(latency: Latency) -> list[float]:
+    """Median of the reference kernel's times in each process, over the fastest that is known."""
+    facts = latency.process_facts
+    fastest = min((process.fastest_us for process in facts), default=0.0)
+    if not fastest:
+        return []
+    ends = accumulate((process.references for process in facts), initial=0)
+    groups = [latency.reference_us[a:b] for a, b in pairwise(ends)]
+    return [statistics.median(group) / fastest for group in groups]
+
+
+def _settled(facts: Sequence[Process]) -> Check:
+    longest = max(process.warmups for process in facts)
+    restless = sum(not process.settled for process in facts)
+    if not restless:
+        return Check("warm-up settled", True, f"after {longest} inferences at most")
+    detail = (
+        f"in {restless} of {_counted(facts)} the last two windows of five inferences still "
+        "differ by more than 2 %"
+    )
+    return Check("warm-up settled", False, detail)
+
+
+def _not_throttled(facts: Sequence[Process]) -> Check:
+    seen = "; ".join(dict.fromkeys(p.throttled for p in facts if p.throttled))
+    return Check("not throttled", not seen, seen or "nothing that can be read here shows it")
+
+
+def _no_drift(latency: Latency) -> Check:
+    found = drift(latency.by_process)
+    detail = (
+        f"the second half of a process's samples took {1 + found.relative_change:.3f} times as "
+        f"long as the first (p = {found.p_value:.2g}); the interval is "
+        f"{latency.relative_width:.1%} wide"
+    )
+    return Check("no drift", not found.matters(latency.relative_width), detail)
+
+
+def _one_mode(latency: Latency) -> Check:
+    """Of all samples, each over its process's median: what lies between processes is no mode."""
+    groups = latency.by_process
+    centred = [s / statistics.median(group) for group in groups for s in group]
+    found = modes(centred, sum(map(effective_size, groups)))
+    if not found.two:
+        return Check("one mode", True, f"dip {found.dip:.2f}, no more than chance or 2 %")
+    detail = (
+        f"{found.share:.0%} of the samples are about {found.ratio:.2f} times the others, with "
+        f"few between (dip {found.dip:.2f}): the median may jump from one mode to the other"
+    )
+    return Check("one mode", False, detail)
+
+
+def _independent(latency: Latency) -> Check:
+    count = len(latency.samples_ms)
+    worth = sum(map(effective_size, latency.by_process))
+    detail = f"{count} samples are worth {worth:.0f} independent ones"
+    if len(latency.by_process) > 1:
+        return Check("interval allows for dependence", True, f"{detail}; its unit is the process")
+    passed = worth >= _LEAST_WORTH * count
+    wanting = "" if passed else ": the interval is too narrow; measure with several processes"
+    return Check("interval allows for dependence", passed, detail + wanting)
+
+
+def _narrow(latency: Latency, budget: Budget, seconds: float) -> Check:
+    width = latency.relative_width
+    passed = width <= budget.known_to
+    count = len(latency.by_process)
+    detail = (
+        f"the 95 % interval is {width:.1%} wide over {len(latency.samples_ms)} samples of "
+        f"{count} process{'es' * (count > 1)}"
+    )
+    if not passed:
+        ended = (
+            f"the {seconds:.0f} s that they took left no time for another"
+            if count < budget.most_processes
+            else "no more were to be started"
+        )
+        detail += f", and {ended}; {instability(latency)}"
+    return Check(f"median is known to {_percent(budget.known_to)}", passed, detail)
+
+
+def _percent(share: float) -> str:
+    digits = max(0, -math.floor(math.log10(share)) - 2)
+    return f"{share * 100:.{digits}f} %"
+
+
+def _shares(facts: Sequence[Process]) -> list[Share]:
+    """What others took while processes were sampled, where that is known."""
+    found = [process.conditions for process in facts]
+    return [one.during for one in found if one is not None and one.during is not None]
+
+
+def _counted(facts: Sequence[Process]) -> str:
+    return f"{len(facts)} process{'es' * (len(facts) > 1)}"

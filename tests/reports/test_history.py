@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from matplotlib.figure import Figure
+
+from harness.case import Case
+from harness.comparing.entry import Entry
+from harness.comparing.history import of_files, series
+from reports.figures import history
+from reports.figures.style import Theme, image
+from tests.harness.comparing.sides import HOSTILE, accuracy, cost, latency, side
+
+
+def drawn(*revisions: list[Entry]) -> bytes:
+    found = series(of_files([side(*r, name=f"r{i}") for i, r in enumerate(revisions)]), 0.01)
+
+    def draw(theme: Theme) -> Figure:
+        return history.draw(found, theme)
+
+    return image(draw).svg
+
+
+def test_figures_of_all_sorts_are_drawn_and_the_same_ones_give_the_same_bytes() -> None:
+    revisions = [
+        [latency(5.0 + (i > 5), seed=i), cost(100 + (i > 3)), accuracy(range(60 + i))]
+        for i in range(12)
+    ]
+    made = drawn(*revisions)
+    ElementTree.fromstring(made)
+    assert drawn(*revisions) == made
+    assert drawn(*revisions[1:]) != made
+
+
+def test_one_revision_is_drawn() -> None:
+    assert drawn([latency()]).startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("network", HOSTILE)
+def test_hostile_names_are_drawn(network: str) -> None:
+    ElementTree.fromstring(drawn([cost(case=Case("cost", network))]))
+
+
+def test_more_series_than_fit_are_cut() -> None:
+    cases = [Case("cost", f"n{i}") for i in range(history.MOST_PANELS + 5)]
+    found = series(of_files([side(*(cost(case=case) for case in cases))]), 0.01)
+    with_axes: list[object] = []
+
+    def draw(theme: Theme) -> Figure:
+        figure = history.draw(found, theme)
+        with_axes.extend(axes for axes in figure.axes if axes.get_visible())
+        return figure
+
+    image(draw)
+    assert len(with_axes) == history.MOST_PANELS
