@@ -17,7 +17,6 @@ from harness.timing.sampler import Budget
 from harness.verification import preparation
 from harness.verification.datasets.registry import DATASETS
 
-
 # What a user who says nothing has measured: of one process alone nobody knows how much
 # processes differ.
 BUDGET = Budget(processes=3)

@@ -73,7 +73,7 @@ def _percent(context: click.Context, parameter: click.Parameter, text: str | Non
     except ValueError:
         share = 0.0
     if not 0.0001 <= share <= 1:
-        raise click.BadParameter(f"{text!r} will not do: give percents from 0.01% to 100%")
+        raise BadInputError(f"--known-to {text!r} will not do: give percents from 0.01% to 100%")
     return share
 
 

@@ -53,12 +53,13 @@ class Parts:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=folder)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(to_json(record), file, allow_nan=False)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, folder / f"{job.process}.json")
+            with tempfile.TemporaryDirectory(dir=folder) as temporary:
+                whole = Path(temporary) / "part.json"
+                with whole.open("w") as file:
+                    json.dump(to_json(record), file, allow_nan=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                whole.replace(folder / f"{job.process}.json")
         except OSError as error:
             raise BadInputError(
                 f"cannot write the cache in {cache.root()}: {error.strerror or error}; make room, "

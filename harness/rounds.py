@@ -19,8 +19,8 @@ from harness.record import Record
 # Runs a job in a process of its own.
 Execute = Callable[[Job], Record]
 
-# Told of each process of a case of several: its record, how many there are now, and how
-# many there are to be at least.
+# Told of each process of a case of several: its record, how many there are now, and of how
+# many: those there are at least, and once they are done those there are at most.
 PartListener = Callable[[Record, int, int], None]
 
 
@@ -75,7 +75,9 @@ def _next(
             return replace(record, reason=where)
         parts.keep(process, record)
         one.parts.append(record)
-        listen(record, len(one.parts), one.job.budget.processes)
+        budget, done = one.job.budget, len(one.parts)
+        of = budget.processes if done <= budget.processes else budget.most_processes
+        listen(record, done, of)
     several = one.several
     if several is None or not several.enough(one.job, one.parts):
         return None

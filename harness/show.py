@@ -118,7 +118,7 @@ class RunProgress:
 
     def listen_to_parts(self, record: Record, done: int, of: int) -> None:
         """Show one process of a case of several: a `rounds.PartListener`."""
-        self._begun[record.case.key] = min(done / of, 0.99)
+        self._begun[record.case.key] = done / (of + 1)  # it may take one more
         self._tell(f"{record.case} {done}/{of}: {in_short(record)}")
 
     def _tell(self, line: str, quietly: bool = False) -> None:

@@ -18,7 +18,12 @@ _MOMENTARY = ("host", "load_1min", "memory_available_bytes")
 
 
 def enough(job: Job, parts: Sequence[Record]) -> bool:
-    """Whether a case needs no further process: its median is known, or its budget is spent."""
+    """Whether a case needs no further process: its median is known, or its budget is spent.
+
+    To look after each process and end when the interval is narrow favours intervals that
+    are narrow by chance: in simulations they cover 92 to 99 % where 95 % are stated
+    (`tests/harness/timing/test_statistics.py`), the least at three processes.
+    """
     budget = job.budget
     if len(parts) < budget.processes:
         return False

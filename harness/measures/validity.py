@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
@@ -20,6 +19,9 @@ from harness.timing.statistics import spread
 # Samples that are worth fewer independent ones than this share of them make the interval
 # of a single process too narrow by half.
 _LEAST_WORTH = 0.25
+
+# Others that keep more CPUs busy than this share caches and clocks with a process.
+_BUSY_CPUS = 0.5
 
 
 def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...]:
@@ -62,7 +64,7 @@ def _causes(latency: Latency) -> Iterator[str]:
             f"{max(slow):.2f} times its fastest here (median)"
         )
     others = max((share.others for share in _shares(facts)), default=0.0)
-    if others > 0.5:
+    if others > _BUSY_CPUS:
         yield f"other processes kept up to {others:.1f} CPUs busy meanwhile"
     if len(latency.by_process) > 1 and (found := spread(latency.by_process)).beyond_samples:
         yield (
@@ -162,12 +164,7 @@ def _narrow(latency: Latency, budget: Budget, seconds: float) -> Check:
             else "no more were to be started"
         )
         detail += f", and {ended}; {instability(latency)}"
-    return Check(f"median is known to {_percent(budget.known_to)}", passed, detail)
-
-
-def _percent(share: float) -> str:
-    digits = max(0, -math.floor(math.log10(share)) - 2)
-    return f"{share * 100:.{digits}f} %"
+    return Check(f"median is known to {budget.known_to * 100:g} %", passed, detail)
 
 
 def _shares(facts: Sequence[Process]) -> list[Share]:

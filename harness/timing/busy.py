@@ -84,10 +84,10 @@ class Wait:
 
 def look(root: Path = _ROOT) -> Ticks | None:
     """The counts of /proc/stat now; see proc_stat(5)."""
-    lines = [fields for fields in _stat(root) if fields[0].startswith("cpu")]
-    if not lines:
+    lines = dict(_stat(root))
+    if "cpu" not in lines:
         return None
-    user, nice, system, idle, waiting, irq, soft_irq, stolen = map(int, lines[0][1:9])
+    user, nice, system, idle, waiting, irq, soft_irq, stolen = lines["cpu"]
     busy = user + nice + system + irq + soft_irq
     second = os.sysconf("SC_CLK_TCK")
     own = os.times()
@@ -142,9 +142,8 @@ def load_1min(root: Path = _ROOT) -> float | None:
 def by_cpu(root: Path = _ROOT) -> dict[int, int]:
     """Ticks in which each CPU was busy or taken away, since boot."""
     counts = {}
-    for name, *fields in _stat(root):
-        if name.startswith("cpu") and name != "cpu":
-            user, nice, system, _, _, irq, soft_irq, stolen = map(int, fields[:8])
+    for name, (user, nice, system, _, _, irq, soft_irq, stolen) in _stat(root):
+        if name != "cpu":
             counts[int(name.removeprefix("cpu"))] = user + nice + system + irq + soft_irq + stolen
     return counts
 
@@ -154,9 +153,13 @@ def _slowness() -> float:
     return now / reference.fastest_us(now)
 
 
-def _stat(root: Path) -> Iterator[list[str]]:
+def _stat(root: Path) -> Iterator[tuple[str, list[int]]]:
+    """Ticks by kind, of all CPUs as `cpu` and of each; none where they cannot be read."""
     try:
         text = (root / "proc/stat").read_text()
     except OSError:
         return
-    yield from (line.split() for line in text.splitlines() if line)
+    for line in text.splitlines():
+        name, *ticks = line.split() or [""]
+        if name.startswith("cpu") and len(ticks) >= 8:
+            yield name, [int(tick) for tick in ticks[:8]]

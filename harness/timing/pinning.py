@@ -52,7 +52,7 @@ def choose(threads: int, allowed: set[int], root: Path = _ROOT) -> tuple[int, ..
     def rank(cpu: int) -> tuple[int, int, int, int]:
         siblings = _siblings(cpu, root)
         ticks = after.get(cpu, 0) - before.get(cpu, 0)
-        return -_fastest_khz(cpu, root), siblings.index(cpu) if siblings else 0, ticks, -cpu
+        return -_fastest_khz(cpu, root), siblings.index(cpu) if cpu in siblings else 0, ticks, -cpu
 
     return tuple(sorted(sorted(allowed, key=rank)[:threads]))
 

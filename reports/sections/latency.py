@@ -36,8 +36,8 @@ def latency(evidence: Evidence) -> Sequence[Block]:
     text = (
         "Wall time of single inferences on one image, after warm-up. Where several processes "
         "took the samples, the interval is over processes, so that it holds what differs from one "
-        "start to the next; of one process it is that of its samples alone. Untuned code is shown with "
-        "that word and takes no part in any ranking. “Fastest” marks the runtime whose whole "
+        "start to the next; of one process it is that of its samples alone. Untuned code is shown "
+        "with that word and takes no part in any ranking. “Fastest” marks the runtime whose whole "
         "interval lies below those of all other ranked runtimes for that network and thread "
         "count; where intervals overlap nothing is marked."
     )

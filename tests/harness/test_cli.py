@@ -99,14 +99,17 @@ def test_export_and_compile_write_files(tiny_onnx: Path, tmp_path: Path, capfd: 
 
 def test_latency_gives_a_record_a_case(tiny_onnx: Path, capfd: Output) -> None:
     records = answer(
-        capfd, "latency", f"onnx:{tiny_onnx}", "--runtime", "onnxruntime,ncnn", "--seconds", 0.01
-    )
+        capfd, "latency", f"onnx:{tiny_onnx}", "--runtime", "onnxruntime,ncnn", "--seconds", 0.01,
+        "--processes", 3, "--known-to", "100%", "--no-pin",
+    )  # fmt: skip
     assert isinstance(records, list)
     assert [record["runtime"] for record in records] == ["onnxruntime", "ncnn"]
     for record in records:
         assert record["network"] == "onnx:tiny.onnx"
         assert record["threads"] == 1
         assert len(record["samples_ms"]) >= 64
+        assert 3 <= len(record["processes"]) == len(record["process_facts"]) <= 6
+        assert not any(facts["conditions"]["pinned"] for facts in record["process_facts"])
         lower, upper = record["interval_ms"]
         assert lower <= record["median_ms"] <= upper
         assert record["kind"] == "measured"
@@ -130,7 +133,7 @@ def small_plan(tmp_path: Path, tiny_onnx: Path) -> Path:
     path = tmp_path / "plan.toml"
     path.write_text(
         f"networks = ['onnx:{tiny_onnx}']\nruntimes = ['onnxruntime', 'ncnn']\n"
-        "targets = ['cortex-a72']\ndatasets = []\nsampling_s = 0.01\n"
+        "targets = ['cortex-a72']\ndatasets = []\nsampling_s = 0.01\nprocesses = 1\n"
     )
     return path
 
@@ -154,7 +157,7 @@ def test_a_run_leaves_records_and_a_report_and_does_nothing_twice(
 def test_a_run_that_is_killed_goes_on_where_it_was(small_plan: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-P", "-c", "from harness.cli import main; main()"]
-    command += ["run", str(small_plan), "-o", str(out)]
+    command += ["run", str(small_plan), "-o", str(out), "--processes", "3", "--known-to", "100%"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     records = out / "records.jsonl"
     deadline = time.monotonic() + 120
@@ -176,7 +179,7 @@ def test_a_failed_case_is_in_the_exit_code_and_the_rest_is_there(
     plan = tmp_path / "plan.toml"
     plan.write_text(
         f"networks = ['onnx:{tiny_onnx}', 'mobilefacenet_s']\nruntimes = ['ncnn']\n"
-        "targets = []\ndatasets = []\nsampling_s = 0.01\n"
+        "targets = []\ndatasets = []\nsampling_s = 0.01\nprocesses = 1\n"
         "[weights]\nmobilefacenet_s = 'bad.pth'\n"
     )
     assert facebench("run", plan, "-o", tmp_path / "out") == 1
@@ -218,6 +221,7 @@ def one_sentence(capfd: Output) -> str:
         ("cost mobilefacent", "did you mean mobilefacenet"),
         ("cost timm:resnet1", "timm"),
         ("latency mobilefacenet --runtime onnx", "unknown runtime 'onnx'"),
+        ("latency mobilefacenet --known-to 0%", "--known-to '0%' will not do: give percents"),
         ("compile mobilefacenet --target cortex-a71", "did you mean cortex-a7"),
         ("verify mobilefacenet --dataset lfww", "did you mean lfw"),
         ("verify mobilefacenet --dataset lfw --data {tmp}", "dataset lfw is not in"),

@@ -1,5 +1,6 @@
 """A plan expands to cases; whatever is wrong in it is named before anything runs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from harness import plan
 from harness.compiler.targets import TARGETS
 from harness.plan import BUILT_IN, Plan
 from harness.runtimes.registry import installed
+from harness.timing.sampler import Budget
 
 
 def write(folder: Path, text: str) -> str:
@@ -45,12 +47,16 @@ def test_a_plan_of_ones_own(tmp_path: Path) -> None:
         targets = []
         datasets = []
         sampling_s = 3
+        processes = 5
+        known_to = 0.01
+        pin = false
     """
     jobs = plan.jobs(plan.load(write(tmp_path, text)), None)
     latencies = [job for job in jobs if job.case.measure == "latency"]
     assert [job.case.threads for job in latencies] == [1, 2, 1, 2]
     assert {job.case.network for job in jobs} == {"mobilenet_v2", "timm:resnet18:gap"}
-    assert {job.budget.sampling_s for job in latencies} == {3}
+    budget = Budget(sampling_s=3, processes=5, known_to=0.01, pin=False)
+    assert {job.budget for job in latencies} == {budget}
 
 
 def test_precisions_are_asked_of_the_runtimes_that_run_them(tmp_path: Path) -> None:
@@ -81,6 +87,9 @@ def test_precisions_are_asked_of_the_runtimes_that_run_them(tmp_path: Path) -> N
         ("threads = [0]", "threads = .0. will not do"),
         ("threads = [true]", "threads = .True. will not do"),
         ("sampling_s = -1", "sampling_s = -1 will not do"),
+        ("processes = 0", "processes = 0 will not do: a whole number from 1"),
+        ("known_to = 2", "known_to = 2 will not do: a share of the median"),
+        ("pin = 'no'", "pin = 'no' will not do: true or false"),
         ("weights = 3", "weights = 3 will not do"),
         ("networks = [", "is no plan that can be read"),
         ("networks = ['mobilefacenet_z']", "unknown network 'mobilefacenet_z': did you mean"),
@@ -136,10 +145,9 @@ def test_a_fingerprint_moves_with_what_a_result_depends_on() -> None:
     def prints(one: Plan) -> dict[str, str]:
         return {str(job.case): job.fingerprint for job in plan.jobs(one, None)}
 
-    again, longer = (
-        prints(base),
-        prints(Plan(base.networks, base.runtimes, targets=base.targets, sampling_s=9.0)),
-    )
+    again = prints(base)
     assert again == prints(base)
-    moved = {case for case in again if again[case] != longer[case]}
-    assert moved == {case for case in again if case.startswith("latency")}
+    for other in (replace(base, sampling_s=9.0), replace(base, processes=5)):
+        changed = prints(other)
+        moved = {case for case in again if again[case] != changed[case]}
+        assert moved == {case for case in again if case.startswith("latency")}

@@ -1,6 +1,7 @@
 """A run goes on where it stopped, and one case that goes wrong takes no other with it."""
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -13,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import runner, workers
+from harness import cache, runner, workers
 from harness.case import Case
 from harness.devices.registry import DEVICES, Facts
 from harness.export import Exported
 from harness.job import Job, Progress
 from harness.jobs import with_fingerprint
 from harness.networks import Network
-from harness.record import Record, to_json
+from harness.record import Record, from_json, to_json
 from harness.result import Compilation, Latency
 from harness.store import Store
 from harness.timing.sampler import Budget
@@ -79,6 +80,33 @@ def test_what_changed_is_run_again(tiny: Network, store: Store) -> None:
     runner.run([one], store)
     runner.run([replace(one, fingerprint="of another version of the code")], store)
     assert len(store.read()) == 2
+
+
+def _run(one: Job, path: Path) -> None:
+    runner.run([one], Store(path))
+
+
+def test_a_run_that_is_killed_between_processes_goes_on_with_the_next(
+    tiny: Network, tiny_exported: Exported, store: Store
+) -> None:
+    budget = replace(BUDGET, processes=3, known_to=1.0)
+    one = with_fingerprint(replace(job(tiny, runtime="ncnn"), budget=budget))
+    killed = multiprocessing.get_context("spawn").Process(target=_run, args=(one, store.path))
+    killed.start()
+    kept = cache.root() / "parts"
+    while not (first := [*kept.glob("*/0.json")]):
+        assert killed.is_alive()
+        time.sleep(0.01)
+    killed.kill()
+    killed.join()
+    before = from_json(json.loads(first[0].read_text())).result
+    (record,) = runner.run([one], store)
+    assert isinstance(before, Latency)
+    assert isinstance(record.result, Latency)
+    assert len(record.result.processes) == 3
+    assert record.result.by_process[0] == before.samples_ms
+    assert [*kept.glob("*")] == []
+    assert store.read() == [record]
 
 
 class CountingWorkers:

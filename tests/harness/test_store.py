@@ -28,10 +28,13 @@ from harness.result import (
     Latency,
     LayerCost,
     OperatingPoint,
+    Process,
     Result,
     Throughput,
 )
 from harness.store import Store, latest, paper_table
+from harness.timing.busy import Share, Wait
+from harness.timing.conditions import Conditions
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 
@@ -40,13 +43,19 @@ WORK = Work(10, {"fma": 4, "load": 6}, 64, 16, (3, 2), 1, 6.5)
 SCORES = PairScores.pack([0.75, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
 POINT = OperatingPoint(0.1, 0.5, 3, 9)
 LAYER = LayerCost("a.b", "conv", (1, 8, 4, 4), 10, {"conv+linear": 5}, 128)
+HERE = Process(
+    4.0, 1, 0, True, 33.0, "", Conditions((1,), Wait(0.1, True, 0.5, 1.0, None), Share(0.0, 1.0, 2))
+)
+THERE = Process(4.0, 0, 0, False)
 EXAMPLES: dict[str, Result] = {
     "export": Export(17, 1000, 1e-6),
     "cost": Cost(
         3, 2, {"conv+linear": 9, "+bn": 10}, 4, 5, 6, 7, {"fp32": 8}, (112, 96), 128, (LAYER,)
     ),
     "compile": Compilation("aarch64-linux-gnu", "EM_AARCH64", ("neon",), 9, 1.5, {"plain": 3}),
-    "latency": Latency((1.0, 2.0), (3.0,), 4.0, 1e-6, "untuned"),
+    "latency": Latency(
+        (1.0, 2.0), (3.0,), 4.0, 1e-6, "untuned", processes=(1, 1), process_facts=(HERE, THERE)
+    ),
     "instructions": Instructions(
         "kryo",
         (64, 128),
@@ -99,6 +108,16 @@ def test_a_score_of_schema_1_is_read_as_one_without_pairs() -> None:
     assert isinstance(found, Accuracy)
     assert (found.scores, found.not_found, found.excluded_pairs) == (None, (), 0)
     assert found.fold_accuracies == (0.9, 1.0)
+
+
+def test_a_time_of_schema_4_is_read_as_one_of_a_single_process() -> None:
+    data = to_json(record())
+    for name in ("processes", "process_facts"):
+        del data["result"][name]
+    found = from_json(json.loads(json.dumps(data | {"schema": 4}))).result
+    assert isinstance(found, Latency)
+    assert (found.by_process, found.process_facts) == ((found.samples_ms,), ())
+    assert found.interval_ms == (1.0, 2.0)
 
 
 BOMB = base64.b64encode(zlib.compress(bytes(2**28 + 1), 9)).decode()

@@ -17,7 +17,7 @@ from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
 from harness.runtimes.registry import RUNTIMES
 from harness.stands import wire
 from harness.stands.stand import StandHere
-from harness.timing.sampler import MINIMUM_SAMPLES
+from harness.timing.sampler import MINIMUM_SAMPLES, Samples
 
 
 @given(
@@ -86,8 +86,12 @@ def test_a_process_does_all_that_a_stand_does(
     answer = ask(process, wire.images_request("infer", inputs[:1]))
     embedding = np.frombuffer(answer, np.float32).reshape(1, -1)
     assert relative_error(embedding, expected[:1]) < RUNTIME_TOLERANCE
-    sampled = json.loads(ask(process, wire.images_request("sample", inputs[:1], 0.1, 0.01)))
-    assert len(sampled["samples_ms"]) >= MINIMUM_SAMPLES
+    request = wire.images_request("sample", inputs[:1], 0.1, 0.01, 1, 1)
+    sampled = Samples.from_json(json.loads(ask(process, request)))
+    assert len(sampled.samples_ms) >= MINIMUM_SAMPLES
+    assert sampled.conditions is not None
+    assert len(sampled.conditions.pinned) == 1
+    assert sampled.conditions.during is not None
     assert "cpu_model" in json.loads(ask(process, wire.request(["environment"])))
     # Without an emulator the marks are a system call that fails; the count still ends.
     assert b"r-xp" in ask(process, wire.images_request("count", inputs[:1]))

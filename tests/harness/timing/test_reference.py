@@ -28,21 +28,5 @@ def test_a_damaged_file_is_forgotten(content: str, own_cache: Path) -> None:
     assert reference.fastest_us(15.0) == 15.0
 
 
-def test_a_busy_machine_is_waited_for_and_a_quiet_one_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    reference.fastest_us(10.0)
-    times = iter([30.0, 20.0, 11.0, 99.0])
-    monkeypatch.setattr(reference, "time_us", lambda: next(times))
-    reference.wait_for_quiet(60)
-    assert next(times) == 99.0
-
-
-def test_the_wait_for_quiet_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    reference.fastest_us(10.0)
-    monkeypatch.setattr(reference, "time_us", lambda: 30.0)
-    reference.wait_for_quiet(0.05)
-
-
 def test_the_kernel_takes_time() -> None:
     assert reference.time_us() > 0

@@ -58,6 +58,19 @@ def test_a_fast_network_is_sampled_for_the_whole_budget(monkeypatch: pytest.Monk
     assert len(taken.samples_ms) == 2000
 
 
+def test_processes_share_time_and_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(1, 3.0, processes=3)
+    taken = run(monkeypatch, steady([], 1.0), budget)
+    assert len(taken.samples_ms) == 1000
+    slow = run(monkeypatch, steady([], 500.0), budget)
+    assert 3 * len(slow.samples_ms) >= MINIMUM_SAMPLES > 3 * (len(slow.samples_ms) - 1)
+
+
+def test_one_process_stays_one_and_several_become_twice_as_many() -> None:
+    assert Budget().most_processes == 1
+    assert Budget(processes=3).most_processes == 6
+
+
 def test_a_warm_up_that_does_not_settle_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def slower_and_slower() -> Iterator[float]:
         duration = 1.0

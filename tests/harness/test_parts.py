@@ -1,0 +1,91 @@
+"""Records of processes are kept whole or not at all, for one results file, for a day."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from architectures.errors import BadInputError
+from harness import cache
+from harness.job import Job
+from harness.networks import Network
+from harness.parts import Parts
+from harness.record import Record
+from harness.timing.sampler import Budget
+from tests.harness.measures.times import CASE, noise, part, process
+
+JOB = Job(CASE, Network("mobilefacenet", "random:0"), fingerprint="f", budget=Budget(processes=3))
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
+    return Parts(tmp_path / "records.jsonl")
+
+
+def keep(parts: Parts, count: int, one: Job = JOB) -> list[Record]:
+    records = [part(process(noise(5.0, number))) for number in range(count)]
+    for number, record in enumerate(records):
+        parts.keep(replace(one, process=number), record)
+    return records
+
+
+def files() -> list[Path]:
+    return sorted(path for path in (cache.root() / "parts").rglob("*") if path.is_file())
+
+
+def test_what_is_kept_is_found_again_in_order(parts: Parts) -> None:
+    assert parts.load(JOB) == []
+    assert parts.load(JOB) == keep(parts, 0)
+    assert keep(parts, 3) == parts.load(JOB)
+
+
+def test_other_cases_and_other_results_files_have_their_own(parts: Parts, tmp_path: Path) -> None:
+    keep(parts, 1)
+    assert parts.load(replace(JOB, fingerprint="of another version")) == []
+    assert Parts(tmp_path / "others.jsonl").load(JOB) == []
+    assert Parts(tmp_path / "folder/../records.jsonl").load(JOB) != []
+
+
+def test_of_a_run_without_a_results_file_nothing_is_kept(parts: Parts) -> None:
+    nowhere = Parts(None)
+    keep(nowhere, 1)
+    assert nowhere.load(JOB) == []
+    assert files() == []
+
+
+def test_what_is_stored_is_forgotten(parts: Parts) -> None:
+    kept = keep(parts, 2)
+    parts.forget(kept[0])
+    assert files() == []
+    parts.forget(kept[0])
+
+
+def test_a_damaged_file_is_measured_again_with_all_after_it(parts: Parts) -> None:
+    kept = keep(parts, 3)
+    files()[1].write_bytes(files()[1].read_bytes()[:-9])
+    assert parts.load(JOB) == kept[:1]
+
+
+def test_processes_of_yesterday_are_not_gone_on_with(parts: Parts) -> None:
+    keep(parts, 2)
+    yesterday = time.time() - 25 * 3600
+    os.utime(files()[0], (yesterday, yesterday))
+    assert parts.load(JOB) == []
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = keep(parts, 1)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BadInputError, match="No space left on device.*same command again"):
+        parts.keep(replace(JOB, process=1), kept[0])
+    assert parts.load(JOB) == kept
+    assert [path.name for path in files()] == ["0.json"]
