@@ -140,7 +140,7 @@ def _convert(hint: Any, value: Any) -> Any:
         hint = next(kind for kind in get_args(hint) if kind is not NoneType)
     if hint is bytes:
         return _unpacked(value)
-    if get_origin(hint) is tuple and isinstance(value, list):
+    if get_origin(hint) is tuple and isinstance(value, list | tuple):
         inner = get_args(hint)[0]
         return tuple(_convert(inner, item) for item in value)
     if isinstance(value, dict) and hasattr(hint, "__dataclass_fields__"):

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
+import numpy as np
+
 from harness.record import Check
 from harness.result import Latency, Process
 from harness.timing import busy, reference
@@ -127,7 +129,7 @@ def _no_drift(latency: Latency) -> Check:
 def _one_mode(latency: Latency) -> Check:
     """Of all samples, each over its process's median: what lies between processes is no mode."""
     groups = latency.by_process
-    centred = [s / statistics.median(group) for group in groups for s in group]
+    centred = np.concatenate([np.asarray(group) / statistics.median(group) for group in groups])
     found = modes(centred, sum(map(effective_size, groups)))
     if not found.two:
         return Check("one mode", True, f"dip {found.dip:.2f}, no more than chance or 2 %")

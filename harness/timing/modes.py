@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +41,7 @@ class Modes:
         return self.dip > _CRITICAL and self.ratio >= _LEAST_RATIO
 
 
-def modes(samples: Sequence[float], effective: float) -> Modes:
+def modes(samples: npt.ArrayLike, effective: float) -> Modes:
     """Look for two modes in samples that are worth `effective` independent ones.
 
     Example:
