@@ -64,10 +64,19 @@ def test_code_with_plain_loops_is_untuned(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.names())
-def test_every_network_compiles_for_every_target(name: str, target: Target) -> None:
-    made = build.compile_network(export.export(resolve(name)), target, 1)
+def test_a_network_compiles_for_every_target(target: Target) -> None:
+    made = build.compile_network(export.export(resolve("mobilefacenet_s")), target, 1)
     library.check(made.path, build.resolve(target))
+
+
+# One target for each kind of vector registers: kernels differ by these alone.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("of", ["x86-64-v3", "x86-64-v4", "cortex-a72", "cortex-a7"])
+def test_every_network_compiles_for_all_registers(name: str, of: str) -> None:
+    made = build.compile_network(export.export(resolve(name)), TARGETS[of], 1)
+    library.check(made.path, TARGETS[of])
+    assert made.compilation().kernels["plain"] == 0
 
 
 def test_a_library_of_another_target_is_refused(tiny_exported: Exported) -> None:
