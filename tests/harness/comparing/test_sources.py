@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,9 @@ def foreign(folder: Path, name: str) -> Path:
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null",
         "--rootdir", str(folder), f"--benchmark-json={path}", str(test),
     ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    # pytest-benchmark measures nothing in a worker of xdist's, which these tests may run in.
+    alone = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, env=alone)
     return path
 
 
