@@ -104,7 +104,7 @@ def test_a_run_that_is_killed_between_processes_goes_on_with_the_next(
     (record,) = runner.run([one], store)
     assert isinstance(before, Latency)
     assert isinstance(record.result, Latency)
-    assert len(record.result.processes) == 3
+    assert len(record.result.processes) >= 3  # more where the machine is restless
     assert record.result.by_process[0] == before.samples_ms
     assert {*kept.glob("*")} == others
     assert store.read() == [record]
