@@ -153,6 +153,9 @@ class Latency:
         processes: how many of `samples_ms` each process gave, in order; empty where one
             process gave them all, as in records before schema 5.
         process_facts: of each process, in order; empty in records before schema 5.
+        turns: how many of `samples_ms` each turn gave, in order, where the case took turns
+            with others; as many turns in each process.
+        beside: what the records of cases that took turns with each other have in common.
     """
 
     samples_ms: tuple[float, ...]
@@ -164,6 +167,8 @@ class Latency:
     peak: Peak | None = None
     processes: tuple[int, ...] = ()
     process_facts: tuple[Process, ...] = ()
+    turns: tuple[int, ...] = ()
+    beside: str = ""
 
     def __post_init__(self) -> None:
         if self.processes and (
@@ -173,12 +178,22 @@ class Latency:
                 f"{len(self.samples_ms)} samples are not those of processes that gave "
                 f"{', '.join(map(str, self.processes))}"
             )
+        if self.turns and sum(self.turns) != len(self.samples_ms):
+            raise ValueError("the samples are not those of the turns")
 
     @property
     def by_process(self) -> tuple[tuple[float, ...], ...]:
         """The samples of each process, in order, in milliseconds."""
         ends = tuple(accumulate(self.processes)) or (len(self.samples_ms),)
         return tuple(self.samples_ms[a:b] for a, b in pairwise((0, *ends)))
+
+    @property
+    def turn_medians_ms(self) -> tuple[tuple[float, ...], ...]:
+        """Of each process, the median of each of its turns; empty where it took none."""
+        ends = accumulate(self.turns, initial=0)
+        medians = [float(np.median(self.samples_ms[a:b])) for a, b in pairwise(ends)]
+        each = len(medians) // max(len(self.processes), 1)
+        return tuple(tuple(medians[i : i + each]) for i in range(0, len(medians), each or 1))
 
     @property
     def median_ms(self) -> float:

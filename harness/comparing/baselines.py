@@ -199,6 +199,9 @@ def _figure(figure: Figure) -> dict[str, Any]:
         data["right"] = base64.b64encode(figure.right).decode()
         # The pairs' digest stands for them, and a new record holds them again.
         del data["identities"]
+    if isinstance(figure, Timed):
+        # Nothing that is measured later lies beside these.
+        del data["beside"], data["turns"]
     return data | {"sort": type(figure).__name__.lower()}
 
 

@@ -20,18 +20,30 @@ class Timed:
         unit: of the medians.
         medians: one a process, in order.
         samples: that each median is of.
+        beside: equal in two figures whose processes took turns with each other, the first with
+            the first; empty where they took none.
+        turns: medians of the turns, each process's after the other's, as many of each.
     """
 
     name: str
     unit: str
     medians: tuple[float, ...]
     samples: tuple[int, ...]
+    beside: str = ""
+    turns: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.medians or len(self.medians) != len(self.samples):
             raise ValueError("a time needs a median and a count of samples for each process")
+        if len(self.turns) % len(self.medians):
+            raise ValueError("each process has as many turns as any other")
         if not all(0 < median < float("inf") for median in self.medians):
             raise ValueError("a time is positive and finite")
+
+    @property
+    def by_process(self) -> npt.NDArray[np.float64]:
+        """`(P, T)`; medians of the turns of each process."""
+        return np.asarray(self.turns, np.float64).reshape(len(self.medians), -1)
 
     @property
     def value(self) -> float:

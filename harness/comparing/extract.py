@@ -76,8 +76,13 @@ def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
     if not isinstance(last, Timed):
         return last
     timed = [figure for figure in all_of_it if isinstance(figure, Timed)]
+    if len(timed) == 1:
+        return last
+    # Of several runs no one turn lies beside another's.
     return replace(
         last,
+        beside="",
+        turns=(),
         medians=tuple(median for one in timed for median in one.medians),
         samples=tuple(count for one in timed for count in one.samples),
     )
@@ -86,7 +91,8 @@ def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
 def _latency(result: Latency) -> list[Figure]:
     groups = result.by_process
     medians = tuple(statistics.median(group) for group in groups)
-    return [Timed("latency", "ms", medians, tuple(map(len, groups)))]
+    turns = tuple(ms for process in result.turn_medians_ms for ms in process)
+    return [Timed("latency", "ms", medians, tuple(map(len, groups)), result.beside, turns)]
 
 
 def _throughput(result: Throughput) -> list[Figure]:

@@ -84,7 +84,10 @@ class Ratio:
     @cached_property
     def effect(self) -> statistics.Effect:
         """Logarithm of the ratio."""
-        return statistics.log_ratio(self.base.medians, self.new.medians)
+        base, new = self.base, self.new
+        if base.beside and base.beside == new.beside and len(base.turns) == len(new.turns):
+            return statistics.log_ratio_in_turns(base.by_process, new.by_process)
+        return statistics.log_ratio(base.medians, new.medians)
 
     @property
     def large(self) -> bool:

@@ -35,23 +35,27 @@ POWER = 0.8
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """Logarithm of new over base, by Welch's t: variances may differ between the two sides.
+    """Logarithm of new over base, by a t test.
 
-    Sources: B. L. Welch, "The generalization of 'Student's' problem when several
-    different population variances are involved", Biometrika 34, 1947; the degrees of
-    freedom are F. E. Satterthwaite's, Biometrics Bulletin 2(6), 1946.
+    Where the two sides have spreads of their own it is that of B. L. Welch ("The
+    generalization of 'Student's' problem when several different population variances are
+    involved", Biometrika 34, 1947); the degrees of freedom are F. E. Satterthwaite's
+    (Biometrics Bulletin 2(6), 1946).
 
     Attributes:
         estimate: `(...)`; logarithm of the ratio of the geometric means.
         error: `(...)`; its standard error.
         degrees: `(...)`; of freedom.
-        spread: `(...)`; standard deviation of a process, both sides pooled.
+        spread: `(...)`; standard deviation of a process, both sides pooled; of processes in
+            turns, that of the ratio of two.
+        sides: 2 where each side has a spread of its own; 1 where only ratios have.
     """
 
     estimate: Reals
     error: Reals
     degrees: Reals
     spread: Reals
+    sides: int = 2
 
     def interval(self, confidence: float = 0.95) -> tuple[Reals, Reals]:
         """Ratios between which the true one lies with `confidence`."""
@@ -103,6 +107,31 @@ def log_ratio(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
     )
 
 
+def log_ratio_in_turns(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
+    """Compare processes that took turns, the first with the first and so on.
+
+    The ratio of two processes is the Hodges-Lehmann estimate over their turns, which bears
+    turns in which the machine changed its speed between one and the other (J. L. Hodges,
+    E. L. Lehmann, "Estimates of location based on rank tests", Annals of Mathematical
+    Statistics 34, 1963); the ratios of the pairs of processes are the sample of Student's t.
+
+    Args:
+        base: `(n, t)`, positive, n at least 2: the median of each turn of each process.
+        new: as `base`.
+    """
+    ratios = np.log(np.asarray(new, np.float64)) - np.log(np.asarray(base, np.float64))
+    first, second = np.triu_indices(ratios.shape[1])
+    each = np.median((ratios[:, first] + ratios[:, second]) / 2, axis=1)
+    spread = np.maximum(each.std(ddof=1), LEAST_SPREAD)
+    return Effect(
+        estimate=np.asarray(each.mean()),
+        error=np.asarray(spread / np.sqrt(len(each))),
+        degrees=np.asarray(len(each) - 1.0),
+        spread=np.asarray(spread),
+        sides=1,
+    )
+
+
 def processes_needed(effect: Effect, margin: float, level: float, same_level: float) -> int | None:
     """Processes a side that decide in four of five cases, were effect and spread as they look.
 
@@ -118,7 +147,8 @@ def processes_needed(effect: Effect, margin: float, level: float, same_level: fl
     counts = np.arange(2, MOST_PROCESSES + 1)
     size = abs(float(effect.estimate))
     room, risk = (size, level) if size > margin else (margin - size, same_level)
-    degrees = 2 * counts - 2
+    degrees = effect.sides * (counts - 1)
     errors = stdtrit(degrees, 1 - risk) + stdtrit(degrees, POWER)
-    enough: npt.NDArray[Any] = counts[errors * float(effect.spread) * np.sqrt(2 / counts) < room]
+    reach = errors * float(effect.spread) * np.sqrt(effect.sides / counts)
+    enough: npt.NDArray[Any] = counts[reach < room]
     return int(enough[0]) if len(enough) else None

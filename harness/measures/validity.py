@@ -36,13 +36,17 @@ def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...
     """
     return (
         *_kept_its_speed(latency),
-        _settled(latency.process_facts),
-        _not_throttled(latency.process_facts),
+        *checks_of_processes(latency),
         _no_drift(latency),
         _one_mode(latency),
         _independent(latency),
         _narrow(latency, budget, seconds),
     )
+
+
+def checks_of_processes(latency: Latency) -> tuple[Check, ...]:
+    """Those of `checks` that hold for cases in turns too: what slowed all alike is no harm."""
+    return _settled(latency.process_facts), _not_throttled(latency.process_facts)
 
 
 def instability(latency: Latency) -> str:

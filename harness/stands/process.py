@@ -60,6 +60,8 @@ def _answer(stand: StandHere, words: list[str], payload: bytes) -> bytes:
     verb, *rest = words
     if verb == "environment":
         return json.dumps(stand.environment()).encode()
+    if verb == "turn":
+        return json.dumps(stand.turn(int(rest[0]))).encode()
     images = wire.images_of(rest[:4], payload)
     if verb == "infer":
         return np.ascontiguousarray(stand.infer(images), "<f4").tobytes()
@@ -69,6 +71,8 @@ def _answer(stand: StandHere, words: list[str], payload: bytes) -> bytes:
             float(warmup_s), float(sampling_s), processes=int(processes), pin=pin == "1"
         )
         return json.dumps(asdict(stand.sample(images, budget))).encode()
+    if verb == "warm":
+        return json.dumps(stand.warm_up(images, float(rest[4]))).encode()
     if verb == "count":
         return _count(stand, images)
     raise ValueError(f"a stand does not know {verb!r}")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from architectures.errors import RefusedError
 from harness.export import FloatArray
 from harness.runtimes.registry import RUNTIMES, Session
-from harness.timing import busy, environment, heat, pinning
+from harness.timing import busy, environment, heat, pinning, reference, sampler
 from harness.timing.conditions import Conditions
 from harness.timing.sampler import Budget, Samples, sample
 
@@ -64,6 +64,7 @@ class StandHere:
         start = time.perf_counter()
         self._session: Session = RUNTIMES[runtime].open(path, threads)
         self._threads = threads
+        self._images: FloatArray | None = None
         self.load_ms = (time.perf_counter() - start) * 1e3
 
     def infer(self, images: FloatArray) -> FloatArray:
@@ -79,6 +80,26 @@ class StandHere:
             taken = sample(lambda: self._session(images), budget)
             during = busy.between(before, busy.look())
         return replace(taken, conditions=Conditions(cpus, waited, during))
+
+    def warm_up(self, images: FloatArray, seconds: float) -> dict[str, Any]:
+        """Infer one batch until times agree; turns are taken with it from then on."""
+        self._images = images
+        times, settled = sampler.warm_up(lambda: self._session(images), seconds)
+        return {"warmup_ms": times, "settled": settled}
+
+    def turn(self, count: int) -> dict[str, Any]:
+        """Time so many inferences, after one that fills the caches.
+
+        Raises:
+            ValueError: it was not warmed up.
+        """
+        images = self._images
+        if images is None:
+            raise ValueError("a turn comes after a warm-up")
+        before = reference.time_us()
+        self._session(images)
+        samples = [sampler.timed_ms(lambda: self._session(images)) for _ in range(count)]
+        return {"samples_ms": samples, "reference_us": before}
 
     def count(self, images: FloatArray) -> bytes:
         """Always refused: a processor's own counters are not read."""

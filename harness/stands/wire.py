@@ -6,6 +6,8 @@ follows it; a reply is `ok LENGTH` or `error LENGTH`, a line feed, and the paylo
     open RUNTIME THREADS 24     payload: the artifact's path; reply: {"load_ms": 1.5}
     infer N C H W 602112        payload: float32 images; reply: float32 embeddings
     sample N C H W WARMUP_S SAMPLING_S PROCESSES PIN 602112    reply: samples, as JSON
+    warm N C H W SECONDS 602112    infer until times agree; reply: the times, as JSON
+    turn COUNT 0                times of so many inferences of the batch that it warmed up with
     count N C H W 602112        reply: the process's memory map
     kernels N C H W BYTES 602112    reply: the output; each kernel is counted by itself,
                                 after BYTES were read that empty the caches

@@ -57,6 +57,12 @@ def choose(threads: int, allowed: set[int], root: Path = _ROOT) -> tuple[int, ..
     return tuple(sorted(sorted(allowed, key=rank)[:threads]))
 
 
+def move(process: int, cpus: set[int]) -> None:
+    """Keep a process of ours, with all threads that it has and will have, on some CPUs."""
+    for task in _tasks(process):
+        _set(task, cpus)
+
+
 def _affinities() -> dict[int, set[int]]:
     """CPUs on which each thread of this process may run, by its number."""
     found = {}
@@ -66,9 +72,9 @@ def _affinities() -> dict[int, set[int]]:
     return found
 
 
-def _tasks() -> list[int]:
+def _tasks(process: int | str = "self") -> list[int]:
     try:
-        return [int(name) for name in os.listdir("/proc/self/task")]
+        return [int(name) for name in os.listdir(f"/proc/{process}/task")]
     except OSError:
         return []
 

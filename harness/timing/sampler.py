@@ -96,14 +96,14 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
     Warm-up ends when the medians of two successive windows of five agree to
     2 %, or when its budget is spent; `stable` says which.
     """
-    warmup, stable = _warm_up(infer, budget.warmup_s)
+    warmup, stable = warm_up(infer, budget.warmup_s)
     samples: list[float] = []
     references = [reference.time_us()]
     states = [heat.capture()]
     looked = time.perf_counter()
     end = looked + budget.share_s
     while len(samples) < budget.share_of_samples or time.perf_counter() < end:
-        samples.append(_timed_ms(infer))
+        samples.append(timed_ms(infer))
         if time.perf_counter() > looked + _LOOK_S:
             references.append(reference.time_us())
             states.append(heat.capture())
@@ -121,11 +121,12 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
     )
 
 
-def _warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], bool]:
+def warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], bool]:
+    """Infer until times agree, for so many seconds at most: the times, and whether they agree."""
     times: list[float] = []
     end = time.perf_counter() + seconds
     while True:
-        times.append(_timed_ms(infer))
+        times.append(timed_ms(infer))
         if settled(times):
             return times, True
         if time.perf_counter() > end:
@@ -141,7 +142,8 @@ def settled(times: list[float]) -> bool:
     return abs(now - before) <= _AGREEMENT * before
 
 
-def _timed_ms(infer: Callable[[], object]) -> float:
+def timed_ms(infer: Callable[[], object]) -> float:
+    """Wall time of one call, in milliseconds."""
     start = time.perf_counter_ns()
     infer()
     return (time.perf_counter_ns() - start) / 1e6
