@@ -207,3 +207,9 @@ def test_two_branches_that_measure_different_cases_merge(tmp_path: Path) -> None
     found = compare(side(*merged), side(cost(), latency(), accuracy()))
     assert {line.verdict for line in found.lines} == {Verdict.SAME}
     assert ENVIRONMENT["cpu_model"] in merged[0].environment.values()
+
+
+def test_a_baseline_keeps_nothing_of_turns() -> None:
+    taken = Timed("latency", "ms", (5.0, 6.0), (2, 2), "token", (4.0, 6.0, 5.0, 7.0))
+    kept = from_text(to_text(replace(latency(), figures=(taken,))), "here").figures[0]
+    assert kept == replace(taken, beside="", turns=())

@@ -135,3 +135,29 @@ def test_no_measure_is_forgotten() -> None:
     from harness.comparing.extract import _FIGURES
 
     assert set(_FIGURES) == set(RESULTS.values())
+
+
+def test_turns_lie_beside_each_other_within_one_measurement_only() -> None:
+    result = Latency(
+        (1.0, 3.0, 5.0, 7.0, 8.0, 9.0),
+        (),
+        1.0,
+        0.0,
+        processes=(3, 3),
+        turns=(2, 1, 1, 2),
+        beside="token",
+    )
+    made = record(result)
+    (alone,) = entries([made])
+    figure = timed(alone.figures[0])
+    assert figure.beside == "token"
+    assert figure.by_process.tolist() == [[2.0, 5.0], [7.0, 8.5]]
+    (twice,) = entries([made, made])
+    joined = timed(twice.figures[0])
+    assert (joined.beside, joined.turns, len(joined.medians)) == ("", (), 4)
+
+
+@pytest.mark.parametrize("turns", [(1,), (2, 2), (4, -2, 2)])
+def test_turns_that_do_not_give_the_samples_are_refused(turns: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="turns"):
+        Latency((1.0, 2.0, 3.0), (), 1.0, 0.0, processes=(3,), turns=turns, beside="token")

@@ -9,9 +9,14 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
-from harness.comparing.statistics import Effect, log_ratio, processes_needed
+from harness.comparing.statistics import (
+    Effect,
+    log_ratio,
+    log_ratio_in_turns,
+    processes_needed,
+)
 from harness.comparing.verdict import Policy
 
 TRIALS = 20_000
@@ -147,3 +152,60 @@ def test_a_change_at_the_margin_is_not_decided_by_any_number_of_processes() -> N
     margin = np.asarray(MARGIN)
     effect = Effect(margin - 1e-6, np.asarray(0.01), np.asarray(8.0), np.asarray(0.01))
     assert processes_needed(effect, MARGIN, POLICY.level, POLICY.same_level) is None
+
+
+def in_turns(
+    change: float, count: int = 6, turns: int = 16, spread: float = 0.004, seed: int = 0
+) -> Effect:
+    """Trials of processes in turns on a machine that others slow for seconds at a time.
+
+    Each trial's processes see the same 5 % of drift, and a tenth of the turns are disturbed
+    on one side alone, by 10 % on average.
+    """
+    draw = np.random.default_rng(seed)
+    effects = []
+    for _ in range(TRIALS // 10):
+        drift = 0.05 * draw.normal(size=(count, 1)).cumsum(axis=0)
+
+        def side(factor: float) -> npt.NDArray[np.float64]:
+            logs = drift + spread * draw.normal(size=(count, 1))  # noqa: B023
+            logs = logs + 0.01 * draw.normal(size=(count, turns))
+            logs += (draw.random(logs.shape) < 0.1) * draw.exponential(0.1, logs.shape)
+            return np.asarray(factor * np.exp(logs))
+
+        effects.append(log_ratio_in_turns(side(1.0), side(1.0 + change)))
+    stacked = {
+        name: np.asarray([getattr(effect, name) for effect in effects])
+        for name in ("estimate", "error", "degrees", "spread")
+    }
+    return Effect(**stacked, sides=1)
+
+
+def test_turns_bear_a_machine_that_drifts_by_more_than_what_is_looked_for() -> None:
+    nothing, little, much = (in_turns(change) for change in (0.0, 0.02, 0.05))
+    assert np.mean(slower(nothing)) <= 0.01
+    assert np.mean(slower(little)) >= 0.60
+    assert np.mean(same(little)) <= 0.05
+    assert np.mean(slower(much)) >= 0.95
+    for change, effect in ((0.0, nothing), (0.05, much)):
+        low, high = effect.interval()
+        assert 0.93 <= np.mean((low <= 1 + change) & (1 + change <= high)) <= 0.97
+
+
+@given(st.lists(st.tuples(st.floats(1.0, 2.0), st.floats(1.0, 2.0)), min_size=2, max_size=9))
+def test_one_turn_a_process_is_the_paired_t_test(pairs: list[tuple[float, float]]) -> None:
+    base, new = np.asarray(pairs).T
+    logs = np.log(new / base)
+    if np.std(logs, ddof=1) < 0.002:
+        return  # spreads are taken for no less than a thousandth
+    effect = log_ratio_in_turns(base[:, None], new[:, None])
+    expected = ttest_1samp(logs, 0.0, alternative="greater")
+    assert float(effect.p_above()) == pytest.approx(float(expected.pvalue), abs=1e-9)
+
+
+@given(st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=12))
+def test_turns_are_summed_up_by_the_median_of_their_means_two_by_two(logs: list[float]) -> None:
+    new = np.exp(np.asarray([logs, logs]))
+    means = [(a + b) / 2 for i, a in enumerate(logs) for b in logs[i:]]
+    effect = log_ratio_in_turns(np.ones_like(new), new)
+    assert float(effect.estimate) == pytest.approx(float(np.median(means)), abs=1e-9)
