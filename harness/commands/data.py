@@ -1,4 +1,4 @@
-"""Commands on datasets: list, fetch, check, pairs."""
+"""Commands on datasets: list, fetch, check, pairs, clean."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from architectures.errors import BadInputError, UnavailableError
 from harness import catalogue, downloads, options, show
+from harness.commands.data_clean import clean
 from harness.verification import lists
 from harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from harness.verification.faces import PairSet
@@ -23,13 +24,17 @@ from harness.verification.inspection import Inspection, inspect
 
 @click.group()
 def data() -> None:
-    """List, fetch and check datasets; draw pairs of your own images.
+    """List, fetch and check datasets; draw pairs of your own images; clean training sets.
 
     \b
     facebench data list
     facebench data check lfw --data ~/faces
     facebench data pairs folder:my/faces -o my/faces/pairs.csv
+    facebench data clean faces.tar --teacher teacher.onnx --against lfw -o without.csv
     """
+
+
+data.add_command(clean)
 
 
 @data.command("list")

@@ -1,0 +1,199 @@
+"""Faces to train on: aligned at 112x112, decoded when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from architectures.errors import BadInputError
+from harness.training.data import cleaning
+from harness.training.data.formats.registry import open_source
+from harness.training.data.source import SIZE, IntArray, Source
+from harness.training.data.survey import Progress, Survey, require_images, survey
+from harness.training.data.views import undetected
+from harness.verification import preparation
+from harness.verification.alignment import align
+from harness.verification.faces import FloatArray, Picture, decode
+
+# Where the faces are, as in `preparation.locate`: landmarks that lie beside the images,
+# else images of 112x112; or images that are aligned crops whatever their size.
+FILE, ALIGNED = "file", "aligned"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFaces:
+    """A training set, cleaned and ready to be read by any number of processes.
+
+    Attributes:
+        labels: `(N,)`, identity numbers, 0 to classes - 1; each occurs.
+        identities: names, by number.
+        digest: SHA-256 of names, labels, landmarks and every image's bytes. A folder
+            and a tar of it have the same.
+        source: where the images are.
+        rows: `(N,)`, which of the source's images they are.
+        digests: `(N, 32)`, of each image with its landmarks.
+        points: `(N, 5, 2)`, landmarks in pixels of the stored image; None where it is aligned.
+        notes: sentences on what was left out, and why.
+        pixels: `(N, 112, 112, 3)`, all images decoded, where they are held in memory.
+    """
+
+    labels: IntArray
+    identities: tuple[str, ...]
+    digest: str
+    source: Source = field(repr=False)
+    rows: IntArray = field(repr=False)
+    digests: npt.NDArray[np.uint8] = field(repr=False)
+    points: FloatArray | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, index: int) -> Picture:
+        """An aligned face, `(112, 112, 3)`, RGB, 0 to 255.
+
+        Raises:
+            BadInputError: it can't be read, or is damaged.
+        """
+        if self.pixels is not None:
+            held: Picture = self.pixels[index]
+            return held
+        row = int(self.rows[index])
+        where = self.source.images.describe(row)
+        picture = decode(self.source.images.read(row), where)
+        if self.points is not None:
+            return _aligned(picture, self.points[index], where)
+        if picture.shape[:2] == SIZE:
+            return picture
+        # Averaging over areas, which does not alias, where the image gets smaller.
+        way = cv2.INTER_AREA if picture.shape[0] > SIZE[0] else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(picture, SIZE, interpolation=way), np.uint8)
+
+    def name(self, index: int) -> str:
+        """`identity/image`, as the training set names it."""
+        return self.source.names[int(self.rows[index])]
+
+
+def load(
+    path: Path,
+    without: Path | None = None,
+    landmarks: str = FILE,
+    progress: Progress = lambda done, total: None,
+) -> TrainingFaces:
+    """Open a training set in any of the formats of `FORMATS`.
+
+    The first time every image is read once, for its digest and its size; later the
+    sizes and times of the files say that they are the same.
+
+    Args:
+        path: a folder of people's folders, a tar of them, a `.rec` or a `.tsv`.
+        without: a list that `facebench data clean` wrote, of whom to leave out or merge.
+        landmarks: `file`, those beside the images (`landmarks.csv`), or none where the
+            images are 112x112; `aligned`, square crops of any size, which are resized;
+            or a detector, see `preparation.locate`.
+        progress: told how many images are looked at.
+
+    Raises:
+        BadInputError: it is in none of the formats, damaged, or not aligned; or the list
+            names what it does not hold; or fewer than two people remain.
+    """
+    source = open_source(path)
+    rows, people = np.arange(len(source.names)), source.people
+    notes: tuple[str, ...] = ()
+    if without is not None:
+        rows, people, notes = cleaning.apply(cleaning.read(without), source, str(without))
+    seen = survey(source, progress)
+    require_images(source, seen, rows)
+    points = _points(source, seen, rows, landmarks, progress)
+    if points is None:
+        _require_aligned(source, seen, rows, landmarks == ALIGNED)
+    else:
+        found = ~np.isnan(points[:, 0, 0])
+        rows, people, points = rows[found], people[found], points[found]
+        if not found.all():
+            count = int((~found).sum())
+            notes += (f"{count:,} of {len(found):,} images left out: no face was found in them",)
+    labels, identities = _renumbered(people, source)
+    digests = seen.digests[rows] if points is None else _with_points(seen.digests[rows], points)
+    names = [source.names[row] for row in rows.tolist()]
+    digest = _digest(names, identities, labels, digests)
+    return TrainingFaces(labels, identities, digest, source, rows, digests, points, notes)
+
+
+def _aligned(picture: Picture, points: FloatArray, where: str) -> Picture:
+    try:
+        return align(picture, points, SIZE)
+    except BadInputError as error:
+        raise BadInputError(f"{where} cannot be aligned: {error}") from error
+
+
+def _points(
+    source: Source, seen: Survey, rows: IntArray, landmarks: str, progress: Progress
+) -> FloatArray | None:
+    """Landmarks `(N, 5, 2)`, not numbers where there are none; None for aligned images."""
+    if landmarks == ALIGNED or (landmarks == FILE and not source.landmarks):
+        return None
+    known: Mapping[str, FloatArray] = source.landmarks
+    if landmarks != FILE:
+        known = preparation.locate(undetected(source, seen, rows), landmarks, progress).landmarks
+    nowhere = np.full((5, 2), np.nan)
+    return np.array([known.get(source.names[row], nowhere) for row in rows.tolist()]).reshape(
+        -1, 5, 2
+    )
+
+
+def _require_aligned(source: Source, seen: Survey, rows: IntArray, resize: bool) -> None:
+    sizes = seen.sizes[rows]
+    good = sizes[:, 0] == sizes[:, 1] if resize else (sizes == SIZE).all(axis=1)
+    if good.all():
+        return
+    first = int(rows[np.argmin(good)])
+    height, width = seen.sizes[first]
+    mend = "find the faces with --landmarks scrfd, or put landmarks.csv beside them"
+    if not resize:
+        mend += "; if they are aligned crops of another size, say --landmarks aligned"
+    raise BadInputError(
+        f"{source.images.describe(first)} is {height}x{width}, not "
+        f"{'square' if resize else '112x112'}, as are {int((~good).sum()):,} of {len(rows):,} "
+        f"images: {mend}"
+    )
+
+
+def _renumbered(people: IntArray, source: Source) -> tuple[IntArray, tuple[str, ...]]:
+    """Labels without gaps."""
+    kept, labels = np.unique(people, return_inverse=True)
+    if len(kept) < 2:
+        raise BadInputError(
+            f"{source.path} has images of {len(kept)} people, and to tell people apart takes two: "
+            "name another training set, or a shorter list of what is left out"
+        )
+    return labels.astype(np.int64), tuple(source.identities[number] for number in kept.tolist())
+
+
+def _with_points(digests: npt.NDArray[np.uint8], points: FloatArray) -> npt.NDArray[np.uint8]:
+    """Digests of images with their landmarks."""
+    parts = [
+        hashlib.sha256(image.tobytes() + point.astype(np.float64).tobytes()).digest()
+        for image, point in zip(digests, points, strict=True)
+    ]
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 32)
+
+
+def _digest(
+    names: list[str],
+    identities: tuple[str, ...],
+    labels: IntArray,
+    digests: npt.NDArray[np.uint8],
+) -> str:
+    total = hashlib.sha256(json.dumps([names, identities]).encode())
+    total.update(labels.tobytes())
+    total.update(digests.tobytes())
+    return total.hexdigest()

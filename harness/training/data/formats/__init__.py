@@ -1,0 +1,1 @@
+"""The formats that training sets are distributed in: one file each."""
