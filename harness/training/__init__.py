@@ -1,0 +1,1 @@
+"""Training of networks: data, losses, recipes, the loop."""
