@@ -18,7 +18,8 @@ def synchronized(network: nn.Module, ranks: Ranks) -> nn.Module:
     if ranks.world == 1:
         return network
     if ranks.device != "cpu":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return converted
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -157,7 +157,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         summed = gradient.clone()
         dist.all_reduce(summed)
         own = summed[context.ranks.rank * context.rows :][: context.rows]
@@ -170,7 +170,7 @@ class _Total(torch.autograd.Function):
         return _summed(tensor)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         return gradient
 
 
@@ -180,7 +180,7 @@ class _Joint(torch.autograd.Function):
         return _summed(tensor)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> Tensor:
         return _summed(gradient)
 
 

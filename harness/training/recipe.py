@@ -168,8 +168,10 @@ def checked(data: dict[str, Any], source: str, name: str) -> Recipe:
         valid, expected = _RULES[key]
         if not valid(value):
             raise BadInputError(f"{source}: {key} = {value!r} will not do: {expected}")
-    whole = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
-    recipe = Recipe(**{"name": name, **whole})
+    whole: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+    }
+    recipe = Recipe(name=name, **whole)
     _require_sense(recipe, source)
     return recipe
 

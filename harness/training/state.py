@@ -120,7 +120,7 @@ def begin(
         classification = entry.make(size, people, scale, margin, ranks).to(ranks.device)
     student.to(ranks.device)
     if channels_last:
-        student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        student.to(memory_format=torch.channels_last)
     groups = parameter_groups(student.network, architecture.input_size, student.projection, recipe)
     optimizers = [_optimizer(groups, recipe)]
     if classification is not None:

@@ -49,12 +49,12 @@ class Lesson:
     @property
     def identity(self) -> dict[str, Any]:
         """What the targets depend on beside the images."""
+        expects = asdict(self.teacher.architecture().preprocessing)
         return {
             "name": self.teacher.name,
             "weights": self.teacher.weights,
-            "preprocessing": json.loads(
-                json.dumps(asdict(self.teacher.architecture().preprocessing))
-            ),
+            # Lists, as they come back from JSON.
+            "preprocessing": {k: v if k == "channels" else list(v) for k, v in expects.items()},
         }
 
 
