@@ -18,6 +18,7 @@ from harness.commands import (
     device,
     networks,
     runs,
+    training,
     tuning,
     verification,
 )
@@ -80,6 +81,7 @@ for command in (
     tuning.tune,
     networks.latency,
     verification.verify,
+    training.train,
     data.data,
     device.device,
     runs.list_,

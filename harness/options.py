@@ -165,7 +165,7 @@ def resolve_networks(
         raise BadInputError(
             f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
         )
-    chosen = _preprocessing(channels, mean, scale)
+    chosen = preprocessing(channels, mean, scale)
     return [resolve(name, files.get(name), chosen) for name in names]
 
 
@@ -191,9 +191,14 @@ def comma_list(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _preprocessing(
+def preprocessing(
     channels: str | None, mean: str | None, scale: str | None
 ) -> Preprocessing | None:
+    """How pixels become an input, of options' texts; None where none is given.
+
+    Raises:
+        BadInputError: a text is not what it should be.
+    """
     if channels is None and mean is None and scale is None:
         return None
     default = Preprocessing()

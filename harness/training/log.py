@@ -1,0 +1,61 @@
+"""The log of a run: a CSV file, a row every few steps."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the steps since the row before were like.
+
+    Attributes:
+        step: how many are done.
+        epoch: of the last of them, from 0.
+        learning_rate: of the last of them.
+        loss: their mean.
+        images_per_second: of all processes together; evaluations are not in it.
+        waiting_share: of that time, spent waiting for images, 0 to 1.
+    """
+
+    step: int
+    epoch: int
+    learning_rate: float
+    loss: float
+    images_per_second: float
+    waiting_share: float
+
+
+class Log:
+    """A CSV file that is appended to; rows after the step that a run goes on from are dropped."""
+
+    def __init__(self, path: Path, step: int = 0) -> None:
+        self._path = path
+        kept = [row for row in read(path) if row.step <= step] if path.exists() else []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(field.name for field in fields(Row))
+            writer.writerows(astuple(row) for row in kept)
+
+    def append(self, row: Row) -> None:
+        """Add a row."""
+        with self._path.open("a", newline="") as file:
+            csv.writer(file).writerow(astuple(row))
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a log; one that was cut off is left out."""
+    with path.open(newline="") as file:
+        found = [_parsed(cells) for cells in csv.reader(file)]
+    return [row for row in found if row is not None]
+
+
+def _parsed(cells: list[str]) -> Row | None:
+    try:
+        step, epoch, *others = cells
+        return Row(int(step), int(epoch), *map(float, others))
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,259 @@
+"""The loop: batches in, steps done, and what is said, kept and looked at on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from architectures.errors import FacebenchError
+from harness.training.data.augmentation import Augmentation
+from harness.training.data.batches import Batch, batches, batches_in
+from harness.training.data.faces import TrainingFaces
+from harness.training.log import Row
+from harness.training.losses.distillation import distillation
+from harness.training.recipe import Recipe
+from harness.training.state import State, parameters
+
+# Steps of a row of the log. On a GPU losses are looked at no more often, as each look waits
+# for all that is in work there.
+WINDOW = 20
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+# From pixels to embeddings, and what the teacher's are compared with.
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class DivergedError(FacebenchError):
+    """A loss that is no number any more."""
+
+    def __init__(self, sentence: str, indices: list[int]) -> None:
+        super().__init__(sentence)
+        self.indices = indices
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a run goes through.
+
+    Attributes:
+        faces: the training set.
+        recipe: how it is gone through.
+        seed: of order and augmentation.
+        input_size: height and width of the network's input.
+        targets: the teacher's embeddings of each image and of its mirror `(N, 2, E)`,
+            float32; None without a teacher.
+        workers: processes that decode images.
+        channels_last: how images lie in memory.
+    """
+
+    faces: TrainingFaces
+    recipe: Recipe
+    seed: int
+    input_size: tuple[int, int]
+    targets: Tensor | None = None
+    workers: int = 0
+    channels_last: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.recipe.iterations(len(self.faces))
+
+    @property
+    def epoch_length(self) -> int:
+        """Steps of an epoch."""
+        return batches_in(self.faces, self.recipe.batch)
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes; each is called in every process at the same step."""
+
+    def row(self, row: Row) -> None:
+        """After every `WINDOW` steps, and at the end of each epoch."""
+
+    def rest(self, state: State, epoch_done: bool) -> None:
+        """Right after `row`: the state is sound here, and may be kept or evaluated."""
+
+
+def run(state: State, course: Course, watcher: Watcher) -> None:
+    """Train from wherever the state is to the end.
+
+    On one process the same course from the same state gives the same bits, whether or
+    not it was stopped on the way.
+
+    Raises:
+        DivergedError: the loss is no number; the message says at which step and why.
+        BadInputError: an image can't be read, or there are too few.
+    """
+    forward = _forward(state)
+    while state.step < course.steps:
+        _epoch(state, course, forward, watcher)
+
+
+def _epoch(state: State, course: Course, forward: Forward, watcher: Watcher) -> None:
+    """To the end of the epoch that the state is in, or of the run."""
+    epoch, start = divmod(state.step, course.epoch_length)
+    end = min((epoch + 1) * course.epoch_length, course.steps)
+    window = _Window(state, course, epoch)
+    dealt = _batches(state, course, epoch, start)
+    while state.step < end:
+        batch = window.wait_for(dealt)
+        rate = course.recipe.rate(state.step, course.steps)
+        # Whatever a network draws (dropout) hangs on the step alone.
+        torch.manual_seed(hash((course.seed, state.step, state.ranks.rank)))
+        window.add(step(state, course, forward, batch, rate), batch, rate)
+        if window.full or state.step == end:
+            watcher.row(window.close())
+            watcher.rest(state, epoch_done=state.step == end)
+            window = _Window(state, course, epoch)
+
+
+def step(
+    state: State,
+    course: Course,
+    forward: Forward,
+    batch: Batch,
+    rate: float,
+) -> Tensor:
+    """One step of the optimizers. Returns the loss, a scalar of this process."""
+    state.rate(rate)
+    loss = _loss(state, course, forward, batch)
+    for optimizer in state.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    (loss * state.scale.factor).backward()  # type: ignore[no-untyped-call]
+    if state.scale.settle(parameters(state) if state.scale.used else (), state.ranks):
+        for optimizer in state.optimizers:
+            optimizer.step()
+    state.step += 1
+    return loss.detach()
+
+
+def _loss(
+    state: State,
+    course: Course,
+    forward: Forward,
+    batch: Batch,
+) -> Tensor:
+    device, recipe = state.ranks.device, course.recipe
+    layout = torch.channels_last if course.channels_last else torch.contiguous_format
+    pixels = batch.images.to(device, non_blocking=True).contiguous(memory_format=layout)
+    kind = device.partition(":")[0]
+    with torch.autocast(kind, _TYPES[recipe.precision], enabled=recipe.precision != "fp32"):
+        embeddings, projected = forward(pixels)
+    loss = torch.zeros((), device=device)
+    if state.classification is not None:
+        loss = loss + state.classification(embeddings, batch.labels.to(device, non_blocking=True))
+    if course.targets is not None and recipe.teacher_weight:
+        targets = course.targets[batch.indices, batch.flipped.long()]
+        aim = targets.to(device, non_blocking=True)
+        loss = loss + recipe.teacher_weight * distillation(projected, aim)
+    return loss
+
+
+def _forward(state: State) -> Forward:
+    """The student; with several processes, in torch's wrapper that averages gradients."""
+    student: nn.Module = state.student.train()
+    if state.classification is not None:
+        state.classification.train()
+    if state.ranks.world == 1:
+        return student
+    # BN's buffers are the same in all processes already.
+    return DistributedDataParallel(student, broadcast_buffers=False)
+
+
+def _batches(state: State, course: Course, epoch: int, start: int) -> Iterator[Batch]:
+    recipe, ranks = course.recipe, state.ranks
+    return batches(
+        course.faces,
+        recipe.batch,
+        epoch,
+        course.seed,
+        course.workers,
+        recipe.flip,
+        course.input_size,
+        start=start,
+        rank=ranks.rank,
+        world=ranks.world,
+        options=Augmentation(recipe.shift, recipe.brightness, recipe.contrast),
+        pin=ranks.device != "cpu",
+    )
+
+
+@dataclass
+class _Window:
+    """Steps since the last row, whose losses nobody has looked at yet."""
+
+    state: State
+    course: Course
+    epoch: int
+    began: float = field(default_factory=time.perf_counter)
+    waited: float = 0.0
+    losses: list[Tensor] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    indices: list[Tensor] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """Whether a row is due; on a CPU too once a loss is no number: looking costs nothing."""
+        if len(self.losses) == WINDOW:
+            return True
+        if self.state.ranks.device != "cpu" or self.state.ranks.world > 1:
+            return False
+        return not math.isfinite(self.losses[-1].item())
+
+    def wait_for(self, dealt: Iterator[Batch]) -> Batch:
+        """The next batch."""
+        began = time.perf_counter()
+        batch = next(dealt)
+        self.waited += time.perf_counter() - began
+        return batch
+
+    def add(self, loss: Tensor, batch: Batch, rate: float) -> None:
+        """Note a step that is done."""
+        self.losses.append(loss)
+        self.rates.append(rate)
+        self.indices.append(batch.indices)
+
+    def close(self) -> Row:
+        """Look at the losses.
+
+        Raises:
+            DivergedError: one is no number.
+        """
+        losses = self.state.ranks.mean(torch.stack(self.losses)).tolist()
+        seconds = time.perf_counter() - self.began
+        bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if bad is not None:
+            raise self._diverged(bad, losses)
+        images = len(losses) * self.course.recipe.batch
+        return Row(
+            self.state.step,
+            self.epoch,
+            self.rates[-1],
+            sum(losses) / len(losses),
+            images / seconds,
+            self.waited / seconds,
+        )
+
+    def _diverged(self, bad: int, losses: list[float]) -> DivergedError:
+        step = self.state.step - len(losses) + bad + 1
+        indices = self.indices[bad].tolist()
+        shown = ", ".join(map(str, indices[:5])) + (", ..." if len(indices) > 5 else "")
+        before = ", ".join(f"{loss:.4g}" for loss in losses[max(bad - 3, 0) : bad])
+        recipe = self.course.recipe
+        return DivergedError(
+            f"the loss is {losses[bad]} at step {step} (epoch {self.epoch}) with a learning rate "
+            f"of {self.rates[bad]:.4g} in {recipe.precision}, on images {shown}"
+            f"{f', after {before}' if before else ''}: use a smaller learning_rate"
+            f"{', a longer warmup' if recipe.warmup < 0.1 else ''}"
+            f"{'' if recipe.precision == 'fp32' else ', or fp32'}",
+            indices,
+        )

@@ -1,0 +1,1 @@
+"""Losses by which networks learn to tell people apart: one file each."""

@@ -1,0 +1,51 @@
+"""What is trained: a network, from 8-bit images on, and what maps it to its teacher."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from architectures.registry import Architecture, Preprocessing
+
+
+class Student(nn.Module):
+    """A network that takes pixels.
+
+    Attributes:
+        network: from images `(N, 3, H, W)` to embeddings `(N, D)`.
+        projection: from its embeddings to the teacher's `(N, E)`: linear and learned where
+            D is not E, else nothing; thrown away after training.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, network: nn.Module, architecture: Architecture, teacher_size: int | None
+    ) -> None:
+        super().__init__()
+        self.network = network
+        size = architecture.embedding_size
+        same = teacher_size in (None, size)
+        self.projection = nn.Identity() if same else nn.Linear(size, teacher_size or size)
+        expects = architecture.preprocessing
+        self._order = ["RGB".index(channel) for channel in expects.channels]
+        self.register_buffer("mean", _by_channel(expects, "mean"), persistent=False)
+        self.register_buffer("scale", _by_channel(expects, "scale"), persistent=False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings `(N, D)` and projected ones `(N, E)` of pixels `(N, 3, H, W)`, uint8, RGB."""
+        if self._order != [0, 1, 2]:
+            pixels = pixels[:, self._order]
+        embeddings = self.network((pixels.float() - self.mean) / self.scale)
+        return embeddings, self.projection(embeddings)
+
+
+def build(architecture: Architecture, seed: int) -> nn.Module:
+    """The untrained network, as its own code initialises it, the same for the same seed."""
+    torch.manual_seed(seed)
+    return architecture.build().train()
+
+
+def _by_channel(expects: Preprocessing, name: str) -> Tensor:
+    return torch.tensor(getattr(expects, name), dtype=torch.float32).view(1, 3, 1, 1)

@@ -1,0 +1,287 @@
+"""One network trained with one seed: begun or gone on with, kept, scored, and saved."""
+
+from __future__ import annotations
+
+import csv
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from architectures.errors import BadInputError
+from harness.networks import Network
+from harness.training import checkpoint, loop, weights
+from harness.training.data.faces import TrainingFaces
+from harness.training.evaluation import Examination, figures
+from harness.training.log import Log, Row
+from harness.training.loop import Course, DivergedError
+from harness.training.ranks import ALONE, Ranks
+from harness.training.recipe import Recipe
+from harness.training.state import State, begin
+
+CHECKPOINT, WEIGHTS, LOG, SCORES = "checkpoint.pt", "weights.safetensors", "log.csv", "scores.csv"
+LICENCE = (
+    "Learned from photographs of people, and from the teacher named here, if any: their licences "
+    "and the rights of the people shown go with these weights. Unless those allow more, for "
+    "research on networks alone; not for identifying or watching anybody, nor for decisions on "
+    "people."
+)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher says of the training set.
+
+    Attributes:
+        teacher: the network.
+        targets: its embeddings of each image and of its mirror, `(N, 2, E)`, of length 1.
+    """
+
+    teacher: Network
+    targets: Tensor
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the targets depend on beside the images."""
+        expects = asdict(self.teacher.architecture().preprocessing)
+        return {
+            "name": self.teacher.name,
+            "weights": self.teacher.weights,
+            # Lists, as they come back from JSON.
+            "preprocessing": {k: v if k == "channels" else list(v) for k, v in expects.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be trained, on what, and how.
+
+    Attributes:
+        network: its name and architecture; its weights do not matter.
+        recipe: how.
+        seed: of weights, order and augmentation.
+        faces: the training set.
+        folder: for the checkpoint, the log and the weights.
+        lesson: the teacher's; None without one.
+        examination: what it is scored on; None for nothing.
+        every: epochs between scores on the way.
+        minutes: between checkpoints; one is written after each epoch, too.
+        workers: processes that decode images.
+        compiled: whether torch compiles the network.
+        fp16: whether the weights are saved, and scored, in half precision.
+    """
+
+    network: Network
+    recipe: Recipe
+    seed: int
+    faces: TrainingFaces
+    folder: Path
+    lesson: Lesson | None = None
+    examination: Examination | None = None
+    every: int = 1
+    minutes: float = 5.0
+    workers: int = 0
+    compiled: bool = False
+    fp16: bool = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a run that goes on must agree in."""
+        return {
+            "network": self.network.name,
+            "recipe": self.recipe.facts(),
+            "data": self.faces.digest,
+            "seed": self.seed,
+            "teacher": self.lesson.identity if self.lesson else None,
+        }
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how a run goes."""
+
+    row: Callable[[Row, int], None] = field(default=lambda row, steps: None)
+    say: Callable[[str], None] = field(default=lambda sentence: None)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights that are done.
+
+    Attributes:
+        path: of the file.
+        facts: what its metadata says.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+
+
+def folder_of(out: Path, network: str, seed: int) -> Path:
+    """Where a run keeps its files."""
+    return out / re.sub(r"[^\w.-]+", "_", network) / f"seed{seed}"
+
+
+def train(task: Task, ranks: Ranks = ALONE, listener: Listener | None = None) -> Trained:
+    """Train from the last checkpoint, or from the beginning; what is done is not done again.
+
+    Raises:
+        BadInputError: the folder holds another run, or cannot be written; or an image or the
+            recipe will not do.
+        DivergedError: the loss is no number any more.
+    """
+    listener = listener or Listener()
+    path = task.folder / WEIGHTS
+    if path.exists():
+        found = weights.facts(path)
+        checkpoint.require_same(found["run"], task.identity, path)
+        return Trained(path, _scored(task, path, found, ranks))
+    state = _trained(task, ranks, listener)
+    tensors = weights.state_of(state.student.network, task.fp16)
+    facts = _facts(task, state)
+    if ranks.first:
+        weights.save(path, tensors, facts)
+        (task.folder / CHECKPOINT).unlink(missing_ok=True)
+    ranks.wait()
+    return Trained(path, _scored(task, path, facts, ranks))
+
+
+def _trained(task: Task, ranks: Ranks, listener: Listener) -> State:
+    architecture = task.network.architecture()
+    channels_last = ranks.device != "cpu"
+    state = begin(
+        architecture,
+        task.recipe,
+        task.seed,
+        len(task.faces.identities),
+        task.lesson.targets.shape[2] if task.lesson else None,
+        ranks,
+        channels_last,
+    )
+    course = Course(
+        task.faces,
+        task.recipe,
+        task.seed,
+        architecture.input_size,
+        task.lesson.targets if task.lesson else None,
+        task.workers,
+        channels_last,
+    )
+    kept = checkpoint.load(task.folder / CHECKPOINT, task.identity, ranks.device)
+    if kept is not None:
+        state.restore(kept)
+        listener.say(f"goes on at step {state.step:,} of {course.steps:,}")
+    if task.compiled:
+        state.student.network.compile()
+    try:
+        loop.run(state, course, _Keeper(task, course, state, listener))
+    except DivergedError as error:
+        raise _where(error, task, ranks) from error
+    return state
+
+
+class _Keeper:
+    """Writes the log and checkpoints, and scores the network, as the loop goes."""
+
+    def __init__(self, task: Task, course: Course, state: State, listener: Listener) -> None:
+        self._task, self._course, self._listener = task, course, listener
+        self._first = state.ranks.first
+        self._log = Log(task.folder / LOG, state.step) if self._first else None
+        self._kept = time.monotonic()
+
+    def row(self, row: Row) -> None:
+        """See `loop.Watcher`."""
+        if self._log is not None:
+            self._log.append(row)
+            self._listener.row(row, self._course.steps)
+
+    def rest(self, state: State, epoch_done: bool) -> None:
+        """See `loop.Watcher`."""
+        # All processes must agree, since each has a share of the centres to give.
+        due = float(time.monotonic() - self._kept > 60 * self._task.minutes)
+        if epoch_done or state.ranks.largest(torch.tensor(due, device=state.ranks.device)).item():
+            facts = state.facts()
+            if self._first:
+                checkpoint.save(self._task.folder / CHECKPOINT, self._task.identity, facts)
+            self._kept = time.monotonic()
+        if epoch_done and state.step < self._course.steps:
+            self._examine(state)
+
+    def _examine(self, state: State) -> None:
+        epoch = state.step // self._course.epoch_length
+        examination = self._task.examination
+        if examination is None or epoch % self._task.every:
+            return
+        if self._first:
+            network = state.student.network
+            accuracy = examination.score(network, self._task.network.architecture())
+            score, error = accuracy.accuracy, accuracy.standard_error
+            _append(self._task.folder / SCORES, (state.step, epoch, examination.name, score, error))
+            self._listener.say(f"epoch {epoch}: {examination.name} {score:.2%} ± {error:.2%}")
+        state.ranks.wait()
+
+
+def _append(path: Path, cells: tuple[Any, ...]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("step", "epoch", "dataset", "accuracy", "standard_error"))
+        writer.writerow(cells)
+
+
+def _facts(task: Task, state: State) -> dict[str, Any]:
+    return {
+        "run": task.identity,
+        "images": len(task.faces),
+        "people": len(task.faces.identities),
+        "iterations": state.step,
+        "processes": state.ranks.world,
+        "device": state.ranks.device.partition(":")[0],
+        "scores": {},
+        "licence": LICENCE,
+        "versions": {name: version(name) for name in ("facebench", "torch")},
+    }
+
+
+def _scored(task: Task, path: Path, facts: dict[str, Any], ranks: Ranks) -> dict[str, Any]:
+    """The facts with the score of the examination, in the file too."""
+    examination = task.examination
+    if examination is None or examination.name in facts["scores"]:
+        return facts
+    if ranks.first:
+        tensors = weights.load(path)
+        # Scored is what was saved, rounding included.
+        network = _filled(task, tensors).to(ranks.device)
+        score = figures(examination.score(network, task.network.architecture()))
+        facts = facts | {"scores": facts["scores"] | {examination.name: score}}
+        weights.save(path, tensors, facts)
+    ranks.wait()
+    return facts if ranks.first else weights.facts(path)
+
+
+def _filled(task: Task, tensors: dict[str, Tensor]) -> nn.Module:
+    network = task.network.architecture().build().eval()
+    lacking, _ = network.load_state_dict(tensors, strict=False)
+    if any(not name.endswith("num_batches_tracked") for name in lacking):
+        raise BadInputError(f"{task.folder / WEIGHTS} lacks {lacking[0]}: remove it and train anew")
+    return network
+
+
+def _where(error: DivergedError, task: Task, ranks: Ranks) -> DivergedError:
+    """The error with the network's name, and the batch's images in a file."""
+    path = task.folder / "diverged.txt"
+    if ranks.first:
+        names = [task.faces.name(index) for index in error.indices]
+        path.write_text("".join(f"{name}\n" for name in names))
+    return DivergedError(
+        f"{task.network.name}, seed {task.seed}: {error}; {path} names the batch's images, and "
+        f"the last checkpoint is whole",
+        error.indices,
+    )

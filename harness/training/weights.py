@@ -1,0 +1,59 @@
+"""Trained weights as safetensors, with what made them in their metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from architectures.errors import BadInputError
+from harness.training.checkpoint import replace
+
+_KEY = "facebench"
+
+
+def state_of(network: nn.Module, fp16: bool) -> dict[str, Tensor]:
+    """What is saved of a network: weights and BN statistics, no counters.
+
+    In half precision convolutions and linear layers are rounded. Vectors (BN, biases,
+    PReLU slopes) stay single: they are a few percent of the bytes, and a variance may
+    be out of fp16's range.
+    """
+    floats = {name: t for name, t in network.state_dict().items() if t.is_floating_point()}
+    return {
+        name: (t.half() if fp16 and t.ndim > 1 else t).detach().cpu().contiguous()
+        for name, t in floats.items()
+    }
+
+
+def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write weights that `--weights NETWORK=FILE` takes.
+
+    Raises:
+        BadInputError: the disk is full or the file can't be written.
+    """
+    metadata = {"format": "pt", _KEY: json.dumps(facts, allow_nan=False)}
+    replace(path, lambda file: save_file(tensors, file, metadata))
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """What `save` was given: recipe, data, seed, scores and more.
+
+    Raises:
+        BadInputError: the file can't be read, or was not written by facebench.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
+            return found
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise BadInputError(f"{path} holds no weights that facebench trained") from error
+
+
+def load(path: Path) -> dict[str, Tensor]:
+    """The tensors that `save` was given."""
+    return load_file(path)

@@ -1,0 +1,117 @@
+"""A run that was stopped goes on bit for bit; what another run left is not gone on with."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from architectures.errors import BadInputError
+from harness.training import checkpoint, loop
+from harness.training.data.faces import TrainingFaces
+from harness.training.loop import Course
+from harness.training.recipe import Recipe
+from harness.training.state import State, begin
+from tests.harness.training.small import SIZE, TINY, Silent, faces_in, recipe
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> TrainingFaces:
+    return faces_in(tmp_path_factory.mktemp("people") / "set", people=14, images=6)
+
+
+class StoppedError(Exception):
+    """Stands for a killed process."""
+
+
+class Stopping(Silent):
+    """Keeps a checkpoint after so many steps, and stops a little later."""
+
+    def __init__(self, path: Path, keep: int, stop: int) -> None:
+        super().__init__()
+        self.path, self.keep, self.stop = path, keep, stop
+
+    def rest(self, state: State, epoch_done: bool) -> None:
+        if state.step == self.keep:
+            checkpoint.save(self.path, {"of": "test"}, state.facts())
+        if state.step == self.stop:
+            raise StoppedError
+
+
+# 84 images in batches of 8: epochs of 10 steps.
+@pytest.mark.parametrize(
+    "how",
+    [
+        recipe(batch=8, epochs=4),
+        recipe(batch=8, epochs=4, loss="sphereface", scale=None, margin=None),
+        recipe(batch=8, epochs=4, optimizer="adamw", learning_rate=1e-3, shift=3),
+    ],
+    ids=["arcface", "sphereface", "adamw"],
+)
+@pytest.mark.parametrize(("keep", "stop"), [(20, 24), (24, 28)], ids=["between", "within"])
+def test_a_run_that_was_stopped_ends_with_the_same_bits(
+    how: Recipe, keep: int, stop: int, faces: TrainingFaces, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(loop, "WINDOW", 4)
+    course = Course(faces, how, 5, (SIZE, SIZE))
+
+    def fresh() -> State:
+        return begin(TINY, how, 5, len(faces.identities))
+
+    whole, watcher = fresh(), Silent()
+    loop.run(whole, course, watcher)
+    with pytest.raises(StoppedError):
+        loop.run(fresh(), course, Stopping(tmp_path / "c.pt", keep, stop))
+    state = fresh()
+    torch.rand(17)  # another process would have drawn other numbers
+    kept = checkpoint.load(tmp_path / "c.pt", {"of": "test"})
+    assert kept is not None
+    state.restore(kept)
+    rest = Silent()
+    loop.run(state, course, rest)
+    expected, found = whole.facts(), state.facts()
+    assert _equal(expected, found)
+    assert [row.loss for row in rest.rows] == [row.loss for row in watcher.rows[-len(rest.rows) :]]
+
+
+def _equal(first: object, second: object) -> bool:
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(_equal(first[k], second[k]) for k in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(_equal, first, second))
+    return first == second
+
+
+def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint.save(path, {"seed": 0, "recipe": {"batch": 512}}, {"step": 3})
+    assert checkpoint.load(path, {"seed": 0, "recipe": {"batch": 512}}) == {"step": 3}
+    with pytest.raises(BadInputError, match=r"another recipe batch \(512, now 128\)"):
+        checkpoint.load(path, {"seed": 0, "recipe": {"batch": 128}})
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    path.write_bytes(content)
+    with pytest.raises(BadInputError, match="is no checkpoint that can be read"):
+        checkpoint.load(path, {})
+
+
+def test_a_write_that_fails_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint.save(path, {}, {"step": 1})
+
+    def full(content: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(BadInputError, match="No space left on device; what was there before"):
+        checkpoint.save(path, {}, {"step": 2})
+    assert checkpoint.load(path, {}) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["c.pt"]
