@@ -139,7 +139,6 @@ def joined() -> Iterator[Ranks]:
     if world == 1:
         yield Ranks(device=device)
         return
-    dist.init_process_group("nccl" if cuda else "gloo")
     # One may embed, or score, for hours while the others wait.
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))
     try:
