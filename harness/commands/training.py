@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--checkpoint-minutes", "minutes", type=click.FloatRange(0), default=5, show_default=True,
-    help="Between checkpoints; one is written after each epoch, too.",
+    help="Between checkpoints.",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(0, 256),

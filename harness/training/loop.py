@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -94,16 +95,18 @@ def run(state: State, course: Course, watcher: Watcher) -> None:
         BadInputError: an image can't be read, or there are too few.
     """
     forward = _forward(state)
-    while state.step < course.steps:
-        _epoch(state, course, forward, watcher)
+    with contextlib.closing(_batches(state, course)) as dealt:
+        while state.step < course.steps:
+            _epoch(state, course, dealt, forward, watcher)
 
 
-def _epoch(state: State, course: Course, forward: Forward, watcher: Watcher) -> None:
+def _epoch(
+    state: State, course: Course, dealt: Iterator[Batch], forward: Forward, watcher: Watcher
+) -> None:
     """To the end of the epoch that the state is in, or of the run."""
-    epoch, start = divmod(state.step, course.epoch_length)
+    epoch = state.step // course.epoch_length
     end = min((epoch + 1) * course.epoch_length, course.steps)
     window = _Window(state, course, epoch)
-    dealt = _batches(state, course, epoch, start)
     while state.step < end:
         batch = window.wait_for(dealt)
         rate = course.recipe.rate(state.step, course.steps)
@@ -169,8 +172,10 @@ def _forward(state: State) -> Forward:
     return DistributedDataParallel(student, broadcast_buffers=False)
 
 
-def _batches(state: State, course: Course, epoch: int, start: int) -> Iterator[Batch]:
+def _batches(state: State, course: Course) -> Generator[Batch]:
+    """All batches from where the state is to the end."""
     recipe, ranks = course.recipe, state.ranks
+    epoch, start = divmod(state.step, course.epoch_length)
     return batches(
         course.faces,
         recipe.batch,
@@ -184,6 +189,7 @@ def _batches(state: State, course: Course, epoch: int, start: int) -> Iterator[B
         world=ranks.world,
         options=Augmentation(recipe.shift, recipe.brightness, recipe.contrast),
         pin=ranks.device != "cpu",
+        epochs=-(-course.steps // course.epoch_length) - epoch,
     )
 
 

@@ -71,7 +71,7 @@ class Task:
         lesson: the teacher's; None without one.
         examination: what it is scored on; None for nothing.
         every: epochs between scores on the way.
-        minutes: between checkpoints; one is written after each epoch, too.
+        minutes: between checkpoints.
         workers: processes that decode images.
         compiled: whether torch compiles the network.
         fp16: whether the weights are saved, and scored, in half precision.
@@ -205,7 +205,7 @@ class _Keeper:
         """See `loop.Watcher`."""
         # All processes must agree, since each has a share of the centres to give.
         due = float(time.monotonic() - self._kept > 60 * self._task.minutes)
-        if epoch_done or state.ranks.largest(torch.tensor(due, device=state.ranks.device)).item():
+        if state.ranks.largest(torch.tensor(due, device=state.ranks.device)).item():
             facts = state.facts()
             if self._first:
                 checkpoint.save(self._task.folder / CHECKPOINT, self._task.identity, facts)

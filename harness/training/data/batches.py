@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -67,8 +68,9 @@ def batches(
     world: int = 1,
     options: Augmentation = NONE,
     pin: bool = False,
-) -> Iterator[Batch]:
-    """The batches of one epoch, each image at most once, in an order of the epoch's own.
+    epochs: int = 1,
+) -> Generator[Batch]:
+    """The batches of an epoch, each image at most once, in an order of the epoch's own.
 
     What is dealt depends on the faces, `batch`, `epoch`, `seed` and the augmentation alone:
     neither on `workers`, nor on `start`, nor on how many ranks share a batch.
@@ -87,6 +89,7 @@ def batches(
         world: into how many parts each batch is split.
         options: what else is done to images.
         pin: whether the tensors lie in page-locked memory, for faster copies to a GPU.
+        epochs: how many, `epoch` the first; at once, so that nobody waits between them.
 
     Raises:
         BadInputError: a batch can't be split evenly, or there is none, or there is no
@@ -99,21 +102,24 @@ def batches(
             f"a batch of {batch} cannot be split evenly for {world} processes: use a multiple"
         )
     top, left = _corner(input_size)
-    order = _stream(seed, epoch, _ORDER).random_raw(len(faces)).argsort(kind="stable")
     cut = slice(top, top + input_size[0]), slice(left, left + input_size[1])
     part = slice(rank, None, world)
-    dealer = _Dealer(faces, order, batch, (seed, epoch), flip, cut, part, options)
-    return _loaded(dealer, range(start, count), workers, pin)
+    dealer = _Dealer(faces, count, batch, seed, flip, cut, part, options)
+    numbers = range(epoch * count + start, (epoch + epochs) * count)
+    return _loaded(dealer, numbers, workers, pin)
 
 
 @dataclass(frozen=True, eq=False)
 class _Dealer(Dataset["Batch | FacebenchError"]):
-    """Batches by number; an error is an answer too, since torch would bury its sentence."""
+    """Batches by number, counted on over epochs.
+
+    An error is an answer too, since torch would bury its sentence.
+    """
 
     faces: TrainingFaces
-    order: IntArray
+    count: int
     batch: int
-    stream: tuple[int, int]
+    seed: int
     flip: bool
     cut: tuple[slice, slice]
     part: slice
@@ -125,9 +131,12 @@ class _Dealer(Dataset["Batch | FacebenchError"]):
         except FacebenchError as error:
             return error
 
-    def _deal(self, number: int) -> Batch:
-        indices = self.order[number * self.batch :][: self.batch][self.part]
-        raw = _stream(*self.stream, _AUGMENTATION, number).random_raw(self.batch * DRAWS)
+    def _deal(self, step: int) -> Batch:
+        epoch, number = divmod(step, self.count)
+        order = _order(self.seed, epoch, len(self.faces))
+        indices = order[number * self.batch :][: self.batch][self.part]
+        stream = _stream(self.seed, epoch, _AUGMENTATION, number)
+        raw = stream.random_raw(self.batch * DRAWS)
         # The upper 53 bits, as doubles in [0, 1).
         draws = ((raw >> np.uint64(11)) * 2.0**-53).reshape(self.batch, DRAWS)[self.part]
         flipped = (draws[:, 0] < 0.5) & self.flip
@@ -146,7 +155,7 @@ class _Dealer(Dataset["Batch | FacebenchError"]):
         )
 
 
-def _loaded(dealer: _Dealer, numbers: range, workers: int, pin: bool) -> Iterator[Batch]:
+def _loaded(dealer: _Dealer, numbers: range, workers: int, pin: bool) -> Generator[Batch]:
     loader = DataLoader(
         dealer,
         batch_size=None,
@@ -176,6 +185,12 @@ def _settle(worker: int) -> None:
     # Ctrl-C is the trainer's to answer; each worker has one core.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, images: int) -> IntArray:
+    """The order in which an epoch deals the images."""
+    return _stream(seed, epoch, _ORDER).random_raw(images).argsort(kind="stable")
 
 
 def _stream(*key: int) -> np.random.PCG64:
