@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness.case import Case
+from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
 from harness.record import Record
@@ -154,6 +155,9 @@ def in_short(record: Record) -> str:
             threads, ms = next(iter(result.milliseconds.items()))
             label = f" {result.label}" if result.label else ""
             return f"{ms:.3g} ms, {threads} thread, {record.kind}{label}"
+        case Denormals():
+            counts = (*result.weights, *result.activations)
+            return f"{sum(one.denormals for one in counts):,} denormal numbers"
         case Throughput():
             return f"{result.images_per_second:.3g} images/s {record.kind}"
         case Identification():
