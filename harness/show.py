@@ -239,7 +239,7 @@ def timings(records: Sequence[Record]) -> None:
 
 
 def emulated(records: Sequence[Record]) -> Table:
-    """Cases down; what was counted on an emulated core, and what a model makes of it."""
+    """Cases down; what was counted on a core, and what a model makes of it if it was emulated."""
     table = new_table(
         "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "4 threads"
     )
@@ -256,7 +256,7 @@ def emulated(records: Sequence[Record]) -> Table:
                 record.case.runtime,
                 counted.core,
                 f"{counted.work.instructions / 1e6:.1f}",
-                f"{counted.memory_bytes / 1e6:.1f}",
+                f"{counted.memory_bytes / 1e6:.1f}" if counted.line_bytes else "",
                 *(f"{ms[threads]:.3g}" if threads in ms else "" for threads in ("1", "4")),
                 ", ".join(filter(None, kinds)),
             )
