@@ -32,6 +32,8 @@ class Case:
             detector with its weights, such as `scrfd@<digest>`.
         absent: what becomes of images without a face: one of `preparation.ABSENT`.
         calibration: the dataset whose faces set the ranges of `int8`.
+        denormals: what a runtime is told to do with denormal numbers, `kept` or `flushed`;
+            empty where it does as it does by itself.
     """
 
     measure: str
@@ -48,6 +50,7 @@ class Case:
     landmarks: str = ""
     absent: str = ""
     calibration: str = ""
+    denormals: str = ""
 
     @property
     def key(self) -> str:
@@ -58,4 +61,5 @@ class Case:
     def __str__(self) -> str:
         precision = "" if self.precision == "fp32" else self.precision
         parts = [self.measure, self.network, precision, self.runtime, self.target, self.dataset]
+        parts += [self.denormals]
         return " ".join(part for part in parts if part)

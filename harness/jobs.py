@@ -92,6 +92,12 @@ def device_jobs(timed: Job) -> list[Job]:
     return [replace(timed, case=replace(timed.case, measure=measure)) for measure in emulated]
 
 
+def instructions_job(network: Network, runtime: str, device: str, target: str = "") -> Job:
+    """The job of counting what one inference of one image executes, in one thread."""
+    job = latency_job(network, runtime, 1, device=device, target=target)
+    return replace(job, case=replace(job.case, measure="instructions"))
+
+
 def _target(runtime: str, device: str, chosen: str = "") -> str:
     """What TVM compiles for; empty for a runtime that picks its kernels itself."""
     if runtime != "tvm":

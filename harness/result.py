@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
 from harness.timing.conditions import Conditions
@@ -363,6 +364,7 @@ Result = (
     | Throughput
     | Accuracy
     | Identification
+    | Denormals
 )
 RESULTS: dict[str, type[Any]] = {
     "export": Export,
@@ -374,4 +376,5 @@ RESULTS: dict[str, type[Any]] = {
     "throughput": Throughput,
     "accuracy": Accuracy,
     "identification": Identification,
+    "denormals": Denormals,
 }

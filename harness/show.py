@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harness.case import Case
+from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
 from harness.record import Record
@@ -154,6 +155,9 @@ def in_short(record: Record) -> str:
             threads, ms = next(iter(result.milliseconds.items()))
             label = f" {result.label}" if result.label else ""
             return f"{ms:.3g} ms, {threads} thread, {record.kind}{label}"
+        case Denormals():
+            counts = (*result.weights, *result.activations)
+            return f"{sum(one.denormals for one in counts):,} denormal numbers"
         case Throughput():
             return f"{result.images_per_second:.3g} images/s {record.kind}"
         case Identification():
@@ -235,7 +239,7 @@ def timings(records: Sequence[Record]) -> None:
 
 
 def emulated(records: Sequence[Record]) -> Table:
-    """Cases down; what was counted on an emulated core, and what a model makes of it."""
+    """Cases down; what was counted on a core, and what a model makes of it if it was emulated."""
     table = new_table(
         "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "4 threads"
     )
@@ -252,7 +256,7 @@ def emulated(records: Sequence[Record]) -> Table:
                 record.case.runtime,
                 counted.core,
                 f"{counted.work.instructions / 1e6:.1f}",
-                f"{counted.memory_bytes / 1e6:.1f}",
+                f"{counted.memory_bytes / 1e6:.1f}" if counted.line_bytes else "",
                 *(f"{ms[threads]:.3g}" if threads in ms else "" for threads in ("1", "4")),
                 ", ".join(filter(None, kinds)),
             )

@@ -118,7 +118,8 @@ def places(evidence: Evidence) -> tuple[Place, ...]:
     """All places that have a record; the one that the paper's times are of comes first."""
     found: dict[Case, list[Record]] = {}
     for record in evidence.records:
-        if record.case.measure in ("instructions", "cycles"):
+        counted = record.case.measure in ("instructions", "cycles")
+        if counted and record.case.device.startswith(_DEVICE):
             shared = replace(record.case, measure="", network="", weights="")
             found.setdefault(shared, []).append(record)
     made = [Place(case, _rows(evidence, records)) for case, records in found.items()]

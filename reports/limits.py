@@ -224,7 +224,7 @@ def _limit(record: Record, cost: Cost, roofs: dict[_Where, Roof]) -> Limit:
         network=case.network,
         setting=Setting(
             case.runtime, case.target, case.device, case.precision, case.threads, case.batch,
-            record.kind,
+            record.kind, case.denormals,
         ),
         label=result.label,
         time_ms=time_ms,

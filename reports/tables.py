@@ -31,6 +31,7 @@ class Setting:
     threads: int = 1
     batch: int = 1
     kind: str = "measured"
+    denormals: str = ""
 
     @property
     def label(self) -> str:
@@ -40,6 +41,7 @@ class Setting:
             self.device if self.device != "local" else "",
             self.precision if self.precision != "fp32" else "",
             f"batch {self.batch}" if self.batch != 1 else "",
+            f"denormals {self.denormals}" if self.denormals else "",
             self.kind if self.kind != "measured" else "",
         ]
         return ", ".join([self.runtime, *filter(None, extra)])
@@ -197,7 +199,14 @@ def _latency_row(record: Record) -> LatencyRow:
 
 def _setting_of(case: Case, kind: str) -> Setting:
     return Setting(
-        case.runtime, case.target, case.device, case.precision, case.threads, case.batch, kind
+        case.runtime,
+        case.target,
+        case.device,
+        case.precision,
+        case.threads,
+        case.batch,
+        kind,
+        case.denormals,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.comparing.entry import Counted, Decided, Entry, Figure, Timed
+from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.record import Record
 from harness.result import (
@@ -137,6 +138,13 @@ def _identification(result: Identification) -> list[Figure]:
     return [Decided("rank 1", result.rank1, result.mated_searches)]
 
 
+def _denormals(result: Denormals) -> list[Figure]:
+    return [
+        Counted("denormal weights", "", sum(one.denormals for one in result.weights)),
+        Counted("denormal activations", "", sum(one.denormals for one in result.activations)),
+    ]
+
+
 _FIGURES: dict[type, Callable[[Any], list[Figure]]] = {
     Latency: _latency,
     Throughput: _throughput,
@@ -147,4 +155,5 @@ _FIGURES: dict[type, Callable[[Any], list[Figure]]] = {
     Compilation: _size,
     Accuracy: _accuracy,
     Identification: _identification,
+    Denormals: _denormals,
 }

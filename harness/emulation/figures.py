@@ -54,9 +54,11 @@ class Kernel:
 class Instructions:
     """One inference on an emulated core: exact counts, and misses of simulated caches.
 
+    Of this machine, by its own counter, `work` has the instructions alone.
+
     Attributes:
-        core: whose instructions and caches were emulated.
-        line_bytes: of each level of cache.
+        core: whose instructions and caches were emulated; or this machine's model of CPU.
+        line_bytes: of each level of cache; none where none were simulated.
         work: of the whole inference.
         kernels: the same by function, most instructions first.
         output_error: as in `Latency`.

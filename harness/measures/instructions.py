@@ -1,28 +1,125 @@
-"""Instructions, memory traffic and cache misses of an inference on an emulated core."""
+"""Instructions that one inference executes: on an emulated core, or here by perf_event."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import statistics
+from collections.abc import Callable
 from typing import Any
 
+from architectures.errors import RefusedError
 from harness import cache, deployment
+from harness.cores import CORES
+from harness.deployment import deploy
+from harness.devices.registry import DEVICES
+from harness.emulation.figures import Instructions, Work
 from harness.emulation.inference import emulate
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
+from harness.record import Check
+from harness.timing import environment, perf_events
+from harness.timing.perf_events import Counter
+
+_REPETITIONS = 7
+
+# Inferences before the first count: runtimes plan and allocate in these.
+_WARM = 3
+
+# Counts of one inference that spread more than this are of more than the inference.
+_SPREAD = 1e-3
 
 
 def _obtain(job: Job) -> Outcome:
-    emulated = emulate(job)
-    return Outcome(
-        emulated.figures,
-        emulated.checks,
-        {"artifact_sha256": emulated.artifact_sha256},
-        emulated.environment,
+    if DEVICES[job.case.device].kind == "emulated":
+        emulated = emulate(job)
+        return Outcome(
+            emulated.figures,
+            emulated.checks,
+            {"artifact_sha256": emulated.artifact_sha256},
+            emulated.environment,
+        )
+    _require_countable(job)
+    return _counted_here(job)
+
+
+def _require_countable(job: Job) -> None:
+    if job.case.device != "local":
+        raise RefusedError(
+            f"instructions are counted on this machine and on emulated cores, not on "
+            f"{job.case.device}: use --device local or emulated:CORE, of {', '.join(CORES.names())}"
+        )
+    if job.case.threads != 1:
+        raise RefusedError(
+            "instructions are counted of one thread, since several spin while they wait: "
+            "use --threads 1"
+        )
+
+
+def _counted_here(job: Job) -> Outcome:
+    # The counter first: it counts the threads that are started after it.
+    with perf_events.instructions() as counter:
+        ready = deploy(job)
+        with contextlib.closing(ready.open(job.case.threads)) as stand:
+            error, checks = ready.check(stand.infer)
+            images = ready.batch_of_images()
+            counts = count(counter, lambda: stand.infer(images))
+            where = stand.environment()
+    figures = Instructions(
+        core=str(environment.capture().get("cpu_model", "")),
+        line_bytes=(),
+        work=Work(round(statistics.median(counts)), {}, 0, 0, (), 0, 0.0),
+        kernels=(),
+        output_error=error,
+        label=ready.artifact.label,
     )
+    provenance = {"artifact_sha256": ready.digest, "counted_by": "perf_event", "counts": counts}
+    return Outcome(figures, (*checks, agree(counts)), provenance, where)
+
+
+def count(counter: Counter, infer: Callable[[], object]) -> list[int]:
+    """Instructions of one inference, several times: of two less those of one.
+
+    So what surrounds the inferences falls away.
+    """
+    for _ in range(_WARM):
+        infer()
+    counts = []
+    gc.disable()  # it would come at some point of some inference
+    try:
+        for _ in range(_REPETITIONS):
+            one, two = _of(counter, infer, 1), _of(counter, infer, 2)
+            counts.append(two - one)
+    finally:
+        gc.enable()
+    return counts
+
+
+def agree(counts: list[int]) -> Check:
+    """Whether repeated counts are of the same work."""
+    spread = (max(counts) - min(counts)) / statistics.median(counts)
+    detail = f"{len(counts)} counts of one inference spread over {spread:.2%} of it"
+    return Check("counts agree", spread <= _SPREAD, detail)
+
+
+def _of(counter: Counter, infer: Callable[[], object], inferences: int) -> int:
+    counter.reset_and_start()
+    for _ in range(inferences):
+        infer()
+    return counter.stop()
 
 
 def depends_on(job: Job) -> Any:
     """What the counts depend on beyond network and case, for a fingerprint."""
-    return cache.source_digest("harness.emulation"), deployment.depends_on(job)
+    here = (
+        ()
+        if DEVICES[job.case.device].kind == "emulated"
+        else (
+            cache.source_digest(__name__, "harness.timing.perf_events"),
+            DEVICES[job.case.device].facts().identity,
+        )
+    )
+    return cache.source_digest("harness.emulation"), deployment.depends_on(job), *here
 
 
 MEASURES.add("instructions", Measure("instructions", "", _obtain, depends_on, stage=4))

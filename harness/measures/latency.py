@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from architectures.errors import UnavailableError
+from architectures.errors import RefusedError, UnavailableError
 from harness import cache
 from harness import deployment as deployments
 from harness.deployment import Deployment, deploy
@@ -16,7 +16,8 @@ from harness.job import Job
 from harness.measures import merging, validity
 from harness.measures.registry import MEASURES, Measure, Outcome, Several
 from harness.result import Latency, Process
-from harness.timing import peak
+from harness.runtimes.registry import RUNTIMES
+from harness.timing import flushing, peak
 from harness.timing.peak import NO_PEAK, Peak
 from harness.timing.sampler import Samples
 
@@ -26,12 +27,17 @@ _HEAT = ("heat_before", "heat_after")
 
 def _obtain(job: Job) -> Outcome:
     start = time.perf_counter()
+    _require_switch(job)
     deployment = deploy(job)
     reached, unknown = _peak(job)
-    with contextlib.closing(deployment.open(job.case.threads)) as stand:
+    with (
+        flushing.held(job.case.denormals),
+        contextlib.closing(deployment.open(job.case.threads)) as stand,
+    ):
         error, agreed = deployment.check(stand.infer)
         samples = stand.sample(deployment.batch_of_images(), job.budget)
         environment = stand.environment()
+        mode = None if DEVICES[job.case.device].remote else flushing.mode()
     latency = Latency(
         samples.samples_ms,
         samples.warmup_ms,
@@ -45,7 +51,7 @@ def _obtain(job: Job) -> Outcome:
     seconds = time.perf_counter() - start
     # Of a process among several nothing can be said but that it computes the right thing.
     checks = () if job.budget.processes > 1 else validity.checks(latency, job.budget, seconds)
-    provenance = _provenance(deployment) | unknown
+    provenance = _provenance(deployment, mode) | unknown
     provenance |= dict(zip(_HEAT, samples.heat, strict=False))
     return Outcome(latency, (*agreed, *checks), provenance, environment)
 
@@ -78,11 +84,25 @@ def _peak(job: Job) -> tuple[Peak | None, dict[str, str]]:
         return None, {NO_PEAK: str(error)}
 
 
-def _provenance(deployment: Deployment) -> dict[str, Any]:
-    return {
+def _provenance(deployment: Deployment, mode: str | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {
         "artifact_sha256": deployment.digest,
         "denormal_weights": deployment.exported.facts()["denormal_weights"],
     }
+    if mode is not None:
+        facts["flush_to_zero"] = {flushing.KEPT: False, flushing.FLUSHED: True}.get(mode, mode)
+    return facts
+
+
+def _require_switch(job: Job) -> None:
+    if not job.case.denormals:
+        return
+    if DEVICES[job.case.device].remote:
+        raise RefusedError(
+            "what a runtime does with denormal numbers is switched on this machine alone, not on "
+            f"{job.case.device}: use --device local"
+        )
+    RUNTIMES[job.case.runtime].require_flushing()
 
 
 def _depends_on(job: Job) -> Any:

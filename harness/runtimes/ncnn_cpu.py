@@ -14,6 +14,7 @@ from architectures.errors import WrongAnswerError
 from harness import cache
 from harness.export import Exported, FloatArray
 from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from harness.timing import flushing
 from harness.timing.environment import version
 
 
@@ -77,4 +78,7 @@ def _open(folder: Path, threads: int) -> Session:
     return lambda images: np.stack([embed(image) for image in images])
 
 
-RUNTIMES.add("ncnn", Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open))
+RUNTIMES.add(
+    "ncnn",
+    Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open, flushing=flushing.OF_THREAD),
+)

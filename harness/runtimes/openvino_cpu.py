@@ -37,5 +37,6 @@ RUNTIMES.add(
         install="pip install '.[openvino]'",
         # Not fp16: told to compute in f32, it would only read the weights in half.
         precisions=("fp32", "int8"),
+        flushing="the property CPU_DENORMALS_OPTIMIZATION=True",
     ),
 )

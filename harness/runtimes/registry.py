@@ -43,6 +43,8 @@ class Runtime:
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
         precisions: those it runs, of `harness.precision.PRECISIONS`.
+        flushing: how a program of one's own has it flush denormal numbers. Only for one whose
+            threads do what the thread does that opens it; else empty.
     """
 
     name: str
@@ -51,6 +53,20 @@ class Runtime:
     open: Callable[[Path, int], Session]
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
+    flushing: str = ""
+
+    def require_flushing(self) -> None:
+        """See that it can be told what to do with denormal numbers.
+
+        Raises:
+            RefusedError: it cannot; the message names those that can.
+        """
+        if not self.flushing:
+            able = [runtime.name for runtime in RUNTIMES if runtime.flushing]
+            raise RefusedError(
+                f"runtime {self.name} is not known to do with denormal numbers what it is told: "
+                f"use {' or '.join(able)}"
+            )
 
     def installed(self) -> bool:
         """Whether its Python modules are found; nothing is imported."""

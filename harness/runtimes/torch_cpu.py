@@ -47,9 +47,17 @@ def _use(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+_FLUSHING = "torch.set_flush_denormal(True), before the first inference"
+
 RUNTIMES.add(
     "torch",
-    Runtime("torch", ("torch",), lambda exported, batch, target: Artifact(exported.folder), _eager),
+    Runtime(
+        "torch",
+        ("torch",),
+        lambda exported, batch, target: Artifact(exported.folder),
+        _eager,
+        flushing=_FLUSHING,
+    ),
 )
 RUNTIMES.add(
     "torch_frozen",
@@ -58,5 +66,6 @@ RUNTIMES.add(
         ("torch",),
         lambda exported, batch, target: Artifact(exported.torchscript),
         _frozen,
+        flushing=_FLUSHING,
     ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.export import Exported, FloatArray
 from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from harness.timing import flushing
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
@@ -36,4 +37,7 @@ def _open(folder: Path, threads: int) -> Session:
     return infer
 
 
-RUNTIMES.add("tvm", Runtime("tvm", ("apache-tvm",), _prepare, _open))
+RUNTIMES.add(
+    "tvm",
+    Runtime("tvm", ("apache-tvm",), _prepare, _open, flushing=flushing.OF_THREAD),
+)
