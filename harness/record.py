@@ -14,6 +14,8 @@ Version history of the schema:
     5 (2026-11): `Latency` says which samples came of which process, and what each found
         on its machine. A time of an earlier schema is read as one of a single process, of
         which that is not known.
+    6 (2026-11): `Process` says by how much its memory grew. A process of an earlier schema
+        is read as one of which that is not known.
 """
 
 from __future__ import annotations
@@ -29,13 +31,17 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.result import RESULTS, Result
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
 _LARGEST = 2**28
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file.
 KINDS = ("counted", "measured", "emulated", "modelled", "published")
+
+
+class NewerError(BadInputError):
+    """A record that a newer facebench wrote."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,14 @@ def from_json(data: Any) -> Record:
     """The record that `to_json` made.
 
     Raises:
-        BadInputError: it is of a newer schema, or not a record.
+        NewerError: it is of a newer schema.
+        BadInputError: it is not a record.
     """
     if not isinstance(data, dict):
         raise BadInputError("not a record of this project: a JSON object is expected")
     version = data.get("schema")
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BadInputError(
+        raise NewerError(
             f"a record of schema {version} was written by a newer facebench "
             f"(this one reads up to {SCHEMA_VERSION}): upgrade facebench to read it"
         )
