@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -84,19 +83,24 @@ def entry(kind: str, key: str, make: Callable[[Path], None]) -> Path:
             made.mkdir()
             make(made)
             _seal(made)
-            shutil.rmtree(folder, ignore_errors=True)
             try:
                 made.rename(folder)
             except OSError:
-                # Another process made the same entry meanwhile.
+                # Another process made the same entry meanwhile, or this one is damaged.
                 if not _intact(folder):
-                    raise
+                    folder.rename(Path(temporary) / "damaged")
+                    made.rename(folder)
     except OSError as error:
-        raise BadInputError(
-            f"cannot write the cache in {root()}: {error.strerror or error}; make room, or set "
-            "FACEBENCH_CACHE to a folder that has some, and run the same command again"
-        ) from error
+        raise unwritable(error) from error
     return folder
+
+
+def unwritable(error: OSError) -> BadInputError:
+    """What is said of a disk that is full, or a cache that can't be written."""
+    return BadInputError(
+        f"cannot write the cache in {root()}: {error.strerror or error}; make room, or set "
+        "FACEBENCH_CACHE to a folder that has some, and run the same command again"
+    )
 
 
 def find(kind: str, key: str) -> Path | None:

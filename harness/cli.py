@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import warnings
 from importlib.metadata import version
+from types import FrameType
 
 import click
 
@@ -30,6 +32,7 @@ def main() -> None:
     """Run the command; every error of the user is one sentence and exit code 2."""
     # Libraries' notes to their own developers; a user can do nothing about them.
     warnings.simplefilter("ignore", FutureWarning)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
@@ -50,12 +53,24 @@ def main() -> None:
             2,
         )
     except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo(
-            "\nfacebench: interrupted; a run goes on where it was with the same command", err=True
-        )
-        # Threads that wait for worker processes would hold a normal exit up; the
-        # workers die with this process.
-        os._exit(130)
+        _stopped("interrupted", signal.SIGINT)
+    except _Terminated:
+        _stopped("terminated", signal.SIGTERM)
+
+
+class _Terminated(BaseException):
+    """SIGTERM: as Ctrl-C, nothing of ours catches it."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _stopped(how: str, number: signal.Signals) -> None:
+    click.echo(f"\nfacebench: {how}; a run goes on where it was with the same command", err=True)
+    # Threads that wait for worker processes would hold a normal exit up; the
+    # workers die with this process.
+    os._exit(128 + number)
 
 
 def _fail(sentence: str, code: int) -> None:

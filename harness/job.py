@@ -13,6 +13,9 @@ from harness.export import Exported, export
 from harness.networks import Network
 from harness.timing.sampler import Budget
 
+# Longer than any case of ours is silent, in seconds.
+LIMIT_S = 900.0
+
 # Told how much of a long case is done, and of how much: images, for the most part.
 Progress = Callable[[int, int], None]
 
@@ -36,6 +39,7 @@ class Job:
         budget: how long to sample.
         exported: folder of the exported network, once there is one.
         process: number of this process among those of the case, from 0.
+        limit_s: a case that says nothing for so many seconds is taken to hang, and stopped.
         progress: told how far the case is, in the process that obtains it.
     """
 
@@ -49,6 +53,7 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     exported: Path | None = None
     process: int = 0
+    limit_s: float = LIMIT_S
     progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -5,12 +5,18 @@ So a run that is killed between two processes of a case goes on with the next on
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from architectures.errors import BadInputError
 from harness import cache
@@ -19,6 +25,10 @@ from harness.record import Record, from_json, to_json
 
 # Processes of one case are to see one state of the machine: yesterday's are not gone on with.
 _KEPT_S = 24 * 3600
+
+# Beside the fields of a record: when it was kept.
+_KEPT = "kept"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Parts:
@@ -29,10 +39,12 @@ class Parts:
 
     Args:
         results: the results file.
+        run: number of this run among those that write to that file at the same time.
     """
 
-    def __init__(self, results: Path | None) -> None:
+    def __init__(self, results: Path | None, run: int = 0) -> None:
         self._results = results
+        self._run = run
 
     def load(self, job: Job) -> list[Record]:
         """Records of a job's first processes, as far as they are kept without a gap."""
@@ -56,15 +68,12 @@ class Parts:
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
                 whole = Path(temporary) / "part.json"
                 with whole.open("w") as file:
-                    json.dump(to_json(record), file, allow_nan=False)
+                    json.dump(to_json(record) | {_KEPT: _now()}, file, allow_nan=False)
                     file.flush()
                     os.fsync(file.fileno())
                 whole.replace(folder / f"{job.process}.json")
         except OSError as error:
-            raise BadInputError(
-                f"cannot write the cache in {cache.root()}: {error.strerror or error}; make room, "
-                "or set FACEBENCH_CACHE to a folder that has some, and run the same command again"
-            ) from error
+            raise cache.unwritable(error) from error
 
     def forget(self, record: Record) -> None:
         """Drop what is kept of a case, now that its record is stored."""
@@ -75,15 +84,77 @@ class Parts:
     def _folder(self, fingerprint: str, key: str) -> Path | None:
         if self._results is None:
             return None
-        name = cache.digest(str(self._results.resolve()), fingerprint, key)
+        run = [self._run] if self._run else []
+        name = cache.digest(str(self._results.resolve()), fingerprint, key, *run)
         return cache.root() / "parts" / name
+
+
+@contextmanager
+def claim(results: Path | None) -> Iterator[Parts]:
+    """What is kept for a run, which has it for itself until this ends.
+
+    Runs that write to one file at the same time take the numbers 0, 1 and on: one that is
+    killed finds its own again.
+
+    Raises:
+        BadInputError: the cache can't be written.
+    """
+    if results is None:
+        yield Parts(None)
+        return
+    folder = cache.root() / "runs"
+    name = cache.digest(str(results.resolve()))
+    for run in count():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / f"{name}-{run}").open("w")
+        except OSError as error:
+            raise cache.unwritable(error) from error
+        with lock:
+            if _locked(lock.fileno()):
+                yield Parts(results, run)
+                return
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without locks
+    return True
 
 
 def _read(path: Path) -> Record | None:
     """A record that is whole and of today."""
     try:
-        if time.time() - path.stat().st_mtime > _KEPT_S:
+        data = json.loads(path.read_text())
+        if _age_s(data.get(_KEPT), path) > _KEPT_S:
             return None
-        return from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, BadInputError):
+        return from_json(data)
+    except (OSError, ValueError, TypeError, AttributeError, BadInputError):
         return None
+
+
+def _age_s(kept: Any, path: Path) -> float:
+    """Seconds since a record was kept; since its file was written, where that is not known.
+
+    Clocks are set, back too, where a board has none that outlasts a power cut. What the
+    kernel counts since boot is not.
+    """
+    now = _now()
+    if kept and now and kept["boot"] == now["boot"]:
+        return float(now["seconds"] - kept["seconds"])
+    return abs(time.time() - path.stat().st_mtime)
+
+
+def _now() -> dict[str, Any] | None:
+    """Which boot this is, and seconds since then; None where the system does not say."""
+    if sys.platform != "linux":
+        return None
+    try:
+        boot = _BOOT_ID.read_text().strip()
+    except OSError:
+        return None
+    return {"boot": boot, "seconds": time.clock_gettime(time.CLOCK_BOOTTIME)}

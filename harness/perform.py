@@ -51,6 +51,9 @@ def perform(job: Job) -> Record:
         status, reason = "refused", str(error)
     except FacebenchError as error:
         status, reason = "failed", str(error)
+    except MemoryError as error:
+        status, reason = "failed", f"too little memory for it here: {str(error) or 'MemoryError'}"
+        provenance["traceback"] = traceback.format_exc()
     except Exception as error:  # a defect of ours or of a runtime must not stop the run
         status, reason = "failed", f"{type(error).__name__}: {error}"
         provenance["traceback"] = traceback.format_exc()

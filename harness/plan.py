@@ -13,6 +13,7 @@ A plan is a TOML file. Every key may be left out:
     sampling_s = 1.0             # seconds of samples a case, at least 64 samples
     processes = 3                # that take them, and up to twice as many
     known_to = 0.02              # until the median's 95 % interval is this narrow, of it
+    limit_s = 900                # a case that is silent for longer is stopped: it hangs
     pin = true                   # to as many cores as a case has threads
     devices = ["local"]          # where latency is measured
     emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
@@ -42,7 +43,7 @@ from harness.compiler.targets import TARGETS
 from harness.cores import CORES
 from harness.devices.registry import DEVICES
 from harness.emulation import setup
-from harness.job import Job
+from harness.job import LIMIT_S, Job
 from harness.jobs import (
     BUDGET,
     Precision,
@@ -76,6 +77,7 @@ class Plan:
     sampling_s: float = BUDGET.sampling_s
     processes: int = BUDGET.processes
     known_to: float = BUDGET.known_to
+    limit_s: float = LIMIT_S
     pin: bool = BUDGET.pin
     devices: Sequence[str] = ("local",)
     emulated: Sequence[str] = ()
@@ -128,7 +130,7 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         for device in devices:
             expanded += _latencies(network, plan, data, device)
         expanded += _scores(network, plan, data)
-    return [with_fingerprint(job) for job in expanded]
+    return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
 
 
 def _network(name: str, plan: Plan, data: Path | None) -> Network:
@@ -230,6 +232,7 @@ _VALID = {
     "sampling_s": lambda value: type(value) in (int, float) and 0 < value <= 3600,
     "processes": lambda value: type(value) is int and 1 <= value <= 100,
     "known_to": lambda value: type(value) in (int, float) and 0.0001 <= value <= 1,
+    "limit_s": lambda value: type(value) in (int, float) and 1 <= value <= 86400,
     "pin": lambda value: isinstance(value, bool),
     "weights": _files,
     "weights_if_found": _files,
@@ -250,6 +253,7 @@ _EXPECTED = {
     "sampling_s": "seconds, above 0 and at most 3600",
     "processes": "a whole number from 1 to 100",
     "known_to": "a share of the median, from 0.0001 to 1",
+    "limit_s": "seconds, from 1 to 86400",
     "pin": "true or false",
     "weights": "a table of network = file",
     "weights_if_found": "a table of network = file",

@@ -16,6 +16,7 @@ Version history of the schema:
         which that is not known.
     6 (2026-11): results of denormal numbers; `Case` says what a runtime is told to do with
         them, and a record of an earlier schema is read as one that tells it nothing.
+        `Process` says by how much its memory grew; of an earlier one that is not known.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ _LARGEST = 2**28
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file.
 KINDS = ("counted", "measured", "emulated", "modelled", "published")
+
+
+class NewerError(BadInputError):
+    """A record that a newer facebench wrote."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,14 @@ def from_json(data: Any) -> Record:
     """The record that `to_json` made.
 
     Raises:
-        BadInputError: it is of a newer schema, or not a record.
+        NewerError: it is of a newer schema.
+        BadInputError: it is not a record.
     """
     if not isinstance(data, dict):
         raise BadInputError("not a record of this project: a JSON object is expected")
     version = data.get("schema")
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BadInputError(
+        raise NewerError(
             f"a record of schema {version} was written by a newer facebench "
             f"(this one reads up to {SCHEMA_VERSION}): upgrade facebench to read it"
         )

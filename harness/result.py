@@ -124,6 +124,8 @@ class Process:
         fastest_us: the reference kernel's fastest on that machine; 0 where it is not known.
         throttled: how heat slowed the machine; empty where nothing shows that.
         conditions: what else ran there; None where the machine does not show it.
+        grown_bytes: of its memory, from its first sample to its last; None where that is not
+            known, as in records before schema 6.
     """
 
     load_ms: float
@@ -133,6 +135,7 @@ class Process:
     fastest_us: float = 0.0
     throttled: str = ""
     conditions: Conditions | None = None
+    grown_bytes: int | None = None
 
 
 @dataclass(frozen=True)

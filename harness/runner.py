@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import compress, groupby
 from operator import not_
@@ -18,7 +18,7 @@ from harness import export, rounds, workers
 from harness.devices.registry import DEVICES
 from harness.job import Job, Progress
 from harness.measures.registry import MEASURES, kind_of
-from harness.parts import Parts
+from harness.parts import Parts, claim
 from harness.record import Record
 from harness.rounds import PartListener
 from harness.store import Store
@@ -39,27 +39,30 @@ def run(
     A job whose fingerprint is in the store with an `ok` or `refused` record is
     not run again. Each new record is in the store before the next job begins,
     and of a case of several processes each is kept, so a run that is killed goes
-    on where it was. `progress` is told how far a long case is that runs alone.
+    on where it was. Of two runs at the same time each obtains what was missing when
+    it began. `progress` is told how far a long case is that runs alone.
 
     Returns:
         The records, in the order of the jobs.
     """
     known = _stored(store)
-    parts = Parts(store.path if store is not None else None)
     records: dict[str, Record] = {}
     waiting = []
-    for job in jobs:
-        if job.fingerprint in known:
-            records[job.case.key] = known[job.fingerprint]
-            listen(known[job.fingerprint], True)
-        else:
-            waiting.append(job)
-    for record in _obtain(waiting, _Watch(progress, listen_to_parts, parts)):
-        if store is not None:
-            store.append(record)
-            parts.forget(record)
-        records[record.case.key] = record
-        listen(record, False)
+    with claim(store.path if store is not None else None) as parts:
+        for job in jobs:
+            if job.fingerprint in known:
+                record = known[job.fingerprint]
+                parts.forget(record)  # the run that stored it may have had no time to
+                records[job.case.key] = record
+                listen(record, True)
+            else:
+                waiting.append(job)
+        for record in _obtain(waiting, _Watch(progress, listen_to_parts, parts)):
+            if store is not None:
+                store.append(record)
+                parts.forget(record)
+            records[record.case.key] = record
+            listen(record, False)
     return [records[job.case.key] for job in jobs]
 
 
@@ -148,29 +151,29 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
 
 def _in_lanes(lanes: Sequence[Iterator[Record]], count: int) -> Iterator[Record]:
     """So many records from lanes that run at the same time."""
-    done: queue.SimpleQueue[Record] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Record | BaseException] = queue.SimpleQueue()
+    given_up = threading.Event()
 
     def work(lane: Iterator[Record]) -> None:
-        for record in lane:
-            done.put(record)
-
-    if not lanes:
-        return
-    with ThreadPoolExecutor(len(lanes)) as pool:
-        futures: list[Future[None]] = [pool.submit(work, lane) for lane in lanes]
-        for _ in range(count):
-            yield _next(done, futures)
-
-
-def _next(done: queue.SimpleQueue[Record], futures: Sequence[Future[None]]) -> Record:
-    """The next record; or the error of the thread that should have brought it."""
-    while True:
         try:
-            return done.get(timeout=1.0)
-        except queue.Empty:
-            for future in futures:
-                if future.done():
-                    future.result()
+            for record in lane:
+                done.put(record)
+                if given_up.is_set():
+                    return
+        except BaseException as error:
+            done.put(error)
+
+    # Daemons: nothing waits for them where a run is given up, after Ctrl-C or on a full disk.
+    for lane in lanes:
+        threading.Thread(target=work, args=(lane,), daemon=True).start()
+    try:
+        for _ in range(count):
+            found = done.get()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        given_up.set()
 
 
 def _silent(done: int, total: int) -> None:

@@ -1,7 +1,7 @@
 """Results files: JSON Lines, one record a line, appended to and never rewritten.
 
-A run that is killed loses nothing that was reported as done. This module
-needs neither torch nor TVM.
+A run that is killed loses nothing that was reported as done, and several runs may
+write to one file at the same time. This module needs neither torch nor TVM.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import csv
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from architectures.errors import BadInputError
-from harness.record import Record, from_json, to_json
+from harness.record import NewerError, Record, from_json, to_json
 
 
 class Store:
@@ -33,7 +36,7 @@ class Store:
         self.path = path
 
     def append(self, record: Record) -> None:
-        """Add one record; it is on the disk when this returns.
+        """Add one record; it is on the disk, whole, when this returns.
 
         Raises:
             BadInputError: the disk is full or the file can't be written.
@@ -41,16 +44,10 @@ class Store:
         line = json.dumps(to_json(record), allow_nan=False) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                end = file.seek(0, os.SEEK_END)
-                try:
-                    file.write(line.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-                except OSError:
-                    os.ftruncate(file.fileno(), end)
-                    raise
+            with self._locked() as file:
+                _append(file, line.encode())
+                if file.tell() == len(line):
+                    _sync_folder(self.path.parent)
         except OSError as error:
             raise BadInputError(
                 f"cannot write {self.path}: {error.strerror}; the records before this one "
@@ -61,19 +58,23 @@ class Store:
         """All records, in the order of writing; none where there is no file.
 
         Raises:
+            NewerError: a newer facebench wrote one.
             BadInputError: a line is cut off or is no record.
         """
-        if not self.path.exists():
-            return []
-        text = self.path.read_bytes().decode(errors="replace")
         records = []
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(self._lines(), start=1):
+            where = f"{self.path} line {number}"
             try:
-                records.append(from_json(json.loads(line)))
-            except (json.JSONDecodeError, BadInputError) as error:
-                why = "is cut off or damaged" if isinstance(error, ValueError) else str(error)
+                records.append(from_json(_parsed(line)))
+            except NewerError as error:
+                raise NewerError(f"{where}: {error}") from error
+            except BadInputError as error:
                 raise BadInputError(
-                    f"{self.path} line {number} {why}; the {len(records)} records before it are "
+                    f"{where} is {error}: remove that line to read the others"
+                ) from error
+            except ValueError as error:
+                raise BadInputError(
+                    f"{where} is cut off or damaged; the {len(records)} records before it are "
                     "intact: remove that line, or let 'facebench run' set it aside and go on"
                 ) from error
         return records
@@ -86,27 +87,103 @@ class Store:
         """
         if not self.path.exists():
             return None
-        whole: list[bytes] = []
-        damaged: list[bytes] = []
-        for line in self.path.read_bytes().splitlines(keepends=True):
-            (whole if _is_whole(line) else damaged).append(line)
-        if not damaged:
-            return None
-        aside = self.path.with_suffix(".damaged")
-        with aside.open("ab") as file:
-            file.writelines(line.rstrip(b"\n") + b"\n" for line in damaged)
-        replacement = self.path.with_suffix(".mending")
-        replacement.write_bytes(b"".join(whole))
-        replacement.replace(self.path)
+        with self._locked() as file:
+            lines = _split(file)
+            damaged = [line for line in lines if not _is_whole(line)]
+            if not damaged:
+                return None
+            aside = self.path.with_suffix(".damaged")
+            _write_whole(aside, damaged, "ab")
+            replacement = self.path.with_suffix(".mending")
+            _write_whole(replacement, [line for line in lines if line not in damaged], "wb")
+            replacement.replace(self.path)
         return aside
+
+    def _lines(self) -> list[bytes]:
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                # Half a line is seen of a run that is writing it. Some disks know no locks.
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_SH)
+                return _split(file)
+        except FileNotFoundError:
+            return []
+
+    @contextmanager
+    def _locked(self) -> Iterator[FileIO]:
+        """The file for us alone, to read and to append to; made where there is none."""
+        while True:
+            with self.path.open("a+b", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                # Another run may have mended it meanwhile, and put a new file in its place.
+                if _is_at(file, self.path):
+                    yield file
+                    return
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """Write a line, or leave the file as it was."""
+    end = file.seek(0, os.SEEK_END)
+    # A run that was killed may have left half a line: that one is not to take ours along.
+    begun = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+    try:
+        _write(file, b"\n" + line if begun else line)
+        os.fsync(file.fileno())
+    except BaseException:  # Ctrl-C too
+        os.ftruncate(file.fileno(), end)
+        raise
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    # Unbuffered: what a buffer still holds when a disk is full, closing would write later.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _write_whole(path: Path, lines: Sequence[bytes], mode: str) -> None:
+    with path.open(mode) as file:
+        file.writelines(line + b"\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """See that a new file's name is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _split(file: FileIO) -> list[bytes]:
+    """The lines of a file, without their ends; the last one may lack it."""
+    file.seek(0)
+    *lines, last = file.readall().split(b"\n")
+    return [*lines, last] if last else lines
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError(error) from error
 
 
 def _is_whole(line: bytes) -> bool:
     try:
-        json.loads(line)
+        _parsed(line)
     except ValueError:
         return False
-    return line.endswith(b"\n")
+    return True
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

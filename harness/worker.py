@@ -1,5 +1,6 @@
 """The process that runs jobs: JSON on standard input, JSON lines on standard output.
 
+Its argument is the process id of the run that started it.
 A line is a record, or `{"done": n, "total": m}` while a long case is under way.
 """
 
@@ -24,7 +25,7 @@ _PERIOD_S = 0.2
 
 def main() -> None:
     """Perform the jobs in order; each record is written as soon as it is there."""
-    die_with_parent()
+    die_with_parent(int(sys.argv[1]))
     # Libraries print to standard output as they like; records must be alone there.
     with os.fdopen(os.dup(1), "w") as lines:
         os.dup2(2, 1)

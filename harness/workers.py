@@ -16,12 +16,14 @@ from harness.job import Job, Progress
 from harness.measures.registry import kind_of
 from harness.record import Record, from_json
 
-# Longer than any case is silent; a case that reaches it hangs.
-TIMEOUT_S = 900.0
-
-
 # The exit code of a worker that lost its device: the case is tried once more.
 LOST = os.EX_TEMPFAIL
+
+# Seconds that a process may take to end once it has nothing more to say.
+_END_S = 10.0
+
+# What is looked at of a log, in bytes: a runtime may print for hours.
+_END_OF_LOG = 2**16
 
 
 def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
@@ -39,13 +41,15 @@ def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
     tried_again: Job | None = None
     while waiting:
         with tempfile.TemporaryFile() as log:
+            limit_s = waiting[0].limit_s
             worker = _start(waiting, log)
+            hung = threading.Event()
             try:
-                for record in _records(worker, progress):
+                for record in _records(worker, limit_s, hung, progress):
                     waiting.pop(0)
                     yield record
-                code = worker.wait() if waiting else 0
-                reason = _reason(code, log)
+                code = _code(worker) if waiting else 0
+                reason = _hung(limit_s, log) if hung.is_set() else _reason(code, log)
             finally:
                 worker.kill()
                 worker.wait()
@@ -62,7 +66,7 @@ def _start(jobs: Sequence[Job], log: IO[bytes]) -> subprocess.Popen[bytes]:
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     worker = subprocess.Popen(
         # -P: a folder called `harness` where the user stands is not ours.
-        [sys.executable, "-P", "-m", "harness.worker"],
+        [sys.executable, "-P", "-m", "harness.worker", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -77,10 +81,19 @@ def _start(jobs: Sequence[Job], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return worker
 
 
-def _records(worker: subprocess.Popen[bytes], progress: Progress) -> Iterator[Record]:
+def _records(
+    worker: subprocess.Popen[bytes], limit_s: float, hung: threading.Event, progress: Progress
+) -> Iterator[Record]:
+    """What a worker sends until it ends, or is stopped because it said nothing for too long."""
     assert worker.stdout is not None
+
+    def stop() -> None:
+        hung.set()
+        worker.kill()
+
     while True:
-        watchdog = threading.Timer(TIMEOUT_S, worker.kill)
+        watchdog = threading.Timer(limit_s, stop)
+        watchdog.daemon = True
         watchdog.start()
         try:
             line = worker.stdout.readline()
@@ -95,16 +108,50 @@ def _records(worker: subprocess.Popen[bytes], progress: Progress) -> Iterator[Re
             yield from_json(data)
 
 
+def _code(worker: subprocess.Popen[bytes]) -> int:
+    """The exit code; one that closed its output and does not end is ended."""
+    try:
+        return worker.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
+
+
+def _hung(limit_s: float, log: IO[bytes]) -> str:
+    return (
+        f"it hung: its process said nothing for {limit_s:g} s and was stopped "
+        f"(limit_s in a plan sets how long it may){_said(log)}"
+    )
+
+
 def _reason(code: int, log: IO[bytes]) -> str:
-    log.seek(0)
-    last = log.read().decode(errors="replace").strip().splitlines()[-1:]
-    if code == LOST and last:
-        return last[0]
-    said = f"; the last it said: {last[0][:300]}" if last else ""
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"its process was ended by {name} (a crash, too little memory, or no end){said}"
-    return f"its process ended with exit code {code}{said}"
+    if code == LOST and (last := _last_line(log)):
+        return last
+    if code >= 0:
+        return f"its process ended with exit code {code} before its record was there{_said(log)}"
+    if -code == signal.SIGKILL:
+        return (
+            "its process was ended by SIGKILL: by the system, where memory was short, or by "
+            f"somebody{_said(log)}"
+        )
+    return f"its process was ended by {_name(-code)}: it crashed{_said(log)}"
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _said(log: IO[bytes]) -> str:
+    last = _last_line(log)
+    return f"; the last it said: {last[:300]}" if last else ""
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(max(log.seek(0, os.SEEK_END) - _END_OF_LOG, 0))
+    return "".join(log.read().decode(errors="replace").strip().splitlines()[-1:])
 
 
 def _failed(job: Job, reason: str) -> Record:

@@ -65,6 +65,7 @@ def _process(samples: Samples, load_ms: float) -> Process:
         samples.fastest_us,
         samples.throttled,
         samples.conditions,
+        samples.grown_bytes,
     )
 
 

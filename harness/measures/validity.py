@@ -22,6 +22,11 @@ from harness.timing.statistics import spread
 # of a single process too narrow by half.
 _LEAST_WORTH = 0.25
 
+# A process whose memory grows by this much an inference, and in all, has a leak. Lists of
+# samples and the allocator's habits stay below both.
+_LEAK_BYTES = 4096
+_LEAK_IN_ALL_BYTES = 2**20
+
 # Others that keep more CPUs busy than this share caches and clocks with a process.
 _BUSY_CPUS = 0.5
 
@@ -37,6 +42,8 @@ def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...
     return (
         *_kept_its_speed(latency),
         *checks_of_processes(latency),
+        *_cpus_enough(latency.process_facts),
+        *_memory_is_steady(latency),
         _no_drift(latency),
         _one_mode(latency),
         _independent(latency),
@@ -118,6 +125,43 @@ def _settled(facts: Sequence[Process]) -> Check:
 def _not_throttled(facts: Sequence[Process]) -> Check:
     seen = "; ".join(dict.fromkeys(p.throttled for p in facts if p.throttled))
     return Check("not throttled", not seen, seen or "nothing that can be read here shows it")
+
+
+def _cpus_enough(facts: Sequence[Process]) -> Iterator[Check]:
+    """Whether others left one for each thread; nothing where the machine doesn't show it."""
+    shares = [
+        (share, len(one.pinned) or 1)
+        for process in facts
+        if (one := process.conditions) is not None and (share := one.during) is not None
+    ]
+    if shares:
+        crowded = sum(not share.leaves(threads) for share, threads in shares)
+        others = max(share.others for share, _ in shares)
+        stolen = max(share.stolen for share, _ in shares)
+        detail = (
+            f"other processes kept up to {others:.1f} of {shares[0][0].cpus} CPUs busy, and a "
+            f"hypervisor took up to {stolen:.1%} of their time"
+        )
+        if crowded:
+            detail = f"in {crowded} of {_counted(facts)} there were not: {detail}"
+        yield Check("CPUs enough for all", 2 * crowded < len(shares), detail)
+
+
+def _memory_is_steady(latency: Latency) -> Iterator[Check]:
+    """Nothing is said where no process's memory is known."""
+    known = [
+        (process.grown_bytes, len(samples))
+        for process, samples in zip(latency.process_facts, latency.by_process, strict=False)
+        if process.grown_bytes is not None
+    ]
+    if known:
+        # One process of several may grow once, for a reason of its own.
+        grown, count = sorted(known, key=lambda one: one[0] / one[1])[len(known) // 2]
+        leaks = grown > _LEAK_IN_ALL_BYTES and grown > _LEAK_BYTES * count
+        detail = f"it grew by {max(grown, 0) / 2**20:.1f} MiB in {count} inferences"
+        if leaks:
+            detail += f", {grown / count / 1024:.0f} KiB each: the runtime leaks"
+        yield Check("memory is steady", not leaks, detail)
 
 
 def _no_drift(latency: Latency) -> Check:

@@ -8,10 +8,11 @@ arithmetic then takes longer too.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import tempfile
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -52,9 +53,15 @@ def fastest_us(*times: float) -> float:
         known = []
     fastest = min([*known, *times])
     if [fastest] != known:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(fastest, file)
-        os.replace(temporary, path)
+        # On a full disk the next process does not know it, and that is all.
+        with suppress(OSError):
+            _keep(fastest, path)
     return fastest
+
+
+def _keep(fastest: float, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        whole = Path(temporary) / path.name
+        whole.write_text(json.dumps(fastest))
+        whole.replace(path)

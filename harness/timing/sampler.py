@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.timing import heat, reference
 from harness.timing.conditions import Conditions
+from harness.timing.resident import grown_bytes, resident_bytes
 
 # Of all processes of a case together.
 MINIMUM_SAMPLES = 64
@@ -70,7 +71,8 @@ class Samples:
     fastest on that machine, 0 where it is not known; `throttled` says how the
     machine's heat slowed it, and is empty where nothing shows that. `heat` is what
     could be read of clocks and temperatures before and after, see `heat.State`.
-    `conditions` is None where the machine is not ours to look at.
+    `conditions` is None where the machine is not ours to look at. `grown_bytes` is what
+    the process's memory grew by from the first sample to the last; None where that is not known.
     """
 
     warmup_ms: tuple[float, ...]
@@ -81,6 +83,7 @@ class Samples:
     throttled: str = ""
     heat: tuple[dict[str, Any], ...] = ()
     conditions: Conditions | None = None
+    grown_bytes: int | None = None
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Samples:
@@ -100,6 +103,7 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
     samples: list[float] = []
     references = [reference.time_us()]
     states = [heat.capture()]
+    before = resident_bytes()
     looked = time.perf_counter()
     end = looked + budget.share_s
     while len(samples) < budget.share_of_samples or time.perf_counter() < end:
@@ -108,6 +112,7 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
             references.append(reference.time_us())
             states.append(heat.capture())
             looked = time.perf_counter()
+    grown = grown_bytes(before, resident_bytes())
     references.append(reference.time_us())
     first, *between, last = *states, heat.capture()
     return Samples(
@@ -118,6 +123,7 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
         reference.fastest_us(*references),
         heat.throttled(first, last, between),
         (first.to_json(), last.to_json()),
+        grown_bytes=grown,
     )
 
 

@@ -11,7 +11,7 @@ from architectures.errors import BadInputError
 from harness import cache
 from harness.job import Job
 from harness.networks import Network
-from harness.parts import Parts
+from harness.parts import Parts, claim
 from harness.record import Record
 from harness.timing.sampler import Budget
 from tests.harness.measures.times import CASE, noise, part, process
@@ -69,11 +69,51 @@ def test_a_damaged_file_is_measured_again_with_all_after_it(parts: Parts) -> Non
     assert parts.load(JOB) == kept[:1]
 
 
-def test_processes_of_yesterday_are_not_gone_on_with(parts: Parts) -> None:
+def test_processes_of_yesterday_are_not_gone_on_with(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep(parts, 2)
-    yesterday = time.time() - 25 * 3600
-    os.utime(files()[0], (yesterday, yesterday))
+    later = time.clock_gettime(time.CLOCK_BOOTTIME) + 25 * 3600
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: later)
     assert parts.load(JOB) == []
+
+
+@pytest.mark.parametrize("hours", [-1000, -25, 25, 1000])
+def test_a_clock_that_is_set_changes_no_age(
+    parts: Parts, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = keep(parts, 2)
+    stepped = time.time() + hours * 3600
+    monkeypatch.setattr(time, "time", lambda: stepped)
+    assert parts.load(JOB) == kept
+
+
+@pytest.mark.parametrize(("hours", "found"), [(-25, 0), (-1, 2), (1, 2), (25, 0)])
+def test_after_another_boot_the_files_date_counts(
+    parts: Parts, tmp_path: Path, hours: int, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(parts, 2)
+    boot = tmp_path / "boot_id"
+    boot.write_text("another\n")
+    monkeypatch.setattr("harness.parts._BOOT_ID", boot)
+    dated = time.time() + hours * 3600
+    for path in files():
+        os.utime(path, (dated, dated))
+    assert len(parts.load(JOB)) == found
+
+
+def test_runs_at_the_same_time_keep_theirs_apart_and_find_them_again(
+    parts: Parts, tmp_path: Path
+) -> None:
+    results = tmp_path / "records.jsonl"
+    with claim(results) as first, claim(results) as second, claim(None) as nowhere:
+        kept = keep(first, 1), keep(second, 2)
+        keep(nowhere, 1)
+        assert (first.load(JOB), second.load(JOB)) == kept
+        second.forget(kept[1][0])
+        assert first.load(JOB) == kept[0]
+    with claim(results) as again:
+        assert again.load(JOB) == kept[0]
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(

@@ -17,7 +17,7 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.emulation.figures import Cycles, Instructions, Kernel, Work
 from harness.pairs import PairScores
-from harness.record import Check, Record, from_json, to_json
+from harness.record import Check, NewerError, Record, from_json, to_json
 from harness.result import (
     RESULTS,
     Accuracy,
@@ -162,9 +162,13 @@ def test_a_file_cut_anywhere_names_its_line_and_mends_without_loss(cut: int) -> 
         whole = store.path.read_bytes()
         last = len(whole.splitlines(keepends=True)[-1])
         store.path.write_bytes(whole[: len(whole) - min(cut, last - 1)])
-        if cut > 1:  # without its newline alone, the last record is still whole JSON
-            with pytest.raises(BadInputError, match="line 3 .*2 records before it are intact"):
-                store.read()
+        if cut == 1:  # without its newline alone, the last record is still whole
+            assert store.mend() is None
+            store.append(record("d"))
+            assert [r.case.network for r in store.read()] == ["a", "b", "c", "d"]
+            return
+        with pytest.raises(BadInputError, match="line 3 .*2 records before it are intact"):
+            store.read()
         aside = store.mend()
         assert aside is not None
         assert [r.case.network for r in store.read()] == ["a", "b"]
@@ -189,6 +193,48 @@ def test_a_record_of_a_newer_facebench_is_refused_with_the_mend(store: Store) ->
     store.path.write_text(json.dumps(to_json(record()) | {"schema": 99}) + "\n")
     with pytest.raises(BadInputError, match="newer facebench.*upgrade"):
         store.read()
+
+
+def test_a_newer_record_is_no_damage_and_stays_where_it_is(store: Store) -> None:
+    store.append(record("a"))
+    newer = json.dumps(to_json(record()) | {"schema": 99}) + "\n"
+    with store.path.open("a") as file:
+        file.write(newer + newer[:99])
+    assert store.mend() is not None
+    assert store.path.read_text().endswith(newer)
+    with pytest.raises(NewerError, match="line 2: .*upgrade"):
+        store.read()
+
+
+def test_a_record_after_half_a_line_is_not_lost_with_it(store: Store) -> None:
+    store.append(record("a"))
+    half = store.path.read_bytes()[:99]
+    with store.path.open("ab") as file:
+        file.write(half)
+    store.append(record("b"))
+    aside = store.mend()
+    assert aside is not None
+    assert aside.read_bytes() == half + b"\n"
+    assert [r.case.network for r in store.read()] == ["a", "b"]
+
+
+def _mend_often(path: Path) -> None:
+    store = Store(path)
+    for _ in range(50):
+        with path.open("ab", buffering=0) as file:
+            file.write(b'\n{"half": \n')
+        store.mend()
+
+
+def test_what_is_appended_while_another_run_mends_is_not_lost(store: Store) -> None:
+    store.append(record("first"))
+    with ProcessPoolExecutor(2) as pool:
+        done = [pool.submit(_append_many, store.path, "a"), pool.submit(_mend_often, store.path)]
+        for one in done:
+            one.result()
+    store.mend()
+    names = [r.case.network for r in store.read()]
+    assert names == ["first"] + ["a"] * 50
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(

@@ -23,7 +23,7 @@ from harness.case import Case
 from harness.devices.registry import DEVICES
 from harness.emulation.setup import Emulated
 from harness.export import Exported
-from harness.job import Job
+from harness.job import LIMIT_S, Job
 from harness.measures.registry import MEASURES, kind_of
 from harness.networks import Network
 from harness.result import Latency
@@ -357,5 +357,5 @@ def free_port() -> int:
 
 
 def test_silence_of_a_board_is_shorter_than_that_of_a_case() -> None:
-    assert watchdog.LOST_S < client.CASE_S < workers.TIMEOUT_S
+    assert watchdog.LOST_S < client.CASE_S < LIMIT_S
     assert session.PROTOCOL == 2

@@ -1,0 +1,21 @@
+"""Memory that this process holds, to see whether it grows from inference to inference."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_STATM = Path("/proc/self/statm")
+
+
+def resident_bytes() -> int | None:
+    """Held in memory now, see proc_pid_statm(5); None where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def grown_bytes(before: int | None, after: int | None) -> int | None:
+    """What was added between two looks, negative where memory was given back."""
+    return None if before is None or after is None else after - before

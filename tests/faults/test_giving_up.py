@@ -1,0 +1,46 @@
+"""A run that is given up waits for nothing that runs beside it."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from architectures.errors import BadInputError
+from harness import runner, workers
+from harness.job import Job, Progress
+from harness.networks import Network
+from harness.record import Record
+from harness.store import Store
+from tests.faults.pretence import Pretence, found, jobs
+
+
+@pytest.mark.parametrize(
+    "error", [BadInputError("cannot write: the disk is full"), KeyboardInterrupt()]
+)
+def test_it_ends_though_another_lane_is_in_the_middle_of_a_case(
+    pretence: Pretence, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    released, ended = threading.Event(), threading.Event()
+
+    def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+        for job in jobs:
+            if job.case.network == "slow":
+                released.wait(60)
+                ended.set()
+            yield found(job)
+
+    def give_up(self: Store, record: Record) -> None:
+        raise error
+
+    monkeypatch.setattr(workers, "execute", execute)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(Store, "append", give_up)
+    exact, *_ = jobs()
+    slow = replace(
+        exact, case=replace(exact.case, network="slow"), network=Network("slow", "random:0")
+    )
+    with pytest.raises(type(error)):
+        runner.run([exact, replace(slow, fingerprint="slow")], pretence.store)
+    assert not ended.is_set()
+    released.set()
