@@ -83,7 +83,7 @@ def _made(
             make(folder, wanted.commands, project, watch.busy)
         except BadInputError as error:
             raise BadInputError(
-                f"the dependencies of {revision.label} cannot be installed: pip {error}"
+                f"the dependencies of {revision.label} cannot be installed: {error}"
             ) from error
         (folder / _COMPLETE).write_text(json.dumps({"pip": wanted.commands}))
     return folder

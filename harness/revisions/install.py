@@ -36,14 +36,14 @@ def make(
         BadInputError: a command failed; the message has the end of what it said.
     """
     busy("making a virtual environment")
-    _run([sys.executable, "-m", "venv", "--clear", str(folder)], where, busy)
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)], "venv", where, busy)
     pip = [str(folder / "bin" / "python"), "-P", "-m", "pip", "--disable-pip-version-check"]
     for command in commands:
         first, *rest = command
-        _run([*pip, first, "--no-input", *rest], where, busy)
+        _run([*pip, first, "--no-input", *rest], f"pip {' '.join(command)}", where, busy)
 
 
-def _run(command: Sequence[str], where: Path, busy: Callable[[str], None]) -> None:
+def _run(command: Sequence[str], name: str, where: Path, busy: Callable[[str], None]) -> None:
     last: deque[str] = deque(maxlen=_TOLD_LINES)
     with subprocess.Popen(
         command,
@@ -65,7 +65,7 @@ def _run(command: Sequence[str], where: Path, busy: Callable[[str], None]) -> No
             raise
     if process.returncode:
         said = " / ".join(last)[-_LONGEST:] or f"exit code {process.returncode}"
-        raise BadInputError(f"{' '.join(command[3:])}: {said}")
+        raise BadInputError(f"{name}: {said}")
 
 
 def _outside() -> dict[str, str]:

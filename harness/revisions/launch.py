@@ -47,10 +47,12 @@ def run(
     for record in known:
         store.append(record)
     code, said = _run(place, place.command("run", str(file), "-o", str(folder)), listen)
-    if code not in _DONE:
+    found = store.read()
+    # A crash has the exit code of a failed case, and leaves nothing.
+    if code not in _DONE or len(found) == len(known):
         why = said.replace(str(file), "the plan") or f"it ended with exit code {code}"
         raise BadInputError(f"{place.name}, its own facebench: {why}")
-    return store.read()
+    return found
 
 
 def _run(place: Place, command: Sequence[str], listen: Listen) -> tuple[int, str]:

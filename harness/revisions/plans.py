@@ -69,8 +69,8 @@ def halves(name: str, place: Place, measures: Collection[str] = ()) -> Halves:
     timed = plan | nothing | {"processes": 1, "devices": [d for d in devices if d not in emulated]}
     return Halves(
         name,
-        _toml(exact) if wanted - TIMED else "",
-        _toml(timed) if wanted & TIMED else "",
+        to_toml(exact) if wanted - TIMED else "",
+        to_toml(timed) if wanted & TIMED else "",
     )
 
 
@@ -108,9 +108,9 @@ def _read(path: Path, place: Place) -> dict[str, Any]:
     return plan
 
 
-def _toml(plan: dict[str, Any]) -> str:
+def to_toml(plan: dict[str, Any]) -> str:
     """A plan as TOML, tables last; its values are written as JSON writes them."""
-    lines = [f"{key} = {_json(value)}" for key, value in plan.items() if type(value) is not dict]
+    lines = [f"{_json(key)} = {_json(value)}" for key, value in plan.items() if type(value) is not dict]
     for key, table in plan.items():
         if isinstance(table, dict):
             lines.append(f"[{_json(key)}]")
