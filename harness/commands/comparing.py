@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import click
 from architectures.errors import BadInputError
 from harness import options, show
 from harness.case import Case
+from harness.commands.side_by_side import Bar
 from harness.comparing import pytest_benchmark, table
 from harness.comparing.baselines import Baselines, default_root
+from harness.comparing.compare import Side
 from harness.comparing.compare import compare as compare_sides
 from harness.comparing.environments import KINDS
 from harness.comparing.outputs import benchmark_action, github, junit
@@ -25,6 +27,9 @@ from harness.comparing.sources import load
 from harness.comparing.verdict import Comparison, Line, Policy
 from harness.options import Command
 from harness.result import RESULTS
+from harness.revisions.checkout import is_one as is_revision
+from harness.revisions.measure import CHANGES, ROUNDS, Measured, Wanted
+from harness.revisions.measure import measure as measure_revisions
 
 store = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -82,6 +87,15 @@ def _written(name: str, what: str) -> Callable[[Command], Command]:
 )  # fmt: skip
 @measure
 @store
+@click.option("--plan", metavar="PLAN", help="Of git revisions: what is measured, as for run.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), metavar="N",
+    help=f"Of git revisions: times that each is timed, in turns. Default: {ROUNDS}.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Of git revisions: write base.jsonl and new.jsonl, the records of each.",
+)  # fmt: skip
 @click.option(
     "--github", "on_github", is_flag=True,
     help="Annotate the workflow, and add to its step's summary.",
@@ -100,33 +114,47 @@ def compare(
     across: str,
     measure: str,
     store: Path | None,
+    plan: str | None,
+    rounds: int | None,
+    keep: Path | None,
     on_github: bool,
     as_json: bool,
     **files: Path | None,
 ) -> None:
     """Say what became slower, larger or less accurate from BASE to NEW.
 
-    Each is a results file, the folder of a run, baseline:NAME, a JSON file of
-    pytest-benchmark, or a folder of such files. Exit code 1 says that there is a
-    regression: a figure that is worse by more than the margin and not by chance, or a
-    case that fails now.
+    Each is a results file, the folder of a run, baseline:NAME, git:REVISION, a JSON
+    file of pytest-benchmark, or a folder of such files. Git revisions are checked out
+    and measured here, in turns, each in its own environment; git:. is the working tree.
+    Exit code 1 says that there is a regression: a figure that is worse by more than the
+    margin and not by chance, or a case that fails now.
 
     \b
     facebench compare before.jsonl after.jsonl
     facebench compare baseline:main reports/out --margin 3% --measure cost,instructions
     facebench compare baseline:main reports/out --across versions --github --junit junit.xml
     facebench compare .benchmarks/before .benchmarks/after
+    facebench compare git:main git:. --plan ci.toml --rounds 10
     """
     if as_json and on_github:
         raise BadInputError("--json and --github both write to standard output: choose one")
     allowed = frozenset(options.comma_list(across))
     if unknown := sorted(allowed - KINDS.keys()):
         raise BadInputError(f"--across {unknown[0]!r} is not one of {', '.join(KINDS)}")
-    policy = Policy(margin, count_margin, accuracy_margin, level, across=allowed)
-    baselines = Baselines(store or default_root())
     measures = options.comma_list(measure)
-    sides = load(base, baselines, measures), load(new, baselines, measures)
-    found = compare_sides(*sides, policy)
+    baselines = Baselines(store or default_root())
+    names = [name for name in (base, new) if is_revision(name)]
+    measured = _measured(names, plan, rounds, keep, measures)
+    if len(names) > 1:
+        allowed |= CHANGES
+    policy = Policy(margin, count_margin, accuracy_margin, level, across=allowed)
+    ours = iter(measured.sides)
+
+    def side(name: str) -> Side:
+        return next(ours) if is_revision(name) else load(name, baselines, measures)
+
+    sides = side(base), side(new)
+    found = replace(compare_sides(*sides, policy), measured=measured.how)
     entries = sides[1].entries
     texts = {
         "junit": lambda: junit.to_xml(found),
@@ -140,6 +168,29 @@ def compare(
         _print(found, on_github)
     if found.regressions:
         sys.exit(1)
+
+
+def _measured(
+    names: Sequence[str],
+    plan: str | None,
+    rounds: int | None,
+    keep: Path | None,
+    measures: Sequence[str],
+) -> Measured:
+    """The sides that are git revisions."""
+    if not names:
+        if plan or rounds or keep:
+            raise BadInputError(
+                "--plan, --rounds and --keep are of git revisions: name one, such as git:main"
+            )
+        return Measured((), "")
+    if not plan:
+        raise BadInputError(
+            f"{names[0]} is to be measured: say with --plan what of it, a TOML file or quick"
+        )
+    wanted = Wanted(plan, rounds or ROUNDS, tuple(measures), keep)
+    with Bar() as bar:
+        return measure_revisions(names, wanted, bar.watch)
 
 
 def _print(found: Comparison, on_github: bool) -> None:
@@ -167,6 +218,7 @@ def _json(found: Comparison) -> dict[str, Any]:
     return {
         "base": found.base,
         "new": found.new,
+        "measured": found.measured,
         "policy": policy,
         "regressions": len(found.regressions),
         "counts": found.counts,

@@ -51,7 +51,8 @@ def _read(path: Path) -> list[Entry]:
         return _folder(path)
     if not path.is_file():
         raise BadInputError(
-            f"no results file {path}: give a file of records, a run's folder, or {PREFIX}NAME"
+            f"no results file {path}: give a file of records, a run's folder, {PREFIX}NAME or "
+            "git:REVISION"
         )
     data = _one_object(path)
     if data is not None and pytest_benchmark.is_one(data):

@@ -105,6 +105,7 @@ class Comparison:
         lines: regressions first.
         only_base: cases that the new side lacks.
         only_new: cases that the base lacks.
+        measured: how the sides were measured, where that was done for this comparison.
     """
 
     base: str
@@ -113,6 +114,7 @@ class Comparison:
     lines: tuple[Line, ...]
     only_base: tuple[Case, ...]
     only_new: tuple[Case, ...]
+    measured: str = ""
 
     @property
     def regressions(self) -> tuple[Line, ...]:

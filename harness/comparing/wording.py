@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.case import Case
 from harness.comparing.entry import Decided, Figure
 from harness.comparing.environments import brief
+from harness.comparing.escape import visible
 from harness.comparing.verdict import Comparison, Line
 
 _SHARES = ("accuracy", "rank 1")
@@ -74,10 +75,12 @@ def in_short(comparison: Comparison) -> str:
     if not counts:
         return "nothing was compared"
     policy = comparison.policy
+    how = comparison.measured
+    sides = f"; {visible(comparison.base)} and {visible(comparison.new)}, {how}" if how else ""
     return (
         f"{counts}; margins: {100 * policy.margin:.3g} % of times, {100 * policy.count_margin:.3g} "
         f"% of counts, {100 * policy.accuracy_margin:.3g} points of accuracy; chance of any false "
-        f"alarm {100 * policy.level:.3g} %"
+        f"alarm {100 * policy.level:.3g} %{sides}"
     )
 
 
