@@ -16,6 +16,9 @@ from pathlib import Path
 from architectures.errors import BadInputError
 from harness.record import Record, from_json, to_json
 
+# The results file of a run, in its folder.
+RECORDS = "records.jsonl"
+
 
 class Store:
     """A results file: append and read.
