@@ -19,6 +19,9 @@ from typing import Any
 from architectures.errors import BadInputError
 from harness.record import NewerError, Record, from_json, to_json
 
+# The results file of a run, in its folder.
+RECORDS = "records.jsonl"
+
 
 class Store:
     """A results file: append and read.

@@ -85,6 +85,10 @@ def _written(name: str, what: str) -> Callable[[Command], Command]:
     "--across", default="", metavar="K[,K]",
     help=f"Compare in spite of differences in: {', '.join(KINDS)}.",
 )  # fmt: skip
+@click.option(
+    "--any-change", is_flag=True,
+    help="Exit code 1 for a change for the better too: the baseline wants renewing.",
+)  # fmt: skip
 @measure
 @store
 @click.option("--plan", metavar="PLAN", help="Of git revisions: what is measured, as for run.")
@@ -112,6 +116,7 @@ def compare(
     accuracy_margin: float,
     level: float,
     across: str,
+    any_change: bool,
     measure: str,
     store: Path | None,
     plan: str | None,
@@ -166,7 +171,9 @@ def compare(
         show.as_json(_json(found))
     else:
         _print(found, on_github)
-    if found.regressions:
+    if any_change and found.gains:
+        show.err.print(f"{len(found.gains)} figures became better: save the baseline anew")
+    if found.regressions or (any_change and found.gains):
         sys.exit(1)
 
 

@@ -12,10 +12,9 @@ from architectures.errors import BadInputError
 from harness import catalogue, options, runner, show
 from harness import plan as plans
 from harness.emulation import setup
-from harness.store import Store
+from harness.store import RECORDS, Store
 
 DEFAULT_OUT = Path("reports/out")
-RECORDS = "records.jsonl"
 
 
 @click.command("list")

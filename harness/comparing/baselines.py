@@ -25,6 +25,9 @@ from harness.comparing.environments import facts
 FORMAT = 1
 FOLDER = Path("results/baselines")
 
+# Before a baseline's name, where a side of a comparison is asked for.
+PREFIX = "baseline:"
+
 # A name is a folder's: no separators, nothing hidden, nothing that climbs.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SORTS: dict[str, type[Figure]] = {

@@ -32,6 +32,9 @@ _PACKAGES = {
 }
 _SHARED = ("python", "numpy", "onnx", "opencv-python-headless", "torch")
 
+# Of an emulated machine; its other packages are loaded and left alone.
+_EMULATED = ("qemu", "libc6", "libgcc-s1", "libgomp1", "libstdc++6", "python3.11-minimal")
+
 # Names of a machine and of its room, which no figure depends on.
 _IRRELEVANT = ("host", "memory_bytes")
 
@@ -117,4 +120,4 @@ def _kind(name: str) -> str:
         return "machine"
     if name in _SYSTEM:
         return "system"
-    return "versions" if name in _PACKAGES or name in _SHARED else "settings"
+    return "versions" if name in (*_PACKAGES, *_SHARED, *_EMULATED) else "settings"

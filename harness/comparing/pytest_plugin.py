@@ -11,6 +11,7 @@ Nothing but pytest is imported until a test asks for the fixture.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -83,15 +84,15 @@ def _measured(
     from harness import jobs, runner
     from harness.comparing import extract
     from harness.networks import resolve
+    from harness.timing.sampler import Budget
 
-    job = jobs.latency_job(resolve(network, weights), runtime, threads, batch)
-    job = jobs.with_fingerprint(job)
-    records = [runner.run([job])[0] for _ in range(processes)]
-    for record in records:
-        if record.status != "ok":
-            pytest.fail(f"facebench: {record.case}: {record.status}: {record.reason}", False)
-    (entry,) = extract.entries(records)
-    return entry
+    # So many processes and no more, with a second of samples each.
+    budget = Budget(sampling_s=float(processes), processes=processes, known_to=math.inf)
+    job = jobs.latency_job(resolve(network, weights), runtime, threads, batch, budget=budget)
+    (record,) = runner.run([jobs.with_fingerprint(job)])
+    if record.status != "ok":
+        pytest.fail(f"facebench: {record.case}: {record.status}: {record.reason}", False)
+    return extract.entry(record)
 
 
 def _compared(entry: Entry, baselines: Baselines, name: str, margin: float) -> Line:

@@ -9,14 +9,11 @@ from typing import Any
 
 from architectures.errors import BadInputError, UnknownNameError
 from harness.comparing import extract, pytest_benchmark
-from harness.comparing.baselines import Baselines
+from harness.comparing.baselines import PREFIX, Baselines
 from harness.comparing.compare import Side
 from harness.comparing.entry import Entry
 from harness.result import RESULTS
-from harness.store import Store
-
-PREFIX = "baseline:"
-_RECORDS = "records.jsonl"
+from harness.store import RECORDS, Store
 
 
 def load(text: str, baselines: Baselines, measures: Collection[str] = ()) -> Side:
@@ -45,8 +42,8 @@ def load(text: str, baselines: Baselines, measures: Collection[str] = ()) -> Sid
 
 
 def _read(path: Path) -> list[Entry]:
-    if (path / _RECORDS).is_file():
-        path = path / _RECORDS
+    if (path / RECORDS).is_file():
+        path = path / RECORDS
     if path.is_dir():
         return _folder(path)
     if not path.is_file():
@@ -66,7 +63,7 @@ def _folder(path: Path) -> list[Entry]:
     ours = [(file, data) for file, data in loaded if data and pytest_benchmark.is_one(data)]
     if not ours:
         raise BadInputError(
-            f"{path} holds neither {_RECORDS} nor JSON files of pytest-benchmark: give a run's "
+            f"{path} holds neither {RECORDS} nor JSON files of pytest-benchmark: give a run's "
             "folder or a results file"
         )
     return _by_case([one for file, data in ours for one in pytest_benchmark.read(data, str(file))])

@@ -9,14 +9,7 @@ from rich.markup import escape
 from harness.case import Case
 from harness.comparing.escape import visible
 from harness.comparing.verdict import Comparison, Line, Verdict
-from harness.comparing.wording import (
-    case_text,
-    change_text,
-    in_short,
-    interval_text,
-    value_text,
-    why,
-)
+from harness.comparing.wording import HEAD, case_text, cells, in_short, renewal, why
 from harness.show import new_table, out
 
 _COLOURS = {Verdict.FASTER: "green", Verdict.BETTER: "green"}
@@ -26,8 +19,8 @@ def show(comparison: Comparison) -> None:
     """Print all lines but the equal counts, why, what has no counterpart, and the sum of it."""
     told = [line for line in comparison.lines if line.interval or line.verdict is not Verdict.SAME]
     if told:
-        table = new_table("case", "figure", "BASE", "NEW", "change", "95 % interval")
-        for name in ("kind", "verdict"):
+        table = new_table(*HEAD[:-2])
+        for name in HEAD[-2:]:
             table.add_column(name, no_wrap=True)
         for line in told:
             table.add_row(*_cells(line))
@@ -39,25 +32,16 @@ def show(comparison: Comparison) -> None:
         out.print(f"{equal} exact figures are the same", highlight=False)
     for name, cases in (("BASE", comparison.only_base), ("NEW", comparison.only_new)):
         _print_only(name, cases)
-    out.print(in_short(comparison), markup=False, soft_wrap=True)
+    for text in filter(None, (in_short(comparison), renewal(comparison))):
+        out.print(visible(text), markup=False, soft_wrap=True)
 
 
 def _cells(line: Line) -> list[str]:
-    texts = [
-        case_text(line.case),
-        line.figure,
-        value_text(line, line.base),
-        value_text(line, line.new),
-        change_text(line),
-        interval_text(line),
-        line.kind,
-        str(line.verdict),
-    ]
-    cells = [escape(visible(text)) for text in texts]
+    shown = [escape(visible(text)) for text in cells(line)]
     colour = "red" if line.verdict.alarms else _COLOURS.get(line.verdict)
     if colour:
-        cells[-1] = f"[{colour}]{cells[-1]}[/]"
-    return cells
+        shown[-1] = f"[{colour}]{shown[-1]}[/]"
+    return shown
 
 
 def _print_why(line: Line) -> None:

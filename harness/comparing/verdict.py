@@ -26,6 +26,11 @@ class Verdict(StrEnum):
         """Whether it is a regression."""
         return self in (Verdict.SLOWER, Verdict.WORSE, Verdict.BROKEN)
 
+    @property
+    def gains(self) -> bool:
+        """Whether it is a change for the better."""
+        return self in (Verdict.FASTER, Verdict.BETTER)
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -120,6 +125,11 @@ class Comparison:
     def regressions(self) -> tuple[Line, ...]:
         """The lines that are alarms."""
         return tuple(line for line in self.lines if line.verdict.alarms)
+
+    @property
+    def gains(self) -> tuple[Line, ...]:
+        """The lines that are for the better."""
+        return tuple(line for line in self.lines if line.verdict.gains)
 
     @property
     def counts(self) -> dict[str, int]:

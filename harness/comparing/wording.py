@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from harness.case import Case
+from harness.comparing.baselines import PREFIX
 from harness.comparing.entry import Decided, Figure
 from harness.comparing.environments import brief
 from harness.comparing.escape import visible
-from harness.comparing.verdict import Comparison, Line
+from harness.comparing.verdict import Comparison, Line, Verdict
+
+HEAD = ("case", "figure", "BASE", "NEW", "change", "95 % interval", "kind", "verdict")
 
 _SHARES = ("accuracy", "rank 1")
 
@@ -58,6 +61,20 @@ def interval_text(line: Line) -> str:
     return f"{_signed(line, low)} to {_signed(line, high)}"
 
 
+def cells(line: Line) -> tuple[str, ...]:
+    """A row of a comparison's table, under `HEAD`."""
+    return (
+        case_text(line.case),
+        line.figure,
+        value_text(line, line.base),
+        value_text(line, line.new),
+        change_text(line),
+        interval_text(line),
+        line.kind,
+        str(line.verdict),
+    )
+
+
 def why(line: Line) -> str:
     """The reason and the notes, as sentences."""
     return "; ".join(filter(None, (line.reason, *line.notes)))
@@ -81,6 +98,19 @@ def in_short(comparison: Comparison) -> str:
         f"{counts}; margins: {100 * policy.margin:.3g} % of times, {100 * policy.count_margin:.3g} "
         f"% of counts, {100 * policy.accuracy_margin:.3g} points of accuracy; chance of any false "
         f"alarm {100 * policy.level:.3g} %{sides}"
+    )
+
+
+def renewal(comparison: Comparison) -> str:
+    """How a baseline is brought up to date that cannot be compared with; else an empty text."""
+    name = comparison.base.removeprefix(PREFIX)
+    stale = [line for line in comparison.lines if line.verdict is Verdict.NOT_COMPARABLE]
+    if name == comparison.base or not stale:
+        return ""
+    return (
+        f"{len(stale)} figures of the baseline are not comparable and were not judged; where the "
+        f"difference is meant, 'facebench baseline save {name} {comparison.new}' renews it "
+        "(--measure as in this comparison)"
     )
 
 

@@ -26,7 +26,7 @@ def _obtain(job: Job) -> Outcome:
         model.cycles(emulated.figures, core.figures),
         emulated.checks,
         {"artifact_sha256": emulated.artifact_sha256},
-        emulated.environment,
+        instructions.circumstances(job, emulated),
     )
 
 

@@ -14,12 +14,15 @@ from harness.cores import CORES
 from harness.deployment import deploy
 from harness.devices.registry import DEVICES
 from harness.emulation.figures import Instructions, Work
-from harness.emulation.inference import emulate
+from harness.emulation.inference import Emulated, emulate
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
 from harness.record import Check
 from harness.timing import environment, perf_events
 from harness.timing.perf_events import Counter
+
+# Packages that make of an exported network what a runtime executes.
+_MAKERS = {"ncnn": ("pnnx",), "onnxruntime": (), "tvm": ("apache-tvm", "apache-tvm-ffi")}
 
 _REPETITIONS = 7
 
@@ -37,7 +40,7 @@ def _obtain(job: Job) -> Outcome:
             emulated.figures,
             emulated.checks,
             {"artifact_sha256": emulated.artifact_sha256},
-            emulated.environment,
+            circumstances(job, emulated),
         )
     _require_countable(job)
     return _counted_here(job)
@@ -107,6 +110,13 @@ def _of(counter: Counter, infer: Callable[[], object], inferences: int) -> int:
     for _ in range(inferences):
         infer()
     return counter.stop()
+
+
+def circumstances(job: Job, emulated: Emulated) -> dict[str, Any]:
+    """The emulated machine's environment, and the versions of what made the code here."""
+    here = environment.versions()
+    makers = ("torch", "onnx", *_MAKERS[job.case.runtime])
+    return {name: here[name] for name in makers if name in here} | emulated.environment
 
 
 def depends_on(job: Job) -> Any:

@@ -110,7 +110,9 @@ def _read(path: Path, place: Place) -> dict[str, Any]:
 
 def to_toml(plan: dict[str, Any]) -> str:
     """A plan as TOML, tables last; its values are written as JSON writes them."""
-    lines = [f"{_json(key)} = {_json(value)}" for key, value in plan.items() if type(value) is not dict]
+    lines = [
+        f"{_json(key)} = {_json(value)}" for key, value in plan.items() if type(value) is not dict
+    ]
     for key, table in plan.items():
         if isinstance(table, dict):
             lines.append(f"[{_json(key)}]")

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from harness.comparing.escape import command_data, command_property, markdown
 from harness.comparing.verdict import Comparison, Line, Verdict
 from harness.comparing.wording import (
+    HEAD,
     case_text,
+    cells,
     change_text,
     in_short,
     interval_text,
-    value_text,
+    renewal,
     why,
 )
 
 # GitHub shows ten of a sort for a step, and takes a summary of up to 1 MiB.
 MOST_ANNOTATIONS = 10
 MOST_ROWS = 500
-
-_HEAD = ("case", "figure", "BASE", "NEW", "change", "95 % interval", "kind", "verdict", "why")
 
 
 def commands(comparison: Comparison) -> list[str]:
@@ -52,6 +52,7 @@ def summary(comparison: Comparison) -> str:
     parts = [
         f"### facebench: {markdown(title)}",
         markdown(in_short(comparison)),
+        *filter(None, [markdown(renewal(comparison))]),
         *_table(told[:MOST_ROWS]),
         *([f"{len(told) - MOST_ROWS} more lines are left out."] if len(told) > MOST_ROWS else []),
         *_only("BASE", len(comparison.only_base)),
@@ -69,24 +70,15 @@ def _error(line: Line) -> str:
 def _table(lines: Sequence[Line]) -> list[str]:
     if not lines:
         return []
-    rows = [_HEAD, ("---",) * len(_HEAD), *map(_cells, lines)]
+    head = (*HEAD, "why")
+    rows = [head, ("---",) * len(head), *map(_cells, lines)]
     return ["\n".join(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _cells(line: Line) -> tuple[str, ...]:
     mark = "❌ " if line.verdict.alarms else ""
-    texts = (
-        case_text(line.case),
-        line.figure,
-        value_text(line, line.base),
-        value_text(line, line.new),
-        change_text(line),
-        interval_text(line),
-        line.kind,
-        mark + line.verdict,
-        why(line),
-    )
-    return tuple(map(markdown, texts))
+    *texts, verdict = cells(line)
+    return tuple(map(markdown, (*texts, mark + verdict, why(line))))
 
 
 def _only(side: str, count: int) -> list[str]:

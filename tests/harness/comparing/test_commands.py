@@ -12,7 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.comparing.baselines import Baselines
+from architectures.registry import names
+from harness.comparing.baselines import FOLDER, Baselines
+from harness.plan import load
 from harness.record import Record
 from harness.result import Latency
 from harness.store import Store
@@ -269,3 +271,35 @@ def test_a_history_that_cannot_be_told_is_one_sentence(
     chosen = [base if option == "BASE" else option for option in options]
     assert facebench("history", *chosen, "--store", tmp_path) == 2
     assert sentence in capfd.readouterr().err
+
+
+def test_a_gain_fails_only_where_any_change_is_to(
+    base: Path, slow: Path, same: Path, capfd: Output
+) -> None:
+    assert facebench("compare", slow, base) == 0
+    assert facebench("compare", slow, base, "--any-change") == 1
+    assert "1 figures became better: save the baseline anew" in capfd.readouterr().err
+    assert facebench("compare", base, same, "--any-change") == 0
+
+
+def test_a_baseline_of_other_versions_fails_nothing_and_says_how_it_is_renewed(
+    base: Path, tmp_path: Path, capfd: Output
+) -> None:
+    older = latency(environment={**ENVIRONMENT, "onnxruntime": "1.19.0"})
+    Baselines(tmp_path / "store").save("ci", [older])
+    arguments = ("compare", "baseline:ci", base, "--any-change", "--store", tmp_path / "store")
+    assert facebench(*arguments) == 0
+    out = capfd.readouterr().out
+    assert "onnxruntime (1.19.0 and 1.20.0)" in out
+    assert f"'facebench baseline save ci {base}' renews it" in out
+    facebench("compare", base, base)
+    assert "renews" not in capfd.readouterr().out
+
+
+def test_every_network_is_in_the_baseline_of_this_repository() -> None:
+    root = Path(__file__).parents[3]
+    held = {(e.case.measure, e.case.network) for e in Baselines(root / FOLDER).load("ci")}
+    assert {("cost", name) for name in names()} <= held
+    assert {("export", name) for name in names()} <= held
+    wanted = load(str(root / ".ci" / "instructions.toml")).networks
+    assert {("instructions", name) for name in wanted} <= held
