@@ -18,6 +18,7 @@ from harness.commands import (
     device,
     networks,
     runs,
+    throughput,
     tuning,
     verification,
 )
@@ -79,6 +80,7 @@ for command in (
     networks.compile_,
     tuning.tune,
     networks.latency,
+    throughput.throughput,
     verification.verify,
     data.data,
     device.device,

@@ -14,6 +14,9 @@ Version history of the schema:
     5 (2026-11): `Latency` says which samples came of which process, and what each found
         on its machine. A time of an earlier schema is read as one of a single process, of
         which that is not known.
+    6 (2026-11): a process of `Latency` says how it started and what memory and energy it
+        took; `Throughput` says what its machine did meanwhile. A record of an earlier
+        schema is read as one that does not know it.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.result import RESULTS, Result
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
 _LARGEST = 2**28

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.comparing.entry import Counted, Decided, Entry, Figure, Timed
+from harness.comparing.entry import PEAK_MEMORY, Counted, Decided, Entry, Figure, Timed
 from harness.emulation.figures import Cycles, Instructions
 from harness.record import Record
 from harness.result import (
@@ -73,6 +73,8 @@ def join(same: Sequence[Entry]) -> Entry:
 
 
 def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
+    if isinstance(last, Counted) and not last.exact:
+        return replace(last, value=statistics.median(figure.value for figure in all_of_it))
     if not isinstance(last, Timed):
         return last
     timed = [figure for figure in all_of_it if isinstance(figure, Timed)]
@@ -86,7 +88,9 @@ def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
 def _latency(result: Latency) -> list[Figure]:
     groups = result.by_process
     medians = tuple(statistics.median(group) for group in groups)
-    return [Timed("latency", "ms", medians, tuple(map(len, groups)))]
+    times = Timed("latency", "ms", medians, tuple(map(len, groups)))
+    added = result.added_bytes
+    return [times] if added is None else [times, Counted(PEAK_MEMORY, "bytes", added)]
 
 
 def _throughput(result: Throughput) -> list[Figure]:

@@ -17,6 +17,8 @@ from harness.measures import merging, validity
 from harness.measures.registry import MEASURES, Measure, Outcome, Several
 from harness.result import Latency, Process
 from harness.timing import peak
+from harness.timing.energy import NO_ENERGY
+from harness.timing.footprint import Footprint
 from harness.timing.peak import NO_PEAK, Peak
 from harness.timing.sampler import Samples
 
@@ -31,6 +33,7 @@ def _obtain(job: Job) -> Outcome:
     with contextlib.closing(deployment.open(job.case.threads)) as stand:
         error, agreed = deployment.check(stand.infer)
         samples = stand.sample(deployment.batch_of_images(), job.budget)
+        footprint, no_energy = stand.footprint()
         environment = stand.environment()
     latency = Latency(
         samples.samples_ms,
@@ -40,17 +43,19 @@ def _obtain(job: Job) -> Outcome:
         deployment.artifact.label,
         samples.reference_us,
         reached,
-        process_facts=(_process(samples, stand.load_ms),),
+        process_facts=(_process(samples, stand.load_ms, footprint),),
     )
     seconds = time.perf_counter() - start
     # Of a process among several nothing can be said but that it computes the right thing.
     checks = () if job.budget.processes > 1 else validity.checks(latency, job.budget, seconds)
     provenance = _provenance(deployment) | unknown
     provenance |= dict(zip(_HEAT, samples.heat, strict=False))
+    if no_energy:
+        provenance[NO_ENERGY] = no_energy
     return Outcome(latency, (*agreed, *checks), provenance, environment)
 
 
-def _process(samples: Samples, load_ms: float) -> Process:
+def _process(samples: Samples, load_ms: float, footprint: Footprint) -> Process:
     return Process(
         load_ms,
         len(samples.warmup_ms),
@@ -59,6 +64,7 @@ def _process(samples: Samples, load_ms: float) -> Process:
         samples.fastest_us,
         samples.throttled,
         samples.conditions,
+        footprint,
     )
 
 

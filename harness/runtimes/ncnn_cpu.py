@@ -77,4 +77,4 @@ def _open(folder: Path, threads: int) -> Session:
     return lambda images: np.stack([embed(image) for image in images])
 
 
-RUNTIMES.add("ncnn", Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open))
+RUNTIMES.add("ncnn", Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open, batches=False))

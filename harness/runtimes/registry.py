@@ -5,7 +5,9 @@ A runtime is one file in this package: two functions and one registration.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +45,8 @@ class Runtime:
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
         precisions: those it runs, of `harness.precision.PRECISIONS`.
+        batches: whether it infers several images at once.
+        importing: imports its package, where that takes more than its name.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Runtime:
     open: Callable[[Path, int], Session]
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
+    batches: bool = True
+    importing: Callable[[], object] | None = None
 
     def installed(self) -> bool:
         """Whether its Python modules are found; nothing is imported."""
@@ -59,6 +65,17 @@ class Runtime:
     def opens(self) -> bool:
         """Whether it can run here what was prepared elsewhere."""
         return _found(self.packages[0])
+
+    def loaded(self) -> bool:
+        """Whether its package is imported already."""
+        return _module(self.packages[0]) in sys.modules
+
+    def load(self) -> None:
+        """Import its package, which opening an artifact then need not."""
+        if self.importing is not None:
+            self.importing()
+        else:
+            importlib.import_module(_module(self.packages[0]))
 
     def require(self, precision: str = "fp32") -> None:
         """See that it can be used here, for networks of this precision.
@@ -85,8 +102,12 @@ class Runtime:
 _MODULES = {"apache-tvm": "tvm"}
 
 
+def _module(package: str) -> str:
+    return _MODULES.get(package, package)
+
+
 def _found(package: str) -> bool:
-    return importlib.util.find_spec(_MODULES.get(package, package)) is not None
+    return importlib.util.find_spec(_module(package)) is not None
 
 
 RUNTIMES: Registry[Runtime] = Registry("runtime", package="harness.runtimes")

@@ -17,6 +17,12 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     return Artifact(library.folder, library.label)
 
 
+def _import() -> None:
+    from harness.compiler.build import import_tvm
+
+    import_tvm()
+
+
 def _open(folder: Path, threads: int) -> Session:
     from harness.compiler import host
     from harness.compiler.build import Library, import_tvm
@@ -36,4 +42,4 @@ def _open(folder: Path, threads: int) -> Session:
     return infer
 
 
-RUNTIMES.add("tvm", Runtime("tvm", ("apache-tvm",), _prepare, _open))
+RUNTIMES.add("tvm", Runtime("tvm", ("apache-tvm",), _prepare, _open, importing=_import))

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.timing import heat, reference
 from harness.timing.conditions import Conditions
+from harness.timing.energy import Meter
 
 # Of all processes of a case together.
 MINIMUM_SAMPLES = 64
@@ -90,16 +91,19 @@ class Samples:
         return Samples(**data | lists | {"conditions": said and Conditions.from_json(said)})
 
 
-def sample(infer: Callable[[], object], budget: Budget) -> Samples:
+def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = None) -> Samples:
     """Time `infer` call by call with a monotonic clock.
 
     Warm-up ends when the medians of two successive windows of five agree to
-    2 %, or when its budget is spent; `stable` says which.
+    2 %, or when its budget is spent; `stable` says which. The meter is read when that
+    is over, and again after the last sample.
     """
     warmup, stable = _warm_up(infer, budget.warmup_s)
     samples: list[float] = []
     references = [reference.time_us()]
     states = [heat.capture()]
+    if meter is not None:
+        meter.start()
     looked = time.perf_counter()
     end = looked + budget.share_s
     while len(samples) < budget.share_of_samples or time.perf_counter() < end:
@@ -108,6 +112,8 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
             references.append(reference.time_us())
             states.append(heat.capture())
             looked = time.perf_counter()
+    if meter is not None:
+        meter.stop(len(samples))
     references.append(reference.time_us())
     first, *between, last = *states, heat.capture()
     return Samples(
