@@ -41,6 +41,7 @@ def find_fastest(
         for name in installed()
         if how.name in RUNTIMES[name].precisions
         for batch in _BATCHES
+        if batch == 1 or RUNTIMES[name].batches
     ]
     store = Store(cache.root() / "throughput.jsonl")
     store.mend()

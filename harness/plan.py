@@ -16,6 +16,7 @@ A plan is a TOML file. Every key may be left out:
     limit_s = 900                # a case that is silent for longer is stopped: it hangs
     pin = true                   # to as many cores as a case has threads
     devices = ["local"]          # where latency is measured
+    batches = [1, 4, 16]         # where images a second are measured too, on this machine
     emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
     emulated_runtimes = ["ncnn", "tvm"]
 
@@ -51,6 +52,7 @@ from harness.jobs import (
     device_jobs,
     latency_job,
     scoring_job,
+    throughput_job,
     with_fingerprint,
 )
 from harness.networks import Network, resolve
@@ -80,6 +82,7 @@ class Plan:
     limit_s: float = LIMIT_S
     pin: bool = BUDGET.pin
     devices: Sequence[str] = ("local",)
+    batches: Sequence[int] = ()
     emulated: Sequence[str] = ()
     emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
     weights: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +132,7 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         expanded += [Job(case, network, data=data) for case in _cases(network, plan)]
         for device in devices:
             expanded += _latencies(network, plan, data, device)
+        expanded += _throughputs(network, plan, data)
         expanded += _scores(network, plan, data)
     return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
 
@@ -159,12 +163,7 @@ def _cores(plan: Plan) -> Sequence[str]:
 
 
 def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> Iterator[Job]:
-    budget = Budget(
-        sampling_s=plan.sampling_s,
-        processes=plan.processes,
-        known_to=plan.known_to,
-        pin=plan.pin,
-    )
+    budget = _budget(plan)
     emulated = DEVICES[device].kind == "emulated"
     runtimes = plan.emulated_runtimes if emulated else _runtimes(plan, device)
     for runtime in runtimes:
@@ -172,6 +171,26 @@ def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> 
         for threads, how in product((1,) if emulated else plan.threads, _precisions(plan, runtime)):
             timed = latency_job(network, runtime, threads, 1, how, budget, device)
             yield from device_jobs(replace(timed, data=data))
+
+
+def _throughputs(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
+    """Every batch in as many sessions as there are threads; of a runtime that lacks batches too."""
+    if "local" not in plan.devices:
+        return
+    for runtime in _runtimes(plan, "local") if plan.batches else ():
+        RUNTIMES[runtime].require()
+        for how, threads, batch in product(_precisions(plan, runtime), plan.threads, plan.batches):
+            job = throughput_job(network, runtime, threads, batch, how, _budget(plan))
+            yield replace(job, data=data)
+
+
+def _budget(plan: Plan) -> Budget:
+    return Budget(
+        sampling_s=plan.sampling_s,
+        processes=plan.processes,
+        known_to=plan.known_to,
+        pin=plan.pin,
+    )
 
 
 def _runtimes(plan: Plan, device: str) -> Sequence[str]:
@@ -211,6 +230,12 @@ def _names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        type(item) is int and 1 <= item <= 1024 for item in value
+    )
+
+
 def _files(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
@@ -218,9 +243,8 @@ def _files(value: Any) -> bool:
 _VALID = {
     "networks": lambda value: value == "all" or _names(value),
     "runtimes": lambda value: value == "installed" or _names(value),
-    "threads": lambda value: (
-        isinstance(value, list) and all(type(item) is int and 1 <= item <= 1024 for item in value)
-    ),
+    "threads": _numbers,
+    "batches": _numbers,
     "precisions": _names,
     "calibration": lambda value: isinstance(value, str),
     "targets": lambda value: value == "all" or _names(value),
@@ -242,6 +266,7 @@ _EXPECTED = {
     "networks": 'a list of names, or "all"',
     "runtimes": 'a list of names, or "installed"',
     "threads": "a list of whole numbers from 1 to 1024",
+    "batches": "a list of whole numbers from 1 to 1024",
     "precisions": "a list of names, of fp32, fp16 and int8",
     "calibration": "the name of a dataset",
     "targets": 'a list of names, or "all"',

@@ -16,7 +16,9 @@ Version history of the schema:
         which that is not known.
     6 (2026-11): results of denormal numbers; `Case` says what a runtime is told to do with
         them, and a record of an earlier schema is read as one that tells it nothing.
-        `Process` says by how much its memory grew; of an earlier one that is not known.
+        A process of `Latency` says how it started, what memory and energy it took and by how
+        much its memory grew; `Throughput` says what its machine did meanwhile. A record of
+        an earlier schema is read as one that does not know it.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ needs neither torch nor TVM.
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
@@ -16,6 +18,7 @@ from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
 from harness.timing.conditions import Conditions
+from harness.timing.footprint import Footprint
 from harness.timing.peak import Peak
 from harness.timing.statistics import median_interval, quantile, two_level_interval
 
@@ -117,7 +120,8 @@ class Process:
     """What is known of a process that gave times, beside the times.
 
     Attributes:
-        load_ms: from the artifact on disk to a session that can infer.
+        load_ms: from the artifact on disk to a session that can infer, the import of the
+            runtime's package included.
         warmups: how many of `Latency.warmup_ms` are its own.
         references: how many of `Latency.reference_us` are its own.
         settled: whether its warm-up ended because times agreed.
@@ -126,6 +130,7 @@ class Process:
         conditions: what else ran there; None where the machine does not show it.
         grown_bytes: of its memory, from its first sample to its last; None where that is not
             known, as in records before schema 6.
+        footprint: its start, memory and energy; None in records before schema 6.
     """
 
     load_ms: float
@@ -136,6 +141,7 @@ class Process:
     throttled: str = ""
     conditions: Conditions | None = None
     grown_bytes: int | None = None
+    footprint: Footprint | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class Latency:
 
     Attributes:
         samples_ms: every sample after warm-up, in order.
-        warmup_ms: the inferences before them, the first included.
+        warmup_ms: the inferences before them, after those that the answer was checked by.
         load_ms: from the artifact on disk to a session that can infer; of several processes,
             the median.
         output_error: largest difference from torch's outputs, relative to their largest element.
@@ -231,6 +237,52 @@ class Latency:
         lower, upper = self.interval_ms
         return (upper - lower) / self.median_ms
 
+    @property
+    def import_ms(self) -> float | None:
+        """Of the runtime's package; like what follows, the median of the processes that tell."""
+        return self._of_footprints(lambda found: found.import_ms)
+
+    @property
+    def open_ms(self) -> float | None:
+        """From the artifact on disk to a session that can infer, without that import."""
+        return self._of_footprints(lambda found: found.open_ms)
+
+    @property
+    def first_ms(self) -> float | None:
+        """The first inference of a process."""
+        return self._of_footprints(lambda found: found.first_ms)
+
+    @property
+    def peak_bytes(self) -> float | None:
+        """The most that was resident of a process that infers."""
+        return self._of_footprints(
+            lambda found: found.memory.sampled_bytes if found.memory else None
+        )
+
+    @property
+    def added_bytes(self) -> float | None:
+        """The same beyond what the process had before it opened the artifact."""
+        return self._of_footprints(lambda found: found.memory.added_bytes if found.memory else None)
+
+    @property
+    def joules(self) -> float | None:
+        """Energy of an inference, by the counters of whole CPU packages."""
+        return self._of_footprints(
+            lambda found: found.energy.joules_an_inference if found.energy else None
+        )
+
+    @property
+    def net_joules(self) -> float | None:
+        """The same beyond what the packages took at rest."""
+        return self._of_footprints(
+            lambda found: found.energy.net_joules_an_inference if found.energy else None
+        )
+
+    def _of_footprints(self, figure: Callable[[Footprint], float | None]) -> float | None:
+        footprints = [process.footprint for process in self.process_facts if process.footprint]
+        known = [value for one in footprints if (value := figure(one)) is not None]
+        return statistics.median(known) if known else None
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -283,15 +335,27 @@ class Throughput:
     Attributes:
         rates: images a second in successive windows of time, after warm-up.
         label: as in `Latency`.
+        reference_us: as in `Latency`, before, between and after the windows; empty in
+            records before schema 6.
+        fastest_us: as in `Process`.
+        conditions: as in `Process`.
     """
 
     rates: tuple[float, ...]
     label: str = ""
+    reference_us: tuple[float, ...] = ()
+    fastest_us: float = 0.0
+    conditions: Conditions | None = None
 
     @property
     def images_per_second(self) -> float:
         """Median of the windows."""
         return float(np.median(self.rates))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of it, distribution-free; how processes differ is not in it."""
+        return median_interval(self.rates)
 
 
 @dataclass(frozen=True)

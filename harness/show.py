@@ -159,7 +159,10 @@ def in_short(record: Record) -> str:
             counts = (*result.weights, *result.activations)
             return f"{sum(one.denormals for one in counts):,} denormal numbers"
         case Throughput():
-            return f"{result.images_per_second:.3g} images/s {record.kind}"
+            lower, upper = result.interval
+            rate = f"{result.images_per_second:.3g} images/s [{lower:.3g}, {upper:.3g}]"
+            where = f"batch {record.case.batch}, threads {record.case.threads}"
+            return " ".join(filter(None, (f"{where}: {rate}", record.kind, result.label)))
         case Identification():
             label = f" ({result.label})" if result.label else ""
             return f"rank 1 {result.rank1:.2%} of {result.mated_searches:,}{label}"

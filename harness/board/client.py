@@ -25,6 +25,8 @@ from harness.emulation import counters
 from harness.export import FloatArray
 from harness.stands import wire
 from harness.stands.stand import Stand
+from harness.timing.energy import NO_ENERGY
+from harness.timing.footprint import Footprint
 from harness.timing.sampler import Budget, Samples
 
 # A board that was lost and starts again listens after a while, in seconds.
@@ -247,6 +249,15 @@ class RemoteStand:
         budgeted = (budget.warmup_s, budget.sampling_s, budget.processes, int(budget.pin))
         request = wire.images_request("sample", images, *budgeted)
         return Samples.from_json(json.loads(self._board.ask("sampling", request)))
+
+    def footprint(self) -> tuple[Footprint, str]:
+        """As in `Stand`; of a board that was served before there were any, nothing."""
+        try:
+            reply = self._board.ask("asking what it took", wire.request(["footprint"]))
+        except wire.StandError:
+            return Footprint(), "the facebench that serves this board tells nothing of energy"
+        said = json.loads(reply)
+        return Footprint.from_json(said), said[NO_ENERGY]
 
     def count(self, images: FloatArray) -> bytes:
         """As in `Stand`: what `emulation.counters.pack` makes."""

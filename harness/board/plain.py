@@ -16,6 +16,7 @@ from harness.compiler.build import import_tvm
 from harness.export import FloatArray
 from harness.stands.stand import Stand
 from harness.timing import sampler
+from harness.timing.footprint import Footprint
 from harness.timing.sampler import Budget, Samples
 
 _ENVIRONMENT = {"environment": "not reported: a plain TVM server"}
@@ -96,6 +97,10 @@ class PlainStand:
         warmup, stable = self._for(budget.warmup_s, 2 * sampler.WINDOW, sampler.settled)
         samples, _ = self._for(budget.share_s, budget.share_of_samples, lambda times: False)
         return Samples(tuple(warmup), tuple(samples), stable)
+
+    def footprint(self) -> tuple[Footprint, str]:
+        """As in `Stand`: that nothing is known of it."""
+        return Footprint(), "a plain TVM server tells nothing of energy"
 
     def count(self, images: FloatArray) -> bytes:
         """Always refused."""

@@ -228,7 +228,8 @@ def _step(one: Series, index: int) -> str:
 
 
 def _no_step(one: Series) -> str:
-    if len(one.points) < LEAST_POINTS and not isinstance(one.points[-1].figure, Counted):
+    last = one.points[-1].figure
+    if len(one.points) < LEAST_POINTS and not (isinstance(last, Counted) and last.exact):
         return f"too few revisions: {LEAST_POINTS} at least"
     return "none found"
 

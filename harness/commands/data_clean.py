@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from harness.training.data.overlap import Limits
 from harness.verification.datasets.registry import data_root
 
 
-def _limit(name: str, about: str) -> Any:
+def _limit(name: str, about: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     default = getattr(Limits(), name)
     return click.option(
         f"--{name}-cosine", name, type=float, default=default, show_default=True, help=about

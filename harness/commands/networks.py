@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from harness import jobs, options, show
+from harness import jobs, options, show, show_start
 from harness.case import Case
 from harness.commands.running import raise_failures, run_jobs
 from harness.compiler.build import compile_network
@@ -170,6 +170,8 @@ def latency(
         show.as_json([show.flat(record) for record in records])
     else:
         show.timings(records)
+        if (started := show_start.starts(records)) is not None:
+            show.out.print(started)
     raise_failures(records)
 
 

@@ -51,9 +51,16 @@ class Timed:
         return float(np.exp(np.mean(np.log(self.medians))))
 
 
+# A count that is a little different in every process.
+PEAK_MEMORY = "peak memory"
+
+
 @dataclass(frozen=True)
 class Counted:
-    """A figure without spread: an exact count, or what a model makes of counts; less is better."""
+    """A figure without spread: an exact count, or what a model makes of counts; less is better.
+
+    Peak memory is one too, of which a margin takes the place of a spread.
+    """
 
     name: str
     unit: str
@@ -62,6 +69,11 @@ class Counted:
     def __post_init__(self) -> None:
         if not 0 <= self.value < float("inf"):
             raise ValueError("a count is not negative and finite")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the same code gives the same figure again."""
+        return self.name != PEAK_MEMORY
 
 
 @dataclass(frozen=True)

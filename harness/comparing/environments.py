@@ -102,13 +102,13 @@ def differences(base: Entry, new: Entry) -> list[Difference]:
 def matters(difference: Difference, figure: Figure) -> bool:
     """Whether a figure depends on what differs, so that no ratio across it means anything.
 
-    A time depends on all. A count does not depend on the machine, nor does a decision
-    on a pair but for the last digit of a score; what a network costs depends on the
-    network alone.
+    A time depends on all, and so does the memory of a process. A count does not depend on
+    the machine, nor does a decision on a pair but for the last digit of a score; what a
+    network costs depends on the network alone.
     """
     if isinstance(figure, Decided):
         return difference.kind in ("versions", "weights", "label")
-    if not isinstance(figure, Counted):
+    if not isinstance(figure, Counted) or not figure.exact:
         return True
     if figure.name.startswith(("instructions", "modelled time", "size")):
         return difference.kind in ("versions", "threads", "label")

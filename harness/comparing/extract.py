@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.comparing.entry import Counted, Decided, Entry, Figure, Timed
+from harness.comparing.entry import PEAK_MEMORY, Counted, Decided, Entry, Figure, Timed
 from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.record import Record
@@ -74,6 +74,8 @@ def join(same: Sequence[Entry]) -> Entry:
 
 
 def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
+    if isinstance(last, Counted) and not last.exact:
+        return replace(last, value=statistics.median(figure.value for figure in all_of_it))
     if not isinstance(last, Timed):
         return last
     timed = [figure for figure in all_of_it if isinstance(figure, Timed)]
@@ -93,7 +95,10 @@ def _latency(result: Latency) -> list[Figure]:
     groups = result.by_process
     medians = tuple(statistics.median(group) for group in groups)
     turns = tuple(ms for process in result.turn_medians_ms for ms in process)
-    return [Timed("latency", "ms", medians, tuple(map(len, groups)), result.beside, turns)]
+    counts = tuple(map(len, groups))
+    times = Timed("latency", "ms", medians, counts, result.beside, turns)
+    added = result.added_bytes
+    return [times] if added is None else [times, Counted(PEAK_MEMORY, "bytes", added)]
 
 
 def _throughput(result: Throughput) -> list[Figure]:

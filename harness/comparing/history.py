@@ -107,7 +107,7 @@ def of_git(folder: Path) -> Iterator[tuple[str, str, Sequence[Entry]]]:
 
 def _steps(points: Sequence[Point], margin: float) -> list[Step]:
     values = [point.figure.value for point in points]
-    if all(isinstance(point.figure, Counted) for point in points):
+    if all(isinstance(point.figure, Counted) and point.figure.exact for point in points):
         return exact_steps(values)
     # A share of zero has no relative change.
     return steps(values, margin) if min(values) > 0 else []

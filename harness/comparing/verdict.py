@@ -51,6 +51,8 @@ class Policy:
         same_level: chance that a case is called same whose change is the margin; half of
             0.05, so that it is the 95 % interval that is within.
         across: kinds of difference, of `environments.KINDS`, that are no hindrance.
+        memory_margin: of peak memory, relative: allocators give processes of one artifact up to
+            a tenth more or less.
     """
 
     margin: float = 0.01
@@ -59,11 +61,14 @@ class Policy:
     level: float = 0.01
     same_level: float = 0.025
     across: frozenset[str] = frozenset()
+    memory_margin: float = 0.1
 
     def margin_of(self, figure: Figure) -> float:
         """The margin that applies to a figure; what a model makes of counts is a time."""
         if isinstance(figure, Decided):
             return self.accuracy_margin
+        if isinstance(figure, Counted) and not figure.exact:
+            return self.memory_margin
         exact = isinstance(figure, Counted) and not figure.name.startswith("modelled time")
         return self.count_margin if exact else self.margin
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.case import Case
 from harness.comparing.baselines import PREFIX
-from harness.comparing.entry import Decided, Figure
+from harness.comparing.entry import PEAK_MEMORY, Decided, Figure
 from harness.comparing.environments import brief
 from harness.comparing.escape import visible
 from harness.comparing.verdict import Comparison, Line, Verdict
@@ -56,7 +56,8 @@ def change_text(line: Line) -> str:
 def interval_text(line: Line) -> str:
     """Its 95 % interval; `exact` where a figure has no spread."""
     if line.interval is None:
-        return "exact" if line.change is not None else ""
+        known = line.change is not None and line.figure != PEAK_MEMORY
+        return "exact" if known else ""
     low, high = line.interval
     return f"{_signed(line, low)} to {_signed(line, high)}"
 

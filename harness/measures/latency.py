@@ -18,6 +18,8 @@ from harness.measures.registry import MEASURES, Measure, Outcome, Several
 from harness.result import Latency, Process
 from harness.runtimes.registry import RUNTIMES
 from harness.timing import flushing, peak
+from harness.timing.energy import NO_ENERGY
+from harness.timing.footprint import Footprint
 from harness.timing.peak import NO_PEAK, Peak
 from harness.timing.sampler import Samples
 
@@ -36,6 +38,7 @@ def _obtain(job: Job) -> Outcome:
     ):
         error, agreed = deployment.check(stand.infer)
         samples = stand.sample(deployment.batch_of_images(), job.budget)
+        footprint, no_energy = stand.footprint()
         environment = stand.environment()
         mode = None if DEVICES[job.case.device].remote else flushing.mode()
     latency = Latency(
@@ -46,17 +49,19 @@ def _obtain(job: Job) -> Outcome:
         deployment.artifact.label,
         samples.reference_us,
         reached,
-        process_facts=(_process(samples, stand.load_ms),),
+        process_facts=(_process(samples, stand.load_ms, footprint),),
     )
     seconds = time.perf_counter() - start
     # Of a process among several nothing can be said but that it computes the right thing.
     checks = () if job.budget.processes > 1 else validity.checks(latency, job.budget, seconds)
     provenance = _provenance(deployment, mode) | unknown
     provenance |= dict(zip(_HEAT, samples.heat, strict=False))
+    if no_energy:
+        provenance[NO_ENERGY] = no_energy
     return Outcome(latency, (*agreed, *checks), provenance, environment)
 
 
-def _process(samples: Samples, load_ms: float) -> Process:
+def _process(samples: Samples, load_ms: float, footprint: Footprint) -> Process:
     return Process(
         load_ms,
         len(samples.warmup_ms),
@@ -66,6 +71,7 @@ def _process(samples: Samples, load_ms: float) -> Process:
         samples.throttled,
         samples.conditions,
         samples.grown_bytes,
+        footprint,
     )
 
 

@@ -1,60 +1,121 @@
-"""Images embedded a second with every core at work: what a large dataset takes."""
+"""Images embedded a second by single-threaded sessions: what a large dataset takes."""
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from architectures.errors import RefusedError
 from harness import cache, deployment
+from harness.case import Case
 from harness.deployment import deploy
 from harness.job import Job
 from harness.measures.registry import MEASURES, Measure, Outcome
+from harness.record import Check
 from harness.result import Throughput
-from harness.runtimes.registry import Session
-from harness.timing import environment
+from harness.runtimes.registry import RUNTIMES, Session
+from harness.timing import busy, environment, heat, pinning, reference
+from harness.timing.conditions import Conditions
 
-_WINDOWS = 5
+# Of fewer than six no interval of their median reaches 95 %.
+_WINDOWS = 7
+
+# Waited at most, in seconds, for a moment of quiet.
+_QUIET_S = 1.0
 
 
 def _obtain(job: Job) -> Outcome:
+    case, budget = job.case, job.budget
+    _require_batches(case)
     deployed = deploy(job)
-    sessions = [deployed.open(1).infer for _ in range(job.case.threads)]
+    sessions = [deployed.open(1).infer for _ in range(case.threads)]
     _, agreed = deployed.check(sessions[0])
-    rates = _rates(sessions, deployed.batch_of_images(), job.budget.sampling_s / _WINDOWS)
-    result = Throughput(rates, deployed.artifact.label)
-    return Outcome(result, agreed, {"artifact_sha256": deployed.digest})
+    images = deployed.batch_of_images()
+    hot = heat.capture()
+    with pinning.pinned(case.threads if budget.pin else 0) as cpus:
+        waited = busy.wait_for_quiet(case.threads, _QUIET_S)
+        references, before = [reference.time_us()], busy.look()
+        rates = []
+        for rate in _rates(sessions, images, budget.sampling_s / _WINDOWS):
+            rates.append(rate)
+            references.append(reference.time_us())
+        during = busy.between(before, busy.look())
+    result = Throughput(
+        tuple(rates),
+        deployed.artifact.label,
+        tuple(references),
+        reference.fastest_us(*references),
+        Conditions(cpus, waited, during),
+    )
+    checks = (*agreed, *_checks(result, case.threads, heat.throttled(hot, heat.capture(), [])))
+    return Outcome(result, checks, {"artifact_sha256": deployed.digest})
+
+
+def _require_batches(case: Case) -> None:
+    if case.batch > 1 and not RUNTIMES[case.runtime].batches:
+        raise RefusedError(
+            f"runtime {case.runtime} infers one image at a time, so a batch of {case.batch} is "
+            f"{case.batch} inferences and no batch: its throughput is that of a batch of 1"
+        )
 
 
 def _rates(
     sessions: Sequence[Session], images: np.ndarray[Any, np.dtype[np.float32]], window_s: float
-) -> tuple[float, ...]:
-    def work(session: Session) -> int:
+) -> Iterator[float]:
+    """Images a second of all sessions together, window after window; one before them warms up."""
+
+    def work(session: Session) -> float:
+        # Each over its own time: one that is done does not wait for the others' last batch.
+        began = now = time.perf_counter()
         count = 0
-        while time.perf_counter() < end or not count:
+        while now < end or not count:
             session(images)
             count += len(images)
-        return count
+            now = time.perf_counter()
+        return count / (now - began)
 
-    rates = []
     with ThreadPoolExecutor(len(sessions)) as pool:
-        for _ in range(_WINDOWS + 1):
-            began = time.perf_counter()
-            end = began + window_s
-            done = sum(pool.map(work, sessions))
-            rates.append(done / (time.perf_counter() - began))
-    return tuple(rates[1:])  # the first window warms up
+        for number in range(_WINDOWS + 1):
+            end = time.perf_counter() + window_s
+            rate = sum(pool.map(work, sessions))
+            if number:
+                yield rate
+
+
+def _checks(result: Throughput, threads: int, throttled: str) -> tuple[Check, ...]:
+    slow = statistics.median(result.reference_us) / result.fastest_us
+    cpus = environment.cores()
+    during = result.conditions.during if result.conditions is not None else None
+    others = f", of which others kept {during.others:.1f} busy" if during is not None else ""
+    return (
+        Check(
+            "a CPU for each session",
+            threads <= cpus and (during is None or during.leaves(threads)),
+            f"{threads} sessions on {cpus} CPUs{others}",
+        ),
+        Check(
+            "machine kept its speed",
+            slow <= reference.TOLERANCE,
+            f"between windows a reference kernel took {slow:.2f} times its fastest here (median)",
+        ),
+        Check(
+            "not throttled", not throttled, throttled or "nothing that can be read here shows it"
+        ),
+    )
 
 
 def _depends_on(job: Job) -> Any:
     return (
-        cache.source_digest(__name__),
+        cache.source_digest(__name__, "harness.timing"),
         deployment.depends_on(job),
         environment.machine_key(),
         job.budget.sampling_s,
+        job.budget.pin,
     )
 
 

@@ -80,5 +80,5 @@ def _open(folder: Path, threads: int) -> Session:
 
 RUNTIMES.add(
     "ncnn",
-    Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open, flushing=flushing.OF_THREAD),
+    Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open, flushing=flushing.OF_THREAD, batches=False),
 )

@@ -5,7 +5,9 @@ A runtime is one file in this package: two functions and one registration.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,8 @@ class Runtime:
         precisions: those it runs, of `harness.precision.PRECISIONS`.
         flushing: how a program of one's own has it flush denormal numbers. Only for one whose
             threads do what the thread does that opens it; else empty.
+        batches: whether it infers several images at once.
+        importing: imports its package, where that takes more than its name.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Runtime:
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
     flushing: str = ""
+    batches: bool = True
+    importing: Callable[[], object] | None = None
 
     def require_flushing(self) -> None:
         """See that it can be told what to do with denormal numbers.
@@ -75,6 +81,17 @@ class Runtime:
     def opens(self) -> bool:
         """Whether it can run here what was prepared elsewhere."""
         return _found(self.packages[0])
+
+    def loaded(self) -> bool:
+        """Whether its package is imported already."""
+        return _module(self.packages[0]) in sys.modules
+
+    def load(self) -> None:
+        """Import its package, which opening an artifact then need not."""
+        if self.importing is not None:
+            self.importing()
+        else:
+            importlib.import_module(_module(self.packages[0]))
 
     def require(self, precision: str = "fp32") -> None:
         """See that it can be used here, for networks of this precision.
@@ -101,8 +118,12 @@ class Runtime:
 _MODULES = {"apache-tvm": "tvm"}
 
 
+def _module(package: str) -> str:
+    return _MODULES.get(package, package)
+
+
 def _found(package: str) -> bool:
-    return importlib.util.find_spec(_MODULES.get(package, package)) is not None
+    return importlib.util.find_spec(_module(package)) is not None
 
 
 RUNTIMES: Registry[Runtime] = Registry("runtime", package="harness.runtimes")

@@ -18,6 +18,12 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     return Artifact(library.folder, library.label)
 
 
+def _import() -> None:
+    from harness.compiler.build import import_tvm
+
+    import_tvm()
+
+
 def _open(folder: Path, threads: int) -> Session:
     from harness.compiler import host
     from harness.compiler.build import Library, import_tvm
@@ -39,5 +45,7 @@ def _open(folder: Path, threads: int) -> Session:
 
 RUNTIMES.add(
     "tvm",
-    Runtime("tvm", ("apache-tvm",), _prepare, _open, flushing=flushing.OF_THREAD),
+    Runtime(
+        "tvm", ("apache-tvm",), _prepare, _open, flushing=flushing.OF_THREAD, importing=_import
+    ),
 )

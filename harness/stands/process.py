@@ -18,6 +18,7 @@ from harness.export import FloatArray
 from harness.processes import die_with_parent
 from harness.stands import wire
 from harness.stands.stand import StandHere
+from harness.timing.energy import NO_ENERGY
 from harness.timing.sampler import Budget
 
 # A system call that there is none of: our emulator's plugin sees it and counts between marks.
@@ -62,6 +63,9 @@ def _answer(stand: StandHere, words: list[str], payload: bytes) -> bytes:
         return json.dumps(stand.environment()).encode()
     if verb == "turn":
         return json.dumps(stand.turn(int(rest[0]))).encode()
+    if verb == "footprint":
+        footprint, no_energy = stand.footprint()
+        return json.dumps(asdict(footprint) | {NO_ENERGY: no_energy}).encode()
     images = wire.images_of(rest[:4], payload)
     if verb == "infer":
         return np.ascontiguousarray(stand.infer(images), "<f4").tobytes()

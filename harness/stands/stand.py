@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,8 +11,11 @@ from typing import Any, Protocol
 from architectures.errors import RefusedError
 from harness.export import FloatArray
 from harness.runtimes.registry import RUNTIMES, Session
-from harness.timing import busy, environment, heat, pinning, reference, sampler
+from harness.timing import busy, environment, heat, memory, pinning, reference, sampler
 from harness.timing.conditions import Conditions
+from harness.timing.energy import Meter
+from harness.timing.footprint import Footprint
+from harness.timing.memory import Memory
 from harness.timing.sampler import Budget, Samples, sample
 
 # Waited at most, in seconds, for heat of the case before to go, and for a moment of quiet.
@@ -23,7 +27,8 @@ class Stand(Protocol):
     """One artifact open in one runtime on a device.
 
     Attributes:
-        load_ms: from the artifact on disk to a session that can infer, by the device's clock.
+        load_ms: from the artifact on disk to a session that can infer, by the device's clock;
+            the import of the runtime's package included.
     """
 
     load_ms: float
@@ -38,6 +43,10 @@ class Stand(Protocol):
         Raises:
             RefusedError: the device's time says nothing.
         """
+        ...
+
+    def footprint(self) -> tuple[Footprint, str]:
+        """What it took so far, once it has sampled; and why it knows of no energy, if so."""
         ...
 
     def count(self, images: FloatArray) -> bytes:
@@ -61,24 +70,41 @@ class StandHere:
     """A stand in this process."""
 
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
+        chosen = RUNTIMES[runtime]
+        import_ms = None if chosen.loaded() else _timed_ms(chosen.load)
+        memory.begin_anew()
+        self._before_bytes = memory.peak_bytes()
         start = time.perf_counter()
-        self._session: Session = RUNTIMES[runtime].open(path, threads)
+        self._session: Session = chosen.open(path, threads)
+        open_ms = (time.perf_counter() - start) * 1e3
+        self.load_ms = (import_ms or 0.0) + open_ms
+        self._loaded_bytes = memory.peak_bytes()
         self._threads = threads
         self._images: FloatArray | None = None
-        self.load_ms = (time.perf_counter() - start) * 1e3
+        self._first_ms: float | None = None
+        self._footprint = Footprint(import_ms, open_ms)
+        self._no_energy = ""
 
     def infer(self, images: FloatArray) -> FloatArray:
         """As in `Stand`."""
-        return self._session(images)
+        if self._first_ms is not None:
+            return self._session(images)
+        start = time.perf_counter()
+        embeddings = self._session(images)
+        self._first_ms = (time.perf_counter() - start) * 1e3
+        return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
         """As in `Stand`, once the machine is cool and quiet."""
+        meter = Meter()
         heat.cool_down(_COOL_S)
         with pinning.pinned(self._threads if budget.pin else 0) as cpus:
             waited = busy.wait_for_quiet(self._threads, _QUIET_S)
+            meter.rest()
             before = busy.look()
-            taken = sample(lambda: self._session(images), budget)
+            taken = sample(lambda: self._session(images), budget, meter)
             during = busy.between(before, busy.look())
+        self._keep(taken, meter)
         return replace(taken, conditions=Conditions(cpus, waited, during))
 
     def warm_up(self, images: FloatArray, seconds: float) -> dict[str, Any]:
@@ -101,6 +127,10 @@ class StandHere:
         samples = [sampler.timed_ms(lambda: self._session(images)) for _ in range(count)]
         return {"samples_ms": samples, "reference_us": before}
 
+    def footprint(self) -> tuple[Footprint, str]:
+        """As in `Stand`."""
+        return self._footprint, self._no_energy
+
     def count(self, images: FloatArray) -> bytes:
         """Always refused: a processor's own counters are not read."""
         raise RefusedError("instructions are counted on an emulated device: --device emulated:CORE")
@@ -111,3 +141,17 @@ class StandHere:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _keep(self, taken: Samples, meter: Meter) -> None:
+        peaks = Memory(self._before_bytes, self._loaded_bytes, memory.peak_bytes())
+        first = taken.warmup_ms[0] if self._first_ms is None else self._first_ms
+        self._footprint = replace(
+            self._footprint, first_ms=first, memory=peaks, energy=meter.energy
+        )
+        self._no_energy = meter.why_not
+
+
+def _timed_ms(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1e3

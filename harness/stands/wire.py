@@ -12,6 +12,8 @@ follows it; a reply is `ok LENGTH` or `error LENGTH`, a line feed, and the paylo
     kernels N C H W BYTES 602112    reply: the output; each kernel is counted by itself,
                                 after BYTES were read that empty the caches
     environment 0               reply: the environment, as JSON
+    footprint 0                 reply: what it took beside time, as JSON; a stand that does not
+                                know the word answers with an error, and nothing is known
 
 So simple that a stand can be written in C. The numbers are little-endian.
 """

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.timing import heat, reference
 from harness.timing.conditions import Conditions
+from harness.timing.energy import Meter
 from harness.timing.resident import grown_bytes, resident_bytes
 
 # Of all processes of a case together.
@@ -93,17 +94,20 @@ class Samples:
         return Samples(**data | lists | {"conditions": said and Conditions.from_json(said)})
 
 
-def sample(infer: Callable[[], object], budget: Budget) -> Samples:
+def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = None) -> Samples:
     """Time `infer` call by call with a monotonic clock.
 
     Warm-up ends when the medians of two successive windows of five agree to
-    2 %, or when its budget is spent; `stable` says which.
+    2 %, or when its budget is spent; `stable` says which. The meter is read when that
+    is over, and again after the last sample.
     """
     warmup, stable = warm_up(infer, budget.warmup_s)
     samples: list[float] = []
     references = [reference.time_us()]
     states = [heat.capture()]
     before = resident_bytes()
+    if meter is not None:
+        meter.start()
     looked = time.perf_counter()
     end = looked + budget.share_s
     while len(samples) < budget.share_of_samples or time.perf_counter() < end:
@@ -113,6 +117,8 @@ def sample(infer: Callable[[], object], budget: Budget) -> Samples:
             states.append(heat.capture())
             looked = time.perf_counter()
     grown = grown_bytes(before, resident_bytes())
+    if meter is not None:
+        meter.stop(len(samples))
     references.append(reference.time_us())
     first, *between, last = *states, heat.capture()
     return Samples(

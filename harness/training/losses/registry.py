@@ -120,7 +120,8 @@ def cross_entropy(logits: Tensor, targets: Tensor, ranks: Ranks) -> Tensor:
     own = logits.gather(1, targets.clamp_min(0)[:, None])[:, 0]
     right = torch.where(targets >= 0, own, torch.zeros_like(own))
     denominator, numerator = ranks.total(torch.stack([exponentials, right]))
-    return (largest + denominator.log() - numerator).mean()
+    loss: Tensor = (largest + denominator.log() - numerator).mean()
+    return loss
 
 
 @dataclass(frozen=True)
