@@ -138,7 +138,7 @@ def take(ready: Sequence[Ready]) -> dict[str, Any]:
     ]
     results = [cast(Latency, record.result) for record in found]
     return {
-        "runtime": ready[0].job.case.runtime,
+        "runtime": ready[0].case.runtime,
         "created": found[0].created,
         "said": said,
         "cases": {
@@ -162,7 +162,7 @@ def measure_sets(path: Path, runtime: str, sets: int) -> None:
     job = jobs.with_fingerprint(jobs.latency_job(resolve("mobilefacenet"), runtime, 1, 1))
     done = sum(one["runtime"] == runtime for one in _read([path])) if path.exists() else 0
     with tempfile.TemporaryDirectory() as work:
-        ready = [prepare(place, job) for place in places(runtime, Path(work))]
+        ready = [prepare(place, job.to_json()) for place in places(runtime, Path(work))]
         failed = [one.record.reason for one in ready if one.record.status != "ok"]
         if failed:
             sys.exit(failed[0])

@@ -144,7 +144,12 @@ def faces_digest(name: str, data: Path | None) -> str:
     return DATASETS[name].open(data).digest
 
 
-def _require_shape(answer: FloatArray, expected: tuple[int, int], what: str) -> None:
+def _require_shape(answer: Any, expected: tuple[int, int], what: str) -> None:
+    if not isinstance(answer, np.ndarray):
+        raise WrongAnswerError(
+            f"{what} gives {type(answer).__name__} for an output, not an array: see that its "
+            "package is whole"
+        )
     if answer.shape != expected:
         raise WrongAnswerError(
             f"{what} gives an output of shape {answer.shape} for {expected[0]} images, not "

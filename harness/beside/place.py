@@ -33,13 +33,21 @@ class Place:
         self, module: str, threads: int, errors: IO[bytes], *arguments: str
     ) -> subprocess.Popen[bytes]:
         """Start a module as a process that reads requests and writes replies."""
-        variables = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
         return subprocess.Popen(
-            # -P: a folder called `harness` where the process stands is not ours.
-            [str(self.python), "-P", "-m", module, *arguments],
+            self.command(module, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=variables | dict(self.variables),
+            env=self.environment() | variables,
             cwd=self.folder,
         )
+
+    def command(self, module: str, *arguments: str) -> list[str]:
+        """That runs a module."""
+        # -P: what lies where the process stands is no module of ours.
+        return [str(self.python), "-P", "-m", module, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """All variables of its processes."""
+        return dict(os.environ) | dict(self.variables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ import numpy as np
 
 from architectures.errors import RefusedError, UnavailableError
 from harness.beside.place import Place
+from harness.case import Case
 from harness.devices.registry import DEVICES
 from harness.export import FloatArray
-from harness.job import Job
 from harness.record import Record, from_json
+
+# A job in JSON's types.
+Request = Mapping[str, Any]
 
 # A first build exports, lowers and compiles.
 _LIMIT_S = 900.0
@@ -29,56 +33,73 @@ class Ready:
 
     Attributes:
         place: where its processes run.
-        job: what it was made for.
+        case: what is measured.
+        fingerprint: of the job that it was made for.
         record: of a short measurement: its environment, provenance and checks are the case's.
         artifact: what a runtime opens; None where the record is not `ok`.
         images: `(N, 3, H, W)`, one batch.
     """
 
     place: Place
-    job: Job
+    case: Case
+    fingerprint: str
     record: Record
     artifact: Path | None
     images: FloatArray
 
     @staticmethod
-    def from_json(place: Place, job: Job, data: Mapping[str, Any]) -> Ready:
-        """What `prepare.prepare` made."""
+    def from_json(place: Place, request: Request, data: Mapping[str, Any]) -> Ready:
+        """What `prepare.prepare` made of a request."""
         images = np.frombuffer(base64.b64decode(data.get("images", "")), "<f4")
         found = data.get("artifact")
         return Ready(
             place,
-            job,
+            Case(**request["case"]),
+            request["fingerprint"],
             from_json(data["record"]),
             Path(found) if found else None,
             images.reshape(data.get("shape", (0, 3, 0, 0))),
         )
 
 
-def prepare(place: Place, job: Job) -> Ready:
-    """Deploy and check a job's case in its place.
+def prepare(place: Place, request: Request) -> Ready:
+    """Deploy and check a case in its place.
+
+    Args:
+        place: where.
+        request: the job, as `Job.to_json` of the place's own facebench makes it.
 
     Raises:
         RefusedError: the case's device is another machine.
         UnavailableError: facebench does not run there.
     """
-    if DEVICES[job.case.device].remote:
+    case = Case(**request["case"])
+    if DEVICES[case.device].remote:
         raise RefusedError(
-            f"{job.case}: {job.case.device} is another machine; only cases of this one are "
-            "measured side by side"
+            f"{case}: {case.device} is another machine; only cases of this one are measured side "
+            "by side"
         )
+    answer, last = ask(place, "harness.beside.prepare", json.dumps(request), threads=case.threads)
+    try:
+        return Ready.from_json(place, request, json.loads(answer))
+    except ValueError as error:
+        raise UnavailableError(f"{case} in {place.name}: {last}") from error
+
+
+def ask(
+    place: Place, module: str, request: str, *arguments: str, threads: int = 1
+) -> tuple[bytes, str]:
+    """What a module of a place's facebench answers, and the last line of its standard error."""
     with tempfile.TemporaryFile() as log:
-        process = place.start("harness.beside.prepare", job.case.threads, log)
-        request = json.dumps(job.to_json()).encode()
+        process = place.start(module, threads, log, *arguments)
         try:
-            answer, _ = process.communicate(request, _LIMIT_S)
+            answer, _ = process.communicate(request.encode(), _LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return b"", f"its process said nothing for {_LIMIT_S:.0f} s"
         finally:
             process.kill()
             process.wait()
-        try:
-            return Ready.from_json(place, job, json.loads(answer))
-        except ValueError as error:
-            raise UnavailableError(f"{job.case} in {place.name}: {_last(log)}") from error
+        return answer, _last(log)
 
 
 def _last(log: Any) -> str:

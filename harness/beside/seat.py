@@ -40,9 +40,9 @@ class Seat:
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
-        self._name = f"{ready.job.case} in {ready.place.name}"
+        self._name = f"{ready.case} in {ready.place.name}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the seat
-        threads = ready.job.case.threads
+        threads = ready.case.threads
         self._process = ready.place.start("harness.stands.process", threads, self._log)
         self.load_ms = 0.0
         self.warmup_ms: tuple[float, ...] = ()
@@ -50,7 +50,7 @@ class Seat:
 
     def ask_to_open(self) -> None:
         """Have the artifact opened; `opened` waits for it, so that seats start at the same time."""
-        case = self._ready.job.case
+        case = self._ready.case
         path = str(self._ready.artifact).encode()
         self._send(wire.request(["open", case.runtime, str(case.threads)], path))
 

@@ -94,13 +94,14 @@ def measure(
     A case whose process fails is out, with a record that says why, and the others go on.
 
     Args:
-        cases: two or more that are ready, all for as many threads.
+        cases: those that are ready, all for as many threads; what could not be made ready
+            keeps the record that says why.
     """
     start = time.perf_counter()
     sides = [_Side(ready) for ready in cases]
     token = uuid.uuid4().hex
     for number in range(budget.processes):
-        alive = [side for side in sides if not side.failed]
+        alive = [side for side in sides if side.ready.artifact and not side.failed]
         if not alive:
             break
         first = number % len(alive)
@@ -119,7 +120,7 @@ def _round(sides: Sequence[_Side], budget: Turns) -> None:
         seats = list(_those_that(seats, lambda seat: seat.opened()))
         if not seats:
             return
-        threads = sides[0].ready.job.case.threads
+        threads = sides[0].ready.case.threads
         allowed = os.sched_getaffinity(0)
         fits = budget.pin and threads <= len(allowed)
         cpus = pinning.choose(threads, allowed) if fits else ()
@@ -177,13 +178,15 @@ def _record(side: _Side, budget: Turns, token: str, seconds: float) -> Record:
     ready = side.ready
     record = replace(
         ready.record,
-        fingerprint=cache.digest(ready.job.fingerprint, token),
+        fingerprint=cache.digest(ready.fingerprint, token),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=round(seconds, 3),
     )
     known = ready.record.result
-    if side.failed or not side.facts or not isinstance(known, Latency):
-        reason = side.failed or record.reason or "no process of it gave times"
+    if not isinstance(known, Latency):
+        return record
+    if side.failed or not side.facts:
+        reason = side.failed or "no process of it gave times"
         return replace(record, status="failed", result=None, reason=reason)
     latency = Latency(
         samples_ms=tuple(ms for turn in side.turns for ms in turn.samples_ms),

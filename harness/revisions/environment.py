@@ -12,10 +12,10 @@ from pathlib import Path
 
 from architectures.errors import BadInputError
 from harness import cache
+from harness.beside.place import Place
 from harness.revisions import install, kept, requirements
 from harness.revisions.checkout import Revision
 from harness.revisions.install import Maker
-from harness.revisions.place import Place
 from harness.revisions.requirements import Requirements
 from harness.revisions.watch import Watch
 

@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from architectures.errors import BadInputError
+from harness.beside.place import Place
 from harness.record import Record
-from harness.revisions.place import Place
-from harness.store import Store
-
-RECORDS = "records.jsonl"
+from harness.store import RECORDS, Store
 
 # Told what came, and of how many cases how many there are.
 Listen = Callable[[str, int, int], None]
@@ -46,7 +44,9 @@ def run(
     store = Store(folder / RECORDS)
     for record in known:
         store.append(record)
-    code, said = _run(place, place.command("run", str(file), "-o", str(folder)), listen)
+    code, said = _run(
+        place, place.command("harness.cli", "run", str(file), "-o", str(folder)), listen
+    )
     found = store.read()
     # A crash has the exit code of a failed case, and leaves nothing.
     if code not in _DONE or len(found) == len(known):

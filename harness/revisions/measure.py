@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import cache
+from harness.beside.place import Place
 from harness.comparing import extract
 from harness.comparing.compare import Side
 from harness.comparing.entry import Entry
@@ -15,13 +16,12 @@ from harness.revisions import checkout, environment, install, kept, plans, turns
 from harness.revisions.checkout import Revision
 from harness.revisions.git import Repository, repository
 from harness.revisions.install import Maker
-from harness.revisions.place import Place
 from harness.revisions.plans import Halves
 from harness.revisions.watch import Watch
 from harness.store import Store
 
 # Of rounds, where nobody says how many.
-ROUNDS = 5
+ROUNDS = 6
 
 # What a revision may change, and is compared for: the machine is the same one.
 CHANGES = frozenset({"versions", "weights", "label"})

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from architectures.errors import BadInputError, UnknownNameError
+from harness.beside.place import Place
 from harness.result import RESULTS
-from harness.revisions.place import Place
 
 # Measures whose figures have spread: the rest is the same however often it is obtained.
 TIMED = frozenset({"latency"})
@@ -75,7 +75,7 @@ def halves(name: str, place: Place, measures: Collection[str] = ()) -> Halves:
 
 
 def _find(name: str, place: Place) -> Path:
-    path = place.folder / name
+    path = (place.folder or Path()) / name
     if path.is_file():
         return path
     if name.isidentifier():

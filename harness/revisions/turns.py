@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.beside.place import Place
 from harness.record import Record
-from harness.revisions import launch
-from harness.revisions.place import Place
+from harness.revisions import kept, launch, together
 from harness.revisions.plans import TIMED, Halves
 from harness.revisions.watch import Watch
-from harness.store import Store
-
-# Rounds of a side are to see one state of the machine: yesterday's are not gone on with.
-_KEPT_S = 24 * 3600
-
-_COMPLETE = "complete.json"
+from harness.store import RECORDS, Store
 
 
 def measure(
     places: Sequence[Place], plans: Sequence[Halves], rounds: int, folder: Path, watch: Watch
 ) -> tuple[list[list[Record]], int]:
-    """Records of each side: what is exact once, what is timed once a round.
+    """Records of each side: what is exact once, what is timed with one process a case and round.
 
-    In a round each side has one process a case. Who begins changes from round to round, so
-    what drifts favours none. A round is kept when all sides have it.
+    Sides whose facebench can do so take turns many times a second, case by case. Otherwise
+    rounds are whole runs: who begins changes from one to the next, so what drifts favours
+    none, and a round is kept when all sides have it.
 
     Args:
         places: the sides.
@@ -45,6 +38,10 @@ def measure(
         step = _Step("exact figures", folder / "exact", 0, len(places), watch)
         known = _round(places, [plan.exact for plan in plans], known, range(len(places)), step)
     texts = [plan.timed for plan in plans]
+    if len(places) > 1 and any(texts) and all(map(together.able, places)):
+        timed = together.measure(places, texts, rounds, folder / "together", watch)
+        both = [[*old, *more] for old, more in zip(known, timed, strict=True)]
+        return both, rounds if any(timed) else 0
     records = known
     for number in range(rounds if any(texts) else 0):
         order = [(number + side) % len(places) for side in range(len(places))]
@@ -95,21 +92,14 @@ def _round(
 ) -> list[list[Record]]:
     """Each side's records, in the order of the sides; from the folder where it is complete."""
     folder = step.folder
-    if not _is_fresh(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    if not kept.is_fresh(folder):
+        kept.empty(folder)
         for side in order:
             place = places[side]
             launch.run(place, texts[side], folder / str(side), known[side], step.listen(place))
             step.side_done()
-        (folder / _COMPLETE).write_text(json.dumps([place.name for place in places]))
-    return [Store(folder / str(side) / launch.RECORDS).read() for side in range(len(places))]
-
-
-def _is_fresh(folder: Path) -> bool:
-    try:
-        return time.time() - (folder / _COMPLETE).stat().st_mtime < _KEPT_S
-    except OSError:
-        return False
+        kept.complete(folder)
+    return [Store(folder / str(side) / RECORDS).read() for side in range(len(places))]
 
 
 def _new(found: Sequence[Record], known: Sequence[Record]) -> list[Record]:

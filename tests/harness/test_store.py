@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from architectures.errors import BadInputError
 from harness.case import Case
+from harness.denormals.figures import DenormalCount, Denormals
 from harness.emulation.figures import Cycles, Instructions, Kernel, Work
 from harness.pairs import PairScores
 from harness.record import Check, NewerError, Record, from_json, to_json
@@ -35,6 +36,9 @@ from harness.result import (
 from harness.store import Store, latest, paper_table
 from harness.timing.busy import Share, Wait
 from harness.timing.conditions import Conditions
+from harness.timing.energy import Energy
+from harness.timing.footprint import Footprint
+from harness.timing.memory import Memory
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 
@@ -43,9 +47,9 @@ WORK = Work(10, {"fma": 4, "load": 6}, 64, 16, (3, 2), 1, 6.5)
 SCORES = PairScores.pack([0.75, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
 POINT = OperatingPoint(0.1, 0.5, 3, 9)
 LAYER = LayerCost("a.b", "conv", (1, 8, 4, 4), 10, {"conv+linear": 5}, 128)
-HERE = Process(
-    4.0, 1, 0, True, 33.0, "", Conditions((1,), Wait(0.1, True, 0.5, 1.0, None), Share(0.0, 1.0, 2))
-)
+CONDITIONS = Conditions((1,), Wait(0.1, True, 0.5, 1.0, None), Share(0.0, 1.0, 2))
+FOOTPRINT = Footprint(90.0, 3.0, 9.0, Memory(10, 20, 30), Energy(2.0, 1.0, 9, 0.5))
+HERE = Process(4.0, 1, 0, True, 33.0, "", CONDITIONS, 4096, FOOTPRINT)
 THERE = Process(4.0, 0, 0, False)
 EXAMPLES: dict[str, Result] = {
     "export": Export(17, 1000, 1e-6),
@@ -65,7 +69,10 @@ EXAMPLES: dict[str, Result] = {
         "untuned",
     ),
     "cycles": Cycles("kryo", "a board", 10**9, {"compute": 2e6}, {"1": 2.0, "4": 0.5}, "rows"),
-    "throughput": Throughput((10.0, 11.0), "untuned"),
+    "throughput": Throughput((10.0, 11.0), "untuned", (35.0, 36.0), 35.0, CONDITIONS),
+    "denormals": Denormals(
+        4, (DenormalCount("conv.weight", 100, 3),), (DenormalCount("conv", 400, 0),)
+    ),
     "accuracy": Accuracy(
         (0.9, 1.0), (0.1, 0.2), 2, "synthetic: no more", "sum", 10.0, SCORES, ("a.jpg",), 1
     ),

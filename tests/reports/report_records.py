@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.case import Case
 from harness.cores import CORES
+from harness.denormals.figures import DenormalCount, Denormals
 from harness.emulation import model
 from harness.emulation.figures import Instructions, Kernel, Work
 from harness.pairs import PairScores
@@ -21,7 +22,12 @@ from harness.result import (
     Identification,
     Latency,
     OperatingPoint,
+    Process,
+    Throughput,
 )
+from harness.timing.energy import Energy
+from harness.timing.footprint import Footprint
+from harness.timing.memory import Memory
 from harness.verification.protocol import cross_validate
 
 # Network: row in Table 2, parameters as trained, BN folded, MAdds, activations.
@@ -127,6 +133,55 @@ def latency(network: str, runtime: str, threads: int = 1, **fields: object) -> R
     result = Latency(samples, samples[:5], 41.0, 1e-6, "untuned" if tvm else "")
     case = Case("latency", network, runtime=runtime, target="host" if tvm else "", threads=threads)
     return record(case, "measured", result, **fields)
+
+
+def started(network: str, runtime: str, energy: bool = False) -> Record:
+    """A time whose two processes say how they started and what they took."""
+    made = latency(network, runtime)
+    assert isinstance(made.result, Latency)
+    footprints = [
+        Footprint(
+            120.0 + number,
+            30.0,
+            3 * made.result.median_ms,
+            Memory(80_000_000, 90_000_000, 95_000_000 + number),
+            Energy(12.0, 1.0, 200, 5.0) if energy else None,
+        )
+        for number in range(2)
+    ]
+    facts = tuple(Process(41.0, 5, 9, True, footprint=one) for one in footprints)
+    result = replace(made.result, processes=(32, 32), process_facts=facts)
+    return replace(made, result=result)
+
+
+def throughput(network: str, runtime: str, batch: int, threads: int, **fields: object) -> Record:
+    rates = tuple(200.0 * threads * batch**0.1 * (1 + 0.01 * number) for number in range(7))
+    case = Case("throughput", network, runtime=runtime, batch=batch, threads=threads)
+    given: dict[str, object] = {"result": Throughput(rates), **fields}
+    return record(case, "measured", **given)
+
+
+def denormals(network: str) -> Record:
+    """A layer with denormal weights, and what they make."""
+    weights = DenormalCount(f"<b>{network}.weight", 1000, 25)
+    result = Denormals(4, (weights,), (DenormalCount("conv", 10**6, 7),))
+    return record(Case("denormals", network, TRAINED), "counted", result)
+
+
+def flushed(network: str, runtime: str) -> list[Record]:
+    """Times with denormal numbers kept and flushed."""
+    made = latency(network, runtime)
+    return [replace(made, case=replace(made.case, denormals=what)) for what in ("kept", "flushed")]
+
+
+def beside_time(networks: tuple[str, ...] = ("mobilefacenet", "mobilenet_v2")) -> list[Record]:
+    """What is looked at beside accuracy and time; one case of it is refused."""
+    records = [denormals(network) for network in networks] + flushed(networks[0], "onnxruntime")
+    for network, batch, threads in itertools.product(networks, (1, 4), (1, 2)):
+        records.append(throughput(network, "onnxruntime", batch, threads))
+    reason = "runtime ncnn infers one image at a time"
+    gap = {"status": "refused", "reason": reason, "result": None}
+    return [*records, throughput(networks[0], "ncnn", 4, 1, **gap)]
 
 
 def work(madds: int, levels: int, share: float = 1.0) -> Work:
@@ -311,7 +366,10 @@ def full_run() -> list[Record]:
         records += emulated(network) + emulated(network, "cortex-a76", "tvm")
     records += [synthetic(network) for network in NETWORKS]
     records += [refused(network) for network in NETWORKS if network != "mobilefacenet"]
-    return [*records, lfw("mobilefacenet"), *scored_run()]
+    for energy, network in enumerate(("mobilefacenet", "mobilenet_v2")):
+        again = started(network, "ncnn", bool(energy))
+        records = [again if one.case == again.case else one for one in records]
+    return [*records, lfw("mobilefacenet"), *scored_run(), *beside_time()]
 
 
 def hostile_run() -> list[Record]:
@@ -331,4 +389,6 @@ def hostile_run() -> list[Record]:
         records.append(scored(network, pair_scores(len(network)), "lfw"))
         records.append(searched(network, f"folder:{network}"))
         records.append(without_faces(network, (network, *HOSTILE * 2)))
+        records.append(denormals(network))
+        records.append(throughput(network, "onnxruntime", 1, 1))
     return records

@@ -53,7 +53,7 @@ def job(tiny: Network, cache_folder: Path) -> Job:
 
 @pytest.fixture(scope="module")
 def ready(job: Job) -> Ready:
-    return prepare(HERE, job)
+    return prepare(HERE, job.to_json())
 
 
 def latencies(records: Sequence[Record]) -> list[Latency]:
@@ -107,12 +107,12 @@ def test_a_place_without_facebench_is_named(job: Job, tmp_path: Path) -> None:
     (tmp_path / "harness" / "__init__.py").touch()
     other = Place("another", variables={"PYTHONPATH": str(tmp_path)})
     with pytest.raises(UnavailableError, match=r"in another: .*harness.beside"):
-        prepare(other, job)
+        prepare(other, job.to_json())
 
 
 def test_what_is_wrong_in_its_place_is_found_before_any_turn(job: Job) -> None:
     wrong = replace(job, case=replace(job.case, runtime="nonsense"))
-    found = prepare(HERE, wrong)
+    found = prepare(HERE, wrong.to_json())
     assert found.record.status == "failed"
     assert "nonsense" in found.record.reason
     (record, _) = measure([found, found], SHORT)
@@ -123,4 +123,4 @@ def test_what_is_wrong_in_its_place_is_found_before_any_turn(job: Job) -> None:
 def test_another_machine_is_not_beside_this_one(job: Job) -> None:
     there = replace(job, case=replace(job.case, device="emulated:cortex-a72"))
     with pytest.raises(RefusedError, match="another machine"):
-        prepare(HERE, there)
+        prepare(HERE, there.to_json())

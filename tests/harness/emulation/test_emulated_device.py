@@ -147,12 +147,6 @@ def test_more_threads_are_modelled_and_not_counted(emulated_here: Emulated, tiny
         MEASURES["instructions"].obtain(replace(wanted, case=replace(wanted.case, threads=4)))
 
 
-def test_this_machine_counts_nothing(tiny: Network) -> None:
-    wanted = Job(Case("instructions", tiny.name, tiny.weights, runtime="ncnn"), tiny)
-    with pytest.raises(RefusedError, match="--device emulated:CORE"):
-        MEASURES["instructions"].obtain(wanted)
-
-
 def test_a_core_that_is_unknown_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean .*cortex-a72"):
         DEVICES["emulated:cortex-a27"]

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from architectures.errors import BadInputError, UnknownNameError
+from harness.beside.place import Place
 from harness.case import Case
 from harness.record import Record
 from harness.result import Latency
-from harness.revisions import kept, launch, plans, turns
-from harness.revisions.place import Place
+from harness.revisions import kept, launch, plans, together, turns
 from harness.revisions.plans import Halves
 from harness.revisions.watch import Watch
-from harness.store import Store
+from harness.store import RECORDS, Store
 from tests.reports.report_records import cost
 
 COST = cost("mobilefacenet")
@@ -52,7 +52,7 @@ class Runs:
         self.done.append((place.name, plan, [record.case.measure for record in known]))
         found = [one for one in self._found if plan != "exact" or one is not TIME]
         for record in found:
-            Store(folder / launch.RECORDS).append(record)
+            Store(folder / RECORDS).append(record)
         listen("a case", 1, 1)
         return found
 
@@ -67,6 +67,7 @@ def measured(
 ) -> tuple[list[list[Record]], int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "run", runs)
+        patch.setattr(together, "able", lambda place: False)
         return turns.measure(places, plans, rounds, folder, Watch())  # type: ignore[arg-type]
 
 
@@ -107,7 +108,7 @@ def test_more_rounds_go_on_and_those_of_yesterday_do_not(
     assert len(measured(runs, places, tmp_path / "rounds", 5)[0][0]) == 6
     assert len(runs.done) == 4
     yesterday = time.time() - 25 * 3600
-    for path in (tmp_path / "rounds").glob("*/complete.json"):
+    for path in (tmp_path / "rounds").glob("*/complete"):
         os.utime(path, (yesterday, yesterday))
     again = Runs()
     measured(again, places, tmp_path / "rounds")

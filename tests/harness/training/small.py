@@ -48,7 +48,7 @@ def faces_in(folder: Path, people: int = 12, images: int = 8) -> TrainingFaces:
 class Tiny(nn.Sequential):
     """A face network in little: convolution, BN, PReLU, GDConv, linear 1x1 convolution."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropout: float = 0.1) -> None:
         super().__init__(
             nn.Conv2d(3, 12, 8, stride=8, bias=False),
             nn.BatchNorm2d(12),
@@ -58,7 +58,7 @@ class Tiny(nn.Sequential):
             nn.PReLU(12),
             nn.Conv2d(12, 12, 7, groups=12, bias=False),
             nn.BatchNorm2d(12),
-            nn.Dropout(0.1),
+            nn.Dropout(dropout),
             nn.Conv2d(12, EMBEDDING, 1, bias=False),
             nn.BatchNorm2d(EMBEDDING),
             nn.Flatten(),
@@ -66,6 +66,8 @@ class Tiny(nn.Sequential):
 
 
 TINY = Architecture("tiny", Tiny, (SIZE, SIZE), EMBEDDING, "none")
+# Each process draws what it drops by itself, so that two drop other things than one.
+STEADY = Architecture("steady", lambda: Tiny(0.0), (SIZE, SIZE), EMBEDDING, "none")
 
 
 def recipe(**changes: object) -> Recipe:

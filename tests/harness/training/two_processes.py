@@ -7,7 +7,7 @@ import torch
 
 from harness.training.data.faces import load
 from harness.training.ranks import joined
-from tests.harness.training.small import recipe, trained
+from tests.harness.training.small import STEADY, recipe, trained
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     how = recipe(loss=loss, **settings(loss))
     with joined() as ranks:
         faces = load(folder)
-        state, rows = trained(faces, how, ranks=ranks)
+        state, rows = trained(faces, how, architecture=STEADY, ranks=ranks)
         facts = state.facts()
         if ranks.first:
             torch.save({"facts": facts, "losses": [row.loss for row in rows]}, out)
