@@ -6,6 +6,7 @@ So each point of it can be tried, in a fork of the test's own process.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -50,10 +51,13 @@ def found(job: Job) -> Record:
 
 
 def note(path: Path, line: str) -> None:
-    """Add a line that outlasts a kill."""
+    """Add a line that outlasts a kill; the limit of a disk that plays full is not the test's."""
+    limit, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, f"{line}\n".encode())
     os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
 
 
 def pretend(executed: Path) -> Callable[[Sequence[Job], Progress], Iterator[Record]]:

@@ -25,7 +25,7 @@ def limited(pretence: Pretence, most_bytes: int) -> bool:
     """
 
     def run() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
         _sentence_or_end(pretence)
 
     code = in_fork(run)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.comparing.baselines import Baselines, to_text
-from harness.comparing.entry import Timed
+from harness.comparing.entry import PEAK_MEMORY, Timed
 from tests.harness.comparing.sides import ENVIRONMENT, LATENCY, entry, latency, timed
 
 TEST = """
@@ -106,8 +106,9 @@ def test_the_fixture_measures_a_network(
     )
     assert run(tmp_path, "--facebench-update-baseline").returncode == 0
     (found,) = Baselines(tmp_path / "results/baselines").load("main")
-    (figure,) = found.figures
+    figure, memory = found.figures
     assert isinstance(figure, Timed)
+    assert memory.name == PEAK_MEMORY
     assert len(figure.medians) == 2
     again = run(tmp_path)
     assert "failed" not in again.stdout.splitlines()[-1]
