@@ -15,6 +15,8 @@ import click
 from architectures.errors import FacebenchError
 from harness.commands import (
     baselines,
+    card,
+    claims,
     comparing,
     data,
     denormals,
@@ -103,11 +105,13 @@ for command in (
     throughput.throughput,
     verification.verify,
     training.train,
+    card.card,
     data.data,
     device.device,
     runs.list_,
     runs.run,
     runs.report,
+    claims.claims,
     comparing.compare,
     baselines.baseline,
     baselines.history,

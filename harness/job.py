@@ -85,11 +85,11 @@ class Job:
         """The exported network: where the runner put it, or made now."""
         return Exported(self.exported) if self.exported else export(self.network)
 
-    def facts(self) -> dict[str, str]:
-        """`paper_row`, `reference` and `note` of the network, without torch where possible."""
+    def facts(self) -> dict[str, Any]:
+        """What `Network.facts` says, without torch where possible."""
         if self.exported is None:
             return self.network.facts()
-        facts: dict[str, str] = Exported(self.exported).facts()["architecture"]
+        facts: dict[str, Any] = Exported(self.exported).facts()["architecture"]
         return facts
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from architectures import registry
 from architectures.errors import BadInputError
 from architectures.registry import Architecture, Preprocessing
+from harness import shipped, trained
 from harness.cache import file_digest
 
 if TYPE_CHECKING:
     from torch import nn
 
 ONNX_PREFIX = "onnx:"
+RANDOM, SHIPPED = "random:0", "shipped"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Network:
     """
 
     name: str
-    weights: str = "random:0"
+    weights: str = RANDOM
     path: Path | None = None
     preprocessing: Preprocessing | None = None
 
@@ -56,14 +58,15 @@ class Network:
             return found
         return replace(found, preprocessing=self.preprocessing)
 
-    def facts(self) -> dict[str, str]:
-        """What a report tells of the architecture, for a record's provenance."""
+    def facts(self) -> dict[str, Any]:
+        """What a report tells of architecture and training, for a record's provenance."""
         found = self.architecture()
+        training = {} if self.path is None or self.is_onnx else trained.conditions(self.path)
         return {
             "paper_row": found.paper_row or "",
             "reference": found.reference,
             "note": found.note,
-        }
+        } | ({"training": training} if training else {})
 
     def module(self) -> nn.Module:
         """The network with its weights, in evaluation mode.
@@ -91,23 +94,45 @@ def resolve(
 
     Args:
         name: a registered name, `timm:<backbone>[:<head>]` or `onnx:<file>`.
-        weights: `random:<seed>` or a file; None is `random:0`. An ONNX file is its own weights.
+        weights: `random:<seed>`, `shipped` (those that come with the project) or a file; None
+            is `random:0`. An ONNX file is its own weights.
         preprocessing: how pixels become its input, where the architecture's own does not fit.
 
     Raises:
         UnknownNameError: no such network; the message names the nearest.
-        BadInputError: a file is missing.
+        BadInputError: a file is missing, or no weights of this network are shipped.
     """
     if name.startswith(ONNX_PREFIX):
         path = Path(name.removeprefix(ONNX_PREFIX)).absolute()
         identity = f"sha256:{file_digest(path)}"
         return Network(f"{ONNX_PREFIX}{path.name}", identity, path, preprocessing)
     name = registry.find(name).name
-    text = str(weights) if weights is not None else "random:0"
+    text = str(weights) if weights is not None else RANDOM
+    if text == SHIPPED:
+        text = str(_shipped(name))
     if re.fullmatch(r"random:\d{1,9}", text):
         return Network(name, text, None, preprocessing)
     path = Path(text).absolute()
     return Network(name, f"sha256:{file_digest(path)}", path, preprocessing)
+
+
+def shipped_or_random(otherwise: str, name: str) -> str:
+    """Weights of a network for which no file is named.
+
+    Args:
+        otherwise: `random:<seed>`, or `shipped`: then those that are, and else random ones.
+        name: of the network.
+    """
+    return RANDOM if otherwise == SHIPPED and name not in shipped.weights() else otherwise
+
+
+def _shipped(name: str) -> Path:
+    known = shipped.weights()
+    if name not in known:
+        raise BadInputError(
+            f"no weights of {name} are shipped: give a file, or take one of {', '.join(known)}"
+        )
+    return known[name]
 
 
 def _fill(module: nn.Module, path: Path) -> None:

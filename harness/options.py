@@ -11,8 +11,10 @@ import click
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
 from harness.jobs import Precision
-from harness.networks import ONNX_PREFIX, Network, resolve
+from harness.networks import ONNX_PREFIX, RANDOM, SHIPPED, Network, resolve, shipped_or_random
 from harness.precision import PRECISIONS, require_known
+
+WEIGHTS = "NETWORK=FILE|shipped"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -137,9 +139,10 @@ def weights(command: Command) -> Command:
         click.option(
             "--weights",
             multiple=True,
-            metavar="NETWORK=FILE",
-            help="Weights (.safetensors, or a state dict of torch), or random:SEED. "
-            "Default: random:0.",
+            metavar=WEIGHTS,
+            help="A file (.safetensors, or a state dict of torch), random:SEED, or shipped, "
+            "those that come with facebench; 'shipped' alone is for all networks that have "
+            "some. Default: random:0.",
         ),
     ):
         command = option(command)
@@ -159,31 +162,37 @@ def resolve_networks(
         BadInputError: an option does not have its form.
         UnknownNameError: there is no such network.
     """
-    files = parse_weights(weights)
+    files, otherwise = parse_weights(weights)
     unused = set(files) - set(names)
     if unused:
         raise BadInputError(
             f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
         )
     chosen = preprocessing(channels, mean, scale)
-    return [resolve(name, files.get(name), chosen) for name in names]
+    return [
+        resolve(name, files.get(name) or shipped_or_random(otherwise, name), chosen)
+        for name in names
+    ]
 
 
-def parse_weights(texts: Sequence[str]) -> dict[str, str]:
-    """`NETWORK=FILE` texts as a table.
+def parse_weights(texts: Sequence[str]) -> tuple[dict[str, str], str]:
+    """`NETWORK=FILE` texts as a table, and what other networks get: `shipped` or `random:0`.
 
     Raises:
         BadInputError: a text has no equals sign, or names an ONNX network.
     """
     files = {}
     for text in texts:
+        if text == SHIPPED:
+            continue
         name, equals, file = text.partition("=")
         if not equals or not file or name.startswith(ONNX_PREFIX):
             raise BadInputError(
-                f"--weights {text!r} will not do: write NETWORK=FILE, with a registered network"
+                f"--weights {text!r} will not do: write NETWORK=FILE, with a registered network, "
+                "or shipped"
             )
         files[name] = file
-    return files
+    return files, SHIPPED if SHIPPED in texts else RANDOM
 
 
 def comma_list(text: str) -> list[str]:

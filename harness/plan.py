@@ -20,18 +20,17 @@ A plan is a TOML file. Every key may be left out:
     emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
     emulated_runtimes = ["ncnn", "tvm"]
 
-    [weights]                    # a file, relative to the plan's folder
-    mobilefacenet = "weights.pth"
+    weights_otherwise = "random:0"  # or "shipped": of networks that [weights] does not name
 
-    [weights_if_found]           # a file, relative to the data folder; else random weights
-    mobilefacenet = "mobilefacenet.pth"
+    [weights]                    # a file, relative to the plan's folder, or "shipped"
+    mobilefacenet = "weights.pth"
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
@@ -55,7 +54,7 @@ from harness.jobs import (
     throughput_job,
     with_fingerprint,
 )
-from harness.networks import Network, resolve
+from harness.networks import RANDOM, SHIPPED, Network, resolve, shipped_or_random
 from harness.precision import require_known
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
@@ -85,8 +84,8 @@ class Plan:
     batches: Sequence[int] = ()
     emulated: Sequence[str] = ()
     emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
+    weights_otherwise: str = RANDOM
     weights: Mapping[str, str] = field(default_factory=dict)
-    weights_if_found: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(name: str) -> Plan:
@@ -109,7 +108,10 @@ def load(name: str) -> Plan:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInputError(f"{path} is no plan that can be read: {error}") from error
     plan = _checked(data, path)
-    files = {network: str(path.parent / file) for network, file in plan.weights.items()}
+    files = {
+        network: file if file == SHIPPED else str(path.parent / file)
+        for network, file in plan.weights.items()
+    }
     return replace(plan, weights=files)
 
 
@@ -126,7 +128,10 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
     data = data_root(data)
     devices = [*plan.devices, *(f"emulated:{core}" for core in _cores(plan))]
     names = registry.names() if plan.networks == "all" else plan.networks
-    networks = [_network(name, plan, data) for name in names]
+    networks = [
+        resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
+        for name in names
+    ]
     expanded: list[Job] = []
     for network in networks:
         expanded += [Job(case, network, data=data) for case in _cases(network, plan)]
@@ -135,14 +140,6 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         expanded += _throughputs(network, plan, data)
         expanded += _scores(network, plan, data)
     return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
-
-
-def _network(name: str, plan: Plan, data: Path | None) -> Network:
-    weights = plan.weights.get(name)
-    if weights is None and data is not None and name in plan.weights_if_found:
-        found = data / plan.weights_if_found[name]
-        weights = str(found) if found.is_file() else None
-    return resolve(name, weights)
 
 
 def _cases(network: Network, plan: Plan) -> Iterator[Case]:
@@ -240,7 +237,7 @@ def _files(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
 
-_VALID = {
+_VALID: dict[str, Callable[[Any], bool]] = {
     "networks": lambda value: value == "all" or _names(value),
     "runtimes": lambda value: value == "installed" or _names(value),
     "threads": _numbers,
@@ -259,7 +256,7 @@ _VALID = {
     "limit_s": lambda value: type(value) in (int, float) and 1 <= value <= 86400,
     "pin": lambda value: isinstance(value, bool),
     "weights": _files,
-    "weights_if_found": _files,
+    "weights_otherwise": lambda value: value in (RANDOM, SHIPPED),
 }
 
 _EXPECTED = {
@@ -281,5 +278,5 @@ _EXPECTED = {
     "limit_s": "seconds, from 1 to 86400",
     "pin": "true or false",
     "weights": "a table of network = file",
-    "weights_if_found": "a table of network = file",
+    "weights_otherwise": f"{RANDOM} or {SHIPPED}",
 }

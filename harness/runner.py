@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import compress, groupby
 from operator import not_
 
-from harness import export, rounds, workers
+from harness import export, past, rounds, workers
 from harness.devices.registry import DEVICES
 from harness.job import Job, Progress
 from harness.measures.registry import MEASURES, kind_of
@@ -57,7 +57,8 @@ def run(
                 listen(record, True)
             else:
                 waiting.append(job)
-        for record in _obtain(waiting, _Watch(progress, listen_to_parts, parts)):
+        for found in _obtain(waiting, _Watch(progress, listen_to_parts, parts)):
+            record = past.told(found, found.fingerprint)
             if store is not None:
                 store.append(record)
                 parts.forget(record)

@@ -25,6 +25,7 @@ from harness.case import Case
 from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
 from harness.pairs import PairScores
+from harness.past import long_run_ms
 from harness.record import Record
 from harness.result import (
     Accuracy,
@@ -273,13 +274,14 @@ def _place(record: Record) -> Case:
 def latencies(records: Sequence[Record]) -> Table:
     """Cases down; median with its interval, tail, and how the figure was obtained."""
     table = new_table("network", "runtime", "precision", "threads", "median ms", "95 % interval")
-    for name in ("P90", "minimum", "samples", "processes"):
+    for name in ("long run", "P90", "minimum", "samples", "processes"):
         table.add_column(name, justify="right")
     table.add_column("kind")
     for record in records:
         if isinstance(result := record.result, Latency):
             lower, upper = result.interval_ms
             p90 = f"{result.p90_ms:.3g}" if result.p90_ms is not None else "too few"
+            long_run = long_run_ms(record)
             table.add_row(
                 escape(record.case.network),
                 record.case.runtime,
@@ -287,6 +289,7 @@ def latencies(records: Sequence[Record]) -> Table:
                 str(record.case.threads),
                 f"{result.median_ms:.3g}",
                 f"{lower:.3g} to {upper:.3g}",
+                "{:.3g} to {:.3g}".format(*long_run) if long_run else "not known",
                 p90,
                 f"{result.minimum_ms:.3g}",
                 str(len(result.samples_ms)),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from architectures.errors import BadInputError
+from harness import shipped
 from harness.record import NewerError, Record, from_json, to_json
 
 # The results file of a run, in its folder.
@@ -202,13 +203,6 @@ def paper_table(number: int) -> list[dict[str, str]]:
 
     The figures are the publication's: of kind `published`.
     """
-    name = next(p for p in _data("paper").glob(f"table{number}_*.csv"))
+    name = next(p for p in shipped.folder("paper").glob(f"table{number}_*.csv"))
     with name.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _data(folder: str) -> Path:
-    """A folder of `results/`: inside the installed package, or in the checkout."""
-    here = Path(__file__).parent
-    installed = here / "results" / folder
-    return installed if installed.is_dir() else here.parent / "results" / folder

@@ -11,6 +11,7 @@ from reports.page import (
     Cell,
     Column,
     Definitions,
+    Details,
     FilledSection,
     Paragraph,
     Picture,
@@ -75,6 +76,13 @@ def _(block: Picture) -> str:
 @_block.register
 def _(block: Definitions) -> str:
     return "\n".join(f"- **{escape(one.term)}:** {escape(one.text)}" for one in block.items)
+
+
+@_block.register
+def _(block: Details) -> str:
+    summary = f"<summary><b>{escape(block.badge)}</b>: {escape(block.summary)}</summary>"
+    inside = "\n\n".join(map(_block, block.blocks))
+    return f"<details>{summary}\n\n{inside}\n\n</details>"
 
 
 @_block.register

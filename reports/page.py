@@ -122,7 +122,23 @@ class Definitions:
     items: Sequence[Definition]
 
 
-Block = Statements | Paragraph | Picture | Table | Definitions
+@dataclass(frozen=True)
+class Details:
+    """Blocks that are shown on demand, under a line that is always there.
+
+    Attributes:
+        summary: the line.
+        badge: a word before it; `tone` is `good`, `bad` or empty.
+        blocks: what it opens to.
+    """
+
+    summary: str
+    badge: str
+    tone: str
+    blocks: Sequence[Block]
+
+
+Block = Statements | Paragraph | Picture | Table | Definitions | Details
 Build = Callable[[Evidence], Sequence[Block]]
 
 

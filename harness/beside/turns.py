@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from architectures.errors import FacebenchError
-from harness import cache
+from harness import cache, past
 from harness.beside.ready import Ready
 from harness.beside.seat import Seat, Turn
 from harness.measures import validity
@@ -201,7 +201,7 @@ def _record(side: _Side, budget: Turns, token: str, seconds: float) -> Record:
         beside=token,
     )
     checks = (*record.checks, *validity.checks_of_processes(latency))
-    return replace(record, result=latency, checks=checks)
+    return past.told(replace(record, result=latency, checks=checks), ready.fingerprint)
 
 
 def _per_process(side: _Side, budget: Turns) -> tuple[int, ...]:

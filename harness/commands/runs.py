@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from architectures.errors import BadInputError
 from harness import catalogue, options, runner, show
 from harness import plan as plans
 from harness.emulation import setup
+from harness.networks import SHIPPED
+from harness.record import Record
 from harness.store import RECORDS, Store
 
 DEFAULT_OUT = Path("reports/out")
@@ -46,7 +49,10 @@ def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
     show_default=True, help="Folder of the records and the report.",
 )  # fmt: skip
 @options.data
-@click.option("--weights", multiple=True, metavar="NETWORK=FILE", help="Trained weights.")
+@click.option(
+    "--weights", multiple=True, metavar=options.WEIGHTS,
+    help="Instead of what the plan says; 'shipped' alone is for all networks that have some.",
+)  # fmt: skip
 @click.option(
     "--device", multiple=True, metavar="D",
     help="Where latency is measured, instead of what the plan says; may be given again.",
@@ -81,7 +87,10 @@ def run(
     from reports.terminal import summary
 
     wanted = plans.load(plan)
-    wanted = replace(wanted, weights={**wanted.weights, **options.parse_weights(weights)})
+    chosen, otherwise = options.parse_weights(weights)
+    wanted = replace(wanted, weights={**wanted.weights, **chosen})
+    if otherwise == SHIPPED:
+        wanted = replace(wanted, weights_otherwise=SHIPPED)
     sampling = options.given(sampling_s=sampling_s, processes=processes, known_to=known_to, pin=pin)
     wanted = replace(wanted, **sampling)
     if device:
@@ -126,12 +135,26 @@ def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """
     from reports.render import render
 
-    paths = results or (DEFAULT_OUT / RECORDS,)
-    for path in paths:
-        if not path.is_file():
-            raise BadInputError(f"no results file {path}; 'facebench run' makes one")
-    files = render([record for path in paths for record in Store(path).read()], out)
+    files = render(records_of(results or default_results()), out)
     if as_json:
         show.as_json([str(path) for path in files])
     else:
         show.out.print("\n".join(map(str, files)), markup=False, soft_wrap=True)
+
+
+def default_results() -> tuple[Path, ...]:
+    """Where 'facebench run' leaves its records."""
+    return (DEFAULT_OUT / RECORDS,)
+
+
+def records_of(paths: Sequence[Path]) -> list[Record]:
+    """The records of results files, or of folders that runs left.
+
+    Raises:
+        BadInputError: there is no such file, or it holds no records.
+    """
+    files = [path / RECORDS if path.is_dir() else path for path in paths]
+    for path in files:
+        if not path.is_file():
+            raise BadInputError(f"no results file {path}; 'facebench run' makes one")
+    return [record for path in files for record in Store(path).read()]

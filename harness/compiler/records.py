@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from architectures.errors import BadInputError
-from harness import cache
+from harness import cache, shipped
 from harness.compiler.vectors import Vectors
 from harness.compiler.workload import Workload, key
 from harness.timing.environment import version
@@ -71,7 +71,7 @@ def load(target: str) -> Records:
         BadInputError: a file is damaged.
     """
     found: dict[str, Record] = {}
-    for folder in (_shipped(), _own()) if target else ():
+    for folder in (shipped.folder("tuning"), _own()) if target else ():
         found |= {r.workload: r for r in _read(folder / _file(target)) if r.tvm == _installed()}
     return found
 
@@ -122,7 +122,11 @@ def stored(target: str) -> str:
             that of all targets is returned for it.
     """
     pattern = "*.jsonl" if target == "host" else _file(target)
-    found = [path for folder in (_shipped(), _own()) for path in sorted(folder.glob(pattern))]
+    found = [
+        path
+        for folder in (shipped.folder("tuning"), _own())
+        for path in sorted(folder.glob(pattern))
+    ]
     return cache.digest([(path.name, cache.file_digest(path)) for path in found])
 
 
@@ -204,21 +208,10 @@ def _installed() -> str:
     return version("apache-tvm") or ""
 
 
-def _package() -> Path:
-    return Path(__file__).parents[1]
-
-
-def _shipped() -> Path:
-    """Inside the installed package, or in the checkout."""
-    installed = _package() / "results"
-    root = installed if installed.is_dir() else _package().parent / "results"
-    return root / "tuning"
-
-
 def _own() -> Path:
     chosen = os.environ.get("FACEBENCH_TUNING")
     if chosen:
         return Path(chosen)
-    if (_package() / "results").is_dir():
+    if shipped.installed():
         return Path(platformdirs.user_data_dir("facebench")) / "tuning"
-    return _shipped()
+    return shipped.folder("tuning")

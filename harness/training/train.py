@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from architectures.errors import BadInputError
 from harness.networks import Network
 from harness.training import checkpoint, loop, weights
+from harness.training.card import CARD, card
 from harness.training.data.faces import TrainingFaces
 from harness.training.evaluation import Examination, figures
 from harness.training.log import Log, Row
@@ -147,6 +148,7 @@ def train(task: Task, ranks: Ranks = ALONE, listener: Listener | None = None) ->
     facts = _facts(task, state)
     if ranks.first:
         weights.save(path, tensors, facts)
+        _write_card(task, facts)
         (task.folder / CHECKPOINT).unlink(missing_ok=True)
     ranks.wait()
     return Trained(path, _scored(task, path, facts, ranks))
@@ -262,8 +264,13 @@ def _scored(task: Task, path: Path, facts: dict[str, Any], ranks: Ranks) -> dict
         score = figures(examination.score(network, task.network.architecture()))
         facts = facts | {"scores": facts["scores"] | {examination.name: score}}
         weights.save(path, tensors, facts)
+        _write_card(task, facts)
     ranks.wait()
     return facts if ranks.first else weights.facts(path)
+
+
+def _write_card(task: Task, facts: dict[str, Any]) -> None:
+    checkpoint.replace(task.folder / CARD, lambda file: file.write_text(card(facts)))
 
 
 def _filled(task: Task, tensors: dict[str, Tensor]) -> nn.Module:

@@ -11,9 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from architectures.errors import BadInputError
+from harness.trained import METADATA
 from harness.training.checkpoint import replace
-
-_KEY = "facebench"
 
 
 def state_of(network: nn.Module, fp16: bool) -> dict[str, Tensor]:
@@ -36,7 +35,7 @@ def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     Raises:
         BadInputError: the disk is full or the file can't be written.
     """
-    metadata = {"format": "pt", _KEY: json.dumps(facts, allow_nan=False)}
+    metadata = {"format": "pt", METADATA: json.dumps(facts, allow_nan=False)}
     replace(path, lambda file: save_file(tensors, file, metadata))
 
 
@@ -48,7 +47,7 @@ def facts(path: Path) -> dict[str, Any]:
     """
     try:
         with safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
+            found: dict[str, Any] = json.loads((file.metadata() or {})[METADATA])
             return found
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise BadInputError(f"{path} holds no weights that facebench trained") from error

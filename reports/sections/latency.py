@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from harness.past import long_run_ms
 from harness.result import Latency
 from reports.cells import NOTHING, absent, median, quantity, weights
 from reports.comparison import THREADS, representative
+from reports.digits import Estimate, interval
 from reports.environments import another_machine, differences
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
@@ -18,6 +20,7 @@ HEADS = [
     Column("Threads"),
     Column("Median", "ms"),
     Column("95 % interval", "ms"),
+    Column("Long run", "ms"),
     Column("P90", "ms"),
     Column("Minimum", "ms"),
     Column("Samples", kind="counted"),
@@ -36,10 +39,13 @@ def latency(evidence: Evidence) -> Sequence[Block]:
     text = (
         "Wall time of single inferences on one image, after warm-up. Where several processes "
         "took the samples, the interval is over processes, so that it holds what differs from one "
-        "start to the next; of one process it is that of its samples alone. Untuned code is shown "
-        "with that word and takes no part in any ranking. “Fastest” marks the runtime whose whole "
-        "interval lies below those of all other ranked runtimes for that network and thread "
-        "count; where intervals overlap nothing is marked."
+        "start to the next; of one process it is that of its samples alone. It speaks of the "
+        "minutes in which it was taken. “Long run” is the 95 % interval of the median over many "
+        "hours, by what times on that machine have differed from hour to hour; three hours must "
+        "have been seen for it. Untuned code is shown with that word and takes no part in any "
+        "ranking. “Fastest” marks the runtime whose whole interval lies below those of all other "
+        "ranked runtimes for that network and thread count; where intervals overlap nothing is "
+        "marked."
     )
     return [Paragraph(text), *_overview(evidence), _full(evidence)]
 
@@ -95,19 +101,27 @@ def _cells(row: LatencyRow, notes: Notes, *, is_fastest: bool) -> list[Cell]:
     tail = [Cell(row.setting.kind), Cell("", badge=badge), Cell(weights(row.weights))]
     if row.median is None:
         gap = absent(row.status, row.reason, notes)
-        return [*head, gap, *[NOTHING] * 5, *tail]
+        return [*head, gap, *[NOTHING] * 6, *tail]
     kind = row.setting.kind
     figure = median(row, notes, strong=is_fastest)
     return [
         *head,
         Cell(figure.text, "", kind, "", figure.notes, is_fastest),
         Cell(figure.detail, kind=kind),
+        _long_run(row),
         Cell(quantity(row.p90_ms, row.median), kind=kind),
         Cell(quantity(row.minimum_ms, row.median), kind=kind),
         Cell(str(row.samples), kind="counted"),
         Cell(str(_processes(row)), kind="counted"),
         *tail,
     ]
+
+
+def _long_run(row: LatencyRow) -> Cell:
+    bounds = long_run_ms(row.record)
+    if bounds is None or row.median is None:
+        return NOTHING
+    return Cell(interval(Estimate(row.median.value, *bounds)), kind=row.setting.kind)
 
 
 def _processes(row: LatencyRow) -> int:

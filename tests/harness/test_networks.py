@@ -10,10 +10,12 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import nn
 
+from architectures import registry
 from architectures.errors import BadInputError, FacebenchError, UnknownNameError
 from architectures.initialise import create
 from architectures.registry import Preprocessing
-from harness.networks import Network, resolve
+from harness import shipped
+from harness.networks import Network, resolve, shipped_or_random
 from tests.harness.conftest import EMBEDDING, SIZE, tiny_module
 
 NAME = "mobilefacenet_s"
@@ -166,3 +168,18 @@ def test_the_public_network_of_the_data_folder_is_read(data_root: Path) -> None:
     embeddings = module(torch.randn(2, 3, 112, 112))
     assert embeddings.shape == (2, 128)
     assert embeddings.isfinite().all()
+
+
+@pytest.mark.parametrize("name", [n for n in shipped.weights() if n in registry.names()])
+def test_shipped_weights_fit_their_network(name: str) -> None:
+    network = resolve(name, "shipped")
+    assert network.path == shipped.weights()[name]
+    network.module()
+
+
+def test_a_network_without_shipped_weights_is_named_with_those_that_have_some() -> None:
+    with pytest.raises(BadInputError, match=r"no weights of timm:ghostnet_100 .*mobilefacenet"):
+        resolve("timm:ghostnet_100", "shipped")
+    assert shipped_or_random("shipped", "timm:ghostnet_100") == "random:0"
+    assert shipped_or_random("shipped", "mobilefacenet") == "shipped"
+    assert shipped_or_random("random:0", "mobilefacenet") == "random:0"

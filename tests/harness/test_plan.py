@@ -7,7 +7,7 @@ import pytest
 
 from architectures import registry
 from architectures.errors import BadInputError, FacebenchError, UnknownNameError
-from harness import plan
+from harness import plan, shipped
 from harness.compiler.targets import TARGETS
 from harness.plan import BUILT_IN, Plan
 from harness.runtimes.registry import installed
@@ -116,27 +116,19 @@ def test_bytes_that_are_no_text_are_no_plan(tmp_path: Path) -> None:
         plan.load(str(tmp_path / "plan.toml"))
 
 
-def test_weights_are_relative_to_the_plan_and_those_to_be_found_to_the_data(
-    tmp_path: Path,
-) -> None:
+def test_weights_are_relative_to_the_plan_and_others_are_shipped_or_random(tmp_path: Path) -> None:
     (tmp_path / "own.pth").write_bytes(b"own")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "found.pth").write_bytes(b"found")
     text = """
-        networks = ["mobilefacenet", "mobilenet_v2", "shufflenet_v1"]
+        networks = ["mobilefacenet", "mobilenet_v2", "timm:ghostnet_100:gap"]
+        weights_otherwise = "shipped"
         [weights]
         mobilefacenet = "own.pth"
-        [weights_if_found]
-        mobilenet_v2 = "found.pth"
-        shufflenet_v1 = "absent.pth"
     """
-    jobs = plan.jobs(plan.load(write(tmp_path, text)), tmp_path / "data")
-    paths = {job.network.name: job.network.path for job in jobs}
-    assert paths == {
-        "mobilefacenet": tmp_path / "own.pth",
-        "mobilenet_v2": tmp_path / "data" / "found.pth",
-        "shufflenet_v1": None,
-    }
+    jobs = plan.jobs(plan.load(write(tmp_path, text)), None)
+    weights = {job.network.name: (job.network.path, job.network.weights) for job in jobs}
+    assert weights["mobilefacenet"][0] == tmp_path / "own.pth"
+    assert weights["mobilenet_v2"][0] == shipped.weights()["mobilenet_v2"]
+    assert weights["timm:ghostnet_100:gap"] == (None, "random:0")
 
 
 def test_a_fingerprint_moves_with_what_a_result_depends_on() -> None:

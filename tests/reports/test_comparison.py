@@ -92,28 +92,6 @@ def test_the_newest_record_of_a_case_counts() -> None:
     assert row.median.value == 5.0
 
 
-def test_headlines_say_which_count_the_claim_holds_for() -> None:
-    text = " ".join(sentences(cost("mobilefacenet")))
-    assert "0.9933 M parameters with BN folded and 1.003 M as trained" in text
-    assert "holds with BN folded only" in text
-    assert "220,965,376 MAdds" in text
-
-
-def test_headlines_name_reversed_runtimes(records: list[Record]) -> None:
-    text = sentences(*records)
-    (reversed_one,) = [one for one in text if one.startswith("Under onnxruntime")]
-    assert "mobilenet_v2 is the faster of the two here" in reversed_one
-    assert "the paper says 2.04 (Snapdragon 820, 4 threads, ncnn)" in reversed_one
-    (other,) = [one for one in text if one.startswith("Under ncnn")]
-    assert "faster" not in other
-
-
-def test_headlines_speak_of_indistinguishable_times_as_such() -> None:
-    base = latency("mobilefacenet", "ncnn")
-    same = replace(base, case=replace(base.case, network="mobilenet_v2"))
-    assert any("cannot be told apart" in one for one in sentences(base, same))
-
-
 def test_headlines_do_not_pass_drawn_faces_off_as_real(records: list[Record]) -> None:
     drawn = [r for r in records if r.case.dataset == "synthetic"]
     (text,) = sentences(*drawn)

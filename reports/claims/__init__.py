@@ -1,0 +1,98 @@
+"""The paper's claims, each with what it needs, its test, and the verdict of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from architectures.registry import Registry
+from reports.evidence import Evidence
+
+SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "not decidable here"
+VERDICTS = (SUPPORTED, REFUTED, UNDECIDED)
+# Of a claim that some places support and others refute.
+DEPENDS = "depends"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the records say of a claim in one place.
+
+    Attributes:
+        verdict: one of `VERDICTS`.
+        place: runtime, device and threads, or the counting rule; empty where there is one alone.
+        figure: what the verdict turns on, rounded as its interval allows; empty where there
+            is none.
+        interval: its 95 % interval; empty for counts.
+        kinds: how the figures were obtained.
+        why: a sentence.
+    """
+
+    verdict: str
+    place: str
+    figure: str
+    interval: str
+    kinds: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper that records can speak to.
+
+    Attributes:
+        name: short, for `facebench claims NAME`.
+        text: what the paper says, in our words.
+        where: in the paper.
+        needs: the records that decide it, in words.
+        judge: findings, one for each place; none where no record speaks to it.
+        order: on the page.
+    """
+
+    name: str
+    text: str
+    where: str
+    needs: str
+    judge: Callable[[Evidence], Sequence[Finding]]
+    order: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and what was found."""
+
+    claim: Claim
+    findings: Sequence[Finding]
+
+    @property
+    def verdict(self) -> str:
+        """Of all places that decide: theirs where they agree, else `DEPENDS`."""
+        decided = {one.verdict for one in self.findings} - {UNDECIDED}
+        if len(decided) > 1:
+            return DEPENDS
+        return decided.pop() if decided else UNDECIDED
+
+
+CLAIMS: Registry[Claim] = Registry("claim", package="reports.claims")
+
+Judge = Callable[[Evidence], Sequence[Finding]]
+
+
+def claim(name: str, *, text: str, where: str, needs: str, order: int) -> Callable[[Judge], Judge]:
+    """Register the decorated function as the judge of a claim."""
+
+    def decorate(judge: Judge) -> Judge:
+        CLAIMS.add(name, Claim(name, text, where, needs, judge, order))
+        return judge
+
+    return decorate
+
+
+def judged(evidence: Evidence) -> list[Judged]:
+    """All claims with what the records say, in order; without findings: what they need."""
+    ordered = sorted(CLAIMS, key=lambda one: one.order)
+    return [Judged(one, one.judge(evidence) or [_missing(one)]) for one in ordered]
+
+
+def _missing(one: Claim) -> Finding:
+    return Finding(UNDECIDED, "", "", "", (), f"It needs {one.needs}.")

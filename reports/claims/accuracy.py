@@ -1,0 +1,206 @@
+"""Claims on accuracy: paired tests between networks that were trained alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from architectures.errors import BadInputError, RefusedError
+from harness.agreement import Agreement, agreements
+from harness.record import Record
+from harness.result import Accuracy
+from harness.verification.paired import holm
+from reports.cells import percent
+from reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
+from reports.digits import Estimate, earned, interval, percentage
+from reports.evidence import BASELINE, Evidence, real_faces
+
+# Of McNemar's exact test, with Holm's correction over the places of a comparison.
+_LEVEL = 0.05
+_PAPER_LFW, _PAPER_MEGAFACE_TAR = 99.55, 92.59
+_PAPER_DATA = "the paper trained on 3.8 million images of 85,000 people"
+
+
+@claim(
+    "accuracy-v2",
+    text=f"{BASELINE} is significantly more accurate than MobileNetV2 under the same conditions.",
+    where="abstract, Table 2",
+    needs=f"{BASELINE} and mobilenet_v2, trained alike, scored on the same pairs of real faces",
+    order=30,
+)
+def accuracy_v2(evidence: Evidence) -> Sequence[Finding]:
+    """By dataset and runtime."""
+    return _better(evidence, BASELINE, "mobilenet_v2")
+
+
+@claim(
+    "gdconv",
+    text="Global depthwise convolution (GDConv) is more accurate than global average pooling.",
+    where="section 3.2, Table 2",
+    needs="a network with GDConv and the same with pooling, trained alike, scored on the same "
+    "pairs of real faces",
+    order=32,
+)
+def gdconv(evidence: Evidence) -> Sequence[Finding]:
+    """On each base that has both."""
+    pairs = (
+        (BASELINE, "mobilefacenet_gap"),
+        ("mobilenet_v2_gdconv", "mobilenet_v2"),
+        ("mobilenet_v1_gdconv", "mobilenet_v1"),
+        ("shufflenet_v1_gdconv", "shufflenet_v1"),
+    )
+    return [one for better, worse in pairs for one in _better(evidence, better, worse)]
+
+
+@claim(
+    "prelu",
+    text="PReLU is slightly more accurate than ReLU.",
+    where="section 3.3, Table 2",
+    needs=f"{BASELINE} and mobilefacenet_relu, trained alike, scored on the same pairs of real "
+    "faces",
+    order=34,
+)
+def prelu(evidence: Evidence) -> Sequence[Finding]:
+    """By dataset and runtime."""
+    return _better(evidence, BASELINE, "mobilefacenet_relu")
+
+
+@claim(
+    "lfw",
+    text=f"{BASELINE} reaches {_PAPER_LFW} % on LFW.",
+    where="abstract, Table 3",
+    needs=f"a score of {BASELINE} on lfw, with trained weights",
+    order=36,
+)
+def lfw(evidence: Evidence) -> Sequence[Finding]:
+    """Of all weights that were scored: what fewer data reach refutes nothing."""
+    return [
+        _reaches(record, percent(record.result))
+        for record in evidence.scores
+        if record.case.network == BASELINE and record.case.dataset == "lfw" and real_faces(record)
+        if isinstance(record.result, Accuracy)
+    ]
+
+
+@claim(
+    "megaface",
+    text=f"{BASELINE} reaches a TAR of {_PAPER_MEGAFACE_TAR} % at FAR 1e-6 on refined MegaFace.",
+    where="abstract, Table 4",
+    needs="a search of megaface with a million distractors, with weights trained on MS-Celeb-1M; "
+    "that dataset is no longer distributed",
+    order=38,
+)
+def megaface(evidence: Evidence) -> Sequence[Finding]:
+    """No record of less than a million distractors speaks to it."""
+    del evidence
+    return []
+
+
+def _better(evidence: Evidence, better: str, worse: str) -> list[Finding]:
+    """Whether one network beats another, wherever both were scored alike on real faces."""
+    ours, theirs = (
+        [r for r in evidence.scores if r.case.network == name and real_faces(r)]
+        for name in (better, worse)
+    )
+    alike = [
+        (one, two)
+        for one, two in product(ours, theirs)
+        if _place(one) == _place(two) and _alike(one, two)
+    ]
+    if ours and theirs and not alike:
+        why = "Their weights were not trained under the same conditions, as far as records say."
+        return [Finding(UNDECIDED, f"{better}, {worse}", "", "", ("measured",), why)]
+    made = [_agreement(two, one) for one, two in alike]
+    adjusted = iter(holm([one.paired.p_value for one in made if isinstance(one, Agreement)]))
+    return [
+        _tested(one, next(adjusted))
+        if isinstance(one, Agreement)
+        else Finding(UNDECIDED, _names(*records), "", "", ("measured",), f"{one}.")
+        for one, records in zip(made, alike, strict=True)
+    ]
+
+
+def _agreement(first: Record, second: Record) -> Agreement | str:
+    """The two compared pair by pair, or why they cannot be."""
+    try:
+        (made,) = agreements([first, second])
+    except (BadInputError, RefusedError) as error:
+        return str(error)
+    return made
+
+
+def _tested(made: Agreement, p_value: float) -> Finding:
+    """Whether the second of an agreement is the better one."""
+    paired = made.paired
+    low, high = (100 * end for end in paired.interval)
+    difference = Estimate(100 * paired.difference, low, high)
+    better = SUPPORTED if paired.difference > 0 else REFUTED
+    return Finding(
+        better if p_value < _LEVEL else UNDECIDED,
+        _names(made.second, made.first),
+        f"{'+' if difference.value > 0 else ''}{earned(difference)} points",
+        interval(difference),
+        (made.second.kind,),
+        _why(made, p_value),
+    )
+
+
+def _names(one: Record, two: Record) -> str:
+    return f"{one.case.network}, {two.case.network}: {', '.join(_place(one))}"
+
+
+def _why(made: Agreement, p_value: float) -> str:
+    paired, records = made.paired, (made.second, made.first)
+    scores = [
+        " ".join((record.case.network, *_score(record.result)))
+        for record in records
+        if isinstance(record.result, Accuracy)
+    ]
+    training = made.second.provenance["training"]
+    return (
+        f"{', '.join(scores)}; the first alone is right on {paired.only_second}, the second "
+        f"alone on {paired.only_first} of {paired.pairs:,} pairs, McNemar's exact "
+        f"p = {p_value:.2g}. One seed each, recipe {training.get('recipe')}, "
+        f"{training.get('images'):,} images of {training.get('people'):,} people: how much "
+        "seeds differ is not in it."
+    )
+
+
+def _score(result: Accuracy) -> tuple[str, str]:
+    value, around = percentage(percent(result))
+    return f"{value} %", f"({around})"
+
+
+def _reaches(record: Record, score: Estimate) -> Finding:
+    training = record.provenance.get("training")
+    if score.low <= _PAPER_LFW <= score.high or score.low > _PAPER_LFW:
+        verdict, why = SUPPORTED, "the interval holds the paper's figure, or lies above it"
+    else:
+        verdict = UNDECIDED
+        told = (
+            f"these weights were trained on {training['images']:,} images of "
+            f"{training['people']:,} people"
+            if isinstance(training, dict)
+            else "on what these weights were trained is not known"
+        )
+        why = f"{told}, and {_PAPER_DATA}: what less data reaches refutes nothing"
+    value, around = percentage(score)
+    place = ", ".join((record.case.weights[:15], *_place(record)))
+    return Finding(verdict, place, f"{value} %", around, (record.kind, "published"), _upper(why))
+
+
+def _upper(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _alike(one: Record, two: Record) -> bool:
+    first, second = (record.provenance.get("training") for record in (one, two))
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return False
+    return first.get("conditions") == second.get("conditions")
+
+
+def _place(record: Record) -> tuple[str, ...]:
+    case = record.case
+    extra = [case.precision] if case.precision != "fp32" else []
+    return case.dataset, case.runtime, *extra

@@ -1,0 +1,160 @@
+"""Claims on speed: ratios within one setting, since milliseconds are the phone's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.result import Cost
+from reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
+from reports.comparison import Ratio, latency_ratio, representative
+from reports.digits import Estimate, earned, interval, ratio
+from reports.emulated import PAPER_THREADS, places
+from reports.evidence import BASELINE, Evidence
+from reports.tables import LatencyRow, Setting, settings
+
+RIVAL, _FEWER, _RELU = "mobilenet_v2", "mobilefacenet_96x96", "mobilefacenet_relu"
+
+# "More than 2 times."
+_TIMES = 2.0
+# Table 2: 18 of 24 ms, each rounded to a millisecond.
+_FASTEST = Estimate(18 / 24, 17.5 / 24.5, 18.5 / 23.5)
+
+
+@claim(
+    "speed-up",
+    text=f"{BASELINE} is more than 2 times as fast as MobileNetV2 (49 against 24 ms).",
+    where="abstract, Table 2",
+    needs=f"latencies of {BASELINE} and {RIVAL} under one runtime, on one device",
+    order=20,
+)
+def speed_up(evidence: Evidence) -> Sequence[Finding]:
+    """By runtime, device and threads; a modelled time decides nothing."""
+    found = [_faster(evidence, one) for one in settings(evidence.latencies)]
+    return [*filter(None, found), *_modelled(evidence, RIVAL)]
+
+
+@claim(
+    "fastest-variant",
+    text="The fastest MobileFaceNet, of 96x96 pixels, takes 18 ms: 0.75 times the time of the "
+    "primary one.",
+    where="abstract, Table 2",
+    needs=f"latencies of {BASELINE} and {_FEWER} under one runtime, on one device",
+    order=22,
+)
+def fastest_variant(evidence: Evidence) -> Sequence[Finding]:
+    """The ratio beside the published one, whose milliseconds are rounded."""
+    found = [_as_fast(evidence, one) for one in settings(evidence.latencies)]
+    return [*filter(None, found), *_modelled(evidence, _FEWER)]
+
+
+def _faster(evidence: Evidence, setting: Setting) -> Finding | None:
+    one = latency_ratio(evidence, RIVAL, setting)
+    if one.estimate is None:
+        return _none(one)
+    verdict = _against(one.estimate, _TIMES)
+    why = [_outcome(one.estimate), *_reasons(evidence, setting)]
+    return _finding(evidence, one, verdict, RIVAL, why)
+
+
+def _as_fast(evidence: Evidence, setting: Setting) -> Finding | None:
+    one = latency_ratio(evidence, _FEWER, setting)
+    if one.estimate is None:
+        return _none(one)
+    apart = one.estimate.high < _FASTEST.low or one.estimate.low > _FASTEST.high
+    inside = _FASTEST.low <= one.estimate.low and one.estimate.high <= _FASTEST.high
+    verdict = REFUTED if apart else SUPPORTED if inside else UNDECIDED
+    why = [f"the published ratio lies in {interval(_FASTEST)}, rounded as its milliseconds are"]
+    return _finding(evidence, one, verdict, _FEWER, why)
+
+
+def _against(estimate: Estimate, limit: float) -> str:
+    if estimate.low > limit:
+        return SUPPORTED
+    return REFUTED if estimate.high < limit else UNDECIDED
+
+
+def _finding(evidence: Evidence, one: Ratio, verdict: str, network: str, why: list[str]) -> Finding:
+    assert one.estimate is not None
+    rows = [representative(evidence, name, one.setting) for name in (network, BASELINE)]
+    if "untuned" in one.label:
+        verdict = UNDECIDED
+        why = ["this code is untuned, so it says nothing of what tuned code does"]
+    elif _doubted(rows):
+        why.append("a condition of validity did not hold: see the latencies")
+    if one.warning:
+        why.append(one.warning)
+    return Finding(
+        verdict,
+        _place(one.setting),
+        f"{earned(one.estimate)}×",
+        interval(one.estimate),
+        (one.setting.kind, "published"),
+        _sentence(why),
+    )
+
+
+def _none(one: Ratio) -> Finding | None:
+    if one.status == "missing":
+        return None
+    return Finding(UNDECIDED, _place(one.setting), "", "", (one.setting.kind,), f"{one.reason}.")
+
+
+def _outcome(estimate: Estimate) -> str:
+    if estimate.high < 1.0:
+        return f"the order is reversed: {RIVAL} is the faster of the two here"
+    if estimate.low <= 1.0:
+        return "the two cannot be told apart here"
+    return f"{BASELINE} is the faster of the two"
+
+
+def _reasons(evidence: Evidence, setting: Setting) -> Iterator[str]:
+    """Why, as far as the records can say: what PReLU costs here, and the work of both."""
+    primary, relu = (representative(evidence, name, setting) for name in (BASELINE, _RELU))
+    if primary and relu and primary.median and relu.median:
+        price = ratio(primary.median, relu.median)
+        if price.low > 1.0:
+            yield (
+                f"PReLU makes {BASELINE} {earned(price)} times ({interval(price)}) as slow as "
+                "ReLU does, so this runtime does not fuse it for free"
+            )
+        elif price.high < 1.02:
+            yield "PReLU costs nothing against ReLU here"
+    costs = [evidence.costs.get(name) for name in (RIVAL, BASELINE)]
+    rival, own = costs
+    if rival is not None and own is not None:
+        yield _work(rival, own)
+
+
+def _work(rival: Cost, own: Cost) -> str:
+    madds = rival.madds["conv+linear"] / own.madds["conv+linear"]
+    traffic = (rival.activation_bytes + rival.weight_bytes) / (
+        own.activation_bytes + own.weight_bytes
+    )
+    return (
+        f"{RIVAL} takes {madds:.2f} times the MAdds and moves {traffic:.2f} times the bytes, so "
+        f"2 is reached where memory is the limit"
+    )
+
+
+def _modelled(evidence: Evidence, network: str) -> Iterator[Finding]:
+    for place in places(evidence):
+        row = place.row(network)
+        found = place.ratio(row) if row else None
+        if found is not None:
+            why = "A model's ratio has no interval, so it decides nothing: docs/model.md says how "
+            name = f"{place.label}, {PAPER_THREADS} threads"
+            kinds = ("modelled", "published")
+            yield Finding(UNDECIDED, name, f"{found:.2f}×", "", kinds, f"{why}far it is off.")
+
+
+def _doubted(rows: Sequence[LatencyRow | None]) -> bool:
+    return any(row is not None and row.record.failed_checks for row in rows)
+
+
+def _place(setting: Setting) -> str:
+    return f"{setting.label}, {setting.threads_text}"
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,44 @@
+"""The paper's claims: what the records say of each, and in which place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports.cells import NOTHING
+from reports.claims import REFUTED, SUPPORTED, Finding, Judged, judged
+from reports.evidence import Evidence
+from reports.page import Block, Cell, Column, Details, Paragraph, Rows, Table, section
+
+_COLUMNS = [
+    Column("Verdict", words=True),
+    Column("Place", words=True),
+    Column("Figure"),
+    Column("Why", words=True),
+]
+_TONES = {SUPPORTED: "good", REFUTED: "bad"}
+
+
+@section("claims", "The paper’s claims", order=5)
+def claims(evidence: Evidence) -> Sequence[Block]:
+    """A line for each claim, which opens to a row for each place."""
+    text = (
+        "Each claim of arXiv 1804.07573 that records can speak to. A verdict is “supported” or "
+        "“refuted” where the whole 95 % interval of the figure that it turns on lies on one side, "
+        "or where a count decides, and “not decidable here” where it does not, or a record is "
+        "missing. It holds for the runtime, device and threads beside it; where places differ, it "
+        "“depends” on them. Modelled times decide nothing."
+    )
+    return [Paragraph(text), *map(_details, judged(evidence))]
+
+
+def _details(one: Judged) -> Details:
+    name = f"claim-{one.claim.name}"
+    rows = [Rows([_row(finding) for finding in one.findings])]
+    table = Table(name, f"Verdicts on: {one.claim.text}", _COLUMNS, rows)
+    summary = f"{one.claim.text} ({one.claim.where})"
+    return Details(summary, one.verdict, _TONES.get(one.verdict, "plain"), [table])
+
+
+def _row(one: Finding) -> list[Cell]:
+    figure = Cell(one.figure, one.interval, one.kinds[0]) if one.figure else NOTHING
+    return [Cell(one.verdict), Cell(one.place or NOTHING.text), figure, Cell(one.why)]

@@ -1,0 +1,190 @@
+"""Verdicts on the paper's claims follow from intervals and conditions, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cli import cli
+from harness.record import Record
+from harness.result import Latency
+from harness.store import Store
+from reports.claims import CLAIMS, DEPENDS, REFUTED, SUPPORTED, UNDECIDED, VERDICTS, Judged, judged
+from reports.claims.speed import _against
+from reports.digits import Estimate
+from reports.evidence import Evidence
+from tests.reports.report_records import (
+    cost,
+    emulated,
+    full_run,
+    hostile_run,
+    latency,
+    lfw,
+    pair_scores,
+    scored,
+)
+
+
+def said(name: str, *records: Record) -> Judged:
+    return next(one for one in judged(Evidence(records)) if one.claim.name == name)
+
+
+def timed(network: str, ms: float, runtime: str = "ncnn", spread: float = 0.001) -> Record:
+    one = latency(network, runtime)
+    assert isinstance(one.result, Latency)
+    samples = tuple(ms * (1 + spread * (i - 32) / 32) for i in range(64))
+    return replace(one, result=replace(one.result, samples_ms=samples, label=""))
+
+
+def trained(record: Record, conditions: str = "alike") -> Record:
+    training = {
+        "recipe": "distill", "epochs": 12.0, "seed": 0, "images": 21_497, "people": 3_556,
+        "conditions": conditions,
+    }  # fmt: skip
+    return replace(record, provenance=record.provenance | {"training": training})
+
+
+@pytest.mark.parametrize("name", CLAIMS.names())
+def test_without_a_record_a_claim_says_what_it_needs(name: str) -> None:
+    one = said(name, latency("onnx:other.onnx", "ncnn"))
+    assert one.verdict == UNDECIDED
+    (finding,) = one.findings
+    assert finding.why == f"It needs {one.claim.needs}."
+
+
+@pytest.mark.parametrize("records", [full_run(), hostile_run()], ids=["full", "hostile"])
+def test_every_finding_has_a_verdict_a_reason_and_kinds_for_its_figure(
+    records: list[Record],
+) -> None:
+    found = judged(Evidence(records))
+    assert [one.claim.name for one in found] == sorted(
+        CLAIMS.names(), key=lambda name: CLAIMS[name].order
+    )
+    for one in found:
+        for finding in one.findings:
+            assert finding.verdict in VERDICTS
+            assert finding.why.endswith(".")
+            assert not finding.figure or finding.kinds
+
+
+def test_a_count_decides_by_the_rule_it_was_counted_by() -> None:
+    one = said("parameters", cost("mobilefacenet"))
+    assert [finding.verdict for finding in one.findings] == [SUPPORTED, REFUTED]
+    assert one.verdict == DEPENDS
+    rules = {f.place: f.verdict for f in said("madds", cost("mobilefacenet")).findings}
+    assert rules == {"conv+linear": SUPPORTED, "+bn": REFUTED, "+activation": REFUTED}
+    assert said("size", cost("mobilefacenet")).verdict == SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("ratio", "spread", "verdict"),
+    [(2.2, 0.001, SUPPORTED), (1.9, 0.001, REFUTED), (2.0, 0.2, UNDECIDED), (0.8, 0.001, REFUTED)],
+)
+def test_twice_as_fast_needs_the_whole_interval(ratio: float, spread: float, verdict: str) -> None:
+    one = said(
+        "speed-up",
+        timed("mobilefacenet", 10.0, spread=spread),
+        timed("mobilenet_v2", 10.0 * ratio, spread=spread),
+    )
+    assert one.verdict == verdict
+    assert ("order is reversed" in one.findings[0].why) == (ratio < 1)
+
+
+def test_runtimes_may_disagree_and_each_has_its_verdict() -> None:
+    one = said(
+        "speed-up",
+        timed("mobilefacenet", 10.0),
+        timed("mobilenet_v2", 25.0),
+        timed("mobilefacenet", 10.0, "onnxruntime"),
+        timed("mobilenet_v2", 8.0, "onnxruntime"),
+    )
+    assert {f.place: f.verdict for f in one.findings} == {
+        "ncnn, 1 thread": SUPPORTED,
+        "onnxruntime, 1 thread": REFUTED,
+    }
+    assert one.verdict == DEPENDS
+
+
+def test_what_prelu_costs_is_measured_not_assumed() -> None:
+    pair = timed("mobilefacenet", 10.0), timed("mobilenet_v2", 9.0)
+    (bare,) = said("speed-up", *pair).findings
+    (told,) = said("speed-up", *pair, timed("mobilefacenet_relu", 6.0)).findings
+    (free,) = said("speed-up", *pair, timed("mobilefacenet_relu", 10.0)).findings
+    assert "PReLU" not in bare.why
+    assert "PReLU makes mobilefacenet 1.667 times" in told.why
+    assert "PReLU costs nothing" in free.why
+
+
+def test_untuned_code_and_modelled_times_decide_nothing() -> None:
+    pair = [timed("mobilefacenet", 10.0), timed("mobilenet_v2", 30.0)]
+    untuned = [
+        replace(one, result=replace(one.result, label="untuned"))  # type: ignore[type-var]
+        for one in pair
+    ]
+    assert said("speed-up", *untuned).verdict == UNDECIDED
+    one = said("speed-up", *emulated("mobilefacenet"), *emulated("mobilenet_v2"))
+    assert one.verdict == UNDECIDED
+    assert "has no interval" in one.findings[0].why
+    assert one.findings[0].figure
+
+
+@given(st.floats(0.1, 10), st.floats(0, 1), st.floats(0, 1))
+def test_no_interval_that_holds_the_limit_decides(value: float, below: float, above: float) -> None:
+    estimate = Estimate(value, value * (1 - below), value * (1 + above))
+    verdict = _against(estimate, 2.0)
+    assert (verdict == UNDECIDED) == (estimate.low <= 2.0 <= estimate.high)
+
+
+def test_accuracy_is_compared_between_networks_trained_alike_alone() -> None:
+    ours = scored("mobilefacenet", pair_scores(0, 4.0))
+    theirs = scored("mobilenet_v2", pair_scores(1, 2.0))
+    assert said("accuracy-v2", ours, theirs).verdict == UNDECIDED
+    assert said("accuracy-v2", trained(ours), trained(theirs, "other")).verdict == UNDECIDED
+    one = said("accuracy-v2", trained(ours), trained(theirs))
+    assert one.verdict == SUPPORTED
+    assert "McNemar's exact" in one.findings[0].why
+    assert "how much seeds differ is not in it" in one.findings[0].why
+    swapped = said(
+        "accuracy-v2",
+        trained(scored("mobilefacenet", pair_scores(1, 2.0))),
+        trained(scored("mobilenet_v2", pair_scores(0, 4.0))),
+    )
+    assert swapped.verdict == REFUTED
+    same = said("prelu", trained(ours), trained(scored("mobilefacenet_relu", pair_scores(0, 4.0))))
+    assert same.verdict == UNDECIDED
+
+
+def test_drawn_faces_speak_to_no_claim_of_accuracy() -> None:
+    drawn = [
+        trained(scored(name, pair_scores(i, 4.0 - 2 * i), "synthetic", "drawn"))
+        for i, name in enumerate(("mobilefacenet", "mobilenet_v2"))
+    ]
+    (finding,) = said("accuracy-v2", *drawn).findings
+    assert finding.why.startswith("It needs")
+
+
+def test_fewer_data_refute_no_published_score() -> None:
+    low = trained(scored("mobilefacenet", pair_scores(0, 2.0)))
+    (finding,) = said("lfw", low).findings
+    assert finding.verdict == UNDECIDED
+    assert "21,497 images of 3,556 people" in finding.why
+    assert said("lfw", lfw("mobilefacenet")).verdict in (SUPPORTED, UNDECIDED)
+
+
+def test_the_command_prints_every_claim_and_json(tmp_path: Path) -> None:
+    for record in full_run():
+        Store(tmp_path / "records.jsonl").append(record)
+    shown = CliRunner().invoke(cli, ["claims", str(tmp_path)], catch_exceptions=False)
+    assert shown.exit_code == 0
+    found = CliRunner().invoke(cli, ["claims", str(tmp_path), "--json"], catch_exceptions=False)
+    told = json.loads(found.output)
+    assert [one["name"] for one in told] == [one.claim.name for one in judged(Evidence(full_run()))]
+    words = " ".join(shown.output.split())
+    for one in told:
+        assert one["text"].split(":")[0][:40] in words
