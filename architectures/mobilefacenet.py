@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -11,6 +12,10 @@ from architectures.embedding import Head, gap, gdconv, global_depthwise
 from architectures.registry import register
 
 REFERENCE = "arXiv 1804.07573"
+
+
+# Of channels in and out, stride, expansion and activation.
+Block = Callable[[int, int, int, int, Activation], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,14 @@ def mobilefacenet(
     activation: Activation = nn.PReLU,
     stages: tuple[Stage, ...] = STAGES,
     expand_last: bool = True,
+    block: Block = InvertedResidual,
 ) -> nn.Sequential:
     """The network of table 1: `(N, 3, H, W)` to embeddings.
 
     Args:
         head: maps the last map, `(N, 512, H / 16, W / 16)`, to embeddings; its
             channels are 128 without `expand_last`.
+        block: makes each of the 15 bottlenecks.
         activation: of all convolutions but the linear ones.
         stages: the bottleneck rows.
         expand_last: whether a 1x1 convolution widens the last map to 512 channels.
@@ -57,9 +64,7 @@ def mobilefacenet(
     for stage in stages:
         for repeat in range(stage.repeats):
             stride = stage.stride if repeat == 0 else 1
-            layers.append(
-                InvertedResidual(channels, stage.channels, stride, stage.expansion, activation)
-            )
+            layers.append(block(channels, stage.channels, stride, stage.expansion, activation))
             channels = stage.channels
     if expand_last:
         layers.append(ConvBNAct(channels, 512, 1, activation=activation))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from architectures import extensions
 from architectures.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Registry(Generic[Entry]):
     """Named entries of one kind, filled by the modules of one package.
 
     The package's modules are imported at the first look-up, so that adding an
-    entry is adding a file to the package. A family of names, such as
+    entry is adding a file to the package; `extensions` then adds what comes from
+    elsewhere. A family of names, such as
     `folder:<path>`, is one function that makes the entry from what follows the colon.
 
     Example:
@@ -37,9 +39,15 @@ class Registry(Generic[Entry]):
         architectures.errors.UnknownNameError: unknown colour 'rad': did you mean red? (known: red)
     """
 
-    def __init__(self, noun: str, package: str | None = None) -> None:
+    def __init__(
+        self,
+        noun: str,
+        package: str | None = None,
+        extensions: Callable[[], None] = lambda: None,
+    ) -> None:
         self.noun = noun
         self._package = package
+        self._extensions = extensions
         self._loading = threading.RLock()
         self._entries: dict[str, Entry] = {}
         self._families: dict[str, tuple[Callable[[str], Entry], str]] = {}
@@ -103,6 +111,7 @@ class Registry(Generic[Entry]):
             package, self._package = importlib.import_module(self._package), None
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{package.__name__}.{module.name}")
+            self._extensions()
 
     def _unknown(self, name: str) -> str:
         known = list(self._entries)
@@ -138,6 +147,8 @@ class Architecture:
         paper_row: its row in Table 2 of arXiv 1804.07573, if it has one.
         note: the reading taken where the publication leaves a choice.
         preprocessing: what its input expects.
+        source: of one from outside this project: the hash of the file that defines it, or
+            the package and its version.
     """
 
     name: str
@@ -148,9 +159,15 @@ class Architecture:
     paper_row: str | None = None
     note: str = ""
     preprocessing: Preprocessing = Preprocessing()
+    source: str = ""
 
 
-_architectures: Registry[Architecture] = Registry("network", package="architectures")
+def _extend() -> None:
+    extensions.load_installed("networks")
+    extensions.load_files()
+
+
+_architectures: Registry[Architecture] = Registry("network", "architectures", _extend)
 _families: dict[str, Callable[[str], Architecture]] = {}
 
 Builder = Callable[[], "nn.Module"]
@@ -175,7 +192,16 @@ def register(
     def decorate(build: Builder) -> Builder:
         _architectures.add(
             name,
-            Architecture(name, build, input_size, embedding_size, reference, paper_row, note),
+            Architecture(
+                name,
+                build,
+                input_size,
+                embedding_size,
+                reference,
+                paper_row,
+                note,
+                source=extensions.source(),
+            ),
         )
         return build
 

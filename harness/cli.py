@@ -26,6 +26,7 @@ from harness.commands import (
     runs,
     throughput,
     training,
+    trial,
     tuning,
     verification,
 )
@@ -99,6 +100,8 @@ for command in (
     networks.export,
     networks.compile_,
     tuning.tune,
+    trial.new,
+    trial.try_,
     networks.latency,
     denormals.denormals,
     instructions.instructions,

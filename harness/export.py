@@ -104,6 +104,7 @@ def key(network: Network) -> str:
         network.name,
         network.weights,
         network.preprocessing and asdict(network.preprocessing),
+        network.source,
         cache.source_digest(
             "architectures", "harness.export", "harness.folding", "harness.networks"
         ),

@@ -74,6 +74,7 @@ class Job:
                 network["weights"],
                 _path(network["path"]),
                 own and Preprocessing(own["channels"], tuple(own["mean"]), tuple(own["scale"])),
+                network["source"],
             ),
             "data": _path(data["data"]),
             "budget": Budget(**data["budget"]),

@@ -29,12 +29,14 @@ class Network:
         weights: identity of the weights: `random:<seed>` or `sha256:<digest>`.
         path: the file that holds them, or None where they are random.
         preprocessing: given by the user, or None for the architecture's own.
+        source: of an architecture from outside this project, what defines it: see there.
     """
 
     name: str
     weights: str = RANDOM
     path: Path | None = None
     preprocessing: Preprocessing | None = None
+    source: str = ""
 
     @property
     def is_onnx(self) -> bool:
@@ -106,14 +108,15 @@ def resolve(
         path = Path(name.removeprefix(ONNX_PREFIX)).absolute()
         identity = f"sha256:{file_digest(path)}"
         return Network(f"{ONNX_PREFIX}{path.name}", identity, path, preprocessing)
-    name = registry.find(name).name
+    found = registry.find(name)
+    name = found.name
     text = str(weights) if weights is not None else RANDOM
     if text == SHIPPED:
         text = str(_shipped(name))
     if re.fullmatch(r"random:\d{1,9}", text):
-        return Network(name, text, None, preprocessing)
+        return Network(name, text, None, preprocessing, found.source)
     path = Path(text).absolute()
-    return Network(name, f"sha256:{file_digest(path)}", path, preprocessing)
+    return Network(name, f"sha256:{file_digest(path)}", path, preprocessing, found.source)
 
 
 def shipped_or_random(otherwise: str, name: str) -> str:

@@ -19,6 +19,7 @@ Version history of the schema:
         A process of `Latency` says how it started, what memory and energy it took and by how
         much its memory grew; `Throughput` says what its machine did meanwhile. A record of
         an earlier schema is read as one that does not know it.
+    7 (2026-11): results of layers' times.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.result import RESULTS, Result
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 # Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
 _LARGEST = 2**28

@@ -34,6 +34,7 @@ from harness.result import (
     Export,
     Identification,
     Latency,
+    LayerTimes,
     Throughput,
 )
 
@@ -159,6 +160,9 @@ def in_short(record: Record) -> str:
         case Denormals():
             counts = (*result.weights, *result.activations)
             return f"{sum(one.denormals for one in counts):,} denormal numbers"
+        case LayerTimes():
+            operator, share = next(iter(result.shares.items()))
+            return f"{len(result.layers)} layers, {share:.0%} of their time in {operator}"
         case Throughput():
             lower, upper = result.interval
             rate = f"{result.images_per_second:.3g} images/s [{lower:.3g}, {upper:.3g}]"

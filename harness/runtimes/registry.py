@@ -10,9 +10,11 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from architectures.errors import RefusedError, UnavailableError
+from architectures.extensions import load_installed
 from architectures.registry import Registry
 from harness.export import Exported, FloatArray
 
@@ -126,7 +128,9 @@ def _found(package: str) -> bool:
     return importlib.util.find_spec(_module(package)) is not None
 
 
-RUNTIMES: Registry[Runtime] = Registry("runtime", package="harness.runtimes")
+RUNTIMES: Registry[Runtime] = Registry(
+    "runtime", "harness.runtimes", partial(load_installed, "runtimes")
+)
 
 
 def installed() -> list[str]:

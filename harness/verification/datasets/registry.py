@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from architectures.extensions import load_installed
 from architectures.registry import Registry
 from harness.downloads import Download
 from harness.verification.faces import FaceSet
@@ -46,7 +48,9 @@ class Dataset:
     downloads: tuple[Download, ...] = ()
 
 
-DATASETS: Registry[Dataset] = Registry("dataset", package="harness.verification.datasets")
+DATASETS: Registry[Dataset] = Registry(
+    "dataset", "harness.verification.datasets", partial(load_installed, "datasets")
+)
 
 
 def available(root: Path | None = None) -> list[str]:

@@ -1,0 +1,72 @@
+"""Time of each layer, as ONNX Runtime's own profiler tells it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from architectures.errors import RefusedError
+from harness import cache
+from harness import deployment as deployments
+from harness.deployment import deploy
+from harness.job import Job
+from harness.layers import LayerTime, LayerTimes
+from harness.measures.registry import MEASURES, Measure, Outcome
+from harness.timing import environment
+
+RUNTIME = "onnxruntime"
+
+_WARMUP, _INFERENCES = 10, 50
+_SUFFIX = "_kernel_time"
+
+
+def _obtain(job: Job) -> Outcome:
+    if job.case.runtime != RUNTIME:
+        raise RefusedError(
+            f"times of layers are to be had in {RUNTIME} alone, not in {job.case.runtime}"
+        )
+    deployment = deploy(job)
+    images = deployment.batch_of_images()
+    layers = profile(deployment.artifact.path, images, job.case.threads)
+    result = LayerTimes(layers, _INFERENCES)
+    return Outcome(result, (), {"artifact_sha256": deployment.digest}, environment.capture())
+
+
+def profile(path: Path, images: Any, threads: int = 1) -> tuple[LayerTime, ...]:
+    """Median time of each layer over some inferences, in execution order.
+
+    The profiler takes some time of its own with each layer: the sum is above an inference's
+    latency, and shares of small layers are a little too large.
+    """
+    import onnxruntime as ort
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "layers")
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        feed = {session.get_inputs()[0].name: images}
+        for _ in range(_WARMUP + _INFERENCES):
+            session.run(None, feed)
+        events = json.loads(Path(session.end_profiling()).read_text())
+    times: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
+            name = event["name"].removesuffix(_SUFFIX)
+            times[name, event["args"].get("op_name", "")].append(event["dur"] / 1e3)
+    return tuple(
+        LayerTime(name, operator, statistics.median(found[_WARMUP:]))
+        for (name, operator), found in times.items()
+    )
+
+
+def _depends_on(job: Job) -> Any:
+    return cache.source_digest(__name__), deployments.depends_on(job)
+
+
+MEASURES.add("layers", Measure("layers", "", _obtain, _depends_on, stage=2, exclusive=True))
