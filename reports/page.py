@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from architectures.registry import Registry
 from reports.evidence import Evidence
@@ -32,13 +33,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head. `group` joins neighbours under one head; `kind` holds for all its cells."""
+    """A column's head. `group` joins neighbours under one head; `kind` holds for all its cells.
+
+    Readers of a page may choose among the values of a column with `choice`.
+    """
 
     title: str
     unit: str = ""
     kind: str = ""
     group: str = ""
     words: bool = False
+    choice: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,17 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure, by its name in the registry of figures."""
+    """A drawn figure, by its name in the registry of figures.
+
+    `chart` is its Vega-Lite specification, where it has one: a page shows that in place of
+    the drawing where scripts may run.
+    """
 
     name: str
     title: str
     caption: str
     kinds: Sequence[str]
+    chart: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

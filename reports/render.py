@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+import vl_convert
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from architectures.errors import BadInputError
+from harness.cache import digest, entry
 from harness.record import Record
 from reports import markdown
 from reports.comparison import compare, comparison_frame
@@ -25,6 +29,8 @@ from reports.paired import paired_frame
 from reports.score_frames import identification_frame, verification_frame
 from reports.tables import compile_frame, cost_frame, latency_frame
 from reports.text import plain
+
+_BUNDLE = "vega.js"
 
 TITLE = "Face-verification networks for phones, compared"
 
@@ -54,7 +60,16 @@ def _files(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
     drawings = [one for one in FIGURES if one.shows(evidence)]
     images = {one.name: image(partial(one.draw, evidence)) for one in drawings}
     template = _templates().get_template("report.html.j2")
-    page = template.render(title=TITLE, lead=lead, sections=sections, images=_addresses(images))
+    charts = any(one.chart for one in drawings)
+    page = template.render(
+        title=TITLE,
+        lead=lead,
+        sections=sections,
+        images=_addresses(images),
+        script=_ours("page.js"),
+        charts=_ours("charts.js") if charts else "",
+        vega=_vega() if charts else "",
+    )
     yield "report.html", page.encode()
     yield "report.md", markdown.document(TITLE, lead, sections).encode()
     yield "comparison.csv", _csv(comparison_frame(compare(evidence)))
@@ -100,10 +115,35 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = environment.loader.get_source(environment, "style.css")[0] if environment.loader else ""
-    # The style sheet is ours: escaped it would not be one.
-    environment.globals["style"] = Markup(style)
+    environment.globals["style"] = _ours("style.css")
+    environment.filters["json"] = _json
     return environment
+
+
+def _ours(name: str) -> Markup:
+    """A style sheet or script of this package: escaped it would not be one."""
+    return Markup((Path(__file__).parent / "templates" / name).read_text())
+
+
+@cache
+def _vega() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed in one script, which loads nothing.
+
+    To put it together takes seconds, so it is kept.
+    """
+    key = digest(version("vl-convert-python"))
+    return Markup((entry("vega", key, _bundle) / _BUNDLE).read_text())
+
+
+def _bundle(folder: Path) -> None:
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    (folder / _BUNDLE).write_text(script.replace("</script", "<\\/script"))
+
+
+def _json(value: object) -> Markup:
+    """JSON that can stand in a script element, whatever texts are in it."""
+    text = json.dumps(value, allow_nan=False)
+    return Markup(text.translate({ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}))
 
 
 def _visible(value: object) -> object:

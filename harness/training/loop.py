@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from architectures.errors import FacebenchError
+from harness.training.allocator import keep_freed_memory
 from harness.training.data.augmentation import Augmentation
 from harness.training.data.batches import Batch, batches, batches_in
 from harness.training.data.faces import TrainingFaces
@@ -94,6 +95,8 @@ def run(state: State, course: Course, watcher: Watcher) -> None:
         DivergedError: the loss is no number; the message says at which step and why.
         BadInputError: an image can't be read, or there are too few.
     """
+    if state.ranks.device == "cpu":
+        keep_freed_memory()
     forward = _forward(state)
     with contextlib.closing(_batches(state, course)) as dealt:
         while state.step < course.steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -25,6 +26,8 @@ class Drawing:
         caption: how to read it, and what it is drawn from.
         kinds: of the figures in it.
         shows: whether the records hold anything for it.
+        chart: the same as a Vega-Lite specification that readers can ask; None where there
+            is none.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Drawing:
     caption: Callable[[Evidence], str]
     kinds: Callable[[Evidence], tuple[str, ...]]
     shows: Callable[[Evidence], bool]
+    chart: Callable[[Evidence], dict[str, Any]] | None = None
 
 
 FIGURES: Registry[Drawing] = Registry("figure", package="reports.figures")

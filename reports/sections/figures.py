@@ -13,7 +13,13 @@ from reports.page import Block, Picture, section
 def figures(evidence: Evidence) -> Sequence[Block]:
     """Each figure that has something to show."""
     return [
-        Picture(one.name, one.title, one.caption(evidence), one.kinds(evidence))
+        Picture(
+            one.name,
+            one.title,
+            one.caption(evidence),
+            one.kinds(evidence),
+            one.chart(evidence) if one.chart else None,
+        )
         for one in FIGURES
         if one.shows(evidence)
     ]

@@ -16,8 +16,8 @@ from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, sec
 from reports.tables import LatencyRow, fastest, settings
 
 HEADS = [
-    Column("Runtime", words=True),
-    Column("Threads"),
+    Column("Runtime", words=True, choice=True),
+    Column("Threads", choice=True),
     Column("Median", "ms"),
     Column("95 % interval", "ms"),
     Column("Long run", "ms"),
@@ -25,7 +25,7 @@ HEADS = [
     Column("Minimum", "ms"),
     Column("Samples", kind="counted"),
     Column("Processes", kind="counted"),
-    Column("Kind", words=True),
+    Column("Kind", words=True, choice=True),
     Column("Label", words=True),
     Column("Weights", words=True),
 ]

@@ -16,7 +16,7 @@ from harness.store import Store
 from harness.training import weights
 from harness.training.card import card
 from harness.training.recipe import load
-from tests.reports.report_records import scored
+from tests.reports.report_records import pair_scores, scored
 
 
 def facts(recipe: str = "small", **fields: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def written(path: Path, found: dict[str, Any]) -> Path:
 
 def test_scores_of_these_weights_are_written_into_them(tmp_path: Path) -> None:
     path = written(tmp_path / "w.safetensors", facts())
-    record = scored("mobilefacenet")
+    record = scored("mobilefacenet", pair_scores(0))
     mine = replace(record, case=replace(record.case, weights=f"sha256:{file_digest(path)}"))
     for one in (record, mine):
         Store(tmp_path / "v.jsonl").append(one)

@@ -1,0 +1,184 @@
+"""Accuracy against MAdds, size and time, with the front of what nothing else beats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.digits import Estimate, earned, interval
+from reports.embedding_time import real_dataset
+from reports.evidence import BASELINE, Evidence
+from reports.figures import FIGURES, Drawing
+from reports.figures.labels import name_points
+from reports.figures.style import Theme, new, settle, short, sides
+from reports.pareto import Plane, Spot, planes
+from reports.text import plain
+
+_MOST_PANELS = 3
+
+
+def draw(evidence: Evidence, theme: Theme) -> Figure:
+    """A panel for each cost."""
+    shown = planes(evidence)[:_MOST_PANELS]
+    figure = new(theme, max(1.0 + 3.4 * len(shown), 5.6), 3.6)
+    grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)
+    for axes, plane in zip(grid.flat, shown, strict=True):
+        _panel(axes, plane, theme)
+    figure.supylabel(f"accuracy on {short(real_dataset(evidence) or '')}, %", fontsize=9)
+    settle(figure)
+    for axes, plane in zip(grid.flat, shown, strict=True):
+        named = [(spot.network, spot.x.value, spot.y.value) for spot in plane.spots]
+        name_points(axes, named, theme)
+    return figure
+
+
+def chart(evidence: Evidence) -> dict[str, Any]:
+    """The same as a Vega-Lite specification: one plane at a time, chosen by the reader."""
+    shown = planes(evidence)
+    axes = [plane.axis for plane in shown]
+    values = [_datum(plane.axis, spot) for plane in shown for spot in plane.spots]
+    y = {
+        "field": "accuracy",
+        "type": "quantitative",
+        "title": f"accuracy on {plain(real_dataset(evidence) or '')}, %",
+        "scale": {"zero": False},
+    }
+    x = {
+        "field": "cost",
+        "type": "quantitative",
+        "title": "cost",
+        "scale": {"zero": False, "nice": True},
+    }
+    front = {"condition": {"test": "datum.front", "value": "#0072b2"}, "value": "#8a949e"}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": "container",
+        "height": 340,
+        "data": {"values": values},
+        "params": [
+            {
+                "name": "against",
+                "value": axes[0],
+                "bind": {"input": "select", "options": axes, "name": "accuracy against "},
+            }
+        ],
+        "transform": [{"filter": "datum.axis == against"}],
+        "layer": [
+            {
+                "transform": [{"filter": "datum.front"}],
+                "mark": {"type": "line", "color": "#0072b2", "interpolate": "step-after"},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "mark": {"type": "rule"},
+                "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"},
+                             "color": front},
+            },
+            {
+                "mark": {"type": "rule"},
+                "encoding": {"x": x | {"field": "left"}, "x2": {"field": "right"}, "y": y,
+                             "color": front},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": front,
+                    "tooltip": [
+                        {"field": name, "type": "nominal"}
+                        for name in ("network", "axis", "at cost", "at accuracy", "obtained")
+                    ],
+                },
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 7, "dy": -7, "fontSize": 11},
+                "encoding": {"x": x, "y": y, "text": {"field": "network"}},
+            },
+        ],
+    }  # fmt: skip
+
+
+def caption(evidence: Evidence) -> str:
+    """How to read it."""
+    return (
+        "Up and left is better. The line joins the networks that no other one equals in accuracy "
+        "at as little cost, by the figures themselves: where the bars, 95 % intervals, of two "
+        "overlap, their order is not shown. MAdds and sizes are counted and have no bars. Times "
+        "are of a face’s embedding, mirror image included where it was scored with one."
+    )
+
+
+def kinds(evidence: Evidence) -> tuple[str, ...]:
+    """Of costs and scores."""
+    shown = [spot for plane in planes(evidence) for spot in plane.spots]
+    return tuple(dict.fromkeys(kind for spot in shown for kind in spot.kinds))
+
+
+def shows(evidence: Evidence) -> bool:
+    """Whether two networks have a score on real faces and a cost."""
+    return bool(planes(evidence))
+
+
+def _panel(axes: Axes, plane: Plane, theme: Theme) -> None:
+    front = plane.front
+    axes.step(
+        [spot.x.value for spot in front],
+        [spot.y.value for spot in front],
+        where="post",
+        color=theme.accent,
+        linewidth=1.2,
+        zorder=2,
+    )
+    for spot in plane.spots:
+        axes.errorbar(
+            [spot.x.value],
+            [spot.y.value],
+            xerr=sides([spot.x]),
+            yerr=sides([spot.y]),
+            fmt="D" if spot.network == BASELINE else "o",
+            color=theme.accent if spot.front else theme.faint,
+            elinewidth=0.9,
+            zorder=3,
+        )
+    axes.set_xlabel(short(plane.axis))
+    axes.margins(x=0.2)
+
+
+def _datum(axis: str, spot: Spot) -> dict[str, Any]:
+    return {
+        "network": plain(spot.network),
+        "axis": axis,
+        "cost": spot.x.value,
+        "left": spot.x.low,
+        "right": spot.x.high,
+        "accuracy": spot.y.value,
+        "low": spot.y.low,
+        "high": spot.y.high,
+        "front": spot.front,
+        "at cost": _said(spot.x),
+        "at accuracy": f"{_said(spot.y)} %",
+        "obtained": ", ".join(spot.kinds),
+    }
+
+
+def _said(estimate: Estimate) -> str:
+    if estimate.low == estimate.high:
+        return earned(estimate)
+    return f"{earned(estimate)} ({interval(estimate)})"
+
+
+FIGURES.add(
+    "pareto",
+    Drawing(
+        "pareto",
+        "What accuracy on real faces costs",
+        draw,
+        caption,
+        kinds,
+        shows,
+        chart,
+    ),
+)

@@ -1,0 +1,124 @@
+"""Networks of a user's file and of installed packages are known; broken ones are named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from architectures import extensions
+from architectures.errors import BadInputError
+from architectures.registry import Registry
+from harness import export
+from harness.networks import resolve
+
+OWN = """
+from torch import nn
+from architectures.registry import register
+
+@register("mine_{name}", input_size=(32, 32), embedding_size=4, reference="mine")
+def _mine():
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
+"""
+
+
+def in_a_process(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Registries are filled once in a process, so each case has its own."""
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def plugin(folder: Path, kind: str, text: str) -> Path:
+    """A folder that looks as an installed package does."""
+    (folder / "facebench_plugin.py").write_text(text)
+    info = folder / "facebench_plugin-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: facebench-plugin\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[facebench.{kind}]\nmine = facebench_plugin\n")
+    return folder
+
+
+def test_a_users_file_registers_networks_that_carry_its_hash(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN.format(name="one"))
+    code = (
+        "from harness.networks import resolve\n"
+        "from architectures import extensions\n"
+        "network = resolve('mine_one')\n"
+        "assert network.source == extensions.digest(extensions.user_files()[0])\n"
+        "assert resolve('mobilefacenet').source == ''\n"
+        "from harness.job import Job; from harness.case import Case\n"
+        "job = Job(Case('cost', 'mine_one'), network)\n"
+        "assert Job.from_json(job.to_json()).network == network\n"
+    )
+    done = in_a_process(code, FACEBENCH_NETWORKS=str(path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_edit_makes_another_network_of_it() -> None:
+    network = resolve("mobilefacenet")
+    from dataclasses import replace
+
+    keys = {export.key(replace(network, source=source)) for source in ("", "one", "two")}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nx.missing\n", r"own\.py, line 2: AttributeError"),
+        ("def (:\n", r"own\.py, line 1: SyntaxError"),
+        ("import not_installed_anywhere", r"line 1: ModuleNotFoundError"),
+        (OWN.format(name="two") + OWN.format(name="two"), "registered twice"),
+        ("from architectures import names\n", "ImportError"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=said):
+        extensions.load_file(path)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="cannot read .*none.py"):
+        extensions.load_file(tmp_path / "none.py")
+    done = in_a_process("from harness.cli import main; import sys; "
+                        "sys.argv = ['facebench', 'list']; main()",
+                        FACEBENCH_NETWORKS=str(tmp_path / "none.py"))  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_installed_package_registers_networks(tmp_path: Path) -> None:
+    plugin(tmp_path, "networks", OWN.format(name="three"))
+    code = "from harness.networks import resolve; print(resolve('mine_three').source)"
+    done = in_a_process(code, PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
+    assert done.stdout.strip() == "facebench-plugin 1.2"
+
+
+@pytest.mark.parametrize("kind", ["networks", "runtimes", "datasets"])
+def test_a_package_that_fails_is_named_and_passed_over(kind: str, tmp_path: Path) -> None:
+    plugin(tmp_path, kind, "raise RuntimeError('out of order')")
+    code = "from harness.cli import main; import sys; sys.argv = ['facebench', 'list']; main()"
+    done = in_a_process(code, PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
+    assert done.returncode == 0, done.stderr
+    assert "facebench-plugin is passed over" in done.stderr
+    assert "RuntimeError: out of order" in done.stderr
+    assert "mobilefacenet" in done.stdout
+
+
+def test_what_is_outside_comes_after_what_is_ours() -> None:
+    seen: list[str] = []
+    registry: Registry[int] = Registry("number", "tests.architectures", lambda: seen.append("x"))
+    assert registry.names() == []
+    assert seen == ["x"]
