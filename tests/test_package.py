@@ -15,6 +15,7 @@ def test_the_wheel_holds_every_file_that_the_code_reads(tmp_path: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in [
         ("results/paper", "harness/results/paper"),
+        ("results/reference", "harness/results/reference"),
         ("results/tuning", "harness/results/tuning"),
         ("results/weights", "harness/results/weights"),
         ("reports/templates", "reports/templates"),

@@ -58,6 +58,7 @@ def card(weights: tuple[Path, ...], scores: Path | None, as_json: bool) -> None:
         show.as_json(found)
         return
     try:
-        show.out.print("\n".join(map(text, found.values())), markup=False, highlight=False)
+        cards = "\n".join(map(text, found.values()))
+        show.out.print(cards, markup=False, highlight=False, soft_wrap=True, end="")
     except KeyError as error:
         raise BadInputError(f"{path} lacks {error} in its metadata: train it anew") from error

@@ -101,10 +101,10 @@ def _none(one: Ratio) -> Finding | None:
 
 def _outcome(estimate: Estimate) -> str:
     if estimate.high < 1.0:
-        return f"the order is reversed: {RIVAL} is the faster of the two here"
+        return f"the order is reversed here: {RIVAL} is the faster of the two"
     if estimate.low <= 1.0:
         return "the two cannot be told apart here"
-    return f"{BASELINE} is the faster of the two"
+    return f"here {BASELINE} is the faster of the two"
 
 
 def _reasons(evidence: Evidence, setting: Setting) -> Iterator[str]:

@@ -48,8 +48,9 @@ def chart(evidence: Evidence) -> dict[str, Any]:
     x = {
         "field": "cost",
         "type": "quantitative",
-        "title": "cost",
-        "scale": {"zero": False, "nice": True},
+        # The choice below the chart says what it is.
+        "title": None,
+        "scale": {"zero": False, "padding": 60},
     }
     front = {"condition": {"test": "datum.front", "value": "#0072b2"}, "value": "#8a949e"}
     return {
@@ -61,7 +62,7 @@ def chart(evidence: Evidence) -> dict[str, Any]:
             {
                 "name": "against",
                 "value": axes[0],
-                "bind": {"input": "select", "options": axes, "name": "accuracy against "},
+                "bind": {"input": "select", "options": axes, "name": "against "},
             }
         ],
         "transform": [{"filter": "datum.axis == against"}],

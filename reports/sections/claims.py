@@ -13,6 +13,7 @@ _COLUMNS = [
     Column("Verdict", words=True),
     Column("Place", words=True),
     Column("Figure"),
+    Column("Kind", words=True),
     Column("Why", words=True),
 ]
 _TONES = {SUPPORTED: "good", REFUTED: "bad"}
@@ -41,4 +42,6 @@ def _details(one: Judged) -> Details:
 
 def _row(one: Finding) -> list[Cell]:
     figure = Cell(one.figure, one.interval, one.kinds[0]) if one.figure else NOTHING
-    return [Cell(one.verdict), Cell(one.place or NOTHING.text), figure, Cell(one.why)]
+    kind = one.kinds[0] if one.figure else NOTHING.text
+    place = one.place or NOTHING.text
+    return [Cell(one.verdict), Cell(place), figure, Cell(kind), Cell(one.why)]

@@ -101,7 +101,7 @@ function label(cell) {
 for (const table of document.querySelectorAll("table")) {
   const rows = table.querySelectorAll("tbody tr:not(.heading)").length;
   if (rows > 2) sortable(table);
-  if (rows > 12) filters(table);
+  if (rows > 12 && !table.closest("details")) filters(table);
 }
 
 // On paper everything is open.
