@@ -23,7 +23,8 @@ from reports import markdown
 from reports.comparison import compare, comparison_frame
 from reports.evidence import Evidence
 from reports.figures import FIGURES
-from reports.figures.style import Image, image
+from reports.figures.style import Image, for_paper, image
+from reports.latex import TABLES
 from reports.page import assemble
 from reports.paired import paired_frame
 from reports.score_frames import identification_frame, verification_frame
@@ -55,6 +56,37 @@ def render(records: Sequence[Record], out: Path) -> list[Path]:
     return [out / name for name in files]
 
 
+def render_one(records: Sequence[Record], what: str, form: str, size: str, out: Path) -> Path:
+    """Write one figure or table for a paper.
+
+    Args:
+        records: that it is of.
+        what: `figure:NAME` or `table:NAME`.
+        form: of a figure `pdf`, `svg` or `png`; a table is LaTeX whatever it is.
+        size: of a figure, `column` or `page` wide.
+        out: folder to write to.
+
+    Raises:
+        UnknownNameError: there is no such figure or table.
+        BadInputError: the records hold nothing for it, or the folder can't be written.
+    """
+    kind, _, name = what.partition(":")
+    if kind not in ("figure", "table") or not name:
+        raise BadInputError(f"--only {what!r} will not do: write figure:NAME or table:NAME")
+    evidence = Evidence(records)
+    if kind == "table":
+        path, content = out / f"{name}.tex", TABLES[name].make(evidence).encode()
+    else:
+        drawing = FIGURES[name]
+        path, content = out / f"{name}.{form}", b""
+        if drawing.shows(evidence):
+            content = for_paper(partial(drawing.draw, evidence), size, form)
+    if not content:
+        raise BadInputError(f"the records hold nothing for {what}")
+    _write(path, content)
+    return path
+
+
 def _files(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
     sections, lead = assemble(evidence), _lead(evidence)
     drawings = [one for one in FIGURES if one.shows(evidence)]
@@ -79,6 +111,9 @@ def _files(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
     yield "verification.csv", _csv(verification_frame(evidence.records))
     yield "identification.csv", _csv(identification_frame(evidence.records))
     yield "paired.csv", _csv(paired_frame(evidence))
+    for table in TABLES:
+        if text := table.make(evidence):
+            yield f"{table.name}.tex", text.encode()
     for name, made in images.items():
         yield f"{name}.png", made.png
 

@@ -125,17 +125,42 @@ def run(
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
     show_default=True, help="Folder to write to.",
 )  # fmt: skip
+@click.option(
+    "--only", multiple=True, metavar="figure:NAME|table:NAME",
+    help="Only this figure, or LaTeX table, for a paper; may be given again.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(["pdf", "svg", "png"]), default="pdf",
+    show_default=True, help="Of figures that --only names.",
+)  # fmt: skip
+@click.option(
+    "--size", type=click.Choice(["column", "page"]), default="column", show_default=True,
+    help="Width of figures that --only names.",
+)  # fmt: skip
 @options.as_json
-def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
+def report(
+    results: tuple[Path, ...],
+    out: Path,
+    only: tuple[str, ...],
+    form: str,
+    size: str,
+    as_json: bool,
+) -> None:
     """Render a report from results files, anew.
 
     \b
     facebench report                                 of what 'facebench run' left
     facebench report board.jsonl laptop.jsonl -o both
+    facebench report --only figure:pareto --format pdf --size column -o paper
+    facebench report --only table:comparison -o paper
     """
-    from reports.render import render
+    from reports.render import render, render_one
 
-    files = render(records_of(results or default_results()), out)
+    records = records_of(results or default_results())
+    if only:
+        files = [render_one(records, what, form, size, out) for what in only]
+    else:
+        files = render(records, out)
     if as_json:
         show.as_json([str(path) for path in files])
     else:

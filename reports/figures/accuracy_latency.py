@@ -34,8 +34,8 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
         _panel(axes, setting, found, theme)
     for axes in flat[len(panels) :]:
         axes.set_visible(False)
-    figure.supxlabel("time of one face’s embedding, ms, 1 thread (log scale)", fontsize=9)
-    figure.supylabel(f"accuracy on {short(real_dataset(evidence) or '')}, %", fontsize=9)
+    figure.supxlabel("time of one face’s embedding, ms, 1 thread (log scale)", fontsize="medium")
+    figure.supylabel(f"accuracy on {short(real_dataset(evidence) or '')}, %", fontsize="medium")
     # Where names may go is known only once the panels have their final size.
     settle(figure)
     for axes, (_, found) in zip(flat, panels, strict=False):

@@ -35,8 +35,8 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
     for axes in flat[len(panels) :]:
         axes.set_visible(False)
     _share_scale([a for a, found in zip(flat, points, strict=False) if not _untuned(found)])
-    figure.supxlabel("MAdds of one image, millions (conv+linear, log scale)", fontsize=9)
-    figure.supylabel(f"median time, ms, {THREADS} thread (log scale)", fontsize=9)
+    figure.supxlabel("MAdds of one image, millions (conv+linear, log scale)", fontsize="medium")
+    figure.supylabel(f"median time, ms, {THREADS} thread (log scale)", fontsize="medium")
     # Where labels may go is known only once the panels have their final size.
     settle(figure)
     for axes, found in zip(flat, points, strict=False):

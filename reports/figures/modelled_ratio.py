@@ -34,8 +34,8 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
     for axes in flat[len(panels) :]:
         axes.set_visible(False)
     _scale(flat[0], [ratio for _, points in panels for point in points for ratio in point[1:]])
-    figure.supxlabel("published time, relative to the baseline (log scale)", fontsize=9)
-    figure.supylabel("modelled time, relative to the baseline (log scale)", fontsize=9)
+    figure.supxlabel("published time, relative to the baseline (log scale)", fontsize="medium")
+    figure.supylabel("modelled time, relative to the baseline (log scale)", fontsize="medium")
     # Where names may go is known only once the panels have their final size.
     settle(figure)
     for axes, (_, points) in zip(flat, panels, strict=False):

@@ -26,7 +26,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
     grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)
     for axes, plane in zip(grid.flat, shown, strict=True):
         _panel(axes, plane, theme)
-    figure.supylabel(f"accuracy on {short(real_dataset(evidence) or '')}, %", fontsize=9)
+    figure.supylabel(f"accuracy on {short(real_dataset(evidence) or '')}, %", fontsize="medium")
     settle(figure)
     for axes, plane in zip(grid.flat, shown, strict=True):
         named = [(spot.network, spot.x.value, spot.y.value) for spot in plane.spots]

@@ -48,8 +48,8 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
     for axes in flat[len(roofs) :]:
         axes.set_visible(False)
     _share_width(flat[0], [one for points in below for one in points], roofs)
-    figure.supxlabel("multiply-adds per byte (log scale)", fontsize=9)
-    figure.supylabel("billion multiply-adds a second (log scale)", fontsize=9)
+    figure.supxlabel("multiply-adds per byte (log scale)", fontsize="medium")
+    figure.supylabel("billion multiply-adds a second (log scale)", fontsize="medium")
     _legend(figure, series, theme)
     # Where names may go is known only once the panels have their final size.
     settle(figure)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,9 +79,36 @@ DARK = Theme(
 )
 
 
+# Widths for papers, in inches: a column and a page of two columns.
+SIZES = {"column": 3.4, "page": 7.0}
+FORMATS = ("pdf", "svg", "png")
+_LEAST_HEIGHT = 2.2
+
+# Of the figure that is being drawn for a paper; None on a page of a report.
+_width: ContextVar[float | None] = ContextVar("width", default=None)
+
+
 def new(theme: Theme, width: float, height: float) -> Figure:
-    """An empty figure in inches; call inside `styled`."""
+    """An empty figure of that size in inches, or of a paper's width in the same proportions."""
+    if (chosen := _width.get()) is not None:
+        width, height = chosen, max(height * chosen / width, _LEAST_HEIGHT)
     return Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+
+
+def for_paper(draw: Callable[[Theme], Figure], size: str, form: str) -> bytes:
+    """A figure of a paper's width, one of `SIZES`, in small type and in one of `FORMATS`.
+
+    The same records give the same bytes, and type is embedded as type.
+    """
+    token = _width.set(SIZES[size])
+    try:
+        with _drawing(_rc(LIGHT) | _PAPER):
+            figure = draw(LIGHT)
+            settle(figure)
+            dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+            return _saved(figure, form, dates.get(form, {}))
+    finally:
+        _width.reset(token)
 
 
 @dataclass(frozen=True)
@@ -94,16 +122,20 @@ class Image:
 
 def image(draw: Callable[[Theme], Figure]) -> Image:
     """Draw once in the light theme; the dark form is the same drawing in other colours."""
-    with ExitStack() as stack:
-        stack.enter_context(mpl.rc_context())
-        stack.enter_context(warnings.catch_warnings())
-        mpl.rcParams.update(_rc(LIGHT))  # type: ignore[arg-type]
-        # A network's name may hold characters that the font lacks; a box is drawn then.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
+    with _drawing(_rc(LIGHT)):
         figure = draw(LIGHT)
         settle(figure)
         svg = _saved(figure, "svg", {"Date": None})
         return Image(_saved(figure, "png", {}), svg, _recoloured(svg, LIGHT, DARK))
+
+
+@contextmanager
+def _drawing(rc: dict[str, Any]) -> Iterator[None]:
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcParams.update(rc)  # type: ignore[arg-type]
+        # A network's name may hold characters that the font lacks; a box is drawn then.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
 
 
 def settle(figure: Figure) -> None:
@@ -141,6 +173,21 @@ def _recoloured(svg: bytes, old: Theme, new: Theme) -> bytes:
     pairs = zip(old.colours, new.colours, strict=True)
     table = {before.encode(): after.encode() for before, after in pairs}
     return re.sub(b"|".join(table), lambda found: table[found.group()], svg)
+
+
+_PAPER = {
+    "font.size": 7.0,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7.0,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "lines.markersize": 4.0,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.5,
+    # Type 3 fonts are refused by many publishers.
+    "pdf.fonttype": 42,
+}
 
 
 def _rc(theme: Theme) -> dict[str, Any]:
