@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Case:
     calibration: str = ""
     denormals: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of all fields, 16 hexadecimal digits."""
         text = json.dumps(asdict(self), sort_keys=True)

@@ -147,6 +147,8 @@ def _cases(network: Network, plan: Plan) -> Iterator[Case]:
     base = Case("cost", network.name, network.weights)
     yield replace(base, measure="export")
     yield base
+    if network.trained and not network.is_onnx:
+        yield replace(base, measure="fields")
     for target in TARGETS.names() if plan.targets == "all" else plan.targets:
         TARGETS[target]
         yield replace(base, measure="compile", runtime="tvm", target=target)

@@ -19,7 +19,7 @@ Version history of the schema:
         A process of `Latency` says how it started, what memory and energy it took and by how
         much its memory grew; `Throughput` says what its machine did meanwhile. A record of
         an earlier schema is read as one that does not know it.
-    7 (2026-11): results of layers' times.
+    7 (2026-11): results of layers' times, and of receptive fields.
 """
 
 from __future__ import annotations

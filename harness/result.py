@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
+from harness.fields.figures import Fields
 from harness.latency import Latency, Process
 from harness.layers import LayerTimes
 from harness.scores import Accuracy, Identification, OperatingPoint
@@ -27,6 +28,7 @@ __all__ = [
     "Cycles",
     "Denormals",
     "Export",
+    "Fields",
     "Identification",
     "Instructions",
     "Latency",
@@ -173,6 +175,7 @@ Result = (
     | Identification
     | Denormals
     | LayerTimes
+    | Fields
 )
 RESULTS: dict[str, type[Any]] = {
     "export": Export,
@@ -186,4 +189,5 @@ RESULTS: dict[str, type[Any]] = {
     "identification": Identification,
     "denormals": Denormals,
     "layers": LayerTimes,
+    "fields": Fields,
 }

@@ -24,6 +24,7 @@ from rich.table import Table
 from harness.case import Case
 from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
+from harness.fields.figures import Fields
 from harness.pairs import PairScores
 from harness.past import long_run_ms
 from harness.record import Record
@@ -160,6 +161,10 @@ def in_short(record: Record) -> str:
         case Denormals():
             counts = (*result.weights, *result.activations)
             return f"{sum(one.denormals for one in counts):,} denormal numbers"
+        case Fields():
+            seen = f"the corner unit sees {result.corner_share:.2f} of what the central one does"
+            emphasis = result.centre_emphasis
+            return seen if emphasis is None else f"{seen}; GDConv's centre weighs {emphasis:.2f}"
         case LayerTimes():
             operator, share = next(iter(result.shares.items()))
             return f"{len(result.layers)} layers, {share:.0%} of their time in {operator}"

@@ -39,20 +39,23 @@ class Environment:
 
 def facts(environment: Mapping[str, Any]) -> dict[str, Any]:
     """What is expected to stay the same from one record to the next."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if not isinstance(value, float) and not any(word in name for word in MOMENTARY)
-    }
+    return {name: value for name, value in environment.items() if _stays(name, value)}
+
+
+def _stays(name: str, value: Any) -> bool:
+    return not isinstance(value, float) and not any(word in name for word in MOMENTARY)
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
     """Facts that both environments state, and state differently."""
-    ours, theirs = facts(left), facts(right)
     return [
-        Difference(name, ours[name], theirs[name])
-        for name in ours
-        if name in theirs and ours[name] != theirs[name]
+        Difference(name, ours, right[name])
+        for name, ours in left.items()
+        # What is equal, nearly all, is passed over before anything else is asked.
+        if name in right
+        and right[name] != ours
+        and _stays(name, ours)
+        and _stays(name, right[name])
     ]
 
 

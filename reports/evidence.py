@@ -167,6 +167,7 @@ class Evidence:
                 another_machine(differences(record.environment, shown[record.case.key].environment))
             )
             for record in self._all
+            if record is not shown[record.case.key]
         )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from architectures.registry import Registry
 from reports.evidence import Evidence
+
+# Of a table on a page, which is to be read by people and small enough to be sent.
+MOST_TABLE_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -187,8 +190,27 @@ def section(name: str, title: str, order: int) -> Callable[[Build], Build]:
 def assemble(evidence: Evidence) -> list[FilledSection]:
     """All sections that have something to say, in order."""
     ordered = sorted(SECTIONS, key=lambda one: one.order)
-    filled = [FilledSection(one.name, one.title, one.build(evidence)) for one in ordered]
+    filled = [
+        FilledSection(one.name, one.title, [*map(_shortened, one.build(evidence))])
+        for one in ordered
+    ]
     return [one for one in filled if one.blocks]
+
+
+def _shortened(block: Block) -> Block:
+    """A table that is longer than anyone reads, cut, with a word on where the rest is."""
+    if not isinstance(block, Table) or sum(len(g.rows) for g in block.groups) <= MOST_TABLE_ROWS:
+        return block
+    kept, room = [], MOST_TABLE_ROWS
+    for group in block.groups:
+        kept.append(Rows(group.rows[:room], group.heading))
+        room -= len(kept[-1].rows)
+    left = sum(len(group.rows) for group in block.groups) - MOST_TABLE_ROWS
+    caption = (
+        f"{block.caption} The first {MOST_TABLE_ROWS:,} rows; {left:,} more are in the CSV files "
+        "beside this page."
+    )
+    return replace(block, caption=caption, groups=kept)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 from harness.comparing.entry import PEAK_MEMORY, Counted, Decided, Entry, Figure, Timed
 from harness.denormals.figures import Denormals
 from harness.emulation.figures import Cycles, Instructions
+from harness.fields.figures import Fields
 from harness.record import Record
 from harness.result import (
     Accuracy,
@@ -162,5 +163,6 @@ _FIGURES: dict[type, Callable[[Any], list[Figure]]] = {
     Accuracy: _accuracy,
     Identification: _identification,
     Denormals: _denormals,
+    Fields: lambda result: [],  # maps, of which no one figure is the better
     LayerTimes: lambda result: [],  # of one process, and the profiler's own time is in them
 }

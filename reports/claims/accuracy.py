@@ -7,6 +7,7 @@ from itertools import product
 
 from architectures.errors import BadInputError, RefusedError
 from harness.agreement import Agreement, agreements
+from harness.fields.figures import Fields
 from harness.record import Record
 from harness.result import Accuracy
 from harness.verification.paired import holm
@@ -14,6 +15,7 @@ from reports.cells import percent
 from reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
 from reports.digits import Estimate, earned, interval, percentage
 from reports.evidence import BASELINE, Evidence, real_faces
+from reports.tables import of_measure
 
 # Of McNemar's exact test, with Holm's correction over the places of a comparison.
 _LEVEL = 0.05
@@ -50,6 +52,23 @@ def gdconv(evidence: Evidence) -> Sequence[Finding]:
         ("shufflenet_v1_gdconv", "shufflenet_v1"),
     )
     return [one for better, worse in pairs for one in _better(evidence, better, worse)]
+
+
+@claim(
+    "corner-units",
+    text="Pooling treats units of the last map alike, though those at the corners see less of "
+    "the face than those in the centre; GDConv learns to weigh places differently.",
+    where="section 3.1, figure 1",
+    needs="receptive fields of a trained network, which 'facebench run' adds for trained weights",
+    order=33,
+)
+def corner_units(evidence: Evidence) -> Sequence[Finding]:
+    """What the corner unit sees of what the central one does; and the weights that were learned."""
+    return [
+        _corner(record, record.result)
+        for record in of_measure(evidence.records, "fields")
+        if isinstance(record.result, Fields)
+    ]
 
 
 @claim(
@@ -169,6 +188,19 @@ def _why(made: Agreement, p_value: float) -> str:
 def _score(result: Accuracy) -> tuple[str, str]:
     value, around = percentage(percent(result))
     return f"{value} %", f"({around})"
+
+
+def _corner(record: Record, found: Fields) -> Finding:
+    emphasis = found.centre_emphasis
+    less = found.corner_share < 1
+    learned = emphasis is None or emphasis > 1
+    why = f"the corner unit sees {found.corner_share:.2f} of what the central one does, in all"
+    if emphasis is not None:
+        why += f"; GDConv's inner places weigh {emphasis:.2f} times as much as its outermost ring"
+    verdict = SUPPORTED if less and learned else REFUTED
+    figure = f"{found.corner_share:.2f}"
+    place = f"{record.case.network}, {record.case.weights[:15]}"
+    return Finding(verdict, place, figure, "", (record.kind,), _upper(why))
 
 
 def _reaches(record: Record, score: Estimate) -> Finding:

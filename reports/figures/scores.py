@@ -29,7 +29,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
         _panel(axes, one, theme)
     panels[0, 0].set_ylabel("share of the pairs of a kind, % a bin")
     panels[0, 0].set_ylim(bottom=0.0)
-    figure.suptitle(texts.entitled(texts.pooled(evidence)), fontsize="medium".5, fontweight="bold")
+    figure.suptitle(texts.entitled(texts.pooled(evidence)), fontsize="medium", fontweight="bold")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure

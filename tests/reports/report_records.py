@@ -13,6 +13,7 @@ from harness.cores import CORES
 from harness.denormals.figures import DenormalCount, Denormals
 from harness.emulation import model
 from harness.emulation.figures import Instructions, Kernel, Work
+from harness.fields.figures import Fields
 from harness.pairs import PairScores
 from harness.record import Check, Record
 from harness.result import (
@@ -369,7 +370,8 @@ def full_run() -> list[Record]:
     for energy, network in enumerate(("mobilefacenet", "mobilenet_v2")):
         again = started(network, "ncnn", bool(energy))
         records = [again if one.case == again.case else one for one in records]
-    return [*records, lfw("mobilefacenet"), *scored_run(), *beside_time()]
+    fields = [seen(network) for network in ("mobilefacenet", "mobilenet_v2_gdconv")]
+    return [*records, lfw("mobilefacenet"), *scored_run(), *beside_time(), *fields]
 
 
 def hostile_run() -> list[Record]:
@@ -392,3 +394,16 @@ def hostile_run() -> list[Record]:
         records.append(denormals(network))
         records.append(throughput(network, "onnxruntime", 1, 1))
     return records
+
+
+def seen(network: str) -> Record:
+    """Receptive fields that fall off from their unit, and weights that do from the centre."""
+    rows, columns = np.mgrid[:28, :28]
+    centre, corner = (
+        np.exp(-((rows - at) ** 2 + (columns - at) ** 2) / 40.0).round(5).tolist() for at in (14, 0)
+    )
+    place = np.hypot(*(np.mgrid[:7, :7] - 3))
+    weights = (1.5 - place / 6).round(5).tolist()
+    maps = [tuple(map(tuple, one)) for one in (centre, corner, weights)]
+    result = Fields((7, 7), maps[0], maps[1], maps[2], 16)
+    return record(Case("fields", network, TRAINED), "counted", result)

@@ -1,0 +1,81 @@
+"""MobileFaceNet whose depthwise convolutions were trained as three branches and are one now."""
+
+import torch
+from torch import Tensor, nn
+
+from architectures.blocks import Activation, ConvBNAct
+from architectures.embedding import gdconv
+from architectures.mobilefacenet import mobilefacenet
+from architectures.registry import register
+
+
+class Branches(nn.Module):
+    """3x3 and 1x1 depthwise convolutions and the identity, added (arXiv 2101.03697).
+
+    Each has a BN of its own while it trains. For inference the three are one 3x3
+    convolution, which is what is exported, counted and timed.
+    """
+
+    def __init__(self, channels: int, stride: int, activation: Activation) -> None:
+        super().__init__()
+        self.stride, self.groups = stride, channels
+        self.wide = ConvBNAct(channels, channels, 3, stride, groups=channels)
+        self.point = ConvBNAct(channels, channels, 1, stride, groups=channels)
+        self.identity = nn.BatchNorm2d(channels) if stride == 1 else None
+        self.act = activation(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            kernel, bias = self.joined()
+            y = nn.functional.conv2d(x, kernel, bias, self.stride, 1, groups=self.groups)
+            return self.act(y)
+        y = self.wide(x) + self.point(x)
+        return self.act(y if self.identity is None else y + self.identity(x))
+
+    def joined(self) -> tuple[Tensor, Tensor]:
+        """The one kernel `(C, 1, 3, 3)` and its bias."""
+        point = nn.functional.pad(self.point.conv.weight, (1, 1, 1, 1))
+        parts = [(self.wide.conv.weight, self.wide.bn), (point, self.point.bn)]
+        if self.identity is not None:
+            one = torch.zeros_like(point)
+            one[:, :, 1, 1] = 1
+            parts.append((one, self.identity))
+        kernels, biases = zip(*(_folded(kernel, bn) for kernel, bn in parts), strict=True)
+        return sum(kernels[1:], kernels[0]), sum(biases[1:], biases[0])
+
+
+def _folded(kernel: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
+    scale = bn.weight / (bn.running_var + bn.eps).sqrt()
+    return kernel * scale.view(-1, 1, 1, 1), bn.bias - bn.running_mean * scale
+
+
+class Block(nn.Module):
+    """MobileFaceNet's bottleneck with branches for its depthwise convolution."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        expansion: int,
+        activation: Activation,
+    ) -> None:
+        super().__init__()
+        width = channels_in * expansion
+        self.residual = stride == 1 and channels_in == channels_out
+        self.layers = nn.Sequential(
+            ConvBNAct(channels_in, width, 1, activation=activation),
+            Branches(width, stride, activation),
+            ConvBNAct(width, channels_out, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layers(x)
+        return x + y if self.residual else y
+
+
+@register("mobilefacenet_rep", reference="arXiv 2101.03697 in arXiv 1804.07573")
+def _network() -> nn.Module:
+    return mobilefacenet(gdconv(512, (7, 7), 128), block=Block)

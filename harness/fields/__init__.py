@@ -1,0 +1,1 @@
+"""What units of the last map see, and how the global operator weighs them."""

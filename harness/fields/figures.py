@@ -1,0 +1,45 @@
+"""Effective receptive fields and GDConv's weights, as figures; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Map = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Of one network (arXiv 1701.04128 for the method, 1804.07573 section 3.1 for the question).
+
+    Attributes:
+        map_size: height and width of the last map.
+        centre: mean size of the gradient of the map's central unit by each pixel, over channels
+            and random images; in blocks of pixels, the largest of both fields being 1.
+        corner: the same of the unit in the upper left corner.
+        weights: mean size of GDConv's weights at each place of the map, their mean being 1;
+            None where the global operator is another.
+        images: random ones that gradients were averaged over.
+    """
+
+    map_size: tuple[int, int]
+    centre: Map
+    corner: Map
+    weights: Map | None
+    images: int
+
+    @property
+    def corner_share(self) -> float:
+        """What the corner unit sees in all, over what the central unit sees."""
+        return float(np.sum(self.corner) / np.sum(self.centre))
+
+    @property
+    def centre_emphasis(self) -> float | None:
+        """Mean weight of the inner places of GDConv's map over that of the outermost ring."""
+        if self.weights is None:
+            return None
+        weights = np.asarray(self.weights)
+        inner = weights[1:-1, 1:-1]
+        ring = (weights.sum() - inner.sum()) / (weights.size - inner.size)
+        return float(inner.mean() / ring)
