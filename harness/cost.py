@@ -14,7 +14,6 @@ Pooling and other reductions, concatenation and copies count nothing.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -35,7 +34,7 @@ from fvcore.nn.jit_handles import (
 from torch import nn
 
 from architectures.errors import BadInputError
-from harness.folding import fold_batch_norm
+from harness.folding import fold_batch_norm, inference_form
 from harness.result import Cost, LayerCost
 
 CONVENTIONS = ("conv+linear", "+bn", "+activation")
@@ -70,11 +69,11 @@ def count(network: nn.Module, input_size: tuple[int, int], embedding_size: int) 
     Raises:
         BadInputError: the network cannot be traced, or has an operator without a rule.
     """
-    trained = _trace(copy.deepcopy(network).eval(), input_size)
+    trained = _trace(inference_form(network), input_size)
     folded = _trace(fold_batch_norm(network), input_size)
     parameters_folded = sum(folded.parameters.values())
     return Cost(
-        parameters=sum(trained.parameters.values()),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
         parameters_bn_folded=parameters_folded,
         madds={name: sum(layer.madds[name] for layer in trained.layers) for name in CONVENTIONS},
         activations=sum(layer.activations for layer in trained.layers),

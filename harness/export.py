@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from architectures.errors import WrongAnswerError
+from architectures.errors import BadInputError, WrongAnswerError
 from architectures.registry import Preprocessing
 from harness import cache
 from harness.networks import Network
@@ -217,16 +217,23 @@ def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            folded,
-            (torch.from_numpy(inputs[:1]),),
-            buffer,  # type: ignore[arg-type]  # the TorchScript exporter takes it
-            dynamo=False,
-            opset_version=_OPSET,
-            input_names=["image"],
-            output_names=["embedding"],
-            dynamic_axes={"image": {0: "batch"}, "embedding": {0: "batch"}},
-        )
+        try:
+            torch.onnx.export(
+                folded,
+                (torch.from_numpy(inputs[:1]),),
+                buffer,  # type: ignore[arg-type]  # the TorchScript exporter takes it
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=["image"],
+                output_names=["embedding"],
+                dynamic_axes={"image": {0: "batch"}, "embedding": {0: "batch"}},
+            )
+        except Exception as error:  # of a network's own operators it raises a dozen kinds
+            said = str(error).strip().partition("  [Caused")[0].splitlines() or [""]
+            raise BadInputError(
+                f"it cannot be exported to ONNX ({type(error).__name__}: {said[0]}): use "
+                f"operators that opset {_OPSET} has, with shapes that do not depend on data"
+            ) from error
     path.write_bytes(buffer.getvalue())
 
 

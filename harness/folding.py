@@ -15,12 +15,26 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
+def inference_form(network: nn.Module) -> nn.Module:
+    """A copy in eval mode whose re-parameterised modules are what they deploy as.
+
+    A module that has a method `deployed` is replaced by the module which that returns: one
+    convolution, say, for branches that were trained beside each other (arXiv 2101.03697).
+    """
+    made = copy.deepcopy(network).eval()
+    for parent in list(made.modules()):
+        for name, child in list(parent.named_children()):
+            if callable(deployed := getattr(child, "deployed", None)):
+                setattr(parent, name, deployed().eval())
+    return made
+
+
 def fold_batch_norm(network: nn.Module) -> nn.Module:
     """A copy, in eval mode, without the BN that follows convolutions and linear layers.
 
-    It computes the same up to rounding. BN stays where nothing can take it:
-    after another kind of layer, or a layer that is called twice or read by
-    others too. Classes derived from torch's layers may compute something else
+    It is of the network's `inference_form`, and computes the same up to rounding. BN stays
+    where nothing can take it: after another kind of layer, or a layer that is called twice
+    or read by others too. Classes derived from torch's layers may compute something else
     with their weights and keep theirs.
 
     Raises:
@@ -28,7 +42,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     """
     # torch.fx.experimental.optimization.fuse is nearly this, but gives wrong
     # outputs where one layer is called twice, and fails on BN without weights.
-    folded = _traced(copy.deepcopy(network).eval())
+    folded = _traced(inference_form(network))
     modules = dict(folded.named_modules(remove_duplicate=False))
     calls = Counter(id(modules[str(n.target)]) for n in folded.graph.nodes if _is_call(n))
     for node in folded.graph.nodes:

@@ -10,7 +10,7 @@ from architectures.registry import register
 
 
 class Ghost(nn.Module):
-    """Half of the maps by a 1x1 convolution, half from these by 3x3 depthwise (arXiv 1911.11907)."""
+    """Half of the maps by 1x1 convolution, half from these by 3x3 depthwise (arXiv 1911.11907)."""
 
     def __init__(self, channels_in: int, channels_out: int, activation: Activation | None) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ class Branches(nn.Module):
     """3x3 and 1x1 depthwise convolutions and the identity, added (arXiv 2101.03697).
 
     Each has a BN of its own while it trains. For inference the three are one 3x3
-    convolution, which is what is exported, counted and timed.
+    convolution: `deployed` says which, and that is what is exported, counted and timed.
     """
 
     def __init__(self, channels: int, stride: int, activation: Activation) -> None:
@@ -25,23 +25,23 @@ class Branches(nn.Module):
         self.act = activation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            kernel, bias = self.joined()
-            y = nn.functional.conv2d(x, kernel, bias, self.stride, 1, groups=self.groups)
-            return self.act(y)
         y = self.wide(x) + self.point(x)
         return self.act(y if self.identity is None else y + self.identity(x))
 
-    def joined(self) -> tuple[Tensor, Tensor]:
-        """The one kernel `(C, 1, 3, 3)` and its bias."""
+    def deployed(self) -> nn.Module:
+        """One depthwise convolution, and the activation."""
         point = nn.functional.pad(self.point.conv.weight, (1, 1, 1, 1))
         parts = [(self.wide.conv.weight, self.wide.bn), (point, self.point.bn)]
         if self.identity is not None:
-            one = torch.zeros_like(point)
-            one[:, :, 1, 1] = 1
+            one = nn.functional.pad(torch.ones(self.groups, 1, 1, 1), (1, 1, 1, 1))
             parts.append((one, self.identity))
+        joined = nn.Conv2d(self.groups, self.groups, 3, self.stride, 1, groups=self.groups)
         kernels, biases = zip(*(_folded(kernel, bn) for kernel, bn in parts), strict=True)
-        return sum(kernels[1:], kernels[0]), sum(biases[1:], biases[0])
+        with torch.no_grad():
+            joined.weight.copy_(torch.stack(kernels).sum(0))
+            assert joined.bias is not None
+            joined.bias.copy_(torch.stack(biases).sum(0))
+        return nn.Sequential(joined, self.act)
 
 
 def _folded(kernel: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

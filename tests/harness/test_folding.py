@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from architectures.errors import BadInputError
 from architectures.initialise import create
 from architectures.registry import find, names
-from harness.folding import fold_batch_norm
+from harness.folding import fold_batch_norm, inference_form
 
 TIMM = ["timm:mobilenetv3_small_100:fc", "timm:ghostnet_100:gap", "timm:resnet18:gdconv"]
 
@@ -180,3 +180,31 @@ def test_a_network_read_from_onnx_folds_too(name):
     assert norms(read)
     assert norms(folded) == []
     assert relative_error(folded(x), network(name)(x)) < 1e-5
+
+
+class Doubled(nn.Module):
+    """Two branches that deploy as one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.one(x) + self.two(x)
+
+    def deployed(self) -> nn.Module:
+        joined = nn.Linear(4, 4)
+        with torch.no_grad():
+            joined.weight.copy_(self.one.weight + self.two.weight)
+            joined.bias.copy_(self.one.bias + self.two.bias)
+        return joined
+
+
+def test_what_deploys_as_another_module_is_that_and_computes_the_same() -> None:
+    network = nn.Sequential(Doubled(), nn.ReLU(), nn.Sequential(Doubled()))
+    made = inference_form(network)
+    assert sum(p.numel() for p in made.parameters()) == 40
+    assert sum(p.numel() for p in network.parameters()) == 80, "the original is left alone"
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(made(x), network(x))
+    torch.testing.assert_close(fold_batch_norm(network)(x), network(x))

@@ -114,3 +114,26 @@ def test_every_layer_of_the_graph_has_a_time() -> None:
     assert len(convolutions) == 48
     assert all(layer.ms >= 0 for layer in found)
     assert sum(layer.ms for layer in found) > 0
+
+
+def test_a_network_that_no_file_can_hold_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "from architectures.registry import register\n\n"
+        "class Odd(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return torch.fft.fft(x).real.mean((2, 3))\n\n"
+        "@register('odd', input_size=(32, 32), embedding_size=3, reference='mine')\n"
+        "def _odd():\n    return Odd()\n"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "FACEBENCH_NETWORKS": str(tmp_path / "odd.py"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "export", "odd"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "cannot be exported to ONNX" in done.stderr
+    assert "Traceback" not in done.stderr

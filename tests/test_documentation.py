@@ -1,0 +1,89 @@
+"""What the README and the pages tell people to type is what the commands take."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from harness.cli import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = sorted((ROOT / "docs" / "blocks").glob("*.py"))
+
+# What stands for something of the reader's.
+_HOLDERS = {"DIR", "FILE", "RESULTS..."}
+
+
+def commands(page: Path) -> list[str]:
+    text = page.read_text()
+    fenced = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in fenced for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"`(facebench [^`]+)`", text)
+    found = []
+    for line in lines:
+        for part in re.split(r"&&|\|", line.partition(" #")[0]):
+            part = re.sub(r"^\s*(\w+=\S+\s+)*", "", part).strip()
+            if part.startswith("facebench ") and "…" not in part and " COMMAND" not in part:
+                found.append(part)
+    return found
+
+
+def parse(arguments: list[str]) -> None:
+    """As click does it, up to where the command would begin."""
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group):
+        name, found, arguments = command.resolve_command(context, arguments)
+        assert found is not None
+        command = found
+        context = click.Context(command, parent=context, info_name=name)
+        if isinstance(command, click.Group) and not arguments:
+            return
+    command.make_context(context.info_name, list(arguments), parent=context.parent)
+
+
+@pytest.mark.parametrize(
+    ("page", "line"), [(page.name, line) for page in PAGES for line in commands(page)]
+)
+def test_what_people_are_told_to_type_is_taken(page: str, line: str) -> None:
+    arguments = shlex.split(line)[1:]
+    if arguments and arguments[0] in {c for c in cli.commands if len(arguments) == 1}:
+        return  # the name of a command in running text
+    if "NAME" in line or "SAVE" in line or "[" in line:
+        return  # a form, which a reader fills in
+    # `--help` ends it; running text may leave out what a command is of.
+    with contextlib.suppress(click.exceptions.Exit, click.MissingParameter):
+        parse(arguments)
+
+
+def test_there_is_something_to_try() -> None:
+    assert sum(len(commands(page)) for page in PAGES) > 50
+
+
+@pytest.mark.parametrize("path", BLOCKS, ids=lambda path: path.stem)
+def test_an_example_block_is_a_network(path: Path) -> None:
+    code = (
+        "from architectures import registry, extensions; from harness import cost\n"
+        "from architectures.initialise import create\n"
+        "(name,) = [n for n in registry.names() if registry.find(n).source]\n"
+        "found = cost.count(create(name), (112, 112), 128)\n"
+        "print(name, found.parameters_bn_folded, found.madds['conv+linear'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=os.environ | {"FACEBENCH_NETWORKS": str(path)},
+    )  # fmt: skip
+    name, parameters, madds = done.stdout.split()
+    page = (ROOT / "docs" / "new-block.md").read_text()
+    assert f"| `{name}` |" in page
+    assert f"{int(parameters) / 1e6:.3f}" in page
+    assert f"{int(madds) / 1e6:.1f}" in page
