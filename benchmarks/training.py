@@ -4,8 +4,8 @@
 
 Both train the same network with ArcFace, SGD and one batch size. The bare loop has its
 images as tensors in memory and does nothing but forward, backward and step; ours, which has
-decoded JPEG files into memory before, makes its batches in a worker, draws flips, and keeps
-its log.
+decoded JPEG files into memory before, makes batches from them, draws flips, and keeps its
+log.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main() -> None:
                 state.student.network, state.classification, architecture.input_size, asked.batch
             )
             state, watcher = begin(architecture, recipe, 0, _PEOPLE), Rates()
-            loop.run(state, Course(faces, recipe, 0, architecture.input_size, workers=1), watcher)
+            loop.run(state, Course(faces, recipe, 0, architecture.input_size), watcher)
             (row,) = watcher.rows
             if number:  # the first round warms up
                 ratios.append(row.images_per_second / plain)

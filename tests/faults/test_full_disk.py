@@ -43,7 +43,7 @@ def _sentence_or_end(pretence: Pretence) -> None:
         os._exit(_REFUSED)
 
 
-@pytest.mark.parametrize("step", [997, pytest.param(61, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [997, pytest.param(199, marks=pytest.mark.slow)])
 def test_files_that_end_anywhere_lose_nothing(
     pretence: Pretence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
