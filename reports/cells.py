@@ -100,6 +100,25 @@ def quantity(value: float | None, like: Estimate | None) -> str:
     return earned(Estimate(value, value - like.half_width, value + like.half_width))
 
 
+OBTAINED = Column("Obtained", words=True)
+
+
+def obtained(record: Record) -> Cell:
+    """When, where and with what a record was made, on demand."""
+    made, machine = record.provenance, record.environment
+    version = machine.get(record.case.runtime)
+    parts = [
+        f"{record.kind}, {record.created[:16].replace('T', ' ')} UTC",
+        f"in {record.duration_s:g} s" if record.duration_s else "",
+        f"facebench {made.get('facebench', '')} {made.get('git_revision', '')}".strip(),
+        f"on {machine['cpu_model']}" if "cpu_model" in machine else "",
+        f"{record.case.runtime} {version}" if version else "",
+        f"weights {record.case.weights}",
+        f"record {record.fingerprint[:12]}" if record.fingerprint else "",
+    ]
+    return Cell("", more="; ".join(filter(None, parts)))
+
+
 def weights(text: str) -> str:
     """Weights by a name that fits a cell: a digest is cut to eight digits."""
     scheme, _, rest = text.partition(":")

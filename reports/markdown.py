@@ -87,8 +87,10 @@ def _(block: Details) -> str:
 
 @_block.register
 def _(block: Table) -> str:
-    heads = [_head(column) for column in block.columns]
-    rules = [":---" if column.words else "---:" for column in block.columns]
+    shown = [i for i in range(len(block.columns)) if not _on_demand(block, i)]
+    columns = [block.columns[i] for i in shown]
+    heads = [_head(column) for column in columns]
+    rules = [":---" if column.words else "---:" for column in columns]
     lines = [_line(heads), _line(rules)]
     for group in block.groups:
         if not group.rows:
@@ -96,11 +98,17 @@ def _(block: Table) -> str:
         if group.heading:
             blanks = [""] * (len(heads) - 1)
             lines.append(_line([f"**{escape(group.heading)}**", *blanks]))
-        lines += [_line([_cell(cell) for cell in row]) for row in group.rows]
+        lines += [_line([_cell(row[i]) for i in shown]) for row in group.rows]
     notes = [f"{number}. {escape(text)}" for number, text in enumerate(block.notes, start=1)]
     return "\n\n".join(
         part for part in (escape(block.caption), "\n".join(lines), "\n".join(notes)) if part
     )
+
+
+def _on_demand(block: Table, index: int) -> bool:
+    """Whether a column holds nothing but what a page shows on demand."""
+    cells = [row[index] for group in block.groups for row in group.rows]
+    return any(cell.more for cell in cells) and not any(cell.text for cell in cells)
 
 
 def _cell(cell: Cell) -> str:

@@ -24,6 +24,7 @@ class Cell:
         badge: a word of caution or distinction, such as `untuned`.
         notes: numbers of the notes below the table.
         strong: set off from the others.
+        more: what is shown on demand.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Cell:
     badge: str = ""
     notes: tuple[int, ...] = ()
     strong: bool = False
+    more: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from harness.past import long_run_ms
 from harness.result import Latency
-from reports.cells import NOTHING, absent, median, quantity, weights
+from reports.cells import NOTHING, OBTAINED, absent, median, obtained, quantity, weights
 from reports.comparison import THREADS, representative
 from reports.digits import Estimate, interval
 from reports.environments import another_machine, differences
@@ -28,6 +28,7 @@ HEADS = [
     Column("Kind", words=True, choice=True),
     Column("Label", words=True),
     Column("Weights", words=True),
+    OBTAINED,
 ]
 
 
@@ -98,7 +99,12 @@ def _rows(rows: list[LatencyRow], notes: Notes) -> Iterable[list[Cell]]:
 def _cells(row: LatencyRow, notes: Notes, *, is_fastest: bool) -> list[Cell]:
     head = [Cell(row.setting.label), Cell(str(row.setting.threads))]
     badge = "fastest" if is_fastest else row.label
-    tail = [Cell(row.setting.kind), Cell("", badge=badge), Cell(weights(row.weights))]
+    tail = [
+        Cell(row.setting.kind),
+        Cell("", badge=badge),
+        Cell(weights(row.weights)),
+        obtained(row.record),
+    ]
     if row.median is None:
         gap = absent(row.status, row.reason, notes)
         return [*head, gap, *[NOTHING] * 6, *tail]

@@ -10,10 +10,12 @@ from harness.result import Accuracy
 from harness.verification.summary import Rate
 from reports.cells import (
     NOTHING,
+    OBTAINED,
     absent,
     case_columns,
     doubts,
     missing_faces,
+    obtained,
     percent,
     plus_minus,
     rate,
@@ -78,10 +80,11 @@ def _dataset(evidence: Evidence, dataset: str, name: str) -> list[Block]:
         [
             *(cell(record) for _, cell in heads),
             *_cells(record, lines.get(id(record)), figures, notes),
+            obtained(record),
         ]
         for record in records
     ]
-    columns = [column for column, _ in heads] + [column for column, _ in figures]
+    columns = [*(column for column, _ in [*heads, *figures]), OBTAINED]
     table = Table(name, _caption(dataset, list(lines.values())), columns, [Rows(rows)], notes.texts)
     return [table, *_refused(lines.values())]
 

@@ -106,5 +106,5 @@ for (const table of document.querySelectorAll("table")) {
 
 // On paper everything is open.
 addEventListener("beforeprint", () => {
-  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  document.querySelectorAll("details:not(.more)").forEach((one) => { one.open = true; });
 });

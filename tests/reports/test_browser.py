@@ -152,3 +152,12 @@ def test_without_scripts_all_figures_are_there(browser: playwright.Browser, rend
     page = Seen(context.new_page()).open(rendered)
     assert page.locator("figure picture").first.is_visible()
     context.close()
+
+
+def test_how_a_figure_was_obtained_is_told_on_demand(seen: Seen, rendered: Path) -> None:
+    page = seen.open(rendered)
+    more = page.locator('[aria-labelledby="latency-caption"] details.more').first
+    assert "AMD EPYC" not in more.inner_text()
+    more.locator("summary").press("Enter")
+    assert "measured, 2026-11-25" in more.inner_text()
+    assert "AMD EPYC" in more.inner_text()
