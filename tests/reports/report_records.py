@@ -14,6 +14,7 @@ from harness.denormals.figures import DenormalCount, Denormals
 from harness.emulation import model
 from harness.emulation.figures import Instructions, Kernel, Work
 from harness.fields.figures import Fields
+from harness.layers import LayerTime, LayerTimes
 from harness.pairs import PairScores
 from harness.record import Check, Record
 from harness.result import (
@@ -371,7 +372,8 @@ def full_run() -> list[Record]:
         again = started(network, "ncnn", bool(energy))
         records = [again if one.case == again.case else one for one in records]
     fields = [seen(network) for network in ("mobilefacenet", "mobilenet_v2_gdconv")]
-    return [*records, lfw("mobilefacenet"), *scored_run(), *beside_time(), *fields]
+    layers = [profiled(network) for network in ("mobilefacenet", "mobilenet_v2")]
+    return [*records, lfw("mobilefacenet"), *scored_run(), *beside_time(), *fields, *layers]
 
 
 def hostile_run() -> list[Record]:
@@ -407,3 +409,14 @@ def seen(network: str) -> Record:
     maps = [tuple(map(tuple, one)) for one in (centre, corner, weights)]
     result = Fields((7, 7), maps[0], maps[1], maps[2], 16)
     return record(Case("fields", network, TRAINED), "counted", result)
+
+
+def profiled(network: str) -> Record:
+    """Layers, the slowest of which is an activation."""
+    layers = tuple(
+        LayerTime(f"/{name}_{i}", name, 0.1 * (i + 1) * (2 if name == "PRelu" else 1))
+        for i in range(8)
+        for name in ("Conv", "PRelu")
+    )
+    case = Case("layers", network, runtime="onnxruntime")
+    return record(case, "measured", LayerTimes(layers, 50))
