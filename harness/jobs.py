@@ -21,6 +21,9 @@ from harness.verification.datasets.registry import DATASETS
 # processes differ.
 BUDGET = Budget(processes=3)
 
+# The runtime whose profiler tells what single layers take.
+LAYERS_IN = "onnxruntime"
+
 
 @dataclass(frozen=True)
 class Precision:

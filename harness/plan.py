@@ -17,6 +17,7 @@ A plan is a TOML file. Every key may be left out:
     pin = true                   # to as many cores as a case has threads
     devices = ["local"]          # where latency is measured
     batches = [1, 4, 16]         # where images a second are measured too, on this machine
+    layers = true                # times of single layers too, in ONNX Runtime
     emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
     emulated_runtimes = ["ncnn", "tvm"]
 
@@ -46,6 +47,7 @@ from harness.emulation import setup
 from harness.job import LIMIT_S, Job
 from harness.jobs import (
     BUDGET,
+    LAYERS_IN,
     Precision,
     Scoring,
     device_jobs,
@@ -82,6 +84,7 @@ class Plan:
     pin: bool = BUDGET.pin
     devices: Sequence[str] = ("local",)
     batches: Sequence[int] = ()
+    layers: bool = False
     emulated: Sequence[str] = ()
     emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
     weights_otherwise: str = RANDOM
@@ -147,6 +150,8 @@ def _cases(network: Network, plan: Plan) -> Iterator[Case]:
     base = Case("cost", network.name, network.weights)
     yield replace(base, measure="export")
     yield base
+    if plan.layers:
+        yield replace(base, measure="layers", runtime=LAYERS_IN)
     if network.trained and not network.is_onnx:
         yield replace(base, measure="fields")
     for target in TARGETS.names() if plan.targets == "all" else plan.targets:
@@ -244,6 +249,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "runtimes": lambda value: value == "installed" or _names(value),
     "threads": _numbers,
     "batches": _numbers,
+    "layers": lambda value: isinstance(value, bool),
     "precisions": _names,
     "calibration": lambda value: isinstance(value, str),
     "targets": lambda value: value == "all" or _names(value),
@@ -266,6 +272,7 @@ _EXPECTED = {
     "runtimes": 'a list of names, or "installed"',
     "threads": "a list of whole numbers from 1 to 1024",
     "batches": "a list of whole numbers from 1 to 1024",
+    "layers": "true or false",
     "precisions": "a list of names, of fp32, fp16 and int8",
     "calibration": "the name of a dataset",
     "targets": 'a list of names, or "all"',

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from harness import shipped
+from harness.jobs import LAYERS_IN
 from harness.record import Record
 from harness.result import Accuracy, Cost, LayerTimes
 from harness.show import new_table, out
 from harness.store import RECORDS, Store
-from harness.trial import LAYERS_IN, Question
+from harness.trial import Question
 
 _MOST = 6
 

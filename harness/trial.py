@@ -19,9 +19,6 @@ from harness.jobs import with_fingerprint
 from harness.networks import Network
 from harness.record import Record
 
-# Where time is looked at layer by layer.
-LAYERS_IN = "onnxruntime"
-
 Listener = Callable[[str, int, int], None]
 
 
@@ -53,7 +50,7 @@ class Question:
         wanted = []
         for network in self.all:
             base = Case("cost", network.name, network.weights)
-            layers = replace(base, measure="layers", runtime=LAYERS_IN)
+            layers = replace(base, measure="layers", runtime=jobs.LAYERS_IN)
             cases = (base, replace(base, measure="export"), layers)
             wanted += [Job(case, network) for case in cases]
             for core in self.cores:

@@ -244,7 +244,7 @@ def _scored(
     scoring = jobs.Scoring(dataset)
     wanted = [
         jobs.with_fingerprint(
-            jobs.scoring_job(filled(network), trial.LAYERS_IN, scoring, data_root(data))
+            jobs.scoring_job(filled(network), jobs.LAYERS_IN, scoring, data_root(data))
         )
         for network in question.all
     ]

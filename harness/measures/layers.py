@@ -14,20 +14,19 @@ from harness import cache
 from harness import deployment as deployments
 from harness.deployment import deploy
 from harness.job import Job
+from harness.jobs import LAYERS_IN
 from harness.layers import LayerTime, LayerTimes
 from harness.measures.registry import MEASURES, Measure, Outcome
 from harness.timing import environment
-
-RUNTIME = "onnxruntime"
 
 _WARMUP, _INFERENCES = 10, 50
 _SUFFIX = "_kernel_time"
 
 
 def _obtain(job: Job) -> Outcome:
-    if job.case.runtime != RUNTIME:
+    if job.case.runtime != LAYERS_IN:
         raise RefusedError(
-            f"times of layers are to be had in {RUNTIME} alone, not in {job.case.runtime}"
+            f"times of layers are to be had in {LAYERS_IN} alone, not in {job.case.runtime}"
         )
     deployment = deploy(job)
     images = deployment.batch_of_images()

@@ -35,6 +35,8 @@ def test_the_main_job_is_every_network_in_every_runtime_for_every_target(
     assert len(by_measure["export"]) == len(by_measure["cost"]) == count
     assert len(by_measure["compile"]) == count * len(TARGETS.names())
     assert len(by_measure["latency"]) == count * len(installed())
+    assert len(by_measure["layers"]) == count
+    assert len(by_measure["fields"]) == len(set(registry.names()) & set(shipped.weights()))
     assert {c.dataset for c in by_measure["accuracy"]} == {"synthetic"}
     assert len({case.key for case in cases}) == len(cases)
 

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from architectures.errors import RefusedError
+from harness.case import Case
 from harness.export import export
+from harness.job import Job
 from harness.layers import LayerTime, LayerTimes
 from harness.measures.layers import profile
+from harness.measures.registry import MEASURES
 from harness.networks import resolve
 from harness.trial import against
 from tests.reports.report_records import cost, latency
@@ -137,3 +141,9 @@ def test_a_network_that_no_file_can_hold_is_refused_in_a_sentence(tmp_path: Path
     assert done.returncode == 2
     assert "cannot be exported to ONNX" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_layers_are_timed_where_a_profiler_tells_them() -> None:
+    job = Job(Case("layers", "mobilefacenet_s", runtime="ncnn"), resolve("mobilefacenet_s"))
+    with pytest.raises(RefusedError, match="in onnxruntime alone, not in ncnn"):
+        MEASURES["layers"].obtain(job)
