@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import psutil
 
 from architectures.errors import BadInputError
 from harness import cache
@@ -25,6 +27,9 @@ from harness.record import Record, from_json, to_json
 
 # Processes of one case are to see one state of the machine: yesterday's are not gone on with.
 _KEPT_S = 24 * 3600
+
+# How long children of a killed run may take to go.
+_DYING_S = 2.0
 
 # Beside the fields of a record: when it was kept.
 _KEPT = "kept"
@@ -107,13 +112,32 @@ def claim(results: Path | None) -> Iterator[Parts]:
     for run in count():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / f"{name}-{run}").open("w")
+            lock = (folder / f"{name}-{run}").open("a+")
         except OSError as error:
             raise cache.unwritable(error) from error
         with lock:
-            if _locked(lock.fileno()):
+            if _locked(lock.fileno()) or _left_behind(lock):
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
                 yield Parts(results, run)
                 return
+
+
+def _left_behind(lock: IO[str]) -> bool:
+    """Whether a lock whose owner is dead was to be had within a moment.
+
+    A process that its owner was just starting when it was killed holds the lock until it
+    has closed what it inherited.
+    """
+    lock.seek(0)
+    owner = lock.read()
+    end = time.monotonic() + _DYING_S
+    while owner.isdecimal() and not psutil.pid_exists(int(owner)) and time.monotonic() < end:
+        if _locked(lock.fileno()):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _locked(descriptor: int) -> bool:

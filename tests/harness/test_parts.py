@@ -1,6 +1,8 @@
 """Records of processes are kept whole or not at all, for one results file, for a day."""
 
+import fcntl
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +116,23 @@ def test_runs_at_the_same_time_keep_theirs_apart_and_find_them_again(
         assert first.load(JOB) == kept[0]
     with claim(results) as again:
         assert again.load(JOB) == kept[0]
+
+
+@pytest.mark.parametrize(("owner", "own_again"), [(2**30, True), (os.getpid(), False)])
+def test_a_lock_that_a_dead_run_s_child_holds_a_moment_longer_is_waited_for(
+    owner: int, own_again: bool, parts: Parts, tmp_path: Path
+) -> None:
+    results = tmp_path / "records.jsonl"
+    with claim(results) as before:
+        kept = keep(before, 1)
+    (path,) = (cache.root() / "runs").iterdir()
+    child = path.open("w")
+    child.write(str(owner))
+    child.flush()
+    fcntl.flock(child.fileno(), fcntl.LOCK_EX)
+    threading.Timer(0.3, child.close).start()
+    with claim(results) as after:
+        assert after.load(JOB) == (kept if own_again else [])
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(

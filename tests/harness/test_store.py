@@ -17,6 +17,8 @@ from architectures.errors import BadInputError
 from harness.case import Case
 from harness.denormals.figures import DenormalCount, Denormals
 from harness.emulation.figures import Cycles, Instructions, Kernel, Work
+from harness.fields.figures import Fields
+from harness.layers import LayerTime, LayerTimes
 from harness.pairs import PairScores
 from harness.record import Check, NewerError, Record, from_json, to_json
 from harness.result import (
@@ -53,6 +55,8 @@ HERE = Process(4.0, 1, 0, True, 33.0, "", CONDITIONS, 4096, FOOTPRINT)
 THERE = Process(4.0, 0, 0, False)
 EXAMPLES: dict[str, Result] = {
     "export": Export(17, 1000, 1e-6),
+    "fields": Fields((2, 1), ((0.5,), (1.0,)), ((0.25,), (0.0,)), ((1.0,), (1.0,)), 16),
+    "layers": LayerTimes((LayerTime("/a", "Conv", 0.5),), 50),
     "cost": Cost(
         3, 2, {"conv+linear": 9, "+bn": 10}, 4, 5, 6, 7, {"fp32": 8}, (112, 96), 128, (LAYER,)
     ),
