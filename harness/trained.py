@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from harness.cache import digest
 
 # Of a safetensors file's metadata: what `facebench train` writes.
@@ -23,6 +21,8 @@ def conditions(path: Path) -> dict[str, Any]:
     Returns:
         Nothing where the file was not written by `facebench train`.
     """
+    from safetensors import SafetensorError, safe_open  # a board has none, and needs none
+
     try:
         with safe_open(path, "numpy") as file:
             facts = json.loads((file.metadata() or {})[METADATA])

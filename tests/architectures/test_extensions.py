@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +29,6 @@ def _mine():
 
 def in_a_process(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Registries are filled once in a process, so each case has its own."""
-    import os
-
     return subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | variables,
@@ -66,8 +67,6 @@ def test_a_users_file_registers_networks_that_carry_its_hash(tmp_path: Path) -> 
 
 def test_an_edit_makes_another_network_of_it() -> None:
     network = resolve("mobilefacenet")
-    from dataclasses import replace
-
     keys = {export.key(replace(network, source=source)) for source in ("", "one", "two")}
     assert len(keys) == 3
 
@@ -85,8 +84,15 @@ def test_an_edit_makes_another_network_of_it() -> None:
 def test_a_broken_file_is_named_with_its_line(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "own.py"
     path.write_text(text)
-    with pytest.raises(BadInputError, match=said):
-        extensions.load_file(path)
+    code = (
+        "from pathlib import Path; from architectures import extensions\n"
+        "from architectures.errors import BadInputError\n"
+        "try:\n"
+        f"    extensions.load_file(Path({str(path)!r}))\n"
+        "except BadInputError as error:\n"
+        "    print(error)\n"
+    )
+    assert re.search(said, in_a_process(code).stdout)
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_users_record_is_taken_before_the_shipped_one(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = own / "shipped"
-    monkeypatch.setattr(records, "_shipped", lambda: shipped)
+    monkeypatch.setattr(records.shipped, "folder", lambda name: shipped)
     shipped.mkdir()
     lines = [json.dumps(asdict(record(work, how="shipped"))) + "\n" for work in (WORK, OTHER)]
     (shipped / "t.jsonl").write_text("".join(lines))
