@@ -118,21 +118,21 @@ def test_runs_at_the_same_time_keep_theirs_apart_and_find_them_again(
         assert again.load(JOB) == kept[0]
 
 
-@pytest.mark.parametrize(("owner", "own_again"), [(2**30, True), (os.getpid(), False)])
+@pytest.mark.parametrize("dead", [True, False])
 def test_a_lock_that_a_dead_run_s_child_holds_a_moment_longer_is_waited_for(
-    owner: int, own_again: bool, parts: Parts, tmp_path: Path
+    dead: bool, parts: Parts, tmp_path: Path
 ) -> None:
     results = tmp_path / "records.jsonl"
     with claim(results) as before:
         kept = keep(before, 1)
     (path,) = (cache.root() / "runs").iterdir()
     child = path.open("w")
-    child.write(str(owner))
+    child.write(str(2**30 if dead else os.getpid()))
     child.flush()
     fcntl.flock(child.fileno(), fcntl.LOCK_EX)
     threading.Timer(0.3, child.close).start()
     with claim(results) as after:
-        assert after.load(JOB) == (kept if own_again else [])
+        assert after.load(JOB) == (kept if dead else [])
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(
