@@ -127,6 +127,34 @@ class ChannelShuffle(nn.Module):
         return x.reshape(self.grouped).transpose(1, 2).reshape(self.joined)
 
 
+class SqueezeExcitation(nn.Module):
+    """Weighs each channel by what the whole map holds (arXiv 1709.01507, section 3).
+
+    Args:
+        channels: of the map.
+        squeezed: channels between the two 1x1 convolutions.
+        activation: between them.
+        gate: makes the weights of the second one's output.
+    """
+
+    def __init__(
+        self, channels: int, squeezed: int, activation: Activation, gate: nn.Module
+    ) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, squeezed, 1),
+            activation(squeezed),
+            nn.Conv2d(squeezed, channels, 1),
+            gate,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, channels, H, W)` to the same shape."""
+        weighed: Tensor = x * self.weigh(x)
+        return weighed
+
+
 class ShuffleUnit(nn.Module):
     """Grouped bottleneck with a channel shuffle (arXiv 1707.01083, figure 2 b and c).
 

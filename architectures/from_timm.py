@@ -39,7 +39,7 @@ def from_timm(rest: str) -> Architecture:
     _require_backbone(backbone)
     return Architecture(
         name=f"timm:{backbone}:{head}",
-        build=lambda: _build(backbone, head),
+        build=lambda: build(backbone, head),
         input_size=INPUT_SIZE,
         embedding_size=EMBEDDING_SIZE,
         reference=f"timm {_version()}, {backbone}",
@@ -64,7 +64,7 @@ def _version() -> str:
     return str(timm.__version__)
 
 
-def _build(backbone: str, head: str) -> nn.Module:
+def build(backbone: str, head: str) -> nn.Module:
     """Backbone and head: `(N, 3, 112, 112)` to `(N, 128)`.
 
     Raises:
@@ -124,3 +124,11 @@ def _map_channels(network: nn.Module) -> int | None:
     if not isinstance(output, torch.Tensor) or output.ndim != 4 or output.shape[2:] != MAP_SIZE:
         return None
     return int(output.shape[1])
+
+
+def imagenet(backbone: str) -> nn.Module:
+    """timm's network as it was published, with ImageNet's 1000 classes."""
+    import timm
+
+    network: nn.Module = timm.create_model(backbone, pretrained=False)
+    return network

@@ -134,6 +134,31 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Published:
+    """What a network's own publication says it costs, and in which form.
+
+    Attributes:
+        parameters: millions, with the digits that were published.
+        source: where it stands.
+        madds: millions of multiply-adds, likewise, whatever the publication calls them;
+            empty where none were published, or FLOPs were.
+        flops: millions of operations, of which two are a multiply-add.
+        build: makes the form that was published where it is not the one registered here:
+            with ImageNet's 1000 classes, say.
+        input_size: height and width in pixels of that form.
+        differs: why our count does not round to these figures; empty where it does.
+    """
+
+    parameters: str
+    source: str
+    madds: str = ""
+    flops: str = ""
+    build: Callable[[], nn.Module] | None = None
+    input_size: tuple[int, int] = (112, 112)
+    differs: str = ""
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A network's name and the facts that go with it.
 
@@ -149,6 +174,8 @@ class Architecture:
         preprocessing: what its input expects.
         source: of one from outside this project: the hash of the file that defines it, or
             the package and its version.
+        published: of the wider family, beside arXiv 1804.07573 and its comparisons: what
+            the network's own publication says it costs.
     """
 
     name: str
@@ -160,6 +187,7 @@ class Architecture:
     note: str = ""
     preprocessing: Preprocessing = Preprocessing()
     source: str = ""
+    published: Published | None = None
 
 
 def _extend() -> None:
@@ -182,6 +210,7 @@ def register(
     reference: str,
     paper_row: str | None = None,
     note: str = "",
+    published: Published | None = None,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated function, which builds the untrained network.
 
@@ -201,6 +230,7 @@ def register(
                 paper_row,
                 note,
                 source=extensions.source(),
+                published=published,
             ),
         )
         return build
@@ -223,8 +253,13 @@ def register_family(prefix: str) -> Callable[[Family], Family]:
 
 
 def names() -> list[str]:
-    """Names of the registered architectures (families of names not included)."""
-    return _architectures.names()
+    """Names of the registered architectures (families of names not included), the paper's first."""
+    return [found.name for found in sorted(_architectures, key=lambda a: a.published is not None)]
+
+
+def paper_names() -> list[str]:
+    """Of these the networks of arXiv 1804.07573, what it compares them with, and their variants."""
+    return [found.name for found in _architectures if not (found.published or found.source)]
 
 
 def families() -> list[str]:

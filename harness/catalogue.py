@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from architectures.registry import Published
 from harness.compiler.targets import TARGETS
 from harness.cores import CORES
 from harness.devices.registry import DEVICES
@@ -31,11 +32,21 @@ def _architectures(data: Path | None) -> list[Entry]:
             "input": "x".join(map(str, found.input_size)),
             "embedding": found.embedding_size,
             "paper_row": found.paper_row or "",
+            "published": _published(found.published),
             "reference": found.reference,
             "note": found.note,
         }
         for found in map(registry.find, registry.names())
     ]
+
+
+def _published(figures: Published | None) -> str:
+    """What a network's publication says it costs, in a line."""
+    if figures is None:
+        return ""
+    madds = f"{figures.madds} M MAdds" if figures.madds else ""
+    flops = f"{figures.flops} M FLOPs" if figures.flops else ""
+    return ", ".join(filter(None, (f"{figures.parameters} M parameters", madds, flops)))
 
 
 def _runtimes(data: Path | None) -> list[Entry]:

@@ -4,9 +4,9 @@ Multiply-adds are counted under three conventions, each including the one before
 
     conv+linear: multiply-adds of convolutions and matrix products, biases left
         out. The paper's (arXiv 1804.07573).
-    +bn: and two operations for each element of a batch normalization.
+    +bn: and two operations for each element of a batch or layer normalization.
     +activation: and one for each element of an activation function, and of a
-        sum, difference, product or quotient of maps, such as a residual
+        sum, difference, product, quotient or maximum of maps, such as a residual
         addition or a gate.
 
 Pooling and other reductions, concatenation and copies count nothing.
@@ -115,7 +115,8 @@ def _table() -> dict[str, Rule]:
             "prelu relu relu6 leaky_relu hardtanh clamp clamp_min elu sigmoid hardsigmoid "
             "hardswish silu gelu tanh mish softplus sqrt pow"
         ),
-        Rule(Role.OTHER, "+activation", once): "add sub mul div",
+        Rule(Role.OTHER, "+bn", twice): "layer_norm",
+        Rule(Role.OTHER, "+activation", once): "add sub mul div maximum softmax",
         Rule(Role.OTHER): (
             "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d mean sum norm "
             "linalg_vector_norm cat stack channel_shuffle transpose permute pad constant_pad_nd"
@@ -204,7 +205,7 @@ class _Trace:
         self, kind: str, rule: Rule, operations: int, inputs: Sequence[Value], output: Value
     ) -> LayerCost:
         # The statistics that BN reads after its weight and bias are no parameters.
-        read = inputs[:3] if rule.convention == "+bn" else inputs
+        read = inputs[:3] if kind.startswith("aten::batch_norm") else inputs
         new = {
             name: size
             for name, size in _parameters(read, self.buffers).items()

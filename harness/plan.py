@@ -2,7 +2,7 @@
 
 A plan is a TOML file. Every key may be left out:
 
-    networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "all"
+    networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "paper", or "all"
     runtimes = "installed"       # or a list
     threads = [1]
     precisions = ["fp32"]        # and fp16, int8, where a runtime runs them
@@ -69,7 +69,7 @@ BUILT_IN = Path(__file__).parent / "plans"
 class Plan:
     """What to run. Names are checked when the plan expands to jobs."""
 
-    networks: Sequence[str] | str = "all"
+    networks: Sequence[str] | str = "paper"
     runtimes: Sequence[str] | str = "installed"
     threads: Sequence[int] = (1,)
     precisions: Sequence[str] = ("fp32",)
@@ -130,7 +130,7 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
     """
     data = data_root(data)
     devices = [*plan.devices, *(f"emulated:{core}" for core in _cores(plan))]
-    names = registry.names() if plan.networks == "all" else plan.networks
+    names = network_names(plan)
     networks = [
         resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
         for name in names
@@ -143,6 +143,12 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         expanded += _throughputs(network, plan, data)
         expanded += _scores(network, plan, data)
     return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
+
+
+def network_names(plan: Plan) -> Sequence[str]:
+    """Names of the plan's networks, "all" and "paper" spelled out."""
+    groups = {"all": registry.names, "paper": registry.paper_names}
+    return groups[plan.networks]() if isinstance(plan.networks, str) else plan.networks
 
 
 def _cases(network: Network, plan: Plan) -> Iterator[Case]:
@@ -245,7 +251,7 @@ def _files(value: Any) -> bool:
 
 
 _VALID: dict[str, Callable[[Any], bool]] = {
-    "networks": lambda value: value == "all" or _names(value),
+    "networks": lambda value: value in ("all", "paper") or _names(value),
     "runtimes": lambda value: value == "installed" or _names(value),
     "threads": _numbers,
     "batches": _numbers,
@@ -268,7 +274,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
 }
 
 _EXPECTED = {
-    "networks": 'a list of names, or "all"',
+    "networks": 'a list of names, "paper" or "all"',
     "runtimes": 'a list of names, or "installed"',
     "threads": "a list of whole numbers from 1 to 1024",
     "batches": "a list of whole numbers from 1 to 1024",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+from architectures import registry
 from harness.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +69,18 @@ def test_what_people_are_told_to_type_is_taken(page: str, line: str) -> None:
 
 def test_there_is_something_to_try() -> None:
     assert sum(len(commands(page)) for page in PAGES) > 50
+
+
+def test_the_page_of_networks_holds_the_wider_family_as_counted() -> None:
+    baselines = ROOT / "results" / "baselines" / "ci"
+    text = (ROOT / "docs" / "networks.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+ \| [^|]+) \|", text, re.MULTILINE))
+    assert set(rows) == set(registry.names()) - set(registry.paper_names())
+    for name, row in rows.items():
+        (path,) = baselines.glob(f"cost-{name}-????????.json")
+        figures = {f["name"]: f["value"] for f in json.loads(path.read_text())["figures"]}
+        parameters, madds = figures["parameters"] / 1e6, figures["MAdds (conv+linear)"] / 1e6
+        assert row == f"{parameters:.3f} M | {madds:.1f} M"
 
 
 @pytest.mark.parametrize("path", BLOCKS, ids=lambda path: path.stem)

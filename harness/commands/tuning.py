@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from architectures import registry
 from architectures.errors import (
     BadInputError,
     FacebenchError,
@@ -134,10 +133,7 @@ def _asked_for(
     else:
         assert missing is not None
         of = plan.load(missing)
-        found = [
-            resolve(name, of.weights.get(name))
-            for name in (registry.names() if of.networks == "all" else of.networks)
-        ]
+        found = [resolve(name, of.weights.get(name)) for name in plan.network_names(of)]
         names = names or (TARGETS.names() if of.targets == "all" else list(of.targets))
     if not found:
         raise BadInputError("name a network to tune, or a plan with --missing PLAN")

@@ -173,7 +173,10 @@ def import_network(exported: Exported, batch: int) -> Any:
         return frontend.from_onnx(model, shape_dict=shapes, keep_params_in_input=False)
     except Exception as error:  # TVM raises what its C++ side throws
         first = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadInputError(f"TVM cannot import this network: {first[-1]}") from error
+        raise BadInputError(
+            f"TVM cannot import this network ({first[-1]}): time it in another runtime, such as "
+            "onnxruntime, or write its shapes as constants"
+        ) from error
 
 
 def _lower(

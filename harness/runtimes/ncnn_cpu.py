@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures.errors import WrongAnswerError
+from architectures.errors import BadInputError, WrongAnswerError
 from harness import cache
 from harness.export import Exported, FloatArray
 from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
@@ -43,8 +43,19 @@ def _convert(exported: Exported, folder: Path) -> None:
         if done.returncode or not all(path.exists() for path in made):
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
             raise WrongAnswerError(f"pnnx cannot convert this network to ncnn: {last[0]}")
+        _require_layers(made[0])
         for path in made:
             shutil.copy(path, folder)
+
+
+def _require_layers(param: Path) -> None:
+    """Refuse operators that pnnx left as torch's, such as torch.unbind; ncnn's have no dot."""
+    kinds = {line.split()[0] for line in param.read_text().splitlines()[2:] if line.strip()}
+    if foreign := sorted(kind for kind in kinds if "." in kind):
+        raise BadInputError(
+            f"ncnn has no layer for {', '.join(foreign)}: time this network in another runtime, "
+            "such as onnxruntime"
+        )
 
 
 def _pnnx() -> Path:

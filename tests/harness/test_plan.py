@@ -25,18 +25,18 @@ def test_built_in_plans_expand(name: str) -> None:
     assert plan.jobs(plan.load(name), None)
 
 
-def test_the_main_job_is_every_network_in_every_runtime_for_every_target(
+def test_the_main_job_is_every_network_of_the_paper_in_every_runtime_for_every_target(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("FACEBENCH_DATA", raising=False)
     cases = [job.case for job in plan.jobs(plan.load("paper"), None)]
-    count = len(registry.names())
+    count = len(registry.paper_names())
     by_measure = {m: [c for c in cases if c.measure == m] for m in {c.measure for c in cases}}
     assert len(by_measure["export"]) == len(by_measure["cost"]) == count
     assert len(by_measure["compile"]) == count * len(TARGETS.names())
     assert len(by_measure["latency"]) == count * len(installed())
     assert len(by_measure["layers"]) == count
-    assert len(by_measure["fields"]) == len(set(registry.names()) & set(shipped.weights()))
+    assert len(by_measure["fields"]) == len(set(registry.paper_names()) & set(shipped.weights()))
     assert {c.dataset for c in by_measure["accuracy"]} == {"synthetic"}
     assert len({case.key for case in cases}) == len(cases)
 

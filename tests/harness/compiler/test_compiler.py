@@ -71,7 +71,7 @@ def test_a_network_compiles_for_every_target(target: Target) -> None:
 
 # One target for each kind of vector registers: kernels differ by these alone.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registry.paper_names())
 @pytest.mark.parametrize("of", ["x86-64-v3", "x86-64-v4", "cortex-a72", "cortex-a7"])
 def test_every_network_compiles_for_all_registers(name: str, of: str) -> None:
     made = build.compile_network(export.export(resolve(name)), TARGETS[of], 1)

@@ -136,7 +136,7 @@ FAST = {"mobilefacenet", "shufflenet_v1"}
     "name",
     [
         name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
-        for name in registry.names()
+        for name in registry.paper_names()
     ],
 )
 def test_every_network_is_answered_as_torch_does(name: str, stand: Asked, tmp_path: Path) -> None:
