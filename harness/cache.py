@@ -15,8 +15,9 @@ from typing import Any
 import platformdirs
 
 from architectures.errors import BadInputError
+from harness import use
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 
 
 def digest(*parts: Any) -> str:
@@ -81,6 +82,7 @@ def entry(kind: str, key: str, make: Callable[[Path], None]) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "entry"
             made.mkdir()
+            use.begin(root())
             make(made)
             _seal(made)
             try:
@@ -104,8 +106,14 @@ def unwritable(error: OSError) -> BadInputError:
 
 
 def find(kind: str, key: str) -> Path | None:
-    """The folder of an entry, where there is one and its files are whole."""
+    """The folder of an entry, where there is one and its files are whole.
+
+    It is marked as used, so that `eviction` leaves it alone while this process lives.
+    """
     folder = root() / kind / key
+    if not folder.exists():
+        return None
+    use.mark(root(), folder)
     return folder if _intact(folder) else None
 
 
@@ -115,12 +123,12 @@ def _seal(folder: Path) -> None:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    (folder / _MANIFEST).write_text(json.dumps(hashes, indent=1))
+    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1))
 
 
 def _intact(folder: Path) -> bool:
     try:
-        hashes = json.loads((folder / _MANIFEST).read_text())
+        hashes = json.loads((folder / MANIFEST).read_text())
         return all(file_digest(folder / name) == known for name, known in hashes.items())
     except (OSError, ValueError, AttributeError, BadInputError):
         return False

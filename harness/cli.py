@@ -15,6 +15,7 @@ import click
 from architectures.errors import FacebenchError
 from harness.commands import (
     baselines,
+    cache,
     card,
     claims,
     comparing,
@@ -118,6 +119,7 @@ for command in (
     comparing.compare,
     baselines.baseline,
     baselines.history,
+    cache.cache,
 ):
     cli.add_command(command)
 

@@ -26,7 +26,10 @@ from harness.job import Job
 from harness.record import Record, from_json, to_json
 
 # Processes of one case are to see one state of the machine: yesterday's are not gone on with.
-_KEPT_S = 24 * 3600
+KEPT_S = 24 * 3600
+
+# Of the cache.
+FOLDER = "parts"
 
 # How long children of a killed run may take to go.
 _DYING_S = 2.0
@@ -91,7 +94,7 @@ class Parts:
             return None
         run = [self._run] if self._run else []
         name = cache.digest(str(self._results.resolve()), fingerprint, key, *run)
-        return cache.root() / "parts" / name
+        return cache.root() / FOLDER / name
 
 
 @contextmanager
@@ -154,7 +157,7 @@ def _read(path: Path) -> Record | None:
     """A record that is whole and of today."""
     try:
         data = json.loads(path.read_text())
-        if _age_s(data.get(_KEPT), path) > _KEPT_S:
+        if _age_s(data.get(_KEPT), path) > KEPT_S:
             return None
         return from_json(data)
     except (OSError, ValueError, TypeError, AttributeError, BadInputError):

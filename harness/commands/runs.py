@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from architectures.errors import BadInputError
-from harness import catalogue, options, runner, show
+from harness import catalogue, eviction, options, runner, show
 from harness import plan as plans
 from harness.emulation import setup
 from harness.networks import SHIPPED
@@ -86,6 +86,7 @@ def run(
     from reports.render import render  # the one place where the two meet, and matplotlib is slow
     from reports.terminal import summary
 
+    leave = eviction.limit()
     wanted = plans.load(plan)
     chosen, otherwise = options.parse_weights(weights)
     wanted = replace(wanted, weights={**wanted.weights, **chosen})
@@ -107,6 +108,7 @@ def run(
             jobs, store, progress.listen, progress.within, progress.listen_to_parts
         )
     files = render(records, out)
+    eviction.prune(leave)
     if as_json:
         show.as_json([show.flat(record) for record in records])
     else:

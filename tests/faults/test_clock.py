@@ -20,8 +20,11 @@ from tests.faults.pretence import Pretence, in_fork, killed_at
 
 DAY_S = 86400.0
 
-# Where a clock that can be set is read: the age of a file of another boot, and dates to show.
-MAY_READ_IT = {"kept.py", "parts.py", "record.py", "turns.py", "pytest_benchmark.py"}
+# Where a clock that can be set is read: the age of a file of another boot, when entries of
+# the cache were used, and dates to show.
+MAY_READ_IT = {
+    "eviction.py", "kept.py", "parts.py", "record.py", "turns.py", "use.py", "pytest_benchmark.py"
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("step_s", [-400 * DAY_S, -DAY_S, DAY_S, 400 * DAY_S])

@@ -1,0 +1,81 @@
+"""Who uses the cache: marks that live as long as their process.
+
+A process that uses the cache holds a lock on a file of its own, which the system lets go
+of however the process ends. An entry's last use is the time of its folder. What was used
+since the oldest living user began may still be in use.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+_FOLDER = "users"
+_GATE = "users.lock"
+
+# Of this process: for each cache, its locked file and when it began.
+_held: dict[tuple[int, Path], tuple[IO[bytes], float]] = {}
+
+
+def begin(root: Path) -> float:
+    """Note that this process uses the cache; the time since which it does, in seconds.
+
+    A cache that can't be written to has nothing removed from it: there it is not noted.
+    """
+    key = os.getpid(), root
+    if key in _held:
+        return _held[key][1]
+    began = time.time()
+    with suppress(OSError):
+        (root / _FOLDER).mkdir(parents=True, exist_ok=True)
+        with _gate(root, fcntl.LOCK_SH):
+            file = (root / _FOLDER / f"{os.getpid()}-{time.monotonic_ns()}").open("wb")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            began = os.fstat(file.fileno()).st_mtime
+        _held[key] = file, began
+    return began
+
+
+def mark(root: Path, folder: Path) -> None:
+    """Note that an entry is used now."""
+    began = begin(root)
+    with suppress(OSError), _gate(root, fcntl.LOCK_SH):
+        # A clock that was set back is not to make it look unused.
+        now = max(time.time(), began)
+        os.utime(folder, (now, now))
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[float]:
+    """Keep all others from using a new entry meanwhile; since when the oldest of them lives.
+
+    Infinity where there are none but this process.
+    """
+    with _gate(root, fcntl.LOCK_EX):
+        yield min(_living(root / _FOLDER), default=float("inf"))
+
+
+def _living(folder: Path) -> Iterator[float]:
+    """When each living user began; files that the dead left are removed."""
+    own = {Path(file.name) for file, _ in _held.values()}
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if path not in own:
+                    yield path.stat().st_mtime
+            else:
+                path.unlink()
+
+
+@contextmanager
+def _gate(root: Path, how: int) -> Iterator[None]:
+    with (root / _GATE).open("ab") as file:
+        fcntl.flock(file, how)
+        yield
