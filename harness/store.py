@@ -10,6 +10,7 @@ import csv
 import fcntl
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -22,6 +23,10 @@ from harness.record import NewerError, Record, from_json, to_json
 
 # The results file of a run, in its folder.
 RECORDS = "records.jsonl"
+
+# The end of a line: a checksum of all before it, which tells a flipped bit in a figure.
+_SEAL = ', "crc32": "'
+_SEAL_END = len('01234567"}')
 
 
 class Store:
@@ -45,7 +50,7 @@ class Store:
         Raises:
             BadInputError: the disk is full or the file can't be written.
         """
-        line = json.dumps(to_json(record), allow_nan=False) + "\n"
+        line = _sealed(json.dumps(to_json(record), allow_nan=False)) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._locked() as file:
@@ -175,7 +180,23 @@ def _split(file: FileIO) -> list[bytes]:
     return [*lines, last] if last else lines
 
 
+def _sealed(text: str) -> str:
+    """A JSON object's text with its checksum as the last member."""
+    return f'{text[:-1]}{_SEAL}{zlib.crc32(text[:-1].encode()):08x}"}}'
+
+
 def _parsed(line: bytes) -> Any:
+    """What a line holds.
+
+    One of an earlier facebench, or that a tool wrote anew, has no checksum at its end, and is
+    taken as it is.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    text, seal, rest = line.rpartition(_SEAL.encode())
+    if seal and len(rest) == _SEAL_END and rest[:8] != b"%08x" % zlib.crc32(text):
+        raise ValueError("its checksum differs")
     try:
         return json.loads(line)
     except RecursionError as error:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from architectures.errors import BadInputError
@@ -284,3 +284,42 @@ def test_the_newest_record_of_each_case_counts() -> None:
 @pytest.mark.parametrize(("number", "rows"), [(1, 10), (2, 11), (3, 16), (4, 9)])
 def test_the_papers_tables_are_there(number: int, rows: int) -> None:
     assert len(paper_table(number)) == rows
+
+
+def examples() -> list[Record]:
+    return [
+        Record(Case(measure, "mobilefacenet"), "measured", "ok", result)
+        for measure, result in EXAMPLES.items()
+    ]
+
+
+@given(bit=st.integers(0, 7), where=st.floats(0, 1, exclude_max=True))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_flipped_bit_is_never_read_as_a_figure(tmp_path: Path, bit: int, where: float) -> None:
+    path = tmp_path / f"{bit}-{where}.jsonl"
+    store = Store(path)
+    for record in examples():
+        store.append(record)
+    whole = store.read()
+    data = bytearray(path.read_bytes())
+    data[int(where * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    store.mend()
+    left = store.read()
+    assert all(record in whole for record in left)
+    # A line's end that became something else joins two lines.
+    assert len(whole) - 2 <= len(left) < len(whole)
+
+
+def test_lines_without_a_checksum_are_read(tmp_path: Path) -> None:
+    store = Store(tmp_path / "records.jsonl")
+    for record in examples():
+        store.append(record)
+    whole = store.read()
+    lines = [json.loads(line) for line in store.path.read_text().splitlines()]
+    assert all("crc32" in line for line in lines)
+    anew = [json.dumps(line, separators=(",", ":")) for line in lines]
+    store.path.write_text("\n".join(anew) + "\n")
+    assert store.read() == whole
