@@ -15,7 +15,7 @@ from typing import Any
 import platformdirs
 
 from architectures.errors import BadInputError
-from harness import use
+from harness import shared_store, use
 
 MANIFEST = "manifest.json"
 
@@ -79,22 +79,28 @@ def entry(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     folder = root() / kind / key
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        use.begin(root())
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "entry"
             made.mkdir()
-            use.begin(root())
             make(made)
             _seal(made)
-            try:
-                made.rename(folder)
-            except OSError:
-                # Another process made the same entry meanwhile, or this one is damaged.
-                if not _intact(folder):
-                    folder.rename(Path(temporary) / "damaged")
-                    made.rename(folder)
+            _place(made, folder)
     except OSError as error:
         raise unwritable(error) from error
+    shared_store.publish(kind, key, folder)
     return folder
+
+
+def _place(made: Path, folder: Path) -> None:
+    """Move what was made to where it belongs."""
+    try:
+        made.rename(folder)
+    except OSError:
+        # Another process made the same entry meanwhile, or this one is damaged.
+        if not _intact(folder):
+            folder.rename(made.parent / "damaged")
+            made.rename(folder)
 
 
 def unwritable(error: OSError) -> BadInputError:
@@ -106,15 +112,34 @@ def unwritable(error: OSError) -> BadInputError:
 
 
 def find(kind: str, key: str) -> Path | None:
-    """The folder of an entry, where there is one and its files are whole.
+    """The folder of an entry, where there is one and its files are whole, here or in the store.
 
     It is marked as used, so that `eviction` leaves it alone while this process lives.
     """
     folder = root() / kind / key
-    if not folder.exists():
-        return None
-    use.mark(root(), folder)
-    return folder if _intact(folder) else None
+    if folder.exists():
+        use.mark(root(), folder)
+        if _intact(folder):
+            return folder
+    return folder if _fetched(kind, key, folder) else None
+
+
+def _fetched(kind: str, key: str, folder: Path) -> bool:
+    """Whether the shared store had the entry, whole, and it is here now."""
+    if not shared_store.serves(kind):
+        return False
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        use.begin(root())
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
+            made = Path(temporary) / "entry"
+            made.mkdir()
+            if not shared_store.fetch(kind, key, made) or not _intact(made):
+                return False
+            _place(made, folder)
+    except OSError as error:
+        raise unwritable(error) from error
+    return True
 
 
 def _seal(folder: Path) -> None:

@@ -20,7 +20,7 @@ from harness.job import Job, Progress
 from harness.measures.registry import MEASURES, kind_of
 from harness.parts import Parts, claim
 from harness.record import Record
-from harness.rounds import PartListener
+from harness.rounds import Execute, PartListener
 from harness.store import Store
 
 # Told of each record as it comes, and whether it was stored already.
@@ -33,6 +33,7 @@ def run(
     listen: Listener = lambda record, stored: None,
     progress: Progress = lambda done, total: None,
     listen_to_parts: PartListener = lambda record, done, of: None,
+    obtain: Obtain | None = None,
 ) -> list[Record]:
     """Obtain a record for each job.
 
@@ -40,7 +41,8 @@ def run(
     not run again. Each new record is in the store before the next job begins,
     and of a case of several processes each is kept, so a run that is killed goes
     on where it was. Of two runs at the same time each obtains what was missing when
-    it began. `progress` is told how far a long case is that runs alone.
+    it began. `progress` is told how far a long case is that runs alone. `obtain` does so
+    elsewhere than here, such as on a cluster.
 
     Returns:
         The records, in the order of the jobs.
@@ -57,7 +59,7 @@ def run(
                 listen(record, True)
             else:
                 waiting.append(job)
-        for found in _obtain(waiting, _Watch(progress, listen_to_parts, parts)):
+        for found in (obtain or _obtain)(waiting, Watch(progress, listen_to_parts, parts)):
             record = past.told(found, found.fingerprint)
             if store is not None:
                 store.append(record)
@@ -68,22 +70,29 @@ def run(
 
 
 @dataclass(frozen=True)
-class _Watch:
+class Watch:
     """Who is told what while jobs run alone, and what they keep."""
 
     progress: Progress
     listen_to_parts: PartListener
     parts: Parts
 
-    def rounds(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+    def rounds(self, jobs: Sequence[Job], execute: Execute) -> Iterator[Record]:
         """Run jobs alone on one device, in rounds."""
-
-        def execute(job: Job) -> Record:
-            # A process each, so that a case that hangs takes no other along.
-            (record,) = workers.execute([job], progress)
-            return record
-
         return rounds.run(jobs, execute, self.parts, self.listen_to_parts)
+
+
+# Obtains a record for each job, in the order in which they come.
+Obtain = Callable[[Sequence[Job], Watch], Iterator[Record]]
+
+
+def _here(progress: Progress) -> Execute:
+    def execute(job: Job) -> Record:
+        # A process each, so that a case that hangs takes no other along.
+        (record,) = workers.execute([job], progress)
+        return record
+
+    return execute
 
 
 def _stored(store: Store | None) -> dict[str, Record]:
@@ -92,14 +101,21 @@ def _stored(store: Store | None) -> dict[str, Record]:
     return {record.fingerprint: record for record in store.read() if record.status != "failed"}
 
 
-def _obtain(jobs: Sequence[Job], watch: _Watch) -> Iterator[Record]:
-    def stage(job: Job) -> int:
-        return MEASURES[job.case.measure].stage
+def in_order(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs by stage.
 
-    # Networks are compared within a runtime, and a machine's speed drifts: cases
-    # of one runtime follow each other.
-    ordered = sorted(jobs, key=lambda job: (stage(job), job.case.runtime, job.case.threads))
-    for number, group in groupby(ordered, key=stage):
+    Networks are compared within a runtime, and a machine's speed drifts: cases of one
+    runtime follow each other.
+    """
+    return sorted(jobs, key=lambda job: (_stage(job), job.case.runtime, job.case.threads))
+
+
+def _stage(job: Job) -> int:
+    return MEASURES[job.case.measure].stage
+
+
+def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+    for number, group in groupby(in_order(jobs), key=_stage):
         members = list(group)
         if number == 0:
             yield from _side_by_side(members)
@@ -109,7 +125,7 @@ def _obtain(jobs: Sequence[Job], watch: _Watch) -> Iterator[Record]:
         for job in members:
             exported = export.find(job.network)
             if exported is None:
-                yield _without_network(job)
+                yield without_network(job)
             else:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
@@ -118,17 +134,22 @@ def _obtain(jobs: Sequence[Job], watch: _Watch) -> Iterator[Record]:
             yield from _side_by_side(ready)
 
 
-def _alone(jobs: Sequence[Job], watch: _Watch) -> Iterator[Record]:
+def _alone(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
     """Run jobs alone on their device: here first, then on all other devices at once."""
     remote = [DEVICES[job.case.device].remote for job in jobs]
-    yield from watch.rounds(list(compress(jobs, map(not_, remote))), watch.progress)
-    elsewhere = sorted(compress(jobs, remote), key=lambda job: job.case.device)
+    yield from watch.rounds(list(compress(jobs, map(not_, remote))), _here(watch.progress))
+    yield from elsewhere(list(compress(jobs, remote)), watch)
+
+
+def elsewhere(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+    """Run jobs on devices beside this machine, on all of them at once."""
+    ordered = sorted(jobs, key=lambda job: job.case.device)
     lanes: list[list[Job]] = []
-    for device, group in groupby(elsewhere, key=lambda job: job.case.device):
+    for device, group in groupby(ordered, key=lambda job: job.case.device):
         members = list(group)
         slots = DEVICES[device].facts().slots
         lanes += [lane for i in range(slots) if (lane := members[i::slots])]
-    yield from _in_lanes([watch.rounds(lane, _silent) for lane in lanes], len(elsewhere))
+    yield from in_lanes([watch.rounds(lane, _here(_silent)) for lane in lanes], len(ordered))
 
 
 def _export_missing(jobs: Sequence[Job]) -> None:
@@ -147,11 +168,11 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
     groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
     lanes = [workers.execute(group, _silent) for group in groups if group]
-    yield from _in_lanes(lanes, len(jobs))
+    yield from in_lanes(lanes, len(jobs))
 
 
-def _in_lanes(lanes: Sequence[Iterator[Record]], count: int) -> Iterator[Record]:
-    """So many records from lanes that run at the same time."""
+def in_lanes(lanes: Sequence[Iterator[Record]], count: int) -> Iterator[Record]:
+    """So many records from lanes that run at the same time, as they come."""
     done: queue.SimpleQueue[Record | BaseException] = queue.SimpleQueue()
     given_up = threading.Event()
 
@@ -181,7 +202,8 @@ def _silent(done: int, total: int) -> None:
     pass
 
 
-def _without_network(job: Job) -> Record:
+def without_network(job: Job) -> Record:
+    """The record of a job whose network could not be exported."""
     kind = kind_of(job.case)
     reason = f"{job.network.name} could not be exported; the record of its export tells why"
     return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)

@@ -12,6 +12,7 @@ import click
 from architectures.errors import BadInputError
 from harness import catalogue, eviction, options, runner, show
 from harness import plan as plans
+from harness.cluster.engine import Cluster
 from harness.emulation import setup
 from harness.networks import SHIPPED
 from harness.record import Record
@@ -57,6 +58,11 @@ def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
     "--device", multiple=True, metavar="D",
     help="Where latency is measured, instead of what the plan says; may be given again.",
 )  # fmt: skip
+@click.option(
+    "--cluster", metavar="auto|ADDRESS",
+    help="Run on a Ray cluster: 'auto' is the one of this machine. Times are all taken on one "
+    "machine of it.",
+)  # fmt: skip
 @options.sampling
 @options.as_json
 def run(
@@ -65,6 +71,7 @@ def run(
     data: Path | None,
     weights: tuple[str, ...],
     device: tuple[str, ...],
+    cluster: str | None,
     sampling_s: float | None,
     processes: int | None,
     known_to: float | None,
@@ -82,6 +89,7 @@ def run(
     facebench run quick --processes 5 --known-to 1%
     facebench run my_plan.toml -o results/mine --data ~/faces
     facebench run quick --device ssh://pi@raspberrypi -o results/pi
+    facebench run my_plan.toml --cluster auto -o results/lab
     """
     from reports.render import render  # the one place where the two meet, and matplotlib is slow
     from reports.terminal import summary
@@ -103,9 +111,15 @@ def run(
     aside = store.mend()
     if aside is not None:
         show.err.print(f"a record that was cut off is set aside in {aside}; its case runs again")
+    obtain = None
+    if cluster is not None:
+        spread = Cluster(cluster)
+        jobs = spread.placed(jobs, store.read())
+        obtain = spread.obtain
+        show.err.print(str(spread), markup=False, soft_wrap=True)
     with show.RunProgress(len(jobs)) as progress:
         records = runner.run(
-            jobs, store, progress.listen, progress.within, progress.listen_to_parts
+            jobs, store, progress.listen, progress.within, progress.listen_to_parts, obtain
         )
     files = render(records, out)
     eviction.prune(leave)

@@ -132,6 +132,7 @@ MEASURES.add(
         _depends_on,
         stage=2,
         exclusive=True,
+        timed=True,
         several=Several(merging.enough, merging.merge),
     ),
 )

@@ -68,4 +68,6 @@ def _depends_on(job: Job) -> Any:
     return cache.source_digest(__name__), deployments.depends_on(job)
 
 
-MEASURES.add("layers", Measure("layers", "", _obtain, _depends_on, stage=2, exclusive=True))
+MEASURES.add(
+    "layers", Measure("layers", "", _obtain, _depends_on, stage=2, exclusive=True, timed=True)
+)

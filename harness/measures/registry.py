@@ -53,6 +53,7 @@ class Measure:
         stage: measures of a lower stage come first in a run; those of stage 0
             need no exported network.
         exclusive: nothing else of ours may run meanwhile.
+        timed: its figures are times, which are compared between records of one machine alone.
         several: how processes of a case are joined; None where there is always one.
     """
 
@@ -62,6 +63,7 @@ class Measure:
     depends_on: Callable[[Job], Any]
     stage: int
     exclusive: bool = False
+    timed: bool = False
     several: Several | None = None
 
 

@@ -119,4 +119,7 @@ def _depends_on(job: Job) -> Any:
     )
 
 
-MEASURES.add("throughput", Measure("throughput", "", _obtain, _depends_on, stage=2, exclusive=True))
+MEASURES.add(
+    "throughput",
+    Measure("throughput", "", _obtain, _depends_on, stage=2, exclusive=True, timed=True),
+)

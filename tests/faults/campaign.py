@@ -186,17 +186,18 @@ class World:
     seconds: float
 
 
-def kill(trial: Trial, world: World, chance: random.Random, wait: float) -> None:
-    """SIGKILL to the run after so many seconds; the next one is killed too, now and then."""
+def kill(trial: Trial, world: World, chance: random.Random, kills: int) -> None:
+    """SIGKILL to the run at a random moment, and again to the run that goes on."""
     runs = []
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+    for _ in range(kills):
         run = trial.start()
         runs.append(run)
+        # A run that goes on has less to do.
+        left = 1 - len({case for one in runs for case in one.reported}) / world.cases
         with contextlib.suppress(subprocess.TimeoutExpired):
-            run.process.wait(wait)
+            run.process.wait(chance.uniform(0, world.seconds * max(left, 0.4)))
         run.process.kill()
         run.end()
-        wait = chance.uniform(0, world.seconds)
         trial.require_kept(*runs)
     trial.require_finishes(world.expected)
 
@@ -395,11 +396,12 @@ def mounted(place: Path, options: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Fault:
-    """One trial to come."""
+    """One trial to come, of so many faults."""
 
     name: str
     act: Callable[[Trial], None]
     warm: bool = False
+    faults: int = 1
 
 
 def faults(world: World, kills: int, chance: random.Random, scratch: Path) -> list[Fault]:
@@ -407,12 +409,19 @@ def faults(world: World, kills: int, chance: random.Random, scratch: Path) -> li
     wait = lambda: chance.uniform(0, world.seconds)  # noqa: E731
     made = []
 
-    def add(name: str, act: Callable[..., None], *arguments: object, warm: bool = False) -> None:
-        made.append(Fault(name, lambda trial: act(trial, world, *arguments), warm))
+    def add(
+        name: str,
+        act: Callable[..., None],
+        *arguments: object,
+        warm: bool = False,
+        faults: int = 1,
+    ) -> None:
+        made.append(Fault(name, lambda trial: act(trial, world, *arguments), warm, faults))
 
-    for number in range(kills):
+    for number, count in enumerate([4] * (kills // 4) + [kills % 4] * bool(kills % 4)):
         # Half with all artifacts there, so that more fall into timing and scoring.
-        add("kill", kill, random.Random(f"kill {number}"), wait(), warm=number % 2 == 1)
+        moments = random.Random(chance.random())
+        add("kill", kill, moments, count, warm=number % 2 == 1, faults=count)
     for name, number in (("SIGKILL", 9), ("SIGINT", 2), ("SIGTERM", 15)):
         for cases in range(world.cases + 1):
             add(f"{name} at every stage", at_stage(number), cases)
@@ -518,6 +527,7 @@ def campaign(scratch: Path, options: argparse.Namespace) -> tuple[dict[str, list
     ]
     counts: dict[str, list[str]] = {fault.name: [] for fault in waiting}
     lost: list[str] = []
+    total = sum(fault.faults for fault in waiting)
 
     def attempt(numbered: tuple[int, Fault]) -> None:
         number, fault = numbered
@@ -526,14 +536,13 @@ def campaign(scratch: Path, options: argparse.Namespace) -> tuple[dict[str, list
             fault.act(trial)
             end = ""
         except Exception as error:
-            end = f"{fault.name} (trial {number}): {error}"
+            end = f"{fault.name} (trial {number}): {type(error).__name__}: {error}"
             lost.append(end)
             print(end, flush=True)
-        counts[fault.name].append(end)
+        counts[fault.name] += [end] * fault.faults
         shutil.rmtree(trial.folder, ignore_errors=True)
         done = sum(map(len, counts.values()))
-        if done % 10 == 0:
-            print(f"{done}/{len(waiting)}, {len(lost)} lost", flush=True)
+        print(f"{done}/{total} {fault.name}, {len(lost)} lost", flush=True)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(attempt, enumerate(waiting)))

@@ -1,0 +1,273 @@
+"""Obtains the records of jobs on the machines of a Ray cluster.
+
+What is not timed goes wherever there are cores. What is timed goes to one machine, alone:
+times are compared between records of one machine only. What runs on boards is run from
+here, or from the machine that has the board as a resource.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from architectures.errors import LostError, UnavailableError
+from harness import export
+from harness.case import Case
+from harness.cluster import machines, tasks
+from harness.cluster.machines import Machine
+from harness.devices.registry import DEVICES
+from harness.job import Job
+from harness.measures.registry import MEASURES, kind_of
+from harness.networks import Network
+from harness.record import Record, from_json
+from harness.runner import Watch, elsewhere, in_lanes, in_order, without_network
+
+# Machines that a job may take along before it is given up.
+_TRIES = 3
+
+# Seconds between two looks at whether anybody still wants the records.
+_PATIENCE_S = 1.0
+
+
+class Cluster:
+    """A Ray cluster on whose machines jobs are performed.
+
+    Args:
+        address: of the cluster; `auto` is the one that runs on this machine.
+
+    Raises:
+        UnavailableError: there is none, or Ray is not installed.
+        BadInputError: a machine has another facebench.
+    """
+
+    def __init__(self, address: str) -> None:
+        machines.connect(address)
+        self._ray = machines.import_ray()
+        self.machines = machines.alive()
+        if not self.machines:
+            raise UnavailableError(f"the Ray cluster at {address!r} has no machine with a core")
+        found = self._ray.get([self._on(one, tasks.version, 0).remote() for one in self.machines])
+        machines.require_same(list(zip(self.machines, found, strict=True)))
+        self.home = self.machines[0]
+
+    def __str__(self) -> str:
+        count, cores = len(self.machines), sum(machine.cores for machine in self.machines)
+        return f"{count} machines, {cores} cores; times are taken on {self.home.name} alone"
+
+    def placed(self, jobs: Sequence[Job], known: Sequence[Record]) -> list[Job]:
+        """The jobs with the fingerprints that they have where they are to run.
+
+        Timed ones go to the machine whose times `known` holds already, or to this one where
+        it is of the cluster, or to the first by name.
+        """
+        self.home = self._choose(known)
+        return self._at_home(jobs)
+
+    def obtain(self, jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+        """A record for each job, as it comes."""
+        ordered = in_order(jobs)
+        remote = [job for job in ordered if _is_remote(job)]
+        timed = [job for job in ordered if _is_timed(job)]
+        others = [job for job in ordered if not _is_remote(job) and not _is_timed(job)]
+        networks = dict.fromkeys(job.network for job in ordered)
+        exports = {network: threading.Event() for network in networks}
+        lanes = [self._anywhere(others, exports), self._timing(timed, watch, exports)]
+        lanes += [self._boards(remote, watch, exports)]
+        yield from in_lanes(lanes, len(jobs))
+
+    def _anywhere(
+        self, jobs: Sequence[Job], exports: dict[Network, threading.Event]
+    ) -> Iterator[Record]:
+        """What is not timed; jobs of a network wait until it is exported, once."""
+        wanted = {job.network: job for job in jobs if job.case.measure == "export"}
+        first = [_Task(job, job.case.measure == "export") for job in jobs if _needs_nothing(job)]
+        for network, done in exports.items():
+            if network in wanted:
+                continue
+            if export.find(network) is None:
+                first.append(_Task(_export_of(network), exports=True, told=False))
+            else:
+                done.set()
+        waiting = [_Task(job) for job in jobs if not _needs_nothing(job)]
+        pending: dict[Any, _Task] = {self._submit(task): task for task in first}
+        while pending or waiting:
+            ready = [task for task in waiting if exports[task.job.network].is_set()]
+            waiting = [task for task in waiting if task not in ready]
+            for task in ready:
+                if export.find(task.job.network) is None:
+                    yield without_network(task.job)
+                else:
+                    pending[self._submit(task)] = task
+            done, _ = self._ray.wait(list(pending), num_returns=1, timeout=_PATIENCE_S)
+            for reference in done:
+                task = pending.pop(reference)
+                record = self._record(reference, task)
+                if record is None:
+                    pending[self._submit(task)] = task
+                    continue
+                if task.exports:
+                    exports[task.job.network].set()
+                if task.told:
+                    yield record
+
+    def _timing(
+        self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, threading.Event]
+    ) -> Iterator[Record]:
+        """What is timed, on one machine; where that is lost, all that is not done on another."""
+        waiting = []
+        for job in jobs:
+            exports[job.network].wait()
+            if export.find(job.network) is None:
+                yield without_network(job)
+            else:
+                waiting.append(job)
+        lost: Counter[str] = Counter()
+        while waiting:
+            try:
+                for record in watch.rounds(waiting, execute=self._alone_at_home):
+                    waiting = [job for job in waiting if job.case.key != record.case.key]
+                    yield record
+            except LostError as error:
+                lost[self.home.node] += 1
+                if lost.total() >= _TRIES:
+                    raise UnavailableError(
+                        f"{error}, as others before: look at the machines, then run the same "
+                        "command again"
+                    ) from error
+                # Processes on the machine that is gone can't be of one case with others.
+                for job in waiting:
+                    watch.parts.forget(_nothing(job))
+                self.machines = machines.alive()
+                self.home = self._choose([])
+                waiting = self._at_home(waiting)
+
+    def _boards(
+        self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, threading.Event]
+    ) -> Iterator[Record]:
+        """What runs on boards, from the machine that has the board as a resource, or from here."""
+        ready = []
+        for job in jobs:
+            exports[job.network].wait()
+            found = export.find(job.network)
+            if found is None:
+                yield without_network(job)
+            else:
+                ready.append(replace(job, exported=found.folder))
+        lending = {name for machine in self.machines for name in machine.resources}
+        owned = [job for job in ready if job.case.device in lending]
+        yield from elsewhere([job for job in ready if job not in owned], watch)
+        if owned:
+            yield from watch.rounds(owned, execute=self._beside_its_board)
+
+    def _beside_its_board(self, job: Job) -> Record:
+        options = {"num_cpus": 1, "resources": {job.case.device: 1}}
+        return self._insist(options, job)
+
+    def _alone_at_home(self, job: Job) -> Record:
+        """A timed job's record: Ray gives it all cores of the machine, so none to others."""
+        try:
+            made = self._on(self.home, tasks.perform, self.home.cores).remote(job.to_json())
+            return from_json(self._ray.get(made))
+        except self._ray.exceptions.RayError as error:
+            raise LostError(f"the machine {self.home.name} was lost") from error
+
+    def _insist(self, options: dict[str, Any], job: Job) -> Record:
+        perform = self._ray.remote(tasks.perform).options(max_retries=_TRIES, **options)
+        try:
+            return from_json(self._ray.get(perform.remote(job.to_json())))
+        except self._ray.exceptions.RayError as error:
+            return _failed(job, f"its machine was lost ({type(error).__name__})")
+
+    def _submit(self, task: _Task) -> Any:
+        """Start a task wherever there are cores; the reference to its record."""
+        most = max(machine.cores for machine in self.machines)
+        cores = min(task.job.case.threads, most) if MEASURES[task.job.case.measure].exclusive else 1
+        perform = self._ray.remote(tasks.perform).options(num_cpus=cores, max_retries=0)
+        task.tries += 1
+        return perform.remote(replace(task.job, exported=None).to_json())
+
+    def _record(self, reference: Any, task: _Task) -> Record | None:
+        """A task's record; None where its machine was lost and another may do it."""
+        try:
+            return from_json(self._ray.get(reference))
+        except self._ray.exceptions.RayError as error:
+            if task.tries < _TRIES:
+                return None
+            reason = f"{_TRIES} machines were lost while it ran ({type(error).__name__})"
+            return _failed(task.job, reason)
+
+    def _at_home(self, jobs: Sequence[Job]) -> list[Job]:
+        timed = [job for job in jobs if _is_timed(job)]
+        if not timed:
+            return list(jobs)
+        asked = self._on(self.home, tasks.fingerprints, 0)
+        found = self._ray.get(asked.remote([job.to_json() for job in timed]))
+        keys = [job.case.key for job in timed]
+        there = dict(zip(keys, found, strict=True))
+        return [replace(job, fingerprint=there.get(job.case.key, job.fingerprint)) for job in jobs]
+
+    def _choose(self, known: Sequence[Record]) -> Machine:
+        if not self.machines:
+            raise UnavailableError("no machine of the cluster is left")
+        hosts = {
+            record.environment.get("host")
+            for record in known
+            if MEASURES[record.case.measure].timed and record.case.device == "local"
+        }
+        here = self._ray.get_runtime_context().get_node_id()
+        by_name = [machine for machine in self.machines if machine.name in hosts]
+        by_place = [machine for machine in self.machines if machine.node == here]
+        return [*by_name, *by_place, *self.machines][0]
+
+    def _on(self, machine: Machine, function: Any, cores: int) -> Any:
+        """A function as a task that asks for so many cores of one machine."""
+        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        return self._ray.remote(function).options(
+            num_cpus=cores,
+            max_retries=0,
+            scheduling_strategy=affinity(machine.node, soft=False),
+        )
+
+
+@dataclass(eq=False)
+class _Task:
+    """A job on its way.
+
+    Attributes:
+        exports: whether others wait for what it makes.
+        told: whether its record was asked for.
+        tries: how often it was started.
+    """
+
+    job: Job
+    exports: bool = False
+    told: bool = True
+    tries: int = 0
+
+
+def _needs_nothing(job: Job) -> bool:
+    return MEASURES[job.case.measure].stage == 0
+
+
+def _is_timed(job: Job) -> bool:
+    return MEASURES[job.case.measure].timed and not _is_remote(job)
+
+
+def _is_remote(job: Job) -> bool:
+    return MEASURES[job.case.measure].exclusive and DEVICES[job.case.device].remote
+
+
+def _export_of(network: Network) -> Job:
+    return Job(Case("export", network.name, network.weights), network)
+
+
+def _nothing(job: Job) -> Record:
+    return _failed(job, "")
+
+
+def _failed(job: Job, reason: str) -> Record:
+    kind = kind_of(job.case)
+    return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)

@@ -1,0 +1,46 @@
+"""What runs on a machine of a cluster: the functions that Ray calls there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from harness import export, workers
+from harness.cluster import machines
+from harness.job import Job
+from harness.jobs import with_fingerprint
+from harness.measures.registry import MEASURES
+from harness.record import to_json
+
+
+def version() -> str:
+    """What `machines.version` says there."""
+    return machines.version()
+
+
+def fingerprints(jobs: list[dict[str, Any]]) -> list[str]:
+    """The fingerprints that jobs have there: those of timed ones depend on the machine."""
+    return [with_fingerprint(Job.from_json(data)).fingerprint for data in jobs]
+
+
+def perform(data: dict[str, Any]) -> dict[str, Any]:
+    """The record of a job, obtained in a process of its own, as on one machine."""
+    job = Job.from_json(data)
+    (record,) = workers.execute([_with_export(job)], _silent)
+    return to_json(record)
+
+
+def _with_export(job: Job) -> Job:
+    """The job with the exported network of this machine's cache, where it needs one."""
+    if MEASURES[job.case.measure].stage == 0:
+        return job
+    if export.find(job.network) is None:
+        making = replace(job, case=replace(job.case, measure="export"))
+        for _ in workers.execute([making], _silent):
+            pass
+    found = export.find(job.network)
+    return job if found is None else replace(job, exported=found.folder)
+
+
+def _silent(done: int, total: int) -> None:
+    pass
