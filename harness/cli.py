@@ -114,6 +114,7 @@ for command in (
     device.device,
     runs.list_,
     runs.run,
+    runs.plan_,
     runs.report,
     claims.claims,
     comparing.compare,

@@ -120,7 +120,7 @@ def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
         if number == 0:
             yield from _side_by_side(members)
             continue
-        _export_missing(members)
+        export_missing(members)
         ready = []
         for job in members:
             exported = export.find(job.network)
@@ -152,8 +152,8 @@ def elsewhere(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
     yield from in_lanes([watch.rounds(lane, _here(_silent)) for lane in lanes], len(ordered))
 
 
-def _export_missing(jobs: Sequence[Job]) -> None:
-    """Export what these jobs need where no job of this run has; that leaves no record."""
+def export_missing(jobs: Sequence[Job]) -> None:
+    """Export here what these jobs need where no job of this run has; that leaves no record."""
     missing = {job.network: job for job in jobs if export.find(job.network) is None}
     exports = [replace(j, case=replace(j.case, measure="export")) for j in missing.values()]
     for _ in _side_by_side(exports):

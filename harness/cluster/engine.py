@@ -23,7 +23,7 @@ from harness.job import Job
 from harness.measures.registry import MEASURES, kind_of
 from harness.networks import Network
 from harness.record import Record, from_json
-from harness.runner import Watch, elsewhere, in_lanes, in_order, without_network
+from harness.runner import Watch, elsewhere, export_missing, in_lanes, in_order, without_network
 
 # Machines that a job may take along before it is given up.
 _TRIES = 3
@@ -52,6 +52,7 @@ class Cluster:
         found = self._ray.get([self._on(one, tasks.version, 0).remote() for one in self.machines])
         machines.require_same(list(zip(self.machines, found, strict=True)))
         self.home = self.machines[0]
+        self._alone: Any = None
 
     def __str__(self) -> str:
         count, cores = len(self.machines), sum(machine.cores for machine in self.machines)
@@ -72,14 +73,16 @@ class Cluster:
         remote = [job for job in ordered if _is_remote(job)]
         timed = [job for job in ordered if _is_timed(job)]
         others = [job for job in ordered if not _is_remote(job) and not _is_timed(job)]
+        if timed and len(self.machines) > 1:
+            self._reserve()
         networks = dict.fromkeys(job.network for job in ordered)
-        exports = {network: threading.Event() for network in networks}
+        exports = {network: _Exporting() for network in networks}
         lanes = [self._anywhere(others, exports), self._timing(timed, watch, exports)]
         lanes += [self._boards(remote, watch, exports)]
         yield from in_lanes(lanes, len(jobs))
 
     def _anywhere(
-        self, jobs: Sequence[Job], exports: dict[Network, threading.Event]
+        self, jobs: Sequence[Job], exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
         """What is not timed; jobs of a network wait until it is exported, once."""
         wanted = {job.network: job for job in jobs if job.case.measure == "export"}
@@ -90,14 +93,14 @@ class Cluster:
             if export.find(network) is None:
                 first.append(_Task(_export_of(network), exports=True, told=False))
             else:
-                done.set()
+                done.over.set()
         waiting = [_Task(job) for job in jobs if not _needs_nothing(job)]
         pending: dict[Any, _Task] = {self._submit(task): task for task in first}
         while pending or waiting:
-            ready = [task for task in waiting if exports[task.job.network].is_set()]
+            ready = [task for task in waiting if exports[task.job.network].over.is_set()]
             waiting = [task for task in waiting if task not in ready]
             for task in ready:
-                if export.find(task.job.network) is None:
+                if exports[task.job.network].failed:
                     yield without_network(task.job)
                 else:
                     pending[self._submit(task)] = task
@@ -109,21 +112,27 @@ class Cluster:
                     pending[self._submit(task)] = task
                     continue
                 if task.exports:
-                    exports[task.job.network].set()
+                    exports[task.job.network].end(record)
                 if task.told:
                     yield record
 
     def _timing(
-        self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, threading.Event]
+        self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
-        """What is timed, on one machine; where that is lost, all that is not done on another."""
+        """What is timed, on one machine that has nothing else of ours to do meanwhile."""
         waiting = []
         for job in jobs:
-            exports[job.network].wait()
-            if export.find(job.network) is None:
-                yield without_network(job)
-            else:
+            if exports[job.network].succeeds():
                 waiting.append(job)
+            else:
+                yield without_network(job)
+        try:
+            yield from self._until_done(waiting, watch)
+        finally:
+            self._release()
+
+    def _until_done(self, waiting: list[Job], watch: Watch) -> Iterator[Record]:
+        """Records of timed jobs; where their machine is lost, of the rest on another."""
         lost: Counter[str] = Counter()
         while waiting:
             try:
@@ -140,25 +149,27 @@ class Cluster:
                 # Processes on the machine that is gone can't be of one case with others.
                 for job in waiting:
                     watch.parts.forget(_nothing(job))
+                self._release()
                 self.machines = machines.alive()
                 self.home = self._choose([])
                 waiting = self._at_home(waiting)
 
     def _boards(
-        self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, threading.Event]
+        self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
         """What runs on boards, from the machine that has the board as a resource, or from here."""
-        ready = []
-        for job in jobs:
-            exports[job.network].wait()
-            found = export.find(job.network)
-            if found is None:
-                yield without_network(job)
-            else:
-                ready.append(replace(job, exported=found.folder))
         lending = {name for machine in self.machines for name in machine.resources}
-        owned = [job for job in ready if job.case.device in lending]
-        yield from elsewhere([job for job in ready if job not in owned], watch)
+        owned, others = [], []
+        for job in jobs:
+            if not exports[job.network].succeeds():
+                yield without_network(job)
+            elif job.case.device in lending:
+                owned.append(job)
+            else:
+                others.append(job)
+        export_missing(others)
+        found = [(job, export.find(job.network)) for job in others]
+        yield from elsewhere([replace(j, exported=e.folder) for j, e in found if e], watch)
         if owned:
             yield from watch.rounds(owned, execute=self._beside_its_board)
 
@@ -169,10 +180,21 @@ class Cluster:
     def _alone_at_home(self, job: Job) -> Record:
         """A timed job's record: Ray gives it all cores of the machine, so none to others."""
         try:
-            made = self._on(self.home, tasks.perform, self.home.cores).remote(job.to_json())
-            return from_json(self._ray.get(made))
+            if self._alone is None:
+                self._reserve()
+            return from_json(self._ray.get(self._alone.perform.remote(job.to_json())))
         except self._ray.exceptions.RayError as error:
             raise LostError(f"the machine {self.home.name} was lost") from error
+
+    def _reserve(self) -> None:
+        """Have all cores of the machine that is timed on; returns once they are free."""
+        self._alone = self._on(self.home, tasks.Alone, self.home.cores, max_restarts=0).remote()
+        self._ray.get(self._alone.perform.remote({}))
+
+    def _release(self) -> None:
+        if self._alone is not None:
+            self._ray.kill(self._alone)
+        self._alone = None
 
     def _insist(self, options: dict[str, Any], job: Job) -> Record:
         perform = self._ray.remote(tasks.perform).options(max_retries=_TRIES, **options)
@@ -222,14 +244,30 @@ class Cluster:
         by_place = [machine for machine in self.machines if machine.node == here]
         return [*by_name, *by_place, *self.machines][0]
 
-    def _on(self, machine: Machine, function: Any, cores: int) -> Any:
-        """A function as a task that asks for so many cores of one machine."""
+    def _on(self, machine: Machine, what: Any, cores: int, **options: Any) -> Any:
+        """A function as a task, or a class as an actor, with so many cores of one machine."""
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        return self._ray.remote(function).options(
-            num_cpus=cores,
-            max_retries=0,
-            scheduling_strategy=affinity(machine.node, soft=False),
+        return self._ray.remote(what).options(
+            num_cpus=cores, scheduling_strategy=affinity(machine.node, soft=False), **options
         )
+
+
+class _Exporting:
+    """A network's export: whether it is over, and how it ended."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.failed = False
+
+    def end(self, record: Record) -> None:
+        """It is over, with this record."""
+        self.failed = record.status != "ok"
+        self.over.set()
+
+    def succeeds(self) -> bool:
+        """Wait until it is over; whether there is a network then."""
+        self.over.wait()
+        return not self.failed
 
 
 @dataclass(eq=False)

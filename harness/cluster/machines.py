@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from harness.timing import environment
 # What a driver's environment says that its tasks must know too. Each machine has a cache of
 # its own, unless all are told of one.
 _PASSED_ON = ("FACEBENCH_DATA", "FACEBENCH_NETWORKS", "FACEBENCH_STORE", "PYTHONPATH")
+
+# Seconds that an address may take to answer.
+_ANSWER_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,26 @@ def connect(address: str) -> None:
         return
     variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
+        _require_answer(address)
         ray.init(
             address=address,
             logging_level="ERROR",
             log_to_driver=False,
             runtime_env={"env_vars": variables},
         )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise UnavailableError(
             f"no Ray cluster at {address!r} ({said[0]}): start one with 'ray start --head', join "
             "others with 'ray start --address HOST:6379', or give the address of a running one"
         ) from error
+
+
+def _require_answer(address: str) -> None:
+    """Raise `OSError` where nobody listens: Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
 
 
 def import_ray() -> Any:

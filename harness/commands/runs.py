@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from architectures.errors import BadInputError
-from harness import catalogue, eviction, options, runner, show
+from harness import catalogue, eviction, export, options, runner, show, show_plan, workers
+from harness import estimate as estimates
 from harness import plan as plans
 from harness.cluster.engine import Cluster
 from harness.emulation import setup
@@ -131,6 +133,74 @@ def run(
     show.warn([record for record in records if record.status == "failed"])
     if any(record.status == "failed" for record in records):
         sys.exit(1)
+
+
+@click.command("plan")
+@click.argument("plan", default="paper")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
+    show_default=True, help="Folder of the records: what is in them does not run again.",
+)  # fmt: skip
+@options.data
+@click.option("--estimate", is_flag=True, help="Say how long it takes, here and on a cluster.")
+@click.option(
+    "--machines", default="1", show_default=True, metavar="N[,N]",
+    help="Machines of a cluster, each with as many cores as this one.",
+)  # fmt: skip
+@click.option(
+    "--boards", type=click.IntRange(1, 10_000), metavar="N",
+    help="Boards that each remote device lends. Default: as many as it says.",
+)  # fmt: skip
+@click.option(
+    "--from", "others", multiple=True, type=click.Path(path_type=Path), metavar="RESULTS",
+    help="More records that tell how long cases take; may be given again.",
+)  # fmt: skip
+@options.as_json
+def plan_(
+    plan: str,
+    out: Path,
+    data: Path | None,
+    estimate: bool,
+    machines: str,
+    boards: int | None,
+    others: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Say what a plan holds, what of it is done, and how long the rest takes.
+
+    Times are those of records: of the same case, else of its kind, else of its measure. The
+    schedule is simulated; nothing runs.
+
+    \b
+    facebench plan paper
+    facebench plan paper --estimate --from results/mine
+    facebench plan lab.toml --estimate --machines 1,4,16 --boards 100
+    """
+    counts = _counts(machines)
+    jobs = plans.jobs(plans.load(plan), data)
+    stored = Store(out / RECORDS).read()
+    told = [*(records_of(others) if others else []), *stored]
+    times = estimates.Times(told, workers.start_s() if estimate else 0.0)
+    expected = [times.expect(job) for job in estimates.waiting(jobs, stored)]
+    rows = estimates.rows(jobs, expected)
+    cores = len(os.sched_getaffinity(0))
+    took = {n: estimates.simulate(expected, n, cores, boards) for n in counts if estimate}
+    if as_json:
+        show.as_json({"cores": cores, "seconds": took, "measures": [asdict(row) for row in rows]})
+        return
+    show.out.print(show_plan.holds(rows, estimate))
+    networks = dict.fromkeys(job.network for job in jobs)
+    kept = sum(export.find(network) is not None for network in networks)
+    lines = [f"{kept} of {len(networks)} networks are exported already"]
+    for line in [*lines, *show_plan.durations(rows, took, cores)]:
+        show.out.print(line, markup=False, soft_wrap=True)
+
+
+def _counts(text: str) -> list[int]:
+    names = options.comma_list(text)
+    if not names or not all(name.isdecimal() and 1 <= int(name) <= 10_000 for name in names):
+        raise BadInputError(f"--machines {text!r} will not do: give numbers from 1 to 10000")
+    return [int(name) for name in names]
 
 
 @click.command()

@@ -1,0 +1,191 @@
+"""The same records on a Ray cluster of three nodes as here, and with nodes killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from architectures.errors import BadInputError, LostError, UnavailableError
+from harness.cluster import engine, machines
+from harness.cluster.engine import Cluster
+from harness.cluster.machines import Machine
+from harness.job import Job
+from harness.parts import Parts
+from harness.record import Record
+from harness.runner import Watch
+from harness.store import RECORDS, Store, latest
+from tests.faults.campaign import figures
+from tests.harness.test_estimate import job
+
+PLAN = """
+networks = ["mobilefacenet_s", "mobilefacenet_m", "shufflenet_v1"]
+runtimes = ["onnxruntime"]
+targets = ["cortex-a72"]
+datasets = []
+sampling_s = 0.2
+processes = 2
+known_to = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    own = {"FACEBENCH_CACHE": str(tmp_path_factory.mktemp("cache")), "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    return os.environ | own
+
+
+@pytest.fixture
+def nodes(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster: its head, which has no cores, and three nodes."""
+    utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
+    monkeypatch.setenv("FACEBENCH_CACHE", environment["FACEBENCH_CACHE"])
+    made = utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
+    for _ in range(3):
+        made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+def start(folder: Path, environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
+    plan = folder / "plan.toml"
+    folder.mkdir(exist_ok=True)
+    plan.write_text(PLAN)
+    command = [sys.executable, "-m", "harness.cli", "run", str(plan), "-o", str(folder)]
+    return subprocess.Popen(
+        [*command, *options], env=environment, text=True, stderr=subprocess.PIPE, stdout=-3
+    )
+
+
+def records(folder: Path) -> list[Record]:
+    return latest(Store(folder / RECORDS).read())
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
+    """The figures of a run on this machine alone."""
+    folder = tmp_path_factory.mktemp("here")
+    run = start(folder, environment)
+    _, said = run.communicate(timeout=600)
+    assert run.returncode == 0, said
+    return figures(records(folder))
+
+
+@pytest.mark.slow
+def test_records_on_three_nodes_equal_those_of_one_machine(
+    tmp_path: Path, environment: dict[str, str], here: dict[str, str], nodes: Any
+) -> None:
+    own = environment | {"FACEBENCH_CACHE": str(tmp_path / "cache")}
+    run = start(tmp_path / "out", own, "--cluster", nodes.address)
+    _, said = run.communicate(timeout=600)
+    assert run.returncode == 0, said
+    assert "3 machines, 3 cores" in said
+    assert figures(records(tmp_path / "out")) == here
+    # A second run finds all of it.
+    again = start(tmp_path / "out", own, "--cluster", nodes.address)
+    _, said = again.communicate(timeout=600)
+    assert again.returncode == 0
+    assert "[1/" not in said
+
+
+@pytest.mark.slow
+def test_nodes_that_are_killed_in_the_middle_lose_nothing(
+    tmp_path: Path, environment: dict[str, str], here: dict[str, str], nodes: Any
+) -> None:
+    own = environment | {"FACEBENCH_CACHE": str(tmp_path / "cache")}
+    run = start(tmp_path / "out", own, "--cluster", nodes.address)
+    assert run.stderr is not None
+    said = []
+    for line in run.stderr:
+        said.append(line)
+        # One before anything is timed, one in the middle of that.
+        if line.startswith(("[1/", "[7/")):
+            workers = [node for node in nodes.list_all_nodes() if node != nodes.head_node]
+            nodes.remove_node(workers[0], allow_graceful=False)
+    assert run.wait(600) == 0, said
+    assert figures(records(tmp_path / "out")) == here
+
+
+def test_no_cluster_is_one_sentence() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "run", "quick", "--cluster", "127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 2
+    assert "no Ray cluster at '127.0.0.1:1'" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'facebench\[cluster\]'"):
+        machines.import_ray()
+
+
+ONE, TWO = (Machine(f"node-{name}", name, 2, frozenset()) for name in ("one", "two"))
+
+
+def test_a_machine_with_another_facebench_is_named() -> None:
+    with pytest.raises(BadInputError, match="^two has another facebench"):
+        machines.require_same([(ONE, machines.version()), (TWO, "another")])
+
+
+class Lab(Cluster):
+    """A cluster without Ray, whose machines answer so many jobs before they are lost."""
+
+    def __init__(self, lives: dict[str, int]) -> None:
+        self.machines = [ONE, TWO]
+        self.home = ONE
+        self.lives = lives
+        self.asked: list[tuple[str, str]] = []
+
+    def _alone_at_home(self, job: Job) -> Record:
+        if not self.lives[self.home.name]:
+            raise LostError(f"the machine {self.home.name} was lost")
+        self.lives[self.home.name] -= 1
+        self.asked.append((self.home.name, job.case.network))
+        return Record(job.case, "measured", "ok", fingerprint=job.fingerprint)
+
+    def _choose(self, known: Sequence[Record]) -> Machine:
+        return self.machines[0]
+
+    def _at_home(self, jobs: Sequence[Job]) -> list[Job]:
+        return list(jobs)
+
+    def _release(self) -> None:
+        pass
+
+
+def timed(lab: Lab) -> list[str]:
+    watch = Watch(lambda done, total: None, lambda record, done, of: None, Parts(None))
+    jobs = [job("latency", name) for name in "abc"]
+    return [record.case.network for record in lab._until_done(jobs, watch)]
+
+
+def test_where_the_machine_that_is_timed_on_is_lost_another_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine.machines, "alive", lambda: [TWO])
+    lab = Lab({"one": 1, "two": 99})
+    assert sorted(timed(lab)) == ["a", "b", "c"]
+    assert lab.asked[0] == ("one", "a")
+    assert {name for name, _ in lab.asked[1:]} == {"two"}
+
+
+def test_machines_that_are_lost_again_and_again_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine.machines, "alive", lambda: [TWO])
+    with pytest.raises(UnavailableError, match="as others before: look at the machines"):
+        timed(Lab({"one": 1, "two": 0}))
