@@ -8,7 +8,6 @@ here, or from the machine that has the board as a resource.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +52,7 @@ class Cluster:
         machines.require_same(list(zip(self.machines, found, strict=True)))
         self.home = self.machines[0]
         self._alone: Any = None
+        self._lost: set[str] = set()
 
     def __str__(self) -> str:
         count, cores = len(self.machines), sum(machine.cores for machine in self.machines)
@@ -133,26 +133,36 @@ class Cluster:
 
     def _until_done(self, waiting: list[Job], watch: Watch) -> Iterator[Record]:
         """Records of timed jobs; where their machine is lost, of the rest on another."""
-        lost: Counter[str] = Counter()
         while waiting:
             try:
                 for record in watch.rounds(waiting, execute=self._alone_at_home):
                     waiting = [job for job in waiting if job.case.key != record.case.key]
                     yield record
             except LostError as error:
-                lost[self.home.node] += 1
-                if lost.total() >= _TRIES:
-                    raise UnavailableError(
-                        f"{error}, as others before: look at the machines, then run the same "
-                        "command again"
-                    ) from error
                 # Processes on the machine that is gone can't be of one case with others.
                 for job in waiting:
                     watch.parts.forget(_nothing(job))
-                self._release()
-                self.machines = machines.alive()
-                self.home = self._choose([])
-                waiting = self._at_home(waiting)
+                waiting = self._moved(waiting, error)
+
+    def _moved(self, jobs: Sequence[Job], error: LostError) -> list[Job]:
+        """Timed jobs as they are on another machine, now that theirs is lost.
+
+        Raises:
+            UnavailableError: too many were lost, or none is left.
+        """
+        self._release()
+        self._lost.add(self.home.node)
+        if len(self._lost) >= _TRIES:
+            raise UnavailableError(
+                f"{error}, as others before: look at the machines, then run the same command again"
+            ) from error
+        # Ray takes a while to notice.
+        self.machines = [one for one in machines.alive() if one.node not in self._lost]
+        self.home = self._choose([])
+        try:
+            return self._at_home(jobs)
+        except self._ray.exceptions.RayError:
+            return self._moved(jobs, LostError(f"the machine {self.home.name} was lost"))
 
     def _boards(
         self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, _Exporting]

@@ -110,7 +110,7 @@ def test_nodes_that_are_killed_in_the_middle_lose_nothing(
         if line.startswith(("[1/", "[7/")):
             workers = [node for node in nodes.list_all_nodes() if node != nodes.head_node]
             nodes.remove_node(workers[0], allow_graceful=False)
-    assert run.wait(600) == 0, said
+    assert run.wait(600) == 0, "".join(said)
     assert figures(records(tmp_path / "out")) == here
 
 
@@ -133,7 +133,9 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         machines.import_ray()
 
 
-ONE, TWO = (Machine(f"node-{name}", name, 2, frozenset()) for name in ("one", "two"))
+ONE, TWO, THREE = (
+    Machine(f"node-{name}", name, 2, frozenset()) for name in ("one", "two", "three")
+)
 
 
 def test_a_machine_with_another_facebench_is_named() -> None:
@@ -149,6 +151,7 @@ class Lab(Cluster):
         self.home = ONE
         self.lives = lives
         self.asked: list[tuple[str, str]] = []
+        self._lost = set()
 
     def _alone_at_home(self, job: Job) -> Record:
         if not self.lives[self.home.name]:
@@ -186,6 +189,6 @@ def test_where_the_machine_that_is_timed_on_is_lost_another_goes_on(
 def test_machines_that_are_lost_again_and_again_end_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine.machines, "alive", lambda: [TWO])
+    monkeypatch.setattr(engine.machines, "alive", lambda: [ONE, TWO, THREE])
     with pytest.raises(UnavailableError, match="as others before: look at the machines"):
-        timed(Lab({"one": 1, "two": 0}))
+        timed(Lab({"one": 1, "two": 0, "three": 0}))
