@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +31,12 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits.
 
     Raises:
-        BadInputError: the file can't be read.
+        BadInputError: the file can't be read, or is none: a device has no end.
     """
     try:
         with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadInputError(f"{path} is no file; check the path")
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror}; check the path") from error

@@ -28,6 +28,7 @@ import base64
 import zlib
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -141,22 +142,61 @@ T = TypeVar("T")
 
 
 def _build(kind: type[T], data: dict[str, Any]) -> T:
-    """Make a dataclass from JSON's types: lists become tuples, dicts dataclasses."""
-    hints = get_type_hints(kind)
+    """Make a dataclass from JSON's types: lists become tuples, dicts dataclasses.
+
+    Raises:
+        ValueError: a value is not of its field's type.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{data!r:.60} where {kind.__name__} is expected")
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
     return kind(**{name: _convert(hints[name], value) for name, value in data.items()})
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+# What JSON may hold where a field has a type; a whole number may stand for any.
+_PLAIN: dict[Any, tuple[type, ...]] = {
+    bool: (bool,),
+    dict: (dict,),
+    float: (float, int),
+    int: (int,),
+    str: (str,),
+}
+
+
 def _convert(hint: Any, value: Any) -> Any:
-    if get_origin(hint) is UnionType and value is not None:
+    if get_origin(hint) is UnionType:
+        if value is None and NoneType in get_args(hint):
+            return None
         hint = next(kind for kind in get_args(hint) if kind is not NoneType)
     if hint is bytes:
         return _unpacked(value)
-    if get_origin(hint) is tuple and isinstance(value, list | tuple):
-        inner = get_args(hint)[0]
-        return tuple(_convert(inner, item) for item in value)
-    if isinstance(value, dict) and hasattr(hint, "__dataclass_fields__"):
-        return _build(hint, value)
+    if get_origin(hint) is tuple:
+        return _converted(get_args(hint), value)
+    if hasattr(hint, "__dataclass_fields__"):
+        return value if isinstance(value, hint) else _build(hint, value)
+    allowed = _PLAIN.get(get_origin(hint) or hint)
+    if allowed is not None and type(value) not in allowed:
+        raise ValueError(f"{value!r:.60} where {hint} is expected")
     return value
+
+
+def _converted(hints: tuple[Any, ...], values: Any) -> tuple[Any, ...]:
+    """A tuple of one type, whose second hint is an ellipsis, or of one type each."""
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{values!r:.60} where a list is expected")
+    if hints[-1] is Ellipsis:
+        # Tens of thousands of samples, most often.
+        if (allowed := _PLAIN.get(hints[0])) and set(map(type, values)) <= set(allowed):
+            return tuple(values)
+        return tuple(_convert(hints[0], value) for value in values)
+    if len(values) != len(hints):
+        raise ValueError(f"{len(values)} values where {len(hints)} are expected")
+    return tuple(_convert(hint, value) for hint, value in zip(hints, values, strict=True))
 
 
 def _unpacked(text: str) -> bytes:
