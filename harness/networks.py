@@ -113,10 +113,15 @@ def resolve(
     text = str(weights) if weights is not None else RANDOM
     if text == SHIPPED:
         text = str(_shipped(name))
-    if re.fullmatch(r"random:\d{1,9}", text):
+    if is_random(text):
         return Network(name, text, None, preprocessing, found.source)
     path = Path(text).absolute()
     return Network(name, f"sha256:{file_digest(path)}", path, preprocessing, found.source)
+
+
+def is_random(text: str) -> bool:
+    """Whether a text asks for weights from a seed: `random:<seed>`."""
+    return re.fullmatch(r"random:\d{1,9}", text) is not None
 
 
 def shipped_or_random(otherwise: str, name: str) -> str:

@@ -23,7 +23,7 @@ A plan is a TOML file. Every key may be left out:
 
     weights_otherwise = "random:0"  # or "shipped": of networks that [weights] does not name
 
-    [weights]                    # a file, relative to the plan's folder, or "shipped"
+    [weights]                    # a file, relative to the plan's folder, "shipped" or "random:1"
     mobilefacenet = "weights.pth"
 """
 
@@ -56,7 +56,14 @@ from harness.jobs import (
     throughput_job,
     with_fingerprint,
 )
-from harness.networks import RANDOM, SHIPPED, Network, resolve, shipped_or_random
+from harness.networks import (
+    RANDOM,
+    SHIPPED,
+    Network,
+    is_random,
+    resolve,
+    shipped_or_random,
+)
 from harness.precision import require_known
 from harness.runtimes.registry import RUNTIMES, installed
 from harness.timing.sampler import Budget
@@ -112,7 +119,7 @@ def load(name: str) -> Plan:
         raise BadInputError(f"{path} is no plan that can be read: {error}") from error
     plan = _checked(data, path)
     files = {
-        network: file if file == SHIPPED else str(path.parent / file)
+        network: file if file == SHIPPED or is_random(file) else str(path.parent / file)
         for network, file in plan.weights.items()
     }
     return replace(plan, weights=files)

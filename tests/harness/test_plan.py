@@ -145,3 +145,17 @@ def test_a_fingerprint_moves_with_what_a_result_depends_on() -> None:
         changed = prints(other)
         moved = {case for case in again if again[case] != changed[case]}
         assert moved == {case for case in again if case.startswith("latency")}
+
+
+def test_weights_may_come_from_a_seed(tmp_path: Path) -> None:
+    text = """
+        networks = ["mobilefacenet_s"]
+        runtimes = []
+        targets = []
+        datasets = []
+        devices = []
+        [weights]
+        mobilefacenet_s = "random:7"
+    """
+    jobs = plan.jobs(plan.load(write(tmp_path, text)), None)
+    assert {job.case.weights for job in jobs} == {"random:7"}
