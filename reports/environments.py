@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.record import Record
 
 # Facts that make it another machine: a ratio across them is refused.
 MACHINE = ("cpu_model", "cpu_features", "cores", "machine")
+
+# Measures whose figures are times of the machine.
+_TIMED = ("latency", "layers", "throughput")
 
 # Readings of the moment, or settings that belong to one case: they differ
 # between any two records and make no other environment. So do all numbers
@@ -62,6 +65,38 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Diffe
 def another_machine(found: Iterable[Difference]) -> list[Difference]:
     """Those of the differences that make it another machine."""
     return [difference for difference in found if difference.name in MACHINE]
+
+
+def apart(records: Sequence[Record]) -> list[Record]:
+    """The records, those that this machine timed named after it where there are several machines.
+
+    In a record `local` is the machine that it was made on. Times of two machines are two
+    cases: neither replaces the other, and no ratio is made of both.
+    """
+    timed = [record for record in records if _timed_locally(record)]
+    machines = dict.fromkeys(_machine(record) for record in timed)
+    if len(machines) < 2:
+        return list(records)
+    models = [str(machine[0]) or "a machine" for machine in machines]
+    names = [
+        model if models.count(model) == 1 else f"{model} ({index})"
+        for index, model in enumerate(models, start=1)
+    ]
+    name_of = dict(zip(machines, names, strict=True))
+    return [
+        replace(record, case=replace(record.case, device=name_of[_machine(record)]))
+        if _timed_locally(record)
+        else record
+        for record in records
+    ]
+
+
+def _timed_locally(record: Record) -> bool:
+    return record.case.device == "local" and record.case.measure in _TIMED and record.status == "ok"
+
+
+def _machine(record: Record) -> tuple[Any, ...]:
+    return tuple(str(record.environment.get(name, "")) for name in MACHINE)
 
 
 def distinct(records: Iterable[Record]) -> list[Environment]:

@@ -6,14 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.comparing.extract import entry
+from harness.comparing.history import Series, series
 from harness.record import Record
 from harness.result import Accuracy, Cost
 from harness.store import latest, paper_table
-from reports.environments import another_machine, differences
+from reports.environments import apart
 from reports.tables import LatencyRow, Setting, latency_rows, of_measure
 
 # The network that all ratios are relative to, as in the paper's argument.
 BASELINE = "mobilefacenet"
+
+# Relative; smaller steps of a time are none.
+HISTORY_MARGIN = 0.02
 
 PAPER = "MobileFaceNet, arXiv 1804.07573, Table 2"
 PAPER_CONDITIONS = "Snapdragon 820, 4 threads, ncnn"
@@ -48,7 +53,7 @@ class Evidence:
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._all = list(records)
+        self._all = apart(list(records))
         self.records: Sequence[Record] = latest(self._all)
 
     @cached_property
@@ -159,16 +164,21 @@ class Evidence:
         return found
 
     @cached_property
-    def left_out_from_elsewhere(self) -> int:
-        """Older records of shown cases that come from another machine, and are not shown."""
-        shown = {record.case.key: record for record in self.records}
-        return sum(
-            bool(
-                another_machine(differences(record.environment, shown[record.case.key].environment))
-            )
-            for record in self._all
-            if record is not shown[record.case.key]
-        )
+    def history(self) -> list[Series]:
+        """Figures of cases that several of the records are of, oldest first."""
+        by_case: dict[str, list[Record]] = {}
+        for record in self._all:
+            if record.status == "ok":
+                by_case.setdefault(record.case.key, []).append(record)
+        repeated = [record for found in by_case.values() if len(found) > 1 for record in found]
+        ordered = sorted(repeated, key=lambda record: record.created)
+        sides = [(_revision(record), record.created, [entry(record)]) for record in ordered]
+        return series(sides, HISTORY_MARGIN)
+
+
+def _revision(record: Record) -> str:
+    """What a record was made with: the revision of the code, else the day."""
+    return str(record.provenance.get("git_revision") or record.created[:10])
 
 
 def real_faces(record: Record | None) -> bool:

@@ -11,6 +11,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from harness.comparing.entry import Decided, Timed
 from harness.comparing.history import Series
 from harness.comparing.wording import case_text
+from reports.evidence import HISTORY_MARGIN, Evidence
+from reports.figures import FIGURES, Drawing
 from reports.figures.style import Theme, new, short
 
 COLUMNS = 2
@@ -102,3 +104,37 @@ def _levels(axes: Axes, one: Series, theme: Theme) -> None:
 
 def _scaled(one: Series, value: float) -> float:
     return 100 * value if isinstance(one.points[0].figure, Decided) else value
+
+
+def _draw(evidence: Evidence, theme: Theme) -> Figure:
+    return draw(evidence.history, theme)
+
+
+def _caption(evidence: Evidence) -> str:
+    """How to read it."""
+    steps = sum(bool(one.steps) for one in evidence.history)
+    shown = min(len(evidence.history), MOST_PANELS)
+    return (
+        f"{shown} of {len(evidence.history)} figures of cases that were recorded more than once, "
+        f"those that stepped first ({steps}). A step of a time is one by Pettitt's test, beyond "
+        f"{HISTORY_MARGIN:.0%}, and takes ten records; a count steps wherever it differs. "
+        "'facebench history' has all of it."
+    )
+
+
+def _kinds(evidence: Evidence) -> tuple[str, ...]:
+    points = [point for one in evidence.history[:MOST_PANELS] for point in one.points]
+    return tuple(dict.fromkeys(point.entry.kind for point in points))
+
+
+FIGURES.add(
+    "history",
+    Drawing(
+        "history",
+        "Over revisions",
+        _draw,
+        _caption,
+        _kinds,
+        lambda evidence: bool(evidence.history),
+    ),
+)

@@ -15,22 +15,15 @@ from reports.evidence import (
     Evidence,
     real_faces,
 )
-from reports.page import Block, Paragraph, Statement, Statements, section
+from reports.page import Block, Statement, Statements, section
 from reports.tables import LatencyRow, fastest, settings
 
 
 @section("headlines", "What the records say", order=10)
 def headlines(evidence: Evidence) -> Sequence[Block]:
-    """The fastest runtime, accuracy, and what is not shown."""
+    """The fastest runtime, and accuracy."""
     items = [*_fastest(evidence), *_accuracy(evidence)]
-    blocks: list[Block] = [Statements(items)] if items else []
-    if (count := evidence.left_out_from_elsewhere) > 0:
-        text = (
-            f"{count} older records of the same cases come from another machine and are not "
-            "shown: render each machine's records by themselves to see them."
-        )
-        blocks.append(Paragraph(text, warning=True))
-    return blocks
+    return [Statements(items)] if items else []
 
 
 def _fastest(evidence: Evidence) -> list[Statement]:

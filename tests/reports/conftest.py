@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from tests.reports.report_records import full_run, hostile_run
 
 @pytest.fixture(scope="session")
 def records() -> list[Record]:
-    return full_run()
+    """Of a whole run, before which one case had been recorded already."""
+    newest = full_run()
+    provenance = newest[0].provenance | {"git_revision": "0ld0ld0"}
+    older = replace(newest[0], created="2025-01-01T00:00:00+00:00", provenance=provenance)
+    return [older, *newest]
 
 
 @pytest.fixture(scope="session")

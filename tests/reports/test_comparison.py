@@ -50,10 +50,14 @@ def test_the_baseline_is_exactly_itself(records: list[Record]) -> None:
 
 
 def test_a_ratio_across_machines_is_refused_and_says_what_differs() -> None:
-    base, other = latency("mobilefacenet", "ncnn"), latency("mobilenet_v2", "ncnn")
-    found = latency_ratio(
-        Evidence([base, elsewhere(other, cpu_model="Cortex-A72")]), "mobilenet_v2", NCNN
+    # Another board has the address by now.
+    board = "ssh://pi@board"
+    base, other = (
+        replace(record, case=replace(record.case, device=board))
+        for record in (latency("mobilefacenet", "ncnn"), latency("mobilenet_v2", "ncnn"))
     )
+    evidence = Evidence([base, elsewhere(other, cpu_model="Cortex-A72")])
+    found = latency_ratio(evidence, "mobilenet_v2", replace(NCNN, device=board))
     assert (found.estimate, found.status) == (None, "refused")
     assert "Cortex-A72" in found.reason
     assert str(ENVIRONMENT["cpu_model"]) in found.reason
@@ -134,11 +138,31 @@ def test_every_failure_and_refusal_is_listed(records: list[Record]) -> None:
     assert all(record.reason for record in found)
 
 
-def test_records_that_another_machine_left_are_counted_not_hidden() -> None:
-    old = elsewhere(cost("mobilefacenet"), cores=8)
-    evidence = Evidence([old, cost("mobilefacenet")])
-    assert evidence.left_out_from_elsewhere == 1
-    assert any("another machine" in getattr(b, "text", "") for b in headlines(evidence))
+def test_times_of_two_machines_are_both_shown_and_make_no_ratio() -> None:
+    here = [latency("mobilefacenet", "ncnn"), latency("mobilenet_v2", "ncnn")]
+    there = [elsewhere(record, cpu_model="Another CPU") for record in here]
+    evidence = Evidence([*there, *here])
+    devices = {row.setting.device for row in evidence.latencies}
+    assert len(evidence.latencies) == 4
+    assert "Another CPU" in devices
+    assert "local" not in devices
+    for device in devices:
+        setting = replace(NCNN, device=device)
+        assert len(evidence.timed("mobilefacenet", setting)) == 1
+
+
+def test_machines_of_one_model_are_told_apart_by_number() -> None:
+    here = latency("mobilefacenet", "ncnn")
+    devices = [r.setting.device for r in Evidence([here, elsewhere(here, cores=77)]).latencies]
+    assert len(set(devices)) == 2
+    assert sorted(device[-4:] for device in devices) == [" (1)", " (2)"]
+
+
+def test_one_machine_stays_local_and_counts_are_of_no_machine() -> None:
+    evidence = Evidence(
+        [elsewhere(cost("mobilefacenet"), cores=8), latency("mobilefacenet", "ncnn")]
+    )
+    assert {record.case.device for record in evidence.records} == {"local"}
 
 
 def test_a_case_without_any_figure_still_makes_a_page() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -8,9 +9,13 @@ from matplotlib.figure import Figure
 from harness.case import Case
 from harness.comparing.entry import Entry
 from harness.comparing.history import of_files, series
-from reports.figures import history
+from harness.record import Record
+from harness.result import Cost
+from reports.evidence import Evidence
+from reports.figures import FIGURES, history
 from reports.figures.style import Theme, image
 from tests.harness.comparing.sides import HOSTILE, accuracy, cost, latency, side
+from tests.reports import report_records
 
 
 def drawn(*revisions: list[Entry]) -> bytes:
@@ -54,3 +59,31 @@ def test_more_series_than_fit_are_cut() -> None:
 
     image(draw)
     assert len(with_axes) == history.MOST_PANELS
+
+
+def revisions(count: int) -> list[Record]:
+    one = report_records.cost("mobilefacenet")
+    assert isinstance(one.result, Cost)
+    return [
+        replace(
+            one,
+            result=replace(one.result, parameters=1000 + (i > 2)),
+            created=f"2026-01-{i + 1:02}T00:00:00+00:00",
+            provenance={"git_revision": f"abc{i}"},
+        )
+        for i in range(count)
+    ]
+
+
+def test_a_report_draws_cases_that_were_recorded_more_than_once() -> None:
+    evidence = Evidence([*revisions(6), report_records.latency("mobilefacenet", "ncnn")])
+    (parameters,) = [one for one in evidence.history if one.figure == "parameters"]
+    assert [point.revision for point in parameters.points] == [f"abc{i}" for i in range(6)]
+    assert [step.index for step in parameters.steps] == [3]
+    assert FIGURES["history"].shows(evidence)
+    assert image(lambda theme: FIGURES["history"].draw(evidence, theme)).svg.startswith(b"<?xml")
+    assert "counted" in FIGURES["history"].kinds(evidence)
+
+
+def test_cases_that_were_recorded_once_have_no_history() -> None:
+    assert not FIGURES["history"].shows(Evidence(revisions(1)))
