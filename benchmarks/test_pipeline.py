@@ -18,7 +18,6 @@ from harness.result import Latency
 from harness.store import Store
 from harness.verification.alignment import align
 from harness.verification.datasets.registry import DATASETS
-from reports.render import render
 
 NETWORK = "mobilefacenet"
 
@@ -81,7 +80,3 @@ def test_read_a_thousand_records(benchmark: BenchmarkFixture, tmp_path: Path) ->
     for record in records(1000):
         store.append(record)
     benchmark(store.read)
-
-
-def test_render_a_thousand_records(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
-    benchmark.pedantic(render, (records(1000), tmp_path), rounds=1)
