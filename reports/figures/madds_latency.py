@@ -18,6 +18,10 @@ from reports.tables import Setting, settings
 
 COLUMNS = 3
 MOST_PANELS = 12
+
+# Points of a panel, beyond which they are a picture: as shapes, thousands take megabytes.
+_MOST_SHAPES = 300
+
 Point = tuple[str, float, Estimate, bool]
 
 
@@ -100,13 +104,16 @@ def _panel(axes: Axes, setting: Setting, points: Sequence[Point], theme: Theme) 
 
 
 def _markers(axes: Axes, points: Sequence[Point], edge: str, fill: str, alpha: float) -> None:
+    many = len(points) > _MOST_SHAPES
     axes.errorbar(
         [madds for _, madds, _, _ in points],
         [median.value for _, _, median, _ in points],
         yerr=sides([median for _, _, median, _ in points]),
         fmt="o",
         color=edge,
-        markerfacecolor=fill,
+        # A picture of the points has one colour on light pages and on dark ones.
+        markerfacecolor="none" if many else fill,
+        rasterized=many,
         alpha=alpha,
         zorder=3,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.record import Record
 from harness.result import Compilation
-from reports.cells import NOTHING, absent
+from reports.cells import NOTHING, OBTAINED, absent, obtained
 from reports.digits import significant
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
@@ -40,6 +40,7 @@ def compiled(evidence: Evidence) -> Sequence[Block]:
         Column("Library", "kB", "counted"),
         Column("Kernels", kind="counted", words=True),
         Column("Time", "s, one run", "measured"),
+        OBTAINED,
     ]
     text = (
         "Shared libraries made by TVM. Kernels are counted by how their schedule was found: "
@@ -56,7 +57,7 @@ def _cells(record: Record, notes: Notes) -> list[Cell]:
     made = record.result
     if record.status != "ok" or not isinstance(made, Compilation):
         gap = absent(record.status, record.reason, notes)
-        return [Cell(record.case.network), gap, *[NOTHING] * 4]
+        return [Cell(record.case.network), gap, *[NOTHING] * 5]
     untuned = made.kernels.get("plain", 0) > 0
     return [
         Cell(record.case.network),
@@ -65,6 +66,7 @@ def _cells(record: Record, notes: Notes) -> list[Cell]:
         Cell(f"{made.size_bytes / 1e3:,.0f}", kind=record.kind),
         Cell(_kernels(made), kind=record.kind, badge="untuned" if untuned else ""),
         Cell(significant(made.seconds, 2), kind="measured"),
+        obtained(record),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.result import Cost
-from reports.cells import NOTHING, absent
+from reports.cells import NOTHING, OBTAINED, absent, obtained
 from reports.digits import significant
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
@@ -28,9 +28,10 @@ def cost(evidence: Evidence) -> Sequence[Block]:
     for record in sorted(records, key=lambda one: order[one.case.network]):
         result = record.result if record.status == "ok" else None
         if isinstance(result, Cost):
-            rows.append([Cell(record.case.network), *_cells(result, conventions, precisions)])
+            cells = _cells(result, conventions, precisions)
+            rows.append([Cell(record.case.network), *cells, obtained(record)])
         else:
-            width = len(conventions) + len(precisions) + 6
+            width = len(conventions) + len(precisions) + 7
             gap = absent(record.status, record.reason, notes)
             rows.append([Cell(record.case.network), gap, *[NOTHING] * width])
     text = (
@@ -39,7 +40,7 @@ def cost(evidence: Evidence) -> Sequence[Block]:
         "batch normalization as layers of their own, “+activation” the activations. Activations "
         "are elements written by all layers."
     )
-    columns = _columns(conventions, precisions)
+    columns = [*_columns(conventions, precisions), OBTAINED]
     return [Paragraph(text), Table("cost", "Exact counts.", columns, [Rows(rows)], notes.texts)]
 
 

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Sequence
 from harness.record import Record
 from harness.result import Identification, OperatingPoint
 from harness.verification.metrics import wilson
-from reports.cells import NOTHING, absent, case_columns, doubts, missing_faces, rate
+from reports.cells import (
+    NOTHING,
+    OBTAINED,
+    absent,
+    case_columns,
+    doubts,
+    missing_faces,
+    obtained,
+    rate,
+)
 from reports.digits import Estimate, significant
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
@@ -66,6 +75,7 @@ def _columns(fpirs: Sequence[float], fars: Sequence[float]) -> list[Column]:
         Column("Speed", "searches/s, one run"),
         Column("Kind", words=True),
         Column("Label", words=True),
+        OBTAINED,
     ]
 
 
@@ -88,6 +98,7 @@ def _cells(
         Cell(significant(one.searches_per_second, 2), kind=record.kind),
         Cell(record.kind),
         Cell("", badge=one.label.partition(":")[0]),
+        obtained(record),
     ]
 
 

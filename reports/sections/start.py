@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from harness.result import Latency
-from reports.cells import NOTHING, weights
+from reports.cells import NOTHING, OBTAINED, obtained, weights
 from reports.digits import significant
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
@@ -59,7 +59,7 @@ def _columns(energy: bool) -> list[Column]:
     ]
     words = [Column("Runtime", words=True), Column("Threads")]
     measured = [Column(title, unit, "measured") for title, unit in figures]
-    return [*words, *measured, Column("Weights", words=True)]
+    return [*words, *measured, Column("Weights", words=True), OBTAINED]
 
 
 def _cells(row: LatencyRow, result: Latency, energy: bool) -> list[Cell]:
@@ -80,6 +80,7 @@ def _cells(row: LatencyRow, result: Latency, energy: bool) -> list[Cell]:
         Cell(str(row.setting.threads)),
         *map(_figure, figures),
         Cell(weights(row.weights)),
+        obtained(row.record),
     ]
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from harness.case import Case
 from harness.record import Record
 from harness.result import Throughput
-from reports.cells import NOTHING, absent, doubts, estimated, weights
+from reports.cells import NOTHING, absent, doubts, estimated, obtained, weights
 from reports.digits import Estimate
 from reports.evidence import Evidence
 from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
@@ -65,4 +65,5 @@ def _rate(record: Record | None, notes: Notes) -> Cell:
     estimate = Estimate(result.images_per_second, *result.interval)
     marks = notes.add(*doubts(record))
     badge = "untuned" if "untuned" in result.label else ""
-    return estimated(estimate, "measured", badge=badge, notes=marks)
+    made = estimated(estimate, "measured", badge=badge, notes=marks)
+    return replace(made, more=obtained(record).more)
