@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.record import Record
+from harness.result import Cost
 from reports.render import render
 from tests.reports.report_records import BASE_MS, cost, latency
 
 RECORDS = 10_000
+
+
+def sized(record: Record, times: float) -> Record:
+    """The record of a network of so many times the MAdds."""
+    assert isinstance(record.result, Cost)
+    madds = {name: int(times * count) for name, count in record.result.madds.items()}
+    return replace(record, result=replace(record.result, madds=madds))
 
 
 def sweep() -> list[Record]:
@@ -20,7 +29,7 @@ def sweep() -> list[Record]:
     number = 0
     while len(made) < RECORDS:
         name = f"onnx:network-{number}"
-        made.append(cost(name))
+        made.append(sized(cost(name), 0.2 + number % 40 / 10))
         made += [latency(name, runtime, threads) for runtime, threads in product(BASE_MS, (1, 2))]
         number += 1
     return made[:RECORDS]
