@@ -30,6 +30,7 @@ class Ratio:
         reason: why there is none.
         label: of the code that was timed, such as `untuned`.
         warning: what differs between the two records, where anything does.
+        record: of the network's time.
     """
 
     setting: Setting
@@ -38,6 +39,7 @@ class Ratio:
     reason: str = ""
     label: str = ""
     warning: str = ""
+    record: Record | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def latency_ratio(evidence: Evidence, network: str, setting: Setting) -> Ratio:
     ours = representative(evidence, network, setting)
     base = representative(evidence, BASELINE, setting)
     if network == BASELINE and ours is not None and ours.median is not None:
-        return Ratio(setting, Estimate(1.0, 1.0, 1.0), "ok", label=ours.label)
+        return Ratio(setting, Estimate(1.0, 1.0, 1.0), "ok", label=ours.label, record=ours.record)
     if ours is None:
         return Ratio(setting, None, "missing", f"{network} was not timed under {setting.label}")
     if ours.median is None:
@@ -105,7 +107,8 @@ def latency_ratio(evidence: Evidence, network: str, setting: Setting) -> Ratio:
         return Ratio(setting, None, "refused", why, ours.label)
     warning = f"records that are compared differ in {_sentence(found)}" if found else ""
     estimate = ratio(ours.median, base.median)
-    return Ratio(setting, estimate, "ok", label=ours.label or base.label, warning=warning)
+    label = ours.label or base.label
+    return Ratio(setting, estimate, "ok", label=label, warning=warning, record=ours.record)
 
 
 def representative(evidence: Evidence, network: str, setting: Setting) -> LatencyRow | None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.result import Accuracy, Cost
-from reports.cells import NOTHING, absent, estimated, millions, percent, plus_minus
+from reports.cells import (
+    NOTHING,
+    OBTAINED,
+    absent,
+    estimated,
+    millions,
+    obtained,
+    percent,
+    plus_minus,
+)
 from reports.comparison import Comparison, ComparisonRow, Ratio, compare
 from reports.digits import agrees, earned, percent_difference
 from reports.evidence import (
@@ -59,6 +68,7 @@ def _columns(compared: Comparison) -> list[Column]:
         Column("paper", "4 threads", "published", LATENCY),
         Column("ours", "", "measured", LFW),
         Column("paper", "", "published", LFW),
+        OBTAINED,
     ]
 
 
@@ -73,7 +83,16 @@ def _cells(row: ComparisonRow, compared: Comparison, notes: Notes) -> list[Cell]
         Cell(f"{row.paper_ratio:.2f}", kind="published") if row.paper_ratio else NOTHING,
         _lfw(row, compared, notes),
         Cell(paper.lfw_percent, kind="published") if paper else NOTHING,
+        _obtained(row),
     ]
+
+
+def _obtained(row: ComparisonRow) -> Cell:
+    """Where a row's figures of ours come from, on demand."""
+    sources = [(one.setting.label, one.record) for one in row.ratios if one.record]
+    if row.lfw is not None and row.lfw.status == "ok":
+        sources.append(("LFW", row.lfw))
+    return Cell("", more=". ".join(f"{name}: {obtained(record).more}" for name, record in sources))
 
 
 def _counts(row: ComparisonRow, notes: Notes) -> list[Cell]:
