@@ -22,7 +22,7 @@ networks = {networks}
 runtimes = []
 devices = []
 datasets = []
-targets = ["cortex-a72", "cortex-a76"]
+targets = ["cortex-a72"]
 """
 
 # In a process of its own, so that each begins alike; what is timed is the run alone.
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--networks", type=int, default=8)
+    parser.add_argument("--networks", type=int, default=6)
     parser.add_argument("--workers", default="1,2,4")
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -35,8 +35,8 @@ def damaged(folder: Path) -> Pretence:
     return made
 
 
-# Every line is tried by the slow test, and every thirteenth by the fast one.
-@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
+# Every third line is tried by the slow test, and every thirteenth by the fast one.
+@pytest.mark.parametrize("step", [13, pytest.param(3, marks=pytest.mark.slow)])
 def test_killed_at_each_line_it_loses_nothing_and_goes_on(
     pretence: Pretence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
