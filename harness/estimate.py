@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from harness.devices.registry import DEVICES
 from harness.job import Job
 from harness.measures.registry import MEASURES
-from harness.networks import Network
 from harness.record import Record
 from harness.runner import in_order
 from harness.store import latest
@@ -144,61 +143,95 @@ def simulate(
         device: _Place(boards if boards is not None else DEVICES[device].facts().slots)
         for device in {one.job.case.device for one in expected if _is_remote(one.job)}
     }
-    order = {id(one): i for i, one in enumerate(_ordered(expected))}
-    left = sorted(expected, key=lambda one: order[id(one)])
-    exporting = {one.job.network for one in expected if one.job.case.measure == "export"}
+    waiting = _Waiting(expected, by_stage=machines == 1)
     running: list[tuple[float, int, Expected, _Place, int]] = []
     now, number = 0.0, itertools.count()
-    while left or running:
-        for one in list(left):
-            if not _may_start(one, exporting, left, running, machines):
-                continue
-            # While anything is timed there, a cluster keeps one machine free of all else.
-            kept = machines > 1 and any(_is_timed(o) for o in [*left, *(r[2] for r in running)])
-            place, need = _room(one, places, lent, cores, kept)
-            if place is None:
-                continue
-            place.free -= need
-            heapq.heappush(running, (now + one.seconds, next(number), one, place, need))
-            left.remove(one)
-        now, _, one, place, need = heapq.heappop(running)
-        place.free += need
-        if one.job.case.measure == "export":
-            exporting.discard(one.job.network)
+    while waiting.left or running:
+        # While anything is timed there, a cluster keeps one machine free of all else.
+        able = places[1:] if machines > 1 and waiting.timed else places
+        for kind in waiting.kinds():
+            need = cores if kind in (_TIMED, _EXCLUSIVE) else 1
+            where = places[:1] if kind == _TIMED else able
+            where = [lent[kind]] if kind in lent else where
+            if place := next((place for place in where if place.free >= need), None):
+                one = waiting.take(kind)
+                place.free -= need
+                heapq.heappush(running, (now + one.seconds, next(number), one, place, need))
+                break
+        else:
+            now, _, one, place, need = heapq.heappop(running)
+            place.free += need
+            waiting.over(one)
     return now
 
 
-def _ordered(expected: Sequence[Expected]) -> list[Expected]:
-    by_job = {id(one.job): one for one in expected}
-    return [by_job[id(job)] for job in in_order([one.job for one in expected])]
+# Kinds of jobs by what they need; one on a board is of the kind of its device's name.
+_TIMED, _EXCLUSIVE, _CORE = "timed", "exclusive", "a core"
 
 
-def _may_start(
-    one: Expected,
-    exporting: set[Network],
-    left: Sequence[Expected],
-    running: Sequence[tuple[float, int, Expected, _Place, int]],
-    machines: int,
-) -> bool:
-    stage = MEASURES[one.job.case.measure].stage
-    if machines == 1:
-        # One machine goes stage by stage.
-        active = [other for _, _, other, _, _ in running]
-        return all(MEASURES[o.job.case.measure].stage >= stage for o in [*left, *active])
-    return stage == 0 or one.job.network not in exporting
+class _Waiting:
+    """Jobs that have not begun, in queues by kind; and what holds them back.
+
+    Attributes:
+        left: how many have not begun.
+        timed: how many that are timed on the first machine are not over.
+    """
+
+    def __init__(self, expected: Sequence[Expected], by_stage: bool) -> None:
+        self._by_stage = by_stage
+        self._ready: dict[str, deque[tuple[int, Expected]]] = defaultdict(deque)
+        self._held: dict[Any, list[tuple[int, Expected]]] = defaultdict(list)
+        self._stages = Counter(_stage(one) for one in expected)
+        self._exporting = {o.job.network for o in expected if o.job.case.measure == "export"}
+        self.left = len(expected)
+        self.timed = sum(_is_timed(one) for one in expected)
+        by_job = {id(one.job): one for one in expected}
+        ordered = [by_job[id(job)] for job in in_order([one.job for one in expected])]
+        for place, one in enumerate(ordered):
+            hold = self._hold(one)
+            (self._ready[_kind_of(one)] if hold is None else self._held[hold]).append((place, one))
+
+    def kinds(self) -> list[str]:
+        """Kinds of which a job may begin, that of the first in order first."""
+        heads = [(queue[0][0], kind) for kind, queue in self._ready.items() if queue]
+        return [kind for _, kind in sorted(heads)]
+
+    def take(self, kind: str) -> Expected:
+        """The first job of a kind, which begins now."""
+        self.left -= 1
+        return self._ready[kind].popleft()[1]
+
+    def over(self, one: Expected) -> None:
+        """A job has ended: what waited for it may begin."""
+        self.timed -= _is_timed(one)
+        self._stages[_stage(one)] -= 1
+        if one.job.case.measure == "export":
+            self._exporting.discard(one.job.network)
+        for hold in [one.job.network, *self._stages]:
+            if hold in self._held and self._hold(self._held[hold][0][1]) != hold:
+                for place, freed in self._held.pop(hold):
+                    self._ready[_kind_of(freed)].append((place, freed))
+
+    def _hold(self, one: Expected) -> Any:
+        """What a job waits for: earlier stages on one machine, elsewhere its network's export."""
+        stage = _stage(one)
+        if self._by_stage:
+            earlier = any(count for other, count in self._stages.items() if other < stage)
+            return stage if earlier else None
+        waits = stage > 0 and one.job.network in self._exporting
+        return one.job.network if waits else None
 
 
-def _room(
-    one: Expected, places: Sequence[_Place], lent: dict[str, _Place], cores: int, kept: bool
-) -> tuple[_Place | None, int]:
-    """Where a job can start now, and how much of that it takes."""
-    measure = MEASURES[one.job.case.measure]
+def _stage(one: Expected) -> int:
+    return MEASURES[one.job.case.measure].stage
+
+
+def _kind_of(one: Expected) -> str:
     if _is_remote(one.job):
-        board = lent[one.job.case.device]
-        return (board if board.free else None), 1
-    need = cores if measure.exclusive else 1
-    able = places[:1] if measure.timed else places[1:] if kept else places
-    return next((place for place in able if place.free >= need), None), need
+        return one.job.case.device
+    if _is_timed(one):
+        return _TIMED
+    return _EXCLUSIVE if MEASURES[one.job.case.measure].exclusive else _CORE
 
 
 def _is_timed(one: Expected) -> bool:
