@@ -14,6 +14,8 @@ from architectures.from_timm import build, imagenet
 from architectures.registry import Published, register
 
 EMBEDDING_SIZE = 512
+# Of the networks that the paper scores.
+WIDTH = 1.3
 REFERENCE = "IEEE Access 2023, 10.1109/ACCESS.2023.3266068"
 SOURCE = "GhostFaceNets, IEEE Access 2023, as later papers cite it"
 DIFFERS = "Keras counts the statistics of BN as parameters, and its profiler other operations too"
@@ -101,18 +103,18 @@ def _divisible(channels: float) -> int:
     return nearest + 4 if nearest < 0.9 * channels else nearest
 
 
-def ghostfacenet(first_stride: int, width: float = 1.3) -> nn.Sequential:
-    """GhostFaceNetV1: `(N, 3, 112, 112)` to `(N, 512)`; the authors trained the width 1.3."""
+def ghostfacenet(first_stride: int) -> nn.Sequential:
+    """GhostFaceNetV1: `(N, 3, 112, 112)` to `(N, 512)`."""
     activation = nn.PReLU
-    channels = _divisible(16 * width)
+    channels = _divisible(16 * WIDTH)
     layers = nn.Sequential(ConvBNAct(3, channels, stride=first_stride, activation=activation))
     for row in ROWS:
         wide = row._replace(
-            expanded=_divisible(row.expanded * width), channels=_divisible(row.channels * width)
+            expanded=_divisible(row.expanded * WIDTH), channels=_divisible(row.channels * WIDTH)
         )
         layers.append(GhostBottleneck(channels, wide, activation))
         channels = wide.channels
-    last = _divisible(ROWS[-1].expanded * width)
+    last = _divisible(ROWS[-1].expanded * WIDTH)
     side = 7 if first_stride == 1 else 4
     return layers.extend(
         [

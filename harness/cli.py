@@ -89,7 +89,7 @@ def cli() -> None:
     """Compare face-verification networks for phones, and prove it.
 
     \b
-    facebench run                       all networks, all runtimes, a report
+    facebench run                       the paper's networks, all runtimes, a report
     facebench cost mobilefacenet        parameters and MAdds
     facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime
     facebench device setup-emulated     ARM figures without a board

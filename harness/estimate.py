@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.devices.registry import DEVICES
 from harness.job import Job
-from harness.measures.registry import MEASURES
+from harness.measures.registry import MEASURES, runs_elsewhere, timed_here
 from harness.record import Record
 from harness.runner import in_order
 from harness.store import latest
@@ -141,7 +141,7 @@ def simulate(
     places = [_Place(cores) for _ in range(machines)]
     lent = {
         device: _Place(boards if boards is not None else DEVICES[device].facts().slots)
-        for device in {one.job.case.device for one in expected if _is_remote(one.job)}
+        for device in {one.job.case.device for one in expected if runs_elsewhere(one.job)}
     }
     waiting = _Waiting(expected, by_stage=machines == 1)
     running: list[tuple[float, int, Expected, _Place, int]] = []
@@ -184,7 +184,7 @@ class _Waiting:
         self._stages = Counter(_stage(one) for one in expected)
         self._exporting = {o.job.network for o in expected if o.job.case.measure == "export"}
         self.left = len(expected)
-        self.timed = sum(_is_timed(one) for one in expected)
+        self.timed = sum(timed_here(one.job) for one in expected)
         by_job = {id(one.job): one for one in expected}
         ordered = [by_job[id(job)] for job in in_order([one.job for one in expected])]
         for place, one in enumerate(ordered):
@@ -203,7 +203,7 @@ class _Waiting:
 
     def over(self, one: Expected) -> None:
         """A job has ended: what waited for it may begin."""
-        self.timed -= _is_timed(one)
+        self.timed -= timed_here(one.job)
         self._stages[_stage(one)] -= 1
         if one.job.case.measure == "export":
             self._exporting.discard(one.job.network)
@@ -227,16 +227,8 @@ def _stage(one: Expected) -> int:
 
 
 def _kind_of(one: Expected) -> str:
-    if _is_remote(one.job):
+    if runs_elsewhere(one.job):
         return one.job.case.device
-    if _is_timed(one):
+    if timed_here(one.job):
         return _TIMED
     return _EXCLUSIVE if MEASURES[one.job.case.measure].exclusive else _CORE
-
-
-def _is_timed(one: Expected) -> bool:
-    return MEASURES[one.job.case.measure].timed and not _is_remote(one.job)
-
-
-def _is_remote(job: Job) -> bool:
-    return MEASURES[job.case.measure].exclusive and DEVICES[job.case.device].remote

@@ -83,9 +83,9 @@ class Parts:
         except OSError as error:
             raise cache.unwritable(error) from error
 
-    def forget(self, record: Record) -> None:
-        """Drop what is kept of a case, now that its record is stored."""
-        folder = self._folder(record.fingerprint, record.case.key)
+    def forget(self, of: Record | Job) -> None:
+        """Drop what is kept of a case, now that its record is stored, or it is to begin anew."""
+        folder = self._folder(of.fingerprint, of.case.key)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,7 +12,7 @@ from itertools import count
 
 from architectures.errors import FacebenchError
 from harness.job import Job
-from harness.measures.registry import MEASURES, Several, kind_of
+from harness.measures.registry import MEASURES, Several, failed
 from harness.parts import Parts
 from harness.record import Record
 
@@ -91,4 +91,4 @@ def _merged(job: Job, parts: Sequence[Record], several: Several) -> Record:
         reason = str(error)
     except Exception as error:  # a defect of ours must not stop the run
         reason = f"{type(error).__name__}: {error}"
-    return Record(job.case, kind_of(job.case), "failed", reason=reason, fingerprint=job.fingerprint)
+    return failed(job, reason)

@@ -17,7 +17,7 @@ from operator import not_
 from harness import export, past, rounds, workers
 from harness.devices.registry import DEVICES
 from harness.job import Job, Progress
-from harness.measures.registry import MEASURES, kind_of
+from harness.measures.registry import MEASURES, failed
 from harness.parts import Parts, claim
 from harness.record import Record
 from harness.rounds import Execute, PartListener
@@ -86,7 +86,9 @@ class Watch:
 Obtain = Callable[[Sequence[Job], Watch], Iterator[Record]]
 
 
-def _here(progress: Progress) -> Execute:
+def here(progress: Progress) -> Execute:
+    """Runs jobs on this machine."""
+
     def execute(job: Job) -> Record:
         # A process each, so that a case that hangs takes no other along.
         (record,) = workers.execute([job], progress)
@@ -137,11 +139,11 @@ def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
 def _alone(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
     """Run jobs alone on their device: here first, then on all other devices at once."""
     remote = [DEVICES[job.case.device].remote for job in jobs]
-    yield from watch.rounds(list(compress(jobs, map(not_, remote))), _here(watch.progress))
-    yield from elsewhere(list(compress(jobs, remote)), watch)
+    yield from watch.rounds(list(compress(jobs, map(not_, remote))), here(watch.progress))
+    yield from elsewhere(list(compress(jobs, remote)), watch, here(_silent))
 
 
-def elsewhere(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[Record]:
     """Run jobs on devices beside this machine, on all of them at once."""
     ordered = sorted(jobs, key=lambda job: job.case.device)
     lanes: list[list[Job]] = []
@@ -149,7 +151,7 @@ def elsewhere(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
         members = list(group)
         slots = DEVICES[device].facts().slots
         lanes += [lane for i in range(slots) if (lane := members[i::slots])]
-    yield from in_lanes([watch.rounds(lane, _here(_silent)) for lane in lanes], len(ordered))
+    yield from in_lanes([watch.rounds(lane, execute) for lane in lanes], len(ordered))
 
 
 def export_missing(jobs: Sequence[Job]) -> None:
@@ -204,6 +206,6 @@ def _silent(done: int, total: int) -> None:
 
 def without_network(job: Job) -> Record:
     """The record of a job whose network could not be exported."""
-    kind = kind_of(job.case)
-    reason = f"{job.network.name} could not be exported; the record of its export tells why"
-    return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)
+    return failed(
+        job, f"{job.network.name} could not be exported; the record of its export tells why"
+    )

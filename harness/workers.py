@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from harness.job import Job, Progress
-from harness.measures.registry import kind_of
+from harness.measures.registry import failed
 from harness.record import Record, from_json
 
 # The exit code of a worker that lost its device: the case is tried once more.
@@ -59,7 +59,7 @@ def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
         if code == LOST and tried_again is not waiting[0]:
             tried_again = waiting[0]
             continue
-        yield _failed(waiting.pop(0), reason)
+        yield failed(waiting.pop(0), reason)
 
 
 def start_s() -> float:
@@ -161,8 +161,3 @@ def _said(log: IO[bytes]) -> str:
 def _last_line(log: IO[bytes]) -> str:
     log.seek(max(log.seek(0, os.SEEK_END) - _END_OF_LOG, 0))
     return "".join(log.read().decode(errors="replace").strip().splitlines()[-1:])
-
-
-def _failed(job: Job, reason: str) -> Record:
-    kind = kind_of(job.case)
-    return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)

@@ -92,7 +92,9 @@ def apart(records: Sequence[Record]) -> list[Record]:
 
 
 def _timed_locally(record: Record) -> bool:
-    return record.case.device == "local" and record.case.measure in _TIMED and record.status == "ok"
+    # A process that died says nothing of its machine.
+    known = bool(record.environment)
+    return known and record.case.device == "local" and record.case.measure in _TIMED
 
 
 def _machine(record: Record) -> tuple[Any, ...]:

@@ -9,20 +9,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from architectures.errors import LostError, UnavailableError
+from architectures.errors import BadInputError, FacebenchError, LostError, UnavailableError
 from harness import export
 from harness.case import Case
 from harness.cluster import machines, tasks
 from harness.cluster.machines import Machine
-from harness.devices.registry import DEVICES
 from harness.job import Job
-from harness.measures.registry import MEASURES, kind_of
+from harness.measures.registry import MEASURES, failed, runs_elsewhere, timed_here
 from harness.networks import Network
 from harness.record import Record, from_json
-from harness.runner import Watch, elsewhere, export_missing, in_lanes, in_order, without_network
+from harness.runner import (
+    Watch,
+    elsewhere,
+    export_missing,
+    here,
+    in_lanes,
+    in_order,
+    without_network,
+)
 
 # Machines that a job may take along before it is given up.
 _TRIES = 3
@@ -48,8 +56,8 @@ class Cluster:
         self.machines = machines.alive()
         if not self.machines:
             raise UnavailableError(f"the Ray cluster at {address!r} has no machine with a core")
-        found = self._ray.get([self._on(one, tasks.version, 0).remote() for one in self.machines])
-        machines.require_same(list(zip(self.machines, found, strict=True)))
+        asked = [(one, self._on(one, tasks.version, 0).remote()) for one in self.machines]
+        machines.require_same([(one, self._version(reference)) for one, reference in asked])
         self.home = self.machines[0]
         self._alone: Any = None
         self._lost: set[str] = set()
@@ -65,16 +73,18 @@ class Cluster:
         it is of the cluster, or to the first by name.
         """
         self.home = self._choose(known)
-        return self._at_home(jobs)
+        return self._settled(jobs)
 
     def obtain(self, jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
         """A record for each job, as it comes."""
         ordered = in_order(jobs)
-        remote = [job for job in ordered if _is_remote(job)]
-        timed = [job for job in ordered if _is_timed(job)]
-        others = [job for job in ordered if not _is_remote(job) and not _is_timed(job)]
+        remote = [job for job in ordered if runs_elsewhere(job)]
+        timed = [job for job in ordered if timed_here(job)]
+        others = [job for job in ordered if not runs_elsewhere(job) and not timed_here(job)]
         if timed and len(self.machines) > 1:
-            self._reserve()
+            # Where it is lost already, the first of what is timed there finds that out.
+            with suppress(self._ray.exceptions.RayError):
+                self._reserve()
         networks = dict.fromkeys(job.network for job in ordered)
         exports = {network: _Exporting() for network in networks}
         lanes = [self._anywhere(others, exports), self._timing(timed, watch, exports)]
@@ -97,13 +107,16 @@ class Cluster:
         waiting = [_Task(job) for job in jobs if not _needs_nothing(job)]
         pending: dict[Any, _Task] = {self._submit(task): task for task in first}
         while pending or waiting:
-            ready = [task for task in waiting if exports[task.job.network].over.is_set()]
-            waiting = [task for task in waiting if task not in ready]
-            for task in ready:
-                if exports[task.job.network].failed:
+            held = []
+            for task in waiting:
+                export_of = exports[task.job.network]
+                if not export_of.over.is_set():
+                    held.append(task)
+                elif export_of.failed:
                     yield without_network(task.job)
                 else:
                     pending[self._submit(task)] = task
+            waiting = held
             done, _ = self._ray.wait(list(pending), num_returns=1, timeout=_PATIENCE_S)
             for reference in done:
                 task = pending.pop(reference)
@@ -141,7 +154,7 @@ class Cluster:
             except LostError as error:
                 # Processes on the machine that is gone can't be of one case with others.
                 for job in waiting:
-                    watch.parts.forget(_nothing(job))
+                    watch.parts.forget(job)
                 waiting = self._moved(waiting, error)
 
     def _moved(self, jobs: Sequence[Job], error: LostError) -> list[Job]:
@@ -159,8 +172,14 @@ class Cluster:
         # Ray takes a while to notice.
         self.machines = [one for one in machines.alive() if one.node not in self._lost]
         self.home = self._choose([])
+        return self._settled(jobs)
+
+    def _settled(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs as they are at home, or where that is lost, as on the next machine."""
         try:
             return self._at_home(jobs)
+        except self._ray.exceptions.RayTaskError as error:
+            raise BadInputError(f"{self.home.name}: {_why(error)}") from error
         except self._ray.exceptions.RayError:
             return self._moved(jobs, LostError(f"the machine {self.home.name} was lost"))
 
@@ -169,23 +188,31 @@ class Cluster:
     ) -> Iterator[Record]:
         """What runs on boards, from the machine that has the board as a resource, or from here."""
         lending = {name for machine in self.machines for name in machine.resources}
-        owned, others = [], []
+        ready = []
         for job in jobs:
-            if not exports[job.network].succeeds():
-                yield without_network(job)
-            elif job.case.device in lending:
-                owned.append(job)
+            if exports[job.network].succeeds():
+                ready.append(job)
             else:
-                others.append(job)
-        export_missing(others)
-        found = [(job, export.find(job.network)) for job in others]
-        yield from elsewhere([replace(j, exported=e.folder) for j, e in found if e], watch)
-        if owned:
-            yield from watch.rounds(owned, execute=self._beside_its_board)
+                yield without_network(job)
+        export_missing([job for job in ready if job.case.device not in lending])
+        from_here = here(lambda done, total: None)
+
+        def execute(job: Job) -> Record:
+            if job.case.device in lending:
+                return self._beside_its_board(job)
+            found = export.find(job.network)
+            return from_here(replace(job, exported=found.folder if found else None))
+
+        yield from elsewhere(ready, watch, execute)
 
     def _beside_its_board(self, job: Job) -> Record:
-        options = {"num_cpus": 1, "resources": {job.case.device: 1}}
-        return self._insist(options, job)
+        perform = self._ray.remote(tasks.perform).options(
+            num_cpus=1, resources={job.case.device: 1}, max_retries=_TRIES
+        )
+        try:
+            return from_json(self._ray.get(perform.remote(job.to_json())))
+        except self._ray.exceptions.RayError as error:
+            return failed(job, _why(error))
 
     def _alone_at_home(self, job: Job) -> Record:
         """A timed job's record: Ray gives it all cores of the machine, so none to others."""
@@ -193,6 +220,8 @@ class Cluster:
             if self._alone is None:
                 self._reserve()
             return from_json(self._ray.get(self._alone.perform.remote(job.to_json())))
+        except self._ray.exceptions.RayTaskError as error:
+            return failed(job, _why(error))
         except self._ray.exceptions.RayError as error:
             raise LostError(f"the machine {self.home.name} was lost") from error
 
@@ -206,13 +235,6 @@ class Cluster:
             self._ray.kill(self._alone)
         self._alone = None
 
-    def _insist(self, options: dict[str, Any], job: Job) -> Record:
-        perform = self._ray.remote(tasks.perform).options(max_retries=_TRIES, **options)
-        try:
-            return from_json(self._ray.get(perform.remote(job.to_json())))
-        except self._ray.exceptions.RayError as error:
-            return _failed(job, f"its machine was lost ({type(error).__name__})")
-
     def _submit(self, task: _Task) -> Any:
         """Start a task wherever there are cores; the reference to its record."""
         most = max(machine.cores for machine in self.machines)
@@ -225,14 +247,20 @@ class Cluster:
         """A task's record; None where its machine was lost and another may do it."""
         try:
             return from_json(self._ray.get(reference))
+        except self._ray.exceptions.RayTaskError as error:
+            return failed(task.job, _why(error))
         except self._ray.exceptions.RayError as error:
-            if task.tries < _TRIES:
-                return None
-            reason = f"{_TRIES} machines were lost while it ran ({type(error).__name__})"
-            return _failed(task.job, reason)
+            return None if task.tries < _TRIES else failed(task.job, _why(error))
+
+    def _version(self, reference: Any) -> str:
+        """What a machine says is its version; empty where it has no facebench."""
+        try:
+            return str(self._ray.get(reference))
+        except self._ray.exceptions.RayError:
+            return ""
 
     def _at_home(self, jobs: Sequence[Job]) -> list[Job]:
-        timed = [job for job in jobs if _is_timed(job)]
+        timed = [job for job in jobs if timed_here(job)]
         if not timed:
             return list(jobs)
         asked = self._on(self.home, tasks.fingerprints, 0)
@@ -296,26 +324,19 @@ class _Task:
     tries: int = 0
 
 
+def _why(error: Exception) -> str:
+    """What went wrong on a machine: what its task raised, or what became of the machine."""
+    raised = getattr(error, "cause", None)
+    if raised is None:
+        return f"its machine was lost ({type(error).__name__})"
+    return (
+        str(raised) if isinstance(raised, FacebenchError) else f"{type(raised).__name__}: {raised}"
+    )
+
+
 def _needs_nothing(job: Job) -> bool:
     return MEASURES[job.case.measure].stage == 0
 
 
-def _is_timed(job: Job) -> bool:
-    return MEASURES[job.case.measure].timed and not _is_remote(job)
-
-
-def _is_remote(job: Job) -> bool:
-    return MEASURES[job.case.measure].exclusive and DEVICES[job.case.device].remote
-
-
 def _export_of(network: Network) -> Job:
     return Job(Case("export", network.name, network.weights), network)
-
-
-def _nothing(job: Job) -> Record:
-    return _failed(job, "")
-
-
-def _failed(job: Job, reason: str) -> Record:
-    kind = kind_of(job.case)
-    return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)

@@ -112,6 +112,6 @@ def require_same(versions: Sequence[tuple[Machine, str]]) -> None:
     other = [machine.name for machine, found in versions if found != own]
     if other:
         raise BadInputError(
-            f"{', '.join(sorted(set(other)))} has another facebench, or other versions of its "
-            "packages, than this machine: install the same there"
+            f"{', '.join(sorted(set(other)))} has no facebench, or another one, or other "
+            "versions of its packages, than this machine: install the same there"
         )

@@ -70,6 +70,22 @@ class Measure:
 MEASURES: Registry[Measure] = Registry("measure", package="harness.measures")
 
 
+def runs_elsewhere(job: Job) -> bool:
+    """Whether a job has a device beside this machine to itself."""
+    return MEASURES[job.case.measure].exclusive and DEVICES[job.case.device].remote
+
+
+def timed_here(job: Job) -> bool:
+    """Whether a job's figures are times of the machine that runs it."""
+    return MEASURES[job.case.measure].timed and not runs_elsewhere(job)
+
+
+def failed(job: Job, reason: str) -> Record:
+    """The record of a job that came to nothing."""
+    kind = kind_of(job.case)
+    return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)
+
+
 def kind_of(case: Case) -> str:
     """How the figures of a case are obtained: one of `record.KINDS`."""
     return MEASURES[case.measure].kind or DEVICES[case.device].kind

@@ -37,8 +37,8 @@ def cost(evidence: Evidence) -> Sequence[Block]:
     text = (
         "One inference of one image. A MAdd is one multiplication with its addition. The "
         "convention “conv+linear”, the paper’s, counts convolutions and linear layers; “+bn” adds "
-        "batch normalization as layers of their own, “+activation” the activations. Activations "
-        "are elements written by all layers."
+        "batch and layer normalization as layers of their own, “+activation” the activations. "
+        "Activations are elements written by all layers."
     )
     columns = [*_columns(conventions, precisions), OBTAINED]
     return [Paragraph(text), Table("cost", "Exact counts.", columns, [Rows(rows)], notes.texts)]

@@ -1,5 +1,6 @@
 """Hostile input: a few of each kind here; `python -m tests.faults.fuzz` goes on for as long."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def _escape(path: Path) -> None:
     ],
 )
 def test_what_input_may_not_do_is_seen(
-    use: fuzz.Callable[[Path], object],
+    use: Callable[[Path], object],
     said: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -20,7 +20,7 @@ from harness.parts import Parts
 from harness.record import Record
 from harness.runner import Watch
 from harness.store import RECORDS, Store, latest
-from tests.faults.campaign import figures
+from tests.faults.trials import figures
 from tests.harness.test_estimate import job
 
 PLAN = """
@@ -55,13 +55,19 @@ def nodes(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
     made.shutdown()
 
 
-def start(folder: Path, environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
-    plan = folder / "plan.toml"
+def start(
+    folder: Path, environment: dict[str, str], *options: str, plan: str = PLAN
+) -> subprocess.Popen[str]:
+    path = folder / "plan.toml"
     folder.mkdir(exist_ok=True)
-    plan.write_text(PLAN)
-    command = [sys.executable, "-m", "harness.cli", "run", str(plan), "-o", str(folder)]
+    path.write_text(plan)
+    command = [sys.executable, "-m", "harness.cli", "run", str(path), "-o", str(folder)]
     return subprocess.Popen(
-        [*command, *options], env=environment, text=True, stderr=subprocess.PIPE, stdout=-3
+        [*command, *options],
+        env=environment,
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     )
 
 
@@ -116,6 +122,29 @@ def test_nodes_that_are_killed_in_the_middle_lose_nothing(
     assert figures(records(tmp_path / "out")) == here
 
 
+@pytest.mark.slow
+def test_a_board_is_used_from_the_machine_that_names_it_as_a_resource(
+    tmp_path: Path, environment: dict[str, str], nodes: Any
+) -> None:
+    command = [sys.executable, "-m", "harness.cli", "device", "serve", "--port", "0"]
+    server = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        # serving NAME on HOST:PORT
+        device = f"rpc://{server.stdout.readline().split()[-1]}"
+        nodes.add_node(num_cpus=1, resources={device: 1})
+        text = PLAN.replace('["cortex-a72"]', "[]") + f'devices = ["{device}"]\n'
+        run = start(tmp_path, environment, "--cluster", nodes.address, plan=text)
+        _, said = run.communicate(timeout=300)
+    finally:
+        server.kill()
+        server.wait()
+    assert run.returncode == 0, said
+    found = [record for record in records(tmp_path) if record.case.measure == "latency"]
+    assert {(record.case.device, record.status) for record in found} == {(device, "ok")}
+    assert len(found) == 2
+
+
 def test_no_cluster_is_one_sentence() -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     run = subprocess.run(
@@ -141,7 +170,7 @@ ONE, TWO, THREE = (
 
 
 def test_a_machine_with_another_facebench_is_named() -> None:
-    with pytest.raises(BadInputError, match="^two has another facebench"):
+    with pytest.raises(BadInputError, match="^two has no facebench, or another one"):
         machines.require_same([(ONE, machines.version()), (TWO, "another")])
 
 
@@ -165,7 +194,7 @@ class Lab(Cluster):
     def _choose(self, known: Sequence[Record]) -> Machine:
         return self.machines[0]
 
-    def _at_home(self, jobs: Sequence[Job]) -> list[Job]:
+    def _settled(self, jobs: Sequence[Job]) -> list[Job]:
         return list(jobs)
 
     def _release(self) -> None:
