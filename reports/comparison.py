@@ -21,7 +21,7 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class Ratio:
-    """A network's time over the baseline's, in one setting.
+    """A network's time over another's, in one setting.
 
     Attributes:
         setting: what both were timed under.
@@ -88,18 +88,20 @@ def compare(evidence: Evidence) -> Comparison:
     )
 
 
-def latency_ratio(evidence: Evidence, network: str, setting: Setting) -> Ratio:
-    """The network's median time over the baseline's in the same setting."""
+def latency_ratio(
+    evidence: Evidence, network: str, setting: Setting, over: str = BASELINE
+) -> Ratio:
+    """The network's median time over another's in the same setting."""
     ours = representative(evidence, network, setting)
-    base = representative(evidence, BASELINE, setting)
-    if network == BASELINE and ours is not None and ours.median is not None:
+    base = representative(evidence, over, setting)
+    if network == over and ours is not None and ours.median is not None:
         return Ratio(setting, Estimate(1.0, 1.0, 1.0), "ok", label=ours.label, record=ours.record)
     if ours is None:
         return Ratio(setting, None, "missing", f"{network} was not timed under {setting.label}")
     if ours.median is None:
         return Ratio(setting, None, ours.status, ours.reason)
     if base is None or base.median is None:
-        why = f"there is no time of {BASELINE} under {setting.label} to relate it to"
+        why = f"there is no time of {over} under {setting.label} to relate it to"
         return Ratio(setting, None, "refused", why, ours.label)
     found = differences(ours.record.environment, base.record.environment)
     if other := another_machine(found):

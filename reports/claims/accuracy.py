@@ -14,7 +14,7 @@ from harness.verification.paired import holm
 from reports.cells import percent
 from reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
 from reports.digits import Estimate, earned, interval, percentage
-from reports.evidence import BASELINE, Evidence, real_faces
+from reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
 from reports.tables import of_measure
 
 # Of McNemar's exact test, with Holm's correction over the places of a comparison.
@@ -45,13 +45,7 @@ def accuracy_v2(evidence: Evidence) -> Sequence[Finding]:
 )
 def gdconv(evidence: Evidence) -> Sequence[Finding]:
     """On each base that has both."""
-    pairs = (
-        (BASELINE, "mobilefacenet_gap"),
-        ("mobilenet_v2_gdconv", "mobilenet_v2"),
-        ("mobilenet_v1_gdconv", "mobilenet_v1"),
-        ("shufflenet_v1_gdconv", "shufflenet_v1"),
-    )
-    return [one for better, worse in pairs for one in _better(evidence, better, worse)]
+    return [one for better, worse in WITH_GDCONV for one in _better(evidence, better, worse)]
 
 
 @claim(

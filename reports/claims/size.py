@@ -16,6 +16,8 @@ _COUNTED = ("counted", "published")
 _PAPER_SIZE_MB = "4.0"
 # Its global operator on MobileNetV2: a 7x7 kernel on each of 1280 channels.
 _GDCONV = 7 * 7 * 1280
+# The 128-d embedding computed from all places of that map, rather than from one.
+_CONNECTED = (7 * 7 - 1) * 1280 * 128
 
 
 @claim(
@@ -80,7 +82,7 @@ def size(evidence: Evidence) -> Sequence[Finding]:
     order=16,
 )
 def gdconv_cost(evidence: Evidence) -> Sequence[Finding]:
-    """The layer's own count, and what the whole network grows by."""
+    """What the whole network grows by, beside what a fully connected layer in its place adds."""
     plain, gdconv = (evidence.costs.get(name) for name in ("mobilenet_v2", "mobilenet_v2_gdconv"))
     if plain is None or gdconv is None:
         return []
@@ -98,7 +100,8 @@ def gdconv_cost(evidence: Evidence) -> Sequence[Finding]:
             f"+{count:,}",
             "",
             _COUNTED,
-            f"{count / whole[what]:.2%} of {whole[what] / 1e6:.3f} M.",
+            f"{count / whole[what]:.2%} of {whole[what] / 1e6:.3f} M; a fully connected layer on "
+            f"the whole 7x7x1280 map would add {_CONNECTED / 1e6:.2f} M.",
         )
         for what, count in more.items()
     ]

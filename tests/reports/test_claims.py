@@ -121,6 +121,28 @@ def test_what_prelu_costs_is_measured_not_assumed() -> None:
     assert "PReLU costs nothing" in free.why
 
 
+@pytest.mark.parametrize(
+    ("ratio", "spread", "verdict"),
+    [(1.02, 0.001, SUPPORTED), (0.9, 0.001, SUPPORTED), (1.2, 0.001, REFUTED), (1.04, 0.5, "")],
+)
+def test_the_global_operator_may_take_as_long_as_the_paper_s(
+    ratio: float, spread: float, verdict: str
+) -> None:
+    one = said(
+        "gdconv-time",
+        cost("mobilenet_v2"),
+        cost("mobilenet_v2_gdconv"),
+        timed("mobilenet_v2", 10.0, spread=spread),
+        timed("mobilenet_v2_gdconv", 10.0 * ratio, spread=spread),
+        # Pooling alone says nothing of GDConv.
+        timed("shufflenet_v1_gdconv", 5.0),
+    )
+    assert one.verdict == (verdict or UNDECIDED)
+    (finding,) = one.findings
+    assert finding.place == "mobilenet_v2_gdconv, mobilenet_v2: ncnn, 1 thread"
+    assert "% more MAdds" in finding.why
+
+
 def test_untuned_code_and_modelled_times_decide_nothing() -> None:
     pair = [timed("mobilefacenet", 10.0), timed("mobilenet_v2", 30.0)]
     untuned = [
