@@ -39,6 +39,8 @@ class Job:
         budget: how long to sample.
         exported: folder of the exported network, once there is one.
         process: number of this process among those of the case, from 0.
+        shards: how many machines share the work on the case's images, each a shard of them.
+        shard: which of them this job prepares, from 0; None for the case itself.
         limit_s: a case that says nothing for so many seconds is taken to hang, and stopped.
         progress: told how far the case is, in the process that obtains it.
     """
@@ -53,6 +55,8 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     exported: Path | None = None
     process: int = 0
+    shards: int = 1
+    shard: int | None = None
     limit_s: float = LIMIT_S
     progress: Progress = field(default=_silent, compare=False, repr=False)
 

@@ -23,7 +23,7 @@ def perform(job: Job) -> Record:
 
     Nothing is raised for a case that goes wrong: it is a record too, `failed`
     or `refused`, with its reason. But for a device that is lost: that may be
-    another time's luck.
+    another time's luck. The record of a shard has no result.
 
     Raises:
         LostError: the case's device answers no more.
@@ -42,9 +42,13 @@ def perform(job: Job) -> Record:
     }
     try:
         provenance |= job.facts()
-        outcome = measure.obtain(job)
-        result, checks, where = outcome.result, outcome.checks, outcome.environment
-        provenance |= outcome.provenance
+        if job.shard is not None:
+            assert measure.sharding is not None
+            measure.sharding.prepare(job)
+        else:
+            outcome = measure.obtain(job)
+            result, checks, where = outcome.result, outcome.checks, outcome.environment
+            provenance |= outcome.provenance
     except LostError:
         raise
     except RefusedError as error:

@@ -17,7 +17,9 @@ from typing import Any
 from architectures.errors import UnavailableError
 
 # What is made for any machine, and is small for the time it takes. Crops are neither.
-KINDS = frozenset({"embeddings", "emulation", "export", "lowered", "ncnn", "tvm"})
+KINDS = frozenset(
+    {"embeddings", "emulation", "export", "landmarks", "lowered", "ncnn", "search", "tvm"}
+)
 
 # An entry is not larger: what a damaged or hostile store sends can't fill the memory.
 _LARGEST = 2 * 10**9

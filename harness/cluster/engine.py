@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from architectures.errors import BadInputError, FacebenchError, LostError, UnavailableError
-from harness import export
+from harness import export, shared_store
 from harness.case import Case
 from harness.cluster import machines, tasks
 from harness.cluster.machines import Machine
@@ -115,7 +115,7 @@ class Cluster:
                 elif export_of.failed:
                     yield without_network(task.job)
                 else:
-                    pending[self._submit(task)] = task
+                    pending |= {self._submit(one): one for one in self._shared(task)}
             waiting = held
             done, _ = self._ray.wait(list(pending), num_returns=1, timeout=_PATIENCE_S)
             for reference in done:
@@ -124,6 +124,8 @@ class Cluster:
                 if record is None:
                     pending[self._submit(task)] = task
                     continue
+                if task.shard_of and task.shard_of.over_with_one():
+                    pending[self._submit(task.shard_of)] = task.shard_of
                 if task.exports:
                     exports[task.job.network].end(record)
                 if task.told:
@@ -235,6 +237,29 @@ class Cluster:
             self._ray.kill(self._alone)
         self._alone = None
 
+    def _shared(self, task: _Task) -> list[_Task]:
+        """The tasks that prepare shards of a task, where machines can share it; or itself.
+
+        What a shard leaves behind must be within reach of the others: in the shared store.
+        """
+        job = task.job
+        sharding = MEASURES[job.case.measure].sharding
+        if sharding is None or not shared_store.serves("embeddings"):
+            return [task]
+        places = sum(machine.cores // job.case.threads for machine in self.machines)
+        try:
+            shards = min(places, sharding.shards(job))
+        except FacebenchError:
+            # The job itself will tell.
+            return [task]
+        if shards < 2:
+            return [task]
+        task.job, task.shards_left = replace(job, shards=shards), shards
+        return [
+            _Task(replace(task.job, shard=shard), told=False, shard_of=task)
+            for shard in range(shards)
+        ]
+
     def _submit(self, task: _Task) -> Any:
         """Start a task wherever there are cores; the reference to its record."""
         most = max(machine.cores for machine in self.machines)
@@ -315,13 +340,23 @@ class _Task:
     Attributes:
         exports: whether others wait for what it makes.
         told: whether its record was asked for.
+        shard_of: the task that it prepares a shard of.
+        shards_left: shards of its own that are not over. One that failed is no reason to stop:
+            the task makes what it does not find.
         tries: how often it was started.
     """
 
     job: Job
     exports: bool = False
     told: bool = True
+    shard_of: _Task | None = None
+    shards_left: int = 0
     tries: int = 0
+
+    def over_with_one(self) -> bool:
+        """One of its shards is over; whether it was the last."""
+        self.shards_left -= 1
+        return not self.shards_left
 
 
 def _why(error: Exception) -> str:

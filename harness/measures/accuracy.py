@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.deployment import deploy
 from harness.job import Job
 from harness.measures import scoring
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.verification.embedding import extract
+from harness.measures.registry import MEASURES, Measure, Outcome, Sharding
+from harness.verification.embedding import blocks_of, extract, extract_blocks
 from harness.verification.faces import PairSet
 from harness.verification.protocol import score, verify
 
@@ -32,12 +32,36 @@ def _obtain(job: Job) -> Outcome:
     )
     return Outcome(
         accuracy,
-        (*agreed, *scoring.faces_checks(faces)),
+        (*agreed, *scoring.faces_checks(faces), *scoring.machine_checks(job, extraction.cpus)),
         scoring.provenance(deployment, prepared) | {"embeddings": extraction.entries},
     )
 
 
+def _prepare(job: Job) -> None:
+    scoring.require_trained(job)
+    prepared = scoring.prepare(job)
+    embedder, _ = scoring.embedder(job, deploy(job))
+    keys = [key for key in prepared.faces.keys if key not in prepared.rejected]
+    assert job.shard is not None
+    for _ in extract_blocks(
+        prepared.faces, keys, embedder, job.case.flip, shard=job.shard, shards=job.shards
+    ):
+        pass
+
+
+def _shards(job: Job) -> int:
+    return blocks_of(len(scoring.dataset(job).open(job.data).keys))
+
+
 MEASURES.add(
     "accuracy",
-    Measure("accuracy", "", _obtain, scoring.depends_on, stage=3, exclusive=True),
+    Measure(
+        "accuracy",
+        "",
+        _obtain,
+        scoring.depends_on,
+        stage=3,
+        exclusive=True,
+        sharding=Sharding(_shards, _prepare),
+    ),
 )

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from harness import cache
 from harness.deployment import deploy
 from harness.job import Job
 from harness.measures import scoring
-from harness.measures.registry import MEASURES, Measure, Outcome
+from harness.measures.registry import MEASURES, Measure, Outcome, Sharding
 from harness.verification.embedding import (
     Embedder,
     Embeddings,
+    Extraction,
     Progress,
+    blocks_of,
     extract,
     extract_blocks,
 )
 from harness.verification.faces import SearchSet
-from harness.verification.identification import identification, search
+from harness.verification.identification import Search, identification, join, load, save, search
+
+_KIND = "search"
 
 
 def _obtain(job: Job) -> Outcome:
@@ -28,10 +37,8 @@ def _obtain(job: Job) -> Outcome:
     assert isinstance(faces, SearchSet)
     deployment = deploy(job)
     embedder, agreed = scoring.embedder(job, deployment)
-    work = _Extraction(job, faces, embedder)
-    probes = work.probes()
-    people = np.unique([faces.identities[key] for key in faces.probes], return_inverse=True)[1]
-    found = search(probes, people, work.distractors())
+    work = _Work(job, faces, embedder)
+    found = join(work.searched(shard) for shard in range(work.shards))
     result = identification(
         found,
         label=faces.label,
@@ -41,39 +48,130 @@ def _obtain(job: Job) -> Outcome:
     )
     return Outcome(
         result,
-        (*agreed, *scoring.faces_checks(faces)),
+        (*agreed, *scoring.faces_checks(faces), *scoring.machine_checks(job, work.cpus)),
         scoring.provenance(deployment, prepared),
     )
 
 
-class _Extraction:
-    """Embeddings of probes, then of distractors block by block; and the seconds they took."""
+def _prepare(job: Job) -> None:
+    scoring.require_trained(job)
+    faces = scoring.prepare(job).faces
+    assert isinstance(faces, SearchSet)
+    assert job.shard is not None
+    embedder, _ = scoring.embedder(job, deploy(job))
+    work = _Work(job, faces, embedder)
+    if job.shard < work.shards:
+        work.searched(job.shard)
 
-    def __init__(self, job: Job, faces: SearchSet, embedder: Embedder) -> None:
-        self._job, self._faces, self._embedder = job, faces, embedder
-        self.seconds = 0.0
 
-    def probes(self) -> Embeddings:
-        done = extract(
-            self._faces, self._faces.probes, self._embedder, self._job.case.flip, self._progress(0)
+def _shards(job: Job) -> int:
+    faces = scoring.dataset(job).open(job.data)
+    assert isinstance(faces, SearchSet)
+    return blocks_of(len(faces.distractors))
+
+
+@dataclass
+class _Work:
+    """A search in shards, each in the cache once it is done; and what embedding took.
+
+    A shard has every so-manieth block of distractors, and all probes.
+    """
+
+    job: Job
+    faces: SearchSet
+    embedder: Embedder
+
+    def __post_init__(self) -> None:
+        # Where faces were not found, there may be fewer blocks than was thought.
+        self.shards = min(self.job.shards, blocks_of(len(self.faces.distractors)))
+        self._embedded: dict[int, tuple[float, frozenset[str]]] = {}
+        self._done = 0
+
+    @property
+    def seconds(self) -> float:
+        """What embedding took, as if one process had done all of it."""
+        return self._probes.seconds + sum(seconds for seconds, _ in self._embedded.values())
+
+    @property
+    def cpus(self) -> frozenset[str]:
+        """The kinds of processor that embedded."""
+        return self._probes.cpus.union(*(cpus for _, cpus in self._embedded.values()))
+
+    def searched(self, shard: int) -> Search:
+        """The search among one shard's distractors, made now or found."""
+        folder = cache.entry(_KIND, self._key(shard), lambda folder: self._search(shard, folder))
+        facts = json.loads((folder / "embedding.json").read_text())
+        self._embedded[shard] = facts["seconds"], frozenset(facts["cpus"])
+        return load(folder)
+
+    @cached_property
+    def _probes(self) -> Extraction:
+        return extract(
+            self.faces, self.faces.probes, self.embedder, self.job.case.flip, self._progress()
         )
-        self.seconds += done.seconds
-        return done.embeddings
 
-    def distractors(self) -> Iterator[Embeddings]:
-        names: Sequence[str] = self._faces.distractors
-        progress = self._progress(len(self._faces.probes))
+    @cached_property
+    def _people(self) -> list[int]:
+        names = [self.faces.identities[key] for key in self.faces.probes]
+        people: list[int] = np.unique(names, return_inverse=True)[1].tolist()
+        return people
+
+    def _search(self, shard: int, folder: Path) -> None:
+        blocks: list[tuple[float, frozenset[str]]] = []
+        probes = self._probes.embeddings
+        save(search(probes, self._people, self._distractors(shard, blocks)), folder)
+        facts = {
+            "seconds": sum(seconds for seconds, _ in blocks),
+            "cpus": sorted(frozenset().union(*(cpus for _, cpus in blocks))),
+        }
+        (folder / "embedding.json").write_text(json.dumps(facts))
+
+    def _distractors(
+        self, shard: int, blocks: list[tuple[float, frozenset[str]]]
+    ) -> Iterator[Embeddings]:
         for block in extract_blocks(
-            self._faces, names, self._embedder, self._job.case.flip, progress
+            self.faces,
+            self.faces.distractors,
+            self.embedder,
+            self.job.case.flip,
+            self._progress(),
+            shard,
+            self.shards,
         ):
-            self.seconds += block.seconds
+            blocks.append((block.seconds, block.cpus))
             yield block.embeddings
 
-    def _progress(self, before: int) -> Progress:
-        return lambda done: self._job.progress(before + done, len(self._faces.keys))
+    def _key(self, shard: int) -> str:
+        return cache.digest(
+            self.embedder.key,
+            self.embedder.batch,
+            len(self.embedder.streams),
+            self.job.case.flip,
+            self.faces.digest,
+            shard,
+            self.shards,
+            cache.source_digest("harness.verification", __name__),
+        )
+
+    def _progress(self) -> Progress:
+        before = self._done
+
+        def tell(done: int) -> None:
+            self._done = before + done
+            self.job.progress(self._done, len(self.faces.keys))
+
+        return tell
 
 
 MEASURES.add(
     "identification",
-    Measure("identification", "", _obtain, scoring.depends_on, stage=3, exclusive=True),
+    Measure(
+        "identification",
+        "",
+        _obtain,
+        scoring.depends_on,
+        stage=3,
+        exclusive=True,
+        sharding=Sharding(_shards, _prepare),
+    ),
 )

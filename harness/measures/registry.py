@@ -41,6 +41,20 @@ class Several:
 
 
 @dataclass(frozen=True)
+class Sharding:
+    """How machines share the work of one case.
+
+    Attributes:
+        shards: the most that a job can be cut into.
+        prepare: does one shard of a job, and leaves it in the cache for the case itself, which
+            makes what is not there.
+    """
+
+    shards: Callable[[Job], int]
+    prepare: Callable[[Job], None]
+
+
+@dataclass(frozen=True)
 class Measure:
     """One kind of figure.
 
@@ -55,6 +69,7 @@ class Measure:
         exclusive: nothing else of ours may run meanwhile.
         timed: its figures are times, which are compared between records of one machine alone.
         several: how processes of a case are joined; None where there is always one.
+        sharding: how machines share a case; None where one machine does it all.
     """
 
     name: str
@@ -65,6 +80,7 @@ class Measure:
     exclusive: bool = False
     timed: bool = False
     several: Several | None = None
+    sharding: Sharding | None = None
 
 
 MEASURES: Registry[Measure] = Registry("measure", package="harness.measures")

@@ -42,7 +42,7 @@ def prepare(job: Job) -> Prepared[FaceSet]:
     opened = dataset(job).open(job.data)
     if job.case.precision == "int8":
         require_disjoint(DATASETS[job.calibration].open(job.data), opened)
-    located = preparation.locate(opened, job.landmarks, job.progress)
+    located = preparation.locate(opened, job.landmarks, job.progress, (job.shard or 0) / job.shards)
     return preparation.settle(located, job.case.absent)
 
 
@@ -73,6 +73,17 @@ def faces_checks(faces: FaceSet) -> tuple[Check, ...]:
     if isinstance(faces, PairSet) and faces.identities:
         checks.append(_no_one_twice(faces))
     return tuple(checks)
+
+
+def machine_checks(job: Job, cpus: frozenset[str]) -> tuple[Check, ...]:
+    """That a dataset embedded by several machines was so by machines of one kind.
+
+    Others may add up in another order. On a device beside this machine the device embeds.
+    """
+    if DEVICES[job.case.device].remote:
+        return ()
+    detail = " and ".join(sorted(cpus))
+    return (Check("one kind of processor embedded all images", len(cpus) == 1, detail),)
 
 
 def provenance(deployment: Deployment, prepared: Prepared[FaceSet]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from architectures.errors import BadInputError
 from architectures.registry import Preprocessing
 from harness import cache
+from harness.timing import environment
 from harness.verification.crops import Pictures, crops_key, cut
 from harness.verification.faces import FaceSet, Picture
 
@@ -63,13 +64,16 @@ class Extraction:
 
     Attributes:
         embeddings: `(K, E)`, as the network gives them: not normalized.
-        seconds: from the first image's bytes to the last embedding.
+        seconds: from the first image's bytes to the last embedding, as if one process had
+            made them all.
         entries: of the cache, that hold them.
+        cpus: the kinds of processor that made them.
     """
 
     embeddings: Embeddings
     seconds: float
     entries: tuple[str, ...]
+    cpus: frozenset[str]
 
     @property
     def images_per_second(self) -> float:
@@ -104,6 +108,7 @@ def extract(
         embeddings,
         sum(part.seconds for part in parts),
         tuple(entry for part in parts for entry in part.entries),
+        frozenset().union(*(part.cpus for part in parts)),
     )
 
 
@@ -113,20 +118,35 @@ def extract_blocks(
     embedder: Embedder,
     flip: str = "none",
     progress: Progress = lambda done: None,
+    shard: int = 0,
+    shards: int = 1,
 ) -> Iterator[Extraction]:
     """The same, `CHUNK` images at a time, for sets that do not fit in memory.
 
     Each block is in the cache before the next is begun, so that what is
-    interrupted goes on where it was.
+    interrupted goes on where it was. Of several shards, each has every so-manieth block: the
+    blocks are the same however many shards there are.
     """
     if flip not in FLIPS:
         raise BadInputError(f"unknown flip {flip!r}: use one of {', '.join(FLIPS)}")
     keep = len(keys) <= _KEPT_CROPS
-    for start in range(0, len(keys), CHUNK):
+    done = 0
+    for start in range(shard * CHUNK, len(keys), shards * CHUNK):
         used = keys[start : start + CHUNK]
         block = _block(faces, used, embedder, flip != "none", keep)
-        progress(start + len(used))
-        yield Extraction(_joined(block.embeddings, flip), block.seconds, (block.entry,))
+        done += len(used)
+        progress(done)
+        yield Extraction(
+            _joined(block.embeddings, flip),
+            block.seconds,
+            (block.entry,),
+            frozenset({block.cpu}),
+        )
+
+
+def blocks_of(images: int) -> int:
+    """How many blocks, and so at most how many shards, so many images make."""
+    return -(-images // CHUNK)
 
 
 def load(entries: Sequence[str], flip: str) -> Embeddings | None:
@@ -147,6 +167,7 @@ class _Block:
     embeddings: Embeddings
     seconds: float
     entry: str
+    cpu: str
 
 
 def _block(
@@ -158,7 +179,8 @@ def _block(
         embeddings = _embed_all(crops.pictures, keys, embedder, mirrored)
         seconds = time.perf_counter() - began + crops.thread_seconds / len(embedder.streams)
         np.save(folder / "embeddings.npy", embeddings, allow_pickle=False)
-        (folder / "facts.json").write_text(json.dumps({"seconds": seconds}))
+        facts = {"seconds": seconds, "cpu": environment.identity()["cpu_model"]}
+        (folder / "facts.json").write_text(json.dumps(facts))
 
     key = cache.digest(
         embedder.key,
@@ -171,7 +193,7 @@ def _block(
     )
     folder = cache.entry(_KIND, key, make)
     facts = json.loads((folder / "facts.json").read_text())
-    return _Block(_read(folder), facts["seconds"], key)
+    return _Block(_read(folder), facts["seconds"], key, facts["cpu"])
 
 
 def _read(folder: Path) -> Embeddings:

@@ -18,21 +18,35 @@ the whole matrix.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
+from architectures.errors import BadInputError, RefusedError
 from harness.result import Identification, OperatingPoint
-from harness.verification.tiles import RANKS, Floats, Indices, Kept, Rows, normalize, tiles
+from harness.verification.tiles import (
+    RANKS,
+    Floats,
+    Indices,
+    Kept,
+    Rows,
+    highest,
+    normalize,
+    tiles,
+)
 
 # Rates of false alarms that are looked at: one in so many trials.
 ONE_IN_FPIR = (10, 100, 1_000)
 ONE_IN_FAR = (1_000, 10_000, 100_000, 1_000_000)
+
+_ARRAYS = ("pairs", "genuine", "top", "impostors")
+_COUNTS = ("identities", "distractors", "seconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +174,35 @@ def search(
     return Search(len(np.unique(people)), done, pairs, genuine, kept.top, impostors, seconds)
 
 
+def join(parts: Iterable[Search]) -> Search:
+    """One search from those of the same probes among other distractors each.
+
+    Scores do not hang on what a distractor is searched beside, so ranks and thresholds are
+    those of one search among all of them, to the last bit. Two searches are held at a time.
+
+    Args:
+        parts: at least one.
+
+    Raises:
+        RefusedError: machines gave a pair of probes different scores.
+    """
+    return reduce(_joined, parts)
+
+
+def save(found: Search, folder: Path) -> None:
+    """Write a search's scores and counts into a folder."""
+    for name in _ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(found, name), allow_pickle=False)
+    counts = {name: getattr(found, name) for name in _COUNTS}
+    (folder / "search.json").write_text(json.dumps(counts))
+
+
+def load(folder: Path) -> Search:
+    """The search that `save` wrote."""
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    return Search(**arrays, **json.loads((folder / "search.json").read_text()))
+
+
 def identification(
     found: Search,
     label: str,
@@ -199,6 +242,24 @@ def supported(one_in: int, trials: int) -> bool:
     independent trials. Those that share a face are not, so it is the least that is needed.
     """
     return trials >= 3 * one_in
+
+
+def _joined(one: Search, two: Search) -> Search:
+    if not np.array_equal(one.genuine, two.genuine) or not np.array_equal(one.pairs, two.pairs):
+        raise RefusedError(
+            "parts of the search were made on machines whose products differ in the last bits: "
+            "search on machines of one kind, or on one"
+        )
+    top = np.sort(np.concatenate([one.top, two.top], axis=1), axis=1)[:, : -RANKS - 1 : -1]
+    return Search(
+        one.identities,
+        one.distractors + two.distractors,
+        one.pairs,
+        one.genuine,
+        top,
+        highest(one.impostors, two.impostors),
+        one.seconds + two.seconds,
+    )
 
 
 def _operating_points(

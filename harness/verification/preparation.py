@@ -66,7 +66,12 @@ class Prepared(Generic[Set]):
     rejected: frozenset[str] = frozenset()
 
 
-def locate(faces: Set, source: str, progress: Progress = lambda done, total: None) -> Set:
+def locate(
+    faces: Set,
+    source: str,
+    progress: Progress = lambda done, total: None,
+    begin: float = 0.0,
+) -> Set:
     """The same faces, with landmarks from the source.
 
     What a detector finds is cached in chunks, by the images' bytes, the weights
@@ -78,6 +83,8 @@ def locate(faces: Set, source: str, progress: Progress = lambda done, total: Non
             aligned crops of the size of the first one; or a detector, such as
             `scrfd`, or `scrfd:<path>` with weights of the user's.
         progress: told how many images the detector has seen.
+        begin: the share of the images to begin after, so that machines that share what they
+            find begin at different places; the rest follows.
 
     Raises:
         UnknownNameError: there is no such source.
@@ -90,7 +97,7 @@ def locate(faces: Set, source: str, progress: Progress = lambda done, total: Non
         height, width = faces.picture(faces.keys[0]).shape[:2]
         return replace(faces, landmarks=AlignedLandmarks(faces.keys, (height, width)))
     detector, path = _parsed(source)
-    return replace(faces, landmarks=_detected(faces, detector, path, progress))
+    return replace(faces, landmarks=_detected(faces, detector, path, progress, begin))
 
 
 def identity(source: str) -> str:
@@ -177,7 +184,7 @@ def _weights(detector: Detector, path: Path | None) -> str:
 
 
 def _detected(
-    faces: FaceSet, detector: Detector, path: Path | None, progress: Progress
+    faces: FaceSet, detector: Detector, path: Path | None, progress: Progress, begin: float
 ) -> dict[str, FloatArray]:
     """Landmarks by image; images in which the detector finds no face have none."""
     code = cache.source_digest("harness.verification.detectors", "harness.verification.faces")
@@ -185,18 +192,21 @@ def _detected(
     # Not opened where all is in the cache.
     find = functools.cache(lambda: detector.open(path))
     found: dict[str, FloatArray] = {}
-    for start in range(0, len(faces.keys), _CHUNK):
+    starts = list(range(0, len(faces.keys), _CHUNK))
+    first = int(begin * len(starts))
+    for number, start in enumerate([*starts[first:], *starts[:first]]):
+        before = number * _CHUNK
         keys = faces.keys[start : start + _CHUNK]
         digests = [faces.image_digests[key].hex() for key in keys]
 
-        def make(folder: Path, keys: Sequence[str] = keys, start: int = start) -> None:
-            points = _search(faces, keys, find(), lambda n: progress(start + n, len(faces.keys)))
+        def make(folder: Path, keys: Sequence[str] = keys, before: int = before) -> None:
+            points = _search(faces, keys, find(), lambda n: progress(before + n, len(faces.keys)))
             np.save(folder / "landmarks.npy", points)
 
         folder = cache.entry("landmarks", cache.digest(digests, by), make)
         points = np.load(folder / "landmarks.npy", allow_pickle=False)
         found |= {k: p for k, p in zip(keys, points, strict=True) if np.isfinite(p).all()}
-        progress(start + len(keys), len(faces.keys))
+        progress(min(before + _CHUNK, len(faces.keys)), len(faces.keys))
     return found
 
 

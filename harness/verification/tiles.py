@@ -72,6 +72,11 @@ def normalize(embeddings: npt.NDArray[np.generic], name: str, first: int) -> Flo
     return np.asarray(wide / norms[:, None], np.float32)
 
 
+def highest(one: Floats, two: Floats) -> Floats:
+    """What `Kept.impostors` is of all scores, from what it is of two parts of them."""
+    return np.sort(np.concatenate([one, two]))[::-1][:KEPT]
+
+
 class Rows:
     """Probes at unit length, `(P, E)`, cut for products of one shape.
 

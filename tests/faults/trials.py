@@ -153,7 +153,7 @@ def figures(records: list[Record]) -> dict[str, str]:
             made[str(record.case)] = f"{record.status}, timed"
             continue
         # What an accuracy took to extract is a time too.
-        text = re.sub(r"images_per_second=[\d.e+-]+|seconds=[\d.e+-]+", "", repr(record.result))
+        text = re.sub(r"\w+_per_second=[\d.e+-]+|seconds=[\d.e+-]+", "", repr(record.result))
         made[str(record.case)] = f"{record.status} {text}"
     return made
 

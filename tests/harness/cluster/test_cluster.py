@@ -9,7 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
 
 from architectures.errors import BadInputError, LostError, UnavailableError
 from harness.cluster import engine, machines
@@ -20,6 +25,7 @@ from harness.parts import Parts
 from harness.record import Record
 from harness.runner import Watch
 from harness.store import RECORDS, Store, latest
+from harness.verification.alignment import template
 from tests.faults.trials import figures
 from tests.harness.test_estimate import job
 
@@ -143,6 +149,83 @@ def test_a_board_is_used_from_the_machine_that_names_it_as_a_resource(
     found = [record for record in records(tmp_path) if record.case.measure == "latency"]
     assert {(record.case.device, record.status) for record in found} == {(device, "ok")}
     assert len(found) == 2
+
+
+SMALL = """
+from torch import nn
+from architectures.registry import register
+
+@register("small", reference="a test")
+def _network():
+    return nn.Sequential(nn.Conv2d(3, 8, 16, 16), nn.ReLU(), nn.Flatten(), nn.Linear(392, 16))
+"""
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Path:
+    """A search among 4,200 distractors, three blocks; a network, with weights and a plan."""
+    rng = np.random.default_rng(0)
+    points = (template((112, 112)) / 3.5).ravel().tolist()
+    columns = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+    header = ",".join(["image", *(f"{name}_{axis}" for name in columns for axis in "xy")])
+    folders = {"probes": [f"{who}/{i}.png" for who in "ab" for i in range(2)]}
+    folders["others"] = [f"{i:04}.png" for i in range(4200)]
+    for folder, names in folders.items():
+        lines = [header]
+        for name in names:
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(path)
+            lines.append(",".join([name, *(f"{value:.3f}" for value in points)]))
+        (tmp_path / folder / "landmarks.csv").write_text("\n".join(lines))
+    (tmp_path / "small.py").write_text(SMALL)
+    torch.manual_seed(0)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 16, 16), nn.ReLU(), nn.Flatten(), nn.Linear(392, 16)
+    )  # as in SMALL
+    save_file(layers.state_dict(), tmp_path / "small.safetensors")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_search_is_shared_by_machines_and_equals_that_of_one(
+    crowd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
+    plan = f"""
+networks = ["small"]
+runtimes = []
+targets = []
+datasets = ["search:{crowd}/probes::{crowd}/others"]
+verify_with = "onnxruntime"
+[weights]
+small = "{crowd}/small.safetensors"
+"""
+    own = os.environ | {"FACEBENCH_NETWORKS": str(crowd / "small.py")}
+    found = []
+    for name in ("alone", "shared"):
+        own |= {"FACEBENCH_CACHE": str(crowd / f"cache-{name}")}
+        options = []
+        if name == "shared":
+            own |= {"FACEBENCH_STORE": str(crowd / "store")}
+            monkeypatch.setenv("FACEBENCH_CACHE", str(crowd / "cache-workers"))
+            nodes = utils.Cluster(
+                initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+            )
+            for _ in range(3):
+                nodes.add_node(num_cpus=2)
+            options = ["--cluster", nodes.address]
+        run = start(crowd / name, own, *options, plan=plan)
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        found.append(figures(records(crowd / name)))
+    nodes.shutdown()
+    alone, shared = found
+    assert shared == alone
+    assert sum("Identification(" in text for text in alone.values()) == 1
+    # A shard for each block, found by the search that joins them.
+    assert len(list((crowd / "store" / "search").glob("*.tar"))) == 3
+    assert len(list((crowd / "store" / "embeddings").glob("*.tar"))) == 4
 
 
 def test_no_cluster_is_one_sentence() -> None:

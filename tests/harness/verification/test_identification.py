@@ -1,13 +1,16 @@
 """Search among distractors against a whole score matrix in float64, and closed forms."""
 
+import tempfile
 import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError
+from architectures.errors import BadInputError, RefusedError
 from harness.result import OperatingPoint
 from harness.verification import identification, tiles
 from harness.verification.identification import blocks, search
@@ -130,6 +133,34 @@ def test_the_result_does_not_hang_on_the_blocks(sizes, count):
     one, many = search(probes, people, [distractors]), search(probes, people, cut)
     for name in ("pairs", "genuine", "top", "impostors"):
         np.testing.assert_array_equal(getattr(one, name), getattr(many, name))
+
+
+@settings(deadline=None, max_examples=25)
+@given(grids(), st.integers(1, 4), st.integers(1, 9))
+def test_shards_that_are_joined_are_one_search(made, shards, kept):
+    probes, people, distractors = made
+    parts = [distractors[shard::shards] for shard in range(shards)]
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(tiles, "KEPT", kept)
+        whole = search(probes, people, [distractors])
+        found = []
+        for part in filter(len, parts):
+            identification.save(search(probes, people, [part]), Path(folder))
+            found.append(identification.load(Path(folder)))
+        joined = identification.join(found)
+    for name in ("pairs", "genuine", "top", "impostors"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(joined, name))
+    assert summary(whole) == summary(joined)
+    assert whole.distractors == joined.distractors
+    assert joined.seconds == pytest.approx(sum(part.seconds for part in found))
+
+
+def test_shards_from_machines_that_add_up_differently_are_not_joined():
+    probes, people = np.eye(4)[[0, 0, 1, 1]], [0, 0, 1, 1]
+    one = search(probes, people, [np.eye(4)[2:]])
+    other = replace(one, genuine=np.nextafter(one.genuine, np.float32(0)))
+    with pytest.raises(RefusedError, match="differ in the last bits: search on machines of one"):
+        identification.join([one, other])
 
 
 def test_the_highest_scores_are_kept_and_rates_that_need_more_left_out(monkeypatch):
