@@ -52,11 +52,11 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         machines.connect(address)
-        self._ray = machines.import_ray()
+        self.ray = machines.import_ray()
         self.machines = machines.alive()
         if not self.machines:
             raise UnavailableError(f"the Ray cluster at {address!r} has no machine with a core")
-        asked = [(one, self._on(one, tasks.version, 0).remote()) for one in self.machines]
+        asked = [(one, self.on(one, tasks.version, 0).remote()) for one in self.machines]
         machines.require_same([(one, self._version(reference)) for one, reference in asked])
         self.home = self.machines[0]
         self._alone: Any = None
@@ -83,7 +83,7 @@ class Cluster:
         others = [job for job in ordered if not runs_elsewhere(job) and not timed_here(job)]
         if timed and len(self.machines) > 1:
             # Where it is lost already, the first of what is timed there finds that out.
-            with suppress(self._ray.exceptions.RayError):
+            with suppress(self.ray.exceptions.RayError):
                 self._reserve()
         networks = dict.fromkeys(job.network for job in ordered)
         exports = {network: _Exporting() for network in networks}
@@ -117,7 +117,7 @@ class Cluster:
                 else:
                     pending |= {self._submit(one): one for one in self._shared(task)}
             waiting = held
-            done, _ = self._ray.wait(list(pending), num_returns=1, timeout=_PATIENCE_S)
+            done, _ = self.ray.wait(list(pending), num_returns=1, timeout=_PATIENCE_S)
             for reference in done:
                 task = pending.pop(reference)
                 record = self._record(reference, task)
@@ -180,9 +180,9 @@ class Cluster:
         """The jobs as they are at home, or where that is lost, as on the next machine."""
         try:
             return self._at_home(jobs)
-        except self._ray.exceptions.RayTaskError as error:
+        except self.ray.exceptions.RayTaskError as error:
             raise BadInputError(f"{self.home.name}: {_why(error)}") from error
-        except self._ray.exceptions.RayError:
+        except self.ray.exceptions.RayError:
             return self._moved(jobs, LostError(f"the machine {self.home.name} was lost"))
 
     def _boards(
@@ -208,12 +208,12 @@ class Cluster:
         yield from elsewhere(ready, watch, execute)
 
     def _beside_its_board(self, job: Job) -> Record:
-        perform = self._ray.remote(tasks.perform).options(
+        perform = self.ray.remote(tasks.perform).options(
             num_cpus=1, resources={job.case.device: 1}, max_retries=_TRIES
         )
         try:
-            return from_json(self._ray.get(perform.remote(job.to_json())))
-        except self._ray.exceptions.RayError as error:
+            return from_json(self.ray.get(perform.remote(job.to_json())))
+        except self.ray.exceptions.RayError as error:
             return failed(job, _why(error))
 
     def _alone_at_home(self, job: Job) -> Record:
@@ -221,20 +221,20 @@ class Cluster:
         try:
             if self._alone is None:
                 self._reserve()
-            return from_json(self._ray.get(self._alone.perform.remote(job.to_json())))
-        except self._ray.exceptions.RayTaskError as error:
+            return from_json(self.ray.get(self._alone.perform.remote(job.to_json())))
+        except self.ray.exceptions.RayTaskError as error:
             return failed(job, _why(error))
-        except self._ray.exceptions.RayError as error:
+        except self.ray.exceptions.RayError as error:
             raise LostError(f"the machine {self.home.name} was lost") from error
 
     def _reserve(self) -> None:
         """Have all cores of the machine that is timed on; returns once they are free."""
-        self._alone = self._on(self.home, tasks.Alone, self.home.cores, max_restarts=0).remote()
-        self._ray.get(self._alone.perform.remote({}))
+        self._alone = self.on(self.home, tasks.Alone, self.home.cores, max_restarts=0).remote()
+        self.ray.get(self._alone.perform.remote({}))
 
     def _release(self) -> None:
         if self._alone is not None:
-            self._ray.kill(self._alone)
+            self.ray.kill(self._alone)
         self._alone = None
 
     def _shared(self, task: _Task) -> list[_Task]:
@@ -264,32 +264,32 @@ class Cluster:
         """Start a task wherever there are cores; the reference to its record."""
         most = max(machine.cores for machine in self.machines)
         cores = min(task.job.case.threads, most) if MEASURES[task.job.case.measure].exclusive else 1
-        perform = self._ray.remote(tasks.perform).options(num_cpus=cores, max_retries=0)
+        perform = self.ray.remote(tasks.perform).options(num_cpus=cores, max_retries=0)
         task.tries += 1
         return perform.remote(replace(task.job, exported=None).to_json())
 
     def _record(self, reference: Any, task: _Task) -> Record | None:
         """A task's record; None where its machine was lost and another may do it."""
         try:
-            return from_json(self._ray.get(reference))
-        except self._ray.exceptions.RayTaskError as error:
+            return from_json(self.ray.get(reference))
+        except self.ray.exceptions.RayTaskError as error:
             return failed(task.job, _why(error))
-        except self._ray.exceptions.RayError as error:
+        except self.ray.exceptions.RayError as error:
             return None if task.tries < _TRIES else failed(task.job, _why(error))
 
     def _version(self, reference: Any) -> str:
         """What a machine says is its version; empty where it has no facebench."""
         try:
-            return str(self._ray.get(reference))
-        except self._ray.exceptions.RayError:
+            return str(self.ray.get(reference))
+        except self.ray.exceptions.RayError:
             return ""
 
     def _at_home(self, jobs: Sequence[Job]) -> list[Job]:
         timed = [job for job in jobs if timed_here(job)]
         if not timed:
             return list(jobs)
-        asked = self._on(self.home, tasks.fingerprints, 0)
-        found = self._ray.get(asked.remote([job.to_json() for job in timed]))
+        asked = self.on(self.home, tasks.fingerprints, 0)
+        found = self.ray.get(asked.remote([job.to_json() for job in timed]))
         keys = [job.case.key for job in timed]
         there = dict(zip(keys, found, strict=True))
         return [replace(job, fingerprint=there.get(job.case.key, job.fingerprint)) for job in jobs]
@@ -302,15 +302,15 @@ class Cluster:
             for record in known
             if MEASURES[record.case.measure].timed and record.case.device == "local"
         }
-        here = self._ray.get_runtime_context().get_node_id()
+        here = self.ray.get_runtime_context().get_node_id()
         by_name = [machine for machine in self.machines if machine.name in hosts]
         by_place = [machine for machine in self.machines if machine.node == here]
         return [*by_name, *by_place, *self.machines][0]
 
-    def _on(self, machine: Machine, what: Any, cores: int, **options: Any) -> Any:
+    def on(self, machine: Machine, what: Any, cores: int, **options: Any) -> Any:
         """A function as a task, or a class as an actor, with so many cores of one machine."""
-        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        return self._ray.remote(what).options(
+        affinity = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        return self.ray.remote(what).options(
             num_cpus=cores, scheduling_strategy=affinity(machine.node, soft=False), **options
         )
 

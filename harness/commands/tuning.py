@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +14,16 @@ from architectures.errors import (
     UnavailableError,
 )
 from harness import options, plan, show, show_tuning
+from harness.cluster.engine import Cluster
 from harness.compiler import build, records
 from harness.compiler.targets import TARGETS, Target
+from harness.compiler.workload import Workload
 from harness.export import Exported, export
 from harness.networks import Network, resolve
+from harness.tuning.lane import Lane, ProcessLane
+
+if TYPE_CHECKING:
+    from harness.tuning.places import Goal
 
 _NO_PLAN = "-"
 
@@ -31,9 +37,14 @@ _NO_PLAN = "-"
     help="Ways to block a kernel that are tried, for each workload.",
 )  # fmt: skip
 @click.option(
-    "--device", default="", metavar="D",
+    "--device", default="", metavar="D[,D]",
     help="Where kernels are tried: local, emulated:CORE, rpc://HOST:PORT, ssh://USER@HOST, "
-    "tracker://HOST:PORT/KEY. Default: this machine, or the target's emulated core.",
+    "tracker://HOST:PORT/KEY; several share the work. Default: this machine, or the target's "
+    "emulated core.",
+)  # fmt: skip
+@click.option(
+    "--cluster", metavar="auto|ADDRESS",
+    help="Share the work among the machines of a Ray cluster; records are kept here.",
 )  # fmt: skip
 @click.option(
     "--missing", is_flag=False, flag_value=_NO_PLAN, metavar="[PLAN]",
@@ -46,6 +57,7 @@ def tune(
     target: str,
     trials: int,
     device: str,
+    cluster: str | None,
     missing: str | None,
     batch: int,
     as_json: bool,
@@ -63,16 +75,21 @@ def tune(
     facebench tune mobilefacenet mobilenet_v2 --target x86-64-v3,x86-64-v4 --trials 64
     facebench tune mobilefacenet --target cortex-a72              on the emulated core
     facebench tune mobilefacenet --target cortex-a76 --device ssh://pi@raspberrypi
+    facebench tune mobilefacenet --target cortex-a72 --device rpc://pi1:9090,rpc://pi2:9090
+    facebench tune mobilefacenet --target cortex-a72 --cluster auto
     facebench tune --target host --missing paper                  what the plan lacks
     """
     wanted, targets = _asked_for(networks, target, missing, chosen)
     exported = [export(network) for network in wanted]
     build.import_tvm()  # before anything below imports it with torch
+    machines = None if cluster is None else Cluster(cluster)
+    devices = options.comma_list(device)
     summaries: list[show_tuning.Summary] = []
     failures: list[str] = []
     for one in targets:
         try:
-            summary = _tuned(one, device, exported, batch, trials, missing is not None)
+            works = _works(one, exported, batch)
+            summary = _tuned(one, devices, machines, works, trials, missing is not None)
         except (RefusedError, UnavailableError) as error:
             failures.append(str(error))
             continue
@@ -86,32 +103,53 @@ def tune(
         raise FacebenchError("\nfacebench: ".join(failures))
 
 
+def _works(target: Target, exported: Sequence[Exported], batch: int) -> list[Workload]:
+    """Workloads of all networks, each once."""
+    from harness.tuning import places
+    from harness.tuning.workloads import workloads
+
+    vectors = places.goal(target).vectors
+    return list(dict.fromkeys(w for one in exported for w in workloads(one, batch, vectors)))
+
+
 def _tuned(
     target: Target,
-    device: str,
-    exported: Sequence[Exported],
-    batch: int,
+    devices: Sequence[str],
+    cluster: Cluster | None,
+    works: Sequence[Workload],
     trials: int,
     missing: bool,
 ) -> show_tuning.Summary:
     """Tune for one target."""
-    from harness.tuning import campaign, places
-    from harness.tuning.workloads import workloads
+    from harness.tuning import campaign, places, spread
 
     goal = places.goal(target)
-    works = list(dict.fromkeys(w for one in exported for w in workloads(one, batch, goal.vectors)))
-    wanted = campaign.left(goal, works, trials, missing)
-    how = ""
     found: list[records.Record] = []
     failures: list[str] = []
-    if wanted:
-        with places.costs(goal, device) as cost:
-            how = cost.how
+    with records.claim(goal.records):
+        wanted = campaign.left(goal, works, trials, missing)
+        if wanted:
             with show_tuning.TuneProgress(goal.records, len(wanted), trials) as progress:
-                found, failures = campaign.run(goal, wanted, cost, trials, progress)
+                if cluster is None and len(devices) < 2:
+                    with places.costs(goal, "".join(devices)) as cost:
+                        found, failures = campaign.run(goal, wanted, cost, trials, progress)
+                else:
+                    lanes = _lanes(goal, devices, cluster, trials, len(wanted))
+                    found, failures = spread.run(goal.records, wanted, lanes, progress)
     path = str(records.own_file(goal.records))
+    how = ", ".join(dict.fromkeys(record.how for record in found))
     kept = len(works) - len(wanted)
     return show_tuning.Summary(goal.records, path, how, len(works), kept, found, failures)
+
+
+def _lanes(
+    goal: Goal, devices: Sequence[str], cluster: Cluster | None, trials: int, most: int
+) -> list[Lane]:
+    if cluster is None:
+        return [ProcessLane(goal.target.name, goal.records, one, trials) for one in devices[:most]]
+    from harness.cluster.tuning import lanes
+
+    return lanes(cluster, goal, devices, trials, most)
 
 
 def _asked_for(

@@ -8,10 +8,12 @@ two records of a workload the user's is taken.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,10 +100,31 @@ def save(target: str, record: Record) -> None:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
-        raise BadInputError(
-            f"cannot write tuning records to {path}: {error.strerror}; make room, or set "
-            "FACEBENCH_TUNING to another folder"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def claim(target: str) -> Iterator[None]:
+    """Have a target's own records for this process, until this ends: nothing is tuned twice.
+
+    Raises:
+        BadInputError: another process tunes for the target, or the folder can't be written.
+    """
+    path = own_file(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = (path.parent / f".{target}.lock").open("a")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInputError(
+                f"another process tunes for {target} and keeps its records in {path.parent}: wait "
+                "until it is done, or set FACEBENCH_TUNING to another folder"
+            ) from error
+        yield
 
 
 def made(work: Workload, tiling: Tiling, **found: Any) -> Record:
@@ -198,6 +221,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "how": (str,),
     "trials": (int,),
 }
+
+
+def _unwritable(path: Path, error: OSError) -> BadInputError:
+    return BadInputError(
+        f"cannot write tuning records to {path}: {error.strerror}; make room, or set "
+        "FACEBENCH_TUNING to another folder"
+    )
 
 
 def _file(target: str) -> str:

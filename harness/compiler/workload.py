@@ -6,7 +6,8 @@ channels and a pointwise convolution is a matrix product as it stands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 Pair = tuple[int, int]
 
@@ -123,6 +124,24 @@ def key(workload: Workload) -> str:
         value = getattr(workload, field.name)
         words.append(f"{field.name}={_text(value)}")
     return " ".join(words)
+
+
+def to_json(workload: Workload) -> dict[str, Any]:
+    """A workload in JSON's types, for another process."""
+    return {"type": type(workload).__name__, **asdict(workload)}
+
+
+def from_json(data: dict[str, Any]) -> Workload:
+    """The workload that `to_json` made."""
+    kinds: dict[str, Any] = {one.__name__: one for one in (Convolution, Depthwise, Pooling)}
+    rest = {name: _tuples(value) for name, value in data.items() if name != "type"}
+    window = Window(**{name: tuple(value) for name, value in data["window"].items()})
+    made: Workload = kinds[data["type"]](**rest | {"window": window})
+    return made
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def name(workload: Workload) -> str:

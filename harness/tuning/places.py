@@ -15,7 +15,7 @@ from harness.tuning.costs import Cost
 from harness.tuning.emulated import EmulatedCost
 from harness.tuning.measured import MeasuredCost
 
-_LOCAL, _EMULATED = "local", "emulated"
+LOCAL, EMULATED = "local", "emulated"
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def costs(wanted: Goal, device: str = "") -> Iterator[Cost]:
         UnavailableError: it cannot be reached, or is not set up.
     """
     target = wanted.target
-    device = device or _default(target)
+    device = device or usual(target)
     kind, _, core = device.partition(":")
-    if kind == _EMULATED:
+    if kind == EMULATED:
         runs = CORES[core].target
         if runs != target.name:
             raise RefusedError(
@@ -79,17 +79,22 @@ def costs(wanted: Goal, device: str = "") -> Iterator[Cost]:
             )
         yield EmulatedCost(core)
         return
-    if device == _LOCAL:
+    if device == LOCAL:
         host.require(wanted.features, f"target {target.name}")
     with closing(MeasuredCost(device, target, wanted.vectors)) as measured:
         yield measured
 
 
-def _default(target: Target) -> str:
+def usual(target: Target) -> str:
+    """Where a target's kernels are tried unless somebody says otherwise.
+
+    Raises:
+        RefusedError: there is no such place.
+    """
     if target.elf_machine == library.host_machine():
-        return _LOCAL
+        return LOCAL
     if target.name in CORES and CORES[target.name].figures:
-        return f"{_EMULATED}:{target.name}"
+        return f"{EMULATED}:{target.name}"
     raise RefusedError(
         f"target {target.name} has no emulated core whose cycles are modelled: name a board "
         "with --device rpc://HOST:PORT or ssh://USER@HOST"

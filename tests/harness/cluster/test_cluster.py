@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -226,6 +227,20 @@ small = "{crowd}/small.safetensors"
     # A shard for each block, found by the search that joins them.
     assert len(list((crowd / "store" / "search").glob("*.tar"))) == 3
     assert len(list((crowd / "store" / "embeddings").glob("*.tar"))) == 4
+
+
+@pytest.mark.slow
+def test_machines_share_the_tuning_and_one_keeps_the_records(
+    tiny_onnx: Path, tmp_path: Path, environment: dict[str, str], nodes: Any
+) -> None:
+    own = environment | {"FACEBENCH_TUNING": str(tmp_path)}
+    command = [sys.executable, "-m", "harness.cli", "tune", f"onnx:{tiny_onnx}", "--json"]
+    command += ["--target", "host", "--trials", "1", "--cluster", nodes.address]
+    done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (summary,) = json.loads(done.stdout)
+    assert (summary["tuned"], summary["failures"]) == (3, [])
+    assert len(Path(summary["path"]).read_text().splitlines()) == 3
 
 
 def test_no_cluster_is_one_sentence() -> None:

@@ -39,6 +39,19 @@ def test_a_network_is_tuned_once_and_its_compile_says_so(
     assert compiled["kernels"]["tuned"] == 3
 
 
+def test_several_places_share_the_work(tiny_onnx: Path, tmp_path: Path, capfd: Output) -> None:
+    how = ("tune", f"onnx:{tiny_onnx}", "--target", "host", "--trials", 1, "--device")
+    # The board is not there: the others go on.
+    assert facebench(*how, "local,rpc://127.0.0.1:1,local", "--json") == 0
+    said = capfd.readouterr()
+    (summary,) = json.loads(said.out)
+    assert (summary["workloads"], summary["tuned"], summary["failures"]) == (3, 3, [])
+    assert "rpc://127.0.0.1:1: " in said.err
+    assert "it is left out" in said.err
+    assert facebench(*how, "local,local") == 0
+    assert "3 had records, 0 tuned" in capfd.readouterr().out
+
+
 def test_a_plan_says_networks_and_targets(
     tiny_onnx: Path, tmp_path: Path, capfd: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,92 @@
+"""Tunes on the machines of a Ray cluster, and on the boards that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from architectures.errors import FacebenchError, LostError
+from harness.cluster.engine import Cluster
+from harness.cluster.machines import Machine
+from harness.compiler import workload
+from harness.compiler.workload import Workload
+from harness.tuning import places
+from harness.tuning.lane import Lane, ProcessLane
+from harness.tuning.places import EMULATED, LOCAL, Goal
+
+
+class Tuner:
+    """A lane's process, on the machine that Ray chose for it."""
+
+    def __init__(self, target: str, records: str, device: str, trials: int) -> None:
+        self._lane = ProcessLane(target, records, device, trials)
+
+    def tune(self, work: dict[str, Any]) -> dict[str, Any]:
+        """See `Lane`."""
+        return self._lane.tune(workload.from_json(work))
+
+
+class ClusterLane:
+    """A place to tune on another machine; see `Lane`."""
+
+    def __init__(self, name: str, ray: Any, tuner: Any) -> None:
+        self.name = name
+        self._ray = ray
+        self._tuner = tuner
+
+    def tune(self, work: Workload) -> dict[str, Any]:
+        """See `Lane`."""
+        try:
+            answer: dict[str, Any] = self._ray.get(self._tuner.tune.remote(workload.to_json(work)))
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, FacebenchError):
+                raise error.cause from error
+            raise
+        except self._ray.exceptions.RayError as error:
+            raise LostError(f"the machine was lost ({type(error).__name__})") from error
+        return answer
+
+    def close(self) -> None:
+        """See `Lane`."""
+        self._ray.kill(self._tuner)
+
+
+def lanes(
+    cluster: Cluster, goal: Goal, devices: Sequence[str], trials: int, most: int
+) -> list[Lane]:
+    """Places to tune: a core each where code is emulated, a machine each where it is timed.
+
+    A board is reached from the machine that has it as a resource, or from here.
+
+    Args:
+        devices: where kernels are tried; none for the target's usual place.
+        most: lanes that there is work for.
+    """
+    found: list[Lane] = []
+    for device in devices or [places.usual(goal.target)]:
+        lent = _lent(cluster, goal, device, trials)
+        found += lent or [ProcessLane(goal.target.name, goal.records, device, trials)]
+    for lane in found[most:]:
+        lane.close()
+    return found[:most]
+
+
+def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> list[Lane]:
+    def lane(machine: Machine, cores: int, **options: Any) -> Lane:
+        made = cluster.on(machine, Tuner, cores, max_restarts=0, **options)
+        tuner = made.remote(goal.target.name, goal.records, device, trials)
+        return ClusterLane(f"{device} on {machine.name}", cluster.ray, tuner)
+
+    return list(_each(cluster.machines, device, lane))
+
+
+def _each(machines: Sequence[Machine], device: str, lane: Any) -> Iterator[Lane]:
+    kind = device.partition(":")[0]
+    for machine in machines:
+        if kind == EMULATED:
+            yield from (lane(machine, 1) for _ in range(machine.cores))
+        elif kind == LOCAL:
+            yield lane(machine, machine.cores)
+        elif device in machine.resources:
+            yield lane(machine, 1, resources={device: 1})
+            return

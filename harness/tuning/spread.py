@@ -1,0 +1,88 @@
+"""Tunes many workloads in several places at once; one process writes what is found."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from architectures.errors import LostError, UnavailableError
+from harness.compiler import records
+from harness.compiler.records import Record
+from harness.compiler.workload import Workload
+from harness.tuning.campaign import Watcher
+from harness.tuning.lane import Lane
+from harness.tuning.workloads import in_short
+
+# Places that a workload may take along before it is given up.
+_TRIES = 2
+
+# Seconds between two looks at whether Ctrl-C was pressed.
+_PATIENCE_S = 1.0
+
+
+def run(
+    target: str, works: Sequence[Workload], lanes: Sequence[Lane], watcher: Watcher
+) -> tuple[list[Record], list[str]]:
+    """Tune workloads, each in one of the places; the records, and why others have none.
+
+    A place that is lost gives back what it had in hand, and the others go on.
+
+    Args:
+        target: whose records are made.
+        works: each once.
+        lanes: the places; they are closed at the end.
+        watcher: told of each workload that is done.
+
+    Raises:
+        UnavailableError: no place is left.
+        BadInputError: records cannot be written.
+    """
+    waiting, idle = deque(works), list(lanes)
+    pending: dict[Future[dict[str, Any]], tuple[Lane, Workload]] = {}
+    found: list[Record] = []
+    failures: list[str] = []
+    losses: Counter[Workload] = Counter()
+    reason = ""
+    pool = ThreadPoolExecutor(len(lanes))
+
+    def fail(work: Workload, why: str) -> None:
+        watcher.failed(in_short(work), why)
+        failures.append(f"{in_short(work)}: {why}")
+
+    try:
+        while waiting or pending:
+            while waiting and idle:
+                lane, work = idle.pop(), waiting.popleft()
+                pending[pool.submit(lane.tune, work)] = lane, work
+            if not pending:
+                raise UnavailableError(f"no place to tune for {target} is left: {reason}")
+            for future in wait(pending, _PATIENCE_S, FIRST_COMPLETED).done:
+                lane, work = pending.pop(future)
+                try:
+                    answer = future.result()
+                except (LostError, UnavailableError) as error:
+                    reason = f"{lane.name}: {error}"
+                    watcher.warn(f"{reason}; it is left out")
+                    losses[work] += isinstance(error, LostError)
+                    if losses[work] < _TRIES:
+                        waiting.appendleft(work)
+                    else:
+                        fail(work, f"{_TRIES} places were lost while they tuned it ({error})")
+                    continue
+                idle.append(lane)
+                for warning in answer["warnings"]:
+                    watcher.warn(warning)
+                if "failed" in answer:
+                    fail(work, answer["failed"])
+                    continue
+                record = Record(**answer["record"])
+                records.save(target, record)
+                watcher.tuned(in_short(work), record)
+                found.append(record)
+    finally:
+        for lane in lanes:
+            lane.close()
+        pool.shutdown(cancel_futures=True)
+    return found, failures
