@@ -151,7 +151,7 @@ def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[R
         members = list(group)
         slots = DEVICES[device].facts().slots
         lanes += [lane for i in range(slots) if (lane := members[i::slots])]
-    yield from in_lanes([watch.rounds(lane, execute) for lane in lanes], len(ordered))
+    yield from in_lanes([watch.rounds(lane, execute) for lane in lanes])
 
 
 def export_missing(jobs: Sequence[Job]) -> None:
@@ -170,12 +170,13 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
     groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
     lanes = [workers.execute(group, _silent) for group in groups if group]
-    yield from in_lanes(lanes, len(jobs))
+    yield from in_lanes(lanes)
 
 
-def in_lanes(lanes: Sequence[Iterator[Record]], count: int) -> Iterator[Record]:
-    """So many records from lanes that run at the same time, as they come."""
-    done: queue.SimpleQueue[Record | BaseException] = queue.SimpleQueue()
+def in_lanes(lanes: Sequence[Iterator[Record]]) -> Iterator[Record]:
+    """All records of lanes that run at the same time, as they come."""
+    # None: a lane has no more.
+    done: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
     given_up = threading.Event()
 
     def work(lane: Iterator[Record]) -> None:
@@ -184,18 +185,23 @@ def in_lanes(lanes: Sequence[Iterator[Record]], count: int) -> Iterator[Record]:
                 done.put(record)
                 if given_up.is_set():
                     return
+            done.put(None)
         except BaseException as error:
             done.put(error)
 
     # Daemons: nothing waits for them where a run is given up, after Ctrl-C or on a full disk.
     for lane in lanes:
         threading.Thread(target=work, args=(lane,), daemon=True).start()
+    left = len(lanes)
     try:
-        for _ in range(count):
+        while left:
             found = done.get()
             if isinstance(found, BaseException):
                 raise found
-            yield found
+            if found is None:
+                left -= 1
+            else:
+                yield found
     finally:
         given_up.set()
 

@@ -1,14 +1,16 @@
 """Obtains the records of jobs on the machines of a Ray cluster.
 
 What is not timed goes wherever there are cores. What is timed goes to one machine, alone:
-times are compared between records of one machine only. What runs on boards is run from
-here, or from the machine that has the board as a resource.
+times are compared between records of one machine only, or of machines that are declared
+identical and have shown it in a calibration case. What runs on boards is run from here, or
+from the machine that has the board as a resource.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +18,10 @@ from typing import Any
 from architectures.errors import BadInputError, FacebenchError, LostError, UnavailableError
 from harness import export, shared_store
 from harness.case import Case
-from harness.cluster import machines, tasks
+from harness.cluster import alike, machines, tasks
+from harness.cluster.alike import Likeness
 from harness.cluster.machines import Machine
+from harness.cluster.seat import Seat
 from harness.job import Job
 from harness.measures.registry import MEASURES, failed, runs_elsewhere, timed_here
 from harness.networks import Network
@@ -44,27 +48,46 @@ class Cluster:
 
     Args:
         address: of the cluster; `auto` is the one that runs on this machine.
+        identical: names of machines that are declared so, or `all`; those that show it in a
+            calibration case are timed on too.
+        say: told which ones do not.
 
     Raises:
         UnavailableError: there is none, or Ray is not installed.
-        BadInputError: a machine has another facebench.
+        BadInputError: a machine has another facebench, or none has a name that `identical` gives.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        identical: Sequence[str] = (),
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         machines.connect(address)
         self.ray = machines.import_ray()
         self.machines = machines.alive()
         if not self.machines:
             raise UnavailableError(f"the Ray cluster at {address!r} has no machine with a core")
-        asked = [(one, self.on(one, tasks.version, 0).remote()) for one in self.machines]
+        asked = [
+            (one, machines.place(self.ray, one, tasks.version, 0).remote()) for one in self.machines
+        ]
         machines.require_same([(one, self._version(reference)) for one, reference in asked])
-        self.home = self.machines[0]
-        self._alone: Any = None
+        self.seat = Seat(self.ray, self.machines[0])
+        self._alike = machines.named(self.machines, identical)
+        self._say = say
         self._lost: set[str] = set()
+
+    @property
+    def home(self) -> Machine:
+        """The machine that is timed on."""
+        return self.seat.machine
 
     def __str__(self) -> str:
         count, cores = len(self.machines), sum(machine.cores for machine in self.machines)
-        return f"{count} machines, {cores} cores; times are taken on {self.home.name} alone"
+        where = f"{self.home.name} alone"
+        if others := [one.name for one in self._neighbours()]:
+            where = f"{self.home.name} and, where they are as fast, {', '.join(others)}"
+        return f"{count} machines, {cores} cores; times are taken on {where}"
 
     def placed(self, jobs: Sequence[Job], known: Sequence[Record]) -> list[Job]:
         """The jobs with the fingerprints that they have where they are to run.
@@ -72,7 +95,7 @@ class Cluster:
         Timed ones go to the machine whose times `known` holds already, or to this one where
         it is of the cluster, or to the first by name.
         """
-        self.home = self._choose(known)
+        self.seat = Seat(self.ray, self._choose(known))
         return self._settled(jobs)
 
     def obtain(self, jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
@@ -83,13 +106,13 @@ class Cluster:
         others = [job for job in ordered if not runs_elsewhere(job) and not timed_here(job)]
         if timed and len(self.machines) > 1:
             # Where it is lost already, the first of what is timed there finds that out.
-            with suppress(self.ray.exceptions.RayError):
-                self._reserve()
+            with suppress(LostError):
+                self.seat.reserve()
         networks = dict.fromkeys(job.network for job in ordered)
         exports = {network: _Exporting() for network in networks}
         lanes = [self._anywhere(others, exports), self._timing(timed, watch, exports)]
         lanes += [self._boards(remote, watch, exports)]
-        yield from in_lanes(lanes, len(jobs))
+        yield from in_lanes(lanes)
 
     def _anywhere(
         self, jobs: Sequence[Job], exports: dict[Network, _Exporting]
@@ -134,7 +157,7 @@ class Cluster:
     def _timing(
         self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
-        """What is timed, on one machine that has nothing else of ours to do meanwhile."""
+        """What is timed, on machines that have nothing else of ours to do meanwhile."""
         waiting = []
         for job in jobs:
             if exports[job.network].succeeds():
@@ -142,15 +165,28 @@ class Cluster:
             else:
                 yield without_network(job)
         try:
-            yield from self._until_done(waiting, watch)
+            neighbours = self._shown_alike(waiting) if waiting else []
+            if neighbours:
+                # Processes of one case are of one machine.
+                for job in waiting:
+                    watch.parts.forget(job)
+            left: list[Job] = []
+            count = len(neighbours) + 1
+            lanes = [self._until_done(waiting[::count], watch)]
+            lanes += [
+                self._beside(seat, likeness, waiting[number::count], watch, left)
+                for number, (seat, likeness) in enumerate(neighbours, start=1)
+            ]
+            yield from in_lanes(lanes)
+            yield from self._until_done(left, watch)
         finally:
-            self._release()
+            self.seat.release()
 
     def _until_done(self, waiting: list[Job], watch: Watch) -> Iterator[Record]:
         """Records of timed jobs; where their machine is lost, of the rest on another."""
         while waiting:
             try:
-                for record in watch.rounds(waiting, execute=self._alone_at_home):
+                for record in watch.rounds(waiting, execute=self.seat.perform):
                     waiting = [job for job in waiting if job.case.key != record.case.key]
                     yield record
             except LostError as error:
@@ -159,13 +195,65 @@ class Cluster:
                     watch.parts.forget(job)
                 waiting = self._moved(waiting, error)
 
+    def _beside(
+        self, seat: Seat, likeness: Likeness, waiting: list[Job], watch: Watch, left: list[Job]
+    ) -> Iterator[Record]:
+        """Records of jobs that a machine times that is like home; where it is lost, the rest."""
+        try:
+            for record in watch.rounds(waiting, execute=seat.perform):
+                waiting = [job for job in waiting if job.case.key != record.case.key]
+                yield alike.told(record, likeness)
+        except LostError as error:
+            self._say(f"{error}: {self.home.name} times what it had")
+            for job in waiting:
+                watch.parts.forget(job)
+            left += waiting
+        finally:
+            seat.release()
+
+    def _neighbours(self) -> list[Machine]:
+        """The machines that are declared to be like home."""
+        among = self._alike if self.home in self._alike else []
+        return [one for one in among if one != self.home and one.node not in self._lost]
+
+    def _shown_alike(self, jobs: Sequence[Job]) -> list[tuple[Seat, Likeness]]:
+        """Those of them that have shown it: reserved, each with its likeness."""
+        seats = [Seat(self.ray, machine) for machine in self._neighbours()]
+        if not seats:
+            return []
+        calibration = alike.job()
+        found = []
+        with ThreadPoolExecutor(len(seats) + 1) as pool:
+            home = pool.submit(alike.medians, self.seat.perform, calibration)
+            asked = [(one, pool.submit(self._calibrated, one, jobs, calibration)) for one in seats]
+        for seat, times in asked:
+            try:
+                likeness = alike.compared(
+                    seat.machine.name, times.result(), self.home.name, home.result()
+                )
+                reason = "" if likeness.alike else str(likeness)
+            except (LostError, UnavailableError) as error:
+                reason = f"{seat.machine.name}: {error}"
+            if reason:
+                self._say(f"{reason}: it is not timed on")
+                seat.release()
+            else:
+                found.append((seat, likeness))
+        return found
+
+    def _calibrated(self, seat: Seat, jobs: Sequence[Job], calibration: Job) -> list[float]:
+        there = self._fingerprints(seat.machine, jobs)
+        if there != [job.fingerprint for job in jobs]:
+            raise UnavailableError("its CPU or what it has installed is another")
+        return alike.medians(seat.perform, calibration)
+
     def _moved(self, jobs: Sequence[Job], error: LostError) -> list[Job]:
         """Timed jobs as they are on another machine, now that theirs is lost.
 
         Raises:
             UnavailableError: too many were lost, or none is left.
         """
-        self._release()
+        self.seat.release()
         self._lost.add(self.home.node)
         if len(self._lost) >= _TRIES:
             raise UnavailableError(
@@ -173,7 +261,7 @@ class Cluster:
             ) from error
         # Ray takes a while to notice.
         self.machines = [one for one in machines.alive() if one.node not in self._lost]
-        self.home = self._choose([])
+        self.seat = Seat(self.ray, self._choose([]))
         return self._settled(jobs)
 
     def _settled(self, jobs: Sequence[Job]) -> list[Job]:
@@ -181,7 +269,7 @@ class Cluster:
         try:
             return self._at_home(jobs)
         except self.ray.exceptions.RayTaskError as error:
-            raise BadInputError(f"{self.home.name}: {_why(error)}") from error
+            raise BadInputError(f"{self.home.name}: {machines.why(error)}") from error
         except self.ray.exceptions.RayError:
             return self._moved(jobs, LostError(f"the machine {self.home.name} was lost"))
 
@@ -214,28 +302,7 @@ class Cluster:
         try:
             return from_json(self.ray.get(perform.remote(job.to_json())))
         except self.ray.exceptions.RayError as error:
-            return failed(job, _why(error))
-
-    def _alone_at_home(self, job: Job) -> Record:
-        """A timed job's record: Ray gives it all cores of the machine, so none to others."""
-        try:
-            if self._alone is None:
-                self._reserve()
-            return from_json(self.ray.get(self._alone.perform.remote(job.to_json())))
-        except self.ray.exceptions.RayTaskError as error:
-            return failed(job, _why(error))
-        except self.ray.exceptions.RayError as error:
-            raise LostError(f"the machine {self.home.name} was lost") from error
-
-    def _reserve(self) -> None:
-        """Have all cores of the machine that is timed on; returns once they are free."""
-        self._alone = self.on(self.home, tasks.Alone, self.home.cores, max_restarts=0).remote()
-        self.ray.get(self._alone.perform.remote({}))
-
-    def _release(self) -> None:
-        if self._alone is not None:
-            self.ray.kill(self._alone)
-        self._alone = None
+            return failed(job, machines.why(error))
 
     def _shared(self, task: _Task) -> list[_Task]:
         """The tasks that prepare shards of a task, where machines can share it; or itself.
@@ -273,9 +340,9 @@ class Cluster:
         try:
             return from_json(self.ray.get(reference))
         except self.ray.exceptions.RayTaskError as error:
-            return failed(task.job, _why(error))
+            return failed(task.job, machines.why(error))
         except self.ray.exceptions.RayError as error:
-            return None if task.tries < _TRIES else failed(task.job, _why(error))
+            return None if task.tries < _TRIES else failed(task.job, machines.why(error))
 
     def _version(self, reference: Any) -> str:
         """What a machine says is its version; empty where it has no facebench."""
@@ -288,11 +355,15 @@ class Cluster:
         timed = [job for job in jobs if timed_here(job)]
         if not timed:
             return list(jobs)
-        asked = self.on(self.home, tasks.fingerprints, 0)
-        found = self.ray.get(asked.remote([job.to_json() for job in timed]))
+        found = self._fingerprints(self.home, timed)
         keys = [job.case.key for job in timed]
         there = dict(zip(keys, found, strict=True))
         return [replace(job, fingerprint=there.get(job.case.key, job.fingerprint)) for job in jobs]
+
+    def _fingerprints(self, machine: Machine, jobs: Sequence[Job]) -> list[str]:
+        asked = machines.place(self.ray, machine, tasks.fingerprints, 0)
+        found: list[str] = self.ray.get(asked.remote([job.to_json() for job in jobs]))
+        return found
 
     def _choose(self, known: Sequence[Record]) -> Machine:
         if not self.machines:
@@ -306,13 +377,6 @@ class Cluster:
         by_name = [machine for machine in self.machines if machine.name in hosts]
         by_place = [machine for machine in self.machines if machine.node == here]
         return [*by_name, *by_place, *self.machines][0]
-
-    def on(self, machine: Machine, what: Any, cores: int, **options: Any) -> Any:
-        """A function as a task, or a class as an actor, with so many cores of one machine."""
-        affinity = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        return self.ray.remote(what).options(
-            num_cpus=cores, scheduling_strategy=affinity(machine.node, soft=False), **options
-        )
 
 
 class _Exporting:
@@ -357,16 +421,6 @@ class _Task:
         """One of its shards is over; whether it was the last."""
         self.shards_left -= 1
         return not self.shards_left
-
-
-def _why(error: Exception) -> str:
-    """What went wrong on a machine: what its task raised, or what became of the machine."""
-    raised = getattr(error, "cause", None)
-    if raised is None:
-        return f"its machine was lost ({type(error).__name__})"
-    return (
-        str(raised) if isinstance(raised, FacebenchError) else f"{type(raised).__name__}: {raised}"
-    )
 
 
 def _needs_nothing(job: Job) -> bool:

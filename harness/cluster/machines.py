@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from architectures.errors import BadInputError, UnavailableError
+from architectures.errors import BadInputError, FacebenchError, UnavailableError
 from harness import cache
 from harness.timing import environment
 
@@ -99,6 +99,45 @@ def alive() -> list[Machine]:
         if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
     ]
     return sorted(found, key=lambda machine: (machine.name, machine.node))
+
+
+def named(among: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
+    """The machines of these names; of several with one name all of them.
+
+    Args:
+        names: `all` for every machine.
+
+    Raises:
+        BadInputError: none has one of the names.
+    """
+    if "all" in names:
+        return list(among)
+    known = [machine.name for machine in among]
+    for name in names:
+        if name not in known:
+            raise BadInputError(
+                f"no machine of the cluster is called {name!r}: name some of "
+                f"{', '.join(dict.fromkeys(known))}, or 'all'"
+            )
+    return [machine for machine in among if machine.name in names]
+
+
+def place(ray: Any, machine: Machine, what: Any, cores: int, **options: Any) -> Any:
+    """A function as a task, or a class as an actor, with so many cores of one machine."""
+    affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    return ray.remote(what).options(
+        num_cpus=cores, scheduling_strategy=affinity(machine.node, soft=False), **options
+    )
+
+
+def why(error: Exception) -> str:
+    """What went wrong on a machine: what its task raised, or what became of the machine."""
+    raised = getattr(error, "cause", None)
+    if raised is None:
+        return f"its machine was lost ({type(error).__name__})"
+    return (
+        str(raised) if isinstance(raised, FacebenchError) else f"{type(raised).__name__}: {raised}"
+    )
 
 
 def version() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from architectures.errors import FacebenchError, LostError
+from harness.cluster import machines
 from harness.cluster.engine import Cluster
 from harness.cluster.machines import Machine
 from harness.compiler import workload
@@ -73,16 +74,16 @@ def lanes(
 
 def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> list[Lane]:
     def lane(machine: Machine, cores: int, **options: Any) -> Lane:
-        made = cluster.on(machine, Tuner, cores, max_restarts=0, **options)
+        made = machines.place(cluster.ray, machine, Tuner, cores, **options)
         tuner = made.remote(goal.target.name, goal.records, device, trials)
         return ClusterLane(f"{device} on {machine.name}", cluster.ray, tuner)
 
     return list(_each(cluster.machines, device, lane))
 
 
-def _each(machines: Sequence[Machine], device: str, lane: Any) -> Iterator[Lane]:
+def _each(among: Sequence[Machine], device: str, lane: Any) -> Iterator[Lane]:
     kind = device.partition(":")[0]
-    for machine in machines:
+    for machine in among:
         if kind == EMULATED:
             yield from (lane(machine, 1) for _ in range(machine.cores))
         elif kind == LOCAL:

@@ -65,6 +65,11 @@ def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
     help="Run on a Ray cluster: 'auto' is the one of this machine. Times are all taken on one "
     "machine of it.",
 )  # fmt: skip
+@click.option(
+    "--identical", multiple=True, metavar="HOST",
+    help="A machine of the cluster that is like the others so named, or 'all': those that are as "
+    "fast in a calibration case are timed on too; may be given again.",
+)  # fmt: skip
 @options.sampling
 @options.as_json
 def run(
@@ -74,6 +79,7 @@ def run(
     weights: tuple[str, ...],
     device: tuple[str, ...],
     cluster: str | None,
+    identical: tuple[str, ...],
     sampling_s: float | None,
     processes: int | None,
     known_to: float | None,
@@ -92,10 +98,13 @@ def run(
     facebench run my_plan.toml -o results/mine --data ~/faces
     facebench run quick --device ssh://pi@raspberrypi -o results/pi
     facebench run my_plan.toml --cluster auto -o results/lab
+    facebench run my_plan.toml --cluster auto --identical node1 --identical node2
     """
     from reports.render import render  # the one place where the two meet, and matplotlib is slow
     from reports.terminal import summary
 
+    if identical and cluster is None:
+        raise BadInputError("--identical names machines of a cluster: give --cluster too")
     leave = eviction.limit()
     wanted = plans.load(plan)
     chosen, otherwise = options.parse_weights(weights)
@@ -115,7 +124,7 @@ def run(
         show.err.print(f"a record that was cut off is set aside in {aside}; its case runs again")
     obtain = None
     if cluster is not None:
-        spread = Cluster(cluster)
+        spread = Cluster(cluster, identical, show.err.print)
         jobs = spread.placed(jobs, store.read())
         obtain = spread.obtain
         show.err.print(str(spread), markup=False, soft_wrap=True)

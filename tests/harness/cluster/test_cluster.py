@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from architectures.errors import BadInputError, LostError, UnavailableError
+from harness.cluster import alike as likeness
 from harness.cluster import engine, machines
 from harness.cluster.engine import Cluster
 from harness.cluster.machines import Machine
+from harness.cluster.seat import Seat
 from harness.job import Job
 from harness.parts import Parts
 from harness.record import Record
@@ -28,6 +32,7 @@ from harness.runner import Watch
 from harness.store import RECORDS, Store, latest
 from harness.verification.alignment import template
 from tests.faults.trials import figures
+from tests.harness.measures.times import noise, process
 from tests.harness.test_estimate import job
 
 PLAN = """
@@ -272,22 +277,42 @@ def test_a_machine_with_another_facebench_is_named() -> None:
         machines.require_same([(ONE, machines.version()), (TWO, "another")])
 
 
+class Chair(Seat):
+    """A seat without Ray, on a machine that answers so many jobs before it is lost."""
+
+    def __init__(self, lab: Lab, machine: Machine) -> None:
+        self.machine = machine
+        self.lab = lab
+
+    def perform(self, job: Job) -> Record:
+        name = self.machine.name
+        if not self.lab.lives[name]:
+            raise LostError(f"the machine {name} was lost")
+        self.lab.lives[name] -= 1
+        self.lab.asked.append((name, job.case.network))
+        ms = self.lab.speeds.get(name, 10.0)
+        result = process(noise(ms, job.process))
+        return Record(job.case, "measured", "ok", result, fingerprint=job.fingerprint)
+
+    def release(self) -> None:
+        pass
+
+
 class Lab(Cluster):
-    """A cluster without Ray, whose machines answer so many jobs before they are lost."""
+    """A cluster without Ray; machines can differ in speed."""
 
-    def __init__(self, lives: dict[str, int]) -> None:
+    def __init__(self, lives: dict[str, int], identical: Sequence[str] = ()) -> None:
         self.machines = [ONE, TWO]
-        self.home = ONE
         self.lives = lives
+        self.speeds: dict[str, float] = {}
+        self.prints: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
+        self.said: list[str] = []
+        self.ray = self  # all that is asked of Ray here is seats
+        self.seat = Chair(self, ONE)
+        self._alike = machines.named(self.machines, identical)
+        self._say = self.said.append
         self._lost = set()
-
-    def _alone_at_home(self, job: Job) -> Record:
-        if not self.lives[self.home.name]:
-            raise LostError(f"the machine {self.home.name} was lost")
-        self.lives[self.home.name] -= 1
-        self.asked.append((self.home.name, job.case.network))
-        return Record(job.case, "measured", "ok", fingerprint=job.fingerprint)
 
     def _choose(self, known: Sequence[Record]) -> Machine:
         return self.machines[0]
@@ -295,29 +320,89 @@ class Lab(Cluster):
     def _settled(self, jobs: Sequence[Job]) -> list[Job]:
         return list(jobs)
 
-    def _release(self) -> None:
-        pass
+    def _fingerprints(self, machine: Machine, jobs: Sequence[Job]) -> list[str]:
+        return [self.prints.get(machine.name, job.fingerprint) for job in jobs]
 
 
-def timed(lab: Lab) -> list[str]:
+@pytest.fixture
+def chairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "Seat", Chair)
+    monkeypatch.setattr(engine.machines, "alive", lambda: [TWO, THREE])
+
+
+def timed(lab: Lab, names: str = "abc") -> list[Record]:
     watch = Watch(lambda done, total: None, lambda record, done, of: None, Parts(None))
-    jobs = [job("latency", name) for name in "abc"]
-    return [record.case.network for record in lab._until_done(jobs, watch)]
+    jobs = [job("latency", name) for name in names]
+    done = {one.network: engine._Exporting() for one in jobs}
+    for one in done.values():
+        one.over.set()
+    found = list(lab._timing(jobs, watch, done))
+    assert sorted(record.case.network for record in found) == sorted(names)
+    return found
 
 
-def test_where_the_machine_that_is_timed_on_is_lost_another_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(engine.machines, "alive", lambda: [TWO])
+@pytest.mark.usefixtures("chairs")
+def test_where_the_machine_that_is_timed_on_is_lost_another_goes_on() -> None:
     lab = Lab({"one": 1, "two": 99})
-    assert sorted(timed(lab)) == ["a", "b", "c"]
+    timed(lab)
     assert lab.asked[0] == ("one", "a")
     assert {name for name, _ in lab.asked[1:]} == {"two"}
 
 
-def test_machines_that_are_lost_again_and_again_end_the_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(engine.machines, "alive", lambda: [ONE, TWO, THREE])
+@pytest.mark.usefixtures("chairs")
+def test_machines_that_are_lost_again_and_again_end_the_run() -> None:
     with pytest.raises(UnavailableError, match="as others before: look at the machines"):
         timed(Lab({"one": 1, "two": 0, "three": 0}))
+
+
+@pytest.mark.usefixtures("chairs")
+def test_machines_that_are_as_fast_share_what_is_timed_and_the_records_say_so() -> None:
+    lab = Lab({"one": 99, "two": 99}, ["all"])
+    found = timed(lab, "abcdef")
+    asked = Counter(name for name, network in lab.asked if network != "mobilefacenet")
+    assert asked == {"one": 3, "two": 3}
+    checks = [check for record in found for check in record.checks]
+    assert [(check.name, check.passed) for check in checks] == [("as fast as one", True)] * 3
+    assert re.match(r"two takes 1\.00\d times \(.* as long as one", checks[0].detail)
+
+
+@pytest.mark.usefixtures("chairs")
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ({"speeds": {"two": 10.8}}, "two takes 1.08"),
+        ({"prints": {"two": "another"}}, "two: its CPU or what it has installed is another"),
+        ({"lives": {"one": 99, "two": 3}}, "two: the machine two was lost"),
+    ],
+)
+def test_a_machine_that_is_not_as_fast_is_not_timed_on(trouble: dict[str, Any], said: str) -> None:
+    lab = Lab({"one": 99, "two": 99}, ["one", "two"])
+    vars(lab).update(trouble)
+    found = timed(lab)
+    assert [record.checks for record in found] == [()] * 3
+    assert lab.said[0].startswith(said)
+    assert lab.said[0].endswith("it is not timed on")
+
+
+@pytest.mark.usefixtures("chairs")
+def test_what_a_machine_had_that_is_lost_is_timed_at_home() -> None:
+    # Six processes of the calibration, and one job.
+    lab = Lab({"one": 99, "two": 7}, ["all"])
+    found = timed(lab, "abcdef")
+    assert lab.said == ["the machine two was lost: one times what it had"]
+    assert sum(bool(record.checks) for record in found) == 1
+
+
+def test_a_machine_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(BadInputError, match="called 'four': name some of one, two, or 'all'"):
+        machines.named([ONE, TWO], ["one", "four"])
+
+
+@pytest.mark.parametrize(("speed", "alike"), [(1.0, True), (1.01, True), (1.06, False)])
+def test_machines_are_alike_where_it_is_shown(speed: float, alike: bool) -> None:
+    times = [10.0, 10.05, 9.95, 10.02, 9.98, 10.0]
+    found = likeness.compared("two", [speed * ms for ms in times], "one", times)
+    assert found.alike == alike
+    assert found.interval[0] < speed < found.interval[1]
+    # Few and noisy processes show nothing.
+    assert not likeness.compared("two", [9.0, 11.0], "one", [9.0, 11.0]).alike

@@ -1,0 +1,62 @@
+"""A machine of a cluster that times jobs, with all its cores its own meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from architectures.errors import LostError
+from harness.cluster import tasks
+from harness.cluster.machines import Machine, place, why
+from harness.job import Job
+from harness.measures.registry import failed
+from harness.record import Record, from_json
+
+
+class Seat:
+    """Where jobs are timed.
+
+    Args:
+        ray: the library.
+        machine: whose.
+    """
+
+    def __init__(self, ray: Any, machine: Machine) -> None:
+        self.machine = machine
+        self._ray = ray
+        self._alone: Any = None
+
+    def reserve(self) -> None:
+        """Have all cores of the machine; returns once they are free.
+
+        Raises:
+            LostError: the machine is gone.
+        """
+        self._alone = place(self._ray, self.machine, tasks.Alone, self.machine.cores).remote()
+        try:
+            self._ray.get(self._alone.perform.remote({}))
+        except self._ray.exceptions.RayError as error:
+            raise self._lost() from error
+
+    def perform(self, job: Job) -> Record:
+        """A job's record.
+
+        Raises:
+            LostError: the machine is gone.
+        """
+        if self._alone is None:
+            self.reserve()
+        try:
+            return from_json(self._ray.get(self._alone.perform.remote(job.to_json())))
+        except self._ray.exceptions.RayTaskError as error:
+            return failed(job, why(error))
+        except self._ray.exceptions.RayError as error:
+            raise self._lost() from error
+
+    def release(self) -> None:
+        """Give the cores back."""
+        if self._alone is not None:
+            self._ray.kill(self._alone)
+        self._alone = None
+
+    def _lost(self) -> LostError:
+        return LostError(f"the machine {self.machine.name} was lost")
