@@ -139,11 +139,11 @@ def test_a_board_is_used_from_the_machine_that_names_it_as_a_resource(
     tmp_path: Path, environment: dict[str, str], nodes: Any
 ) -> None:
     command = [sys.executable, "-m", "harness.cli", "device", "serve", "--port", "0"]
-    server = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
+    server = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
     try:
-        assert server.stdout is not None
-        # serving NAME on HOST:PORT
-        device = f"rpc://{server.stdout.readline().split()[-1]}"
+        assert server.stderr is not None
+        # serving this machine on HOST:PORT
+        device = f"rpc://{server.stderr.readline().split()[-1]}"
         nodes.add_node(num_cpus=1, resources={device: 1})
         text = PLAN.replace('["cortex-a72"]', "[]") + f'devices = ["{device}"]\n'
         run = start(tmp_path, environment, "--cluster", nodes.address, plan=text)
