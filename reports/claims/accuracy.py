@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
+import numpy as np
+from scipy.stats import ttest_ind
+
 from architectures.errors import BadInputError, RefusedError
 from harness.agreement import Agreement, agreements
 from harness.fields.figures import Fields
@@ -123,6 +126,59 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[Finding]:
     if ours and theirs and not alike:
         why = "Their weights were not trained under the same conditions, as far as records say."
         return [Finding(UNDECIDED, f"{better}, {worse}", "", "", ("measured",), why)]
+    groups: dict[tuple[str, ...], list[tuple[Record, Record]]] = {}
+    for pair in alike:
+        groups.setdefault(_place(pair[0]), []).append(pair)
+    found, single = [], []
+    for pairs in groups.values():
+        over = _over_seeds(pairs)
+        if over is None:
+            single += pairs
+        else:
+            found.append(over)
+    return found + _by_pairs(single)
+
+
+def _over_seeds(alike: Sequence[tuple[Record, Record]]) -> Finding | None:
+    """Two networks, each trained from several seeds; None where one of them was not.
+
+    What a seed makes of a network is then part of the interval, which a test on the pairs of
+    two trained networks cannot know: Welch's t test on the accuracies, one a seed.
+    """
+    scores = [
+        {
+            record.provenance["training"].get("seed"): 100 * record.result.accuracy
+            for record in side
+            if isinstance(record.result, Accuracy)
+        }
+        for side in zip(*alike, strict=True)
+    ]
+    if min(len(one) for one in scores) < 2:
+        return None
+    ours, theirs = (np.array(list(one.values())) for one in scores)
+    difference = float(ours.mean() - theirs.mean())
+    around = ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    estimate = Estimate(difference, float(around.low), float(around.high))
+    verdict = SUPPORTED if estimate.low > 0 else REFUTED if estimate.high < 0 else UNDECIDED
+    texts = [
+        f"{record.case.network} {', '.join(f'{value:.2f}' for value in values)} %"
+        for record, values in zip(alike[0], (ours, theirs), strict=True)
+    ]
+    training = alike[0][0].provenance["training"]
+    return Finding(
+        verdict,
+        _names(*alike[0]),
+        f"{'+' if difference > 0 else ''}{earned(estimate)} points",
+        interval(estimate),
+        (alike[0][0].kind,),
+        f"By seed, {' and '.join(texts)}; the interval is Welch's of the means over {len(ours)} "
+        f"and {len(theirs)} seeds. Recipe {training.get('recipe')}, {training.get('images'):,} "
+        f"images of {training.get('people'):,} people.",
+    )
+
+
+def _by_pairs(alike: Sequence[tuple[Record, Record]]) -> list[Finding]:
+    """Two trained networks compared pair by pair of images."""
     made = [_agreement(two, one) for one, two in alike]
     adjusted = iter(holm([one.paired.p_value for one in made if isinstance(one, Agreement)]))
     return [

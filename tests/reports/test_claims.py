@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind
 
 from harness.cli import cli
 from harness.record import Record
-from harness.result import Latency
+from harness.result import Accuracy, Latency
 from harness.store import Store
 from reports.claims import CLAIMS, DEPENDS, REFUTED, SUPPORTED, UNDECIDED, VERDICTS, Judged, judged
 from reports.claims.speed import _against
@@ -42,9 +43,9 @@ def timed(network: str, ms: float, runtime: str = "ncnn", spread: float = 0.001)
     return replace(one, result=replace(one.result, samples_ms=samples, label=""))
 
 
-def trained(record: Record, conditions: str = "alike") -> Record:
+def trained(record: Record, conditions: str = "alike", seed: int = 0) -> Record:
     training = {
-        "recipe": "distill", "epochs": 12.0, "seed": 0, "images": 21_497, "people": 3_556,
+        "recipe": "distill", "epochs": 12.0, "seed": seed, "images": 21_497, "people": 3_556,
         "conditions": conditions,
     }  # fmt: skip
     return replace(record, provenance=record.provenance | {"training": training})
@@ -180,6 +181,36 @@ def test_accuracy_is_compared_between_networks_trained_alike_alone() -> None:
     assert swapped.verdict == REFUTED
     same = said("prelu", trained(ours), trained(scored("mobilefacenet_relu", pair_scores(0, 4.0))))
     assert same.verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        ((90.0, 90.2, 90.1), (88.0, 88.2, 88.1), SUPPORTED),
+        ((88.0, 88.2, 88.1), (90.0, 90.2, 90.1), REFUTED),
+        ((90.0, 92.0), (88.0, 91.0), UNDECIDED),
+    ],
+)
+def test_where_there_are_seeds_their_spread_decides(
+    ours: tuple[float, ...], theirs: tuple[float, ...], verdict: str
+) -> None:
+    records = []
+    for name, values in (("mobilefacenet", ours), ("mobilenet_v2", theirs)):
+        for seed, value in enumerate(values):
+            one = scored(name, pair_scores(seed, 3.0))
+            assert isinstance(one.result, Accuracy)
+            result = replace(one.result, fold_accuracies=(value / 100,) * 10)
+            case = replace(one.case, weights=f"sha256:{name}{seed}")
+            records.append(trained(replace(one, result=result, case=case), seed=seed))
+    one = said("accuracy-v2", *records)
+    assert one.verdict == verdict
+    (finding,) = one.findings
+    known = ttest_ind(ours, theirs, equal_var=False)
+    assert (known.pvalue < 0.05) == (verdict != UNDECIDED)
+    assert f"over {len(ours)} and {len(theirs)} seeds" in finding.why
+    # One seed of one of them: back to the pairs.
+    (paired,) = said("accuracy-v2", *records[: len(ours)], records[-1]).findings[:1]
+    assert "McNemar's exact" in paired.why
 
 
 def test_drawn_faces_speak_to_no_claim_of_accuracy() -> None:
