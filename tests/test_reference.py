@@ -1,6 +1,7 @@
 """The reference results are of the weights that are shipped, and say what is written of them."""
 
 import re
+from statistics import fmean, stdev
 
 from architectures import registry
 from harness import shipped
@@ -10,6 +11,7 @@ from harness.store import RECORDS, Store
 from harness.training import weights
 
 FOLDER = shipped.folder("reference")
+MORE = "more.jsonl"
 
 
 def test_every_score_is_of_shipped_weights() -> None:
@@ -33,8 +35,29 @@ def test_the_page_and_the_metadata_give_the_scores_of_the_records() -> None:
             assert facts["scores"]["lfw"]["accuracy"] == result.accuracy
 
 
+def test_the_page_gives_the_scores_of_every_seed() -> None:
+    page = (FOLDER / "README.md").read_text()
+    of_seeds: dict[str, dict[int, float]] = {}
+    for name in (RECORDS, MORE):
+        for record in Store(FOLDER / name).read():
+            if isinstance(result := record.result, Accuracy):
+                seed = record.provenance["training"]["seed"]
+                of_seeds.setdefault(record.case.network, {})[seed] = result.accuracy
+    shown = 0
+    for name, scores in of_seeds.items():
+        said = " | ".join(f"{100 * scores[seed]:.2f}" for seed in sorted(scores))
+        if len(scores) > 1:
+            values = [100 * score for score in scores.values()]
+            said += f" | {fmean(values):.2f} | {stdev(values):.2f} |"
+            shown += 1
+            assert f"| {name} | {said}" in page
+    assert shown == 4
+
+
 def test_all_were_trained_alike() -> None:
     conditions = {
-        record.provenance["training"]["conditions"] for record in Store(FOLDER / RECORDS).read()
+        record.provenance["training"]["conditions"]
+        for name in (RECORDS, MORE)
+        for record in Store(FOLDER / name).read()
     }
     assert len(conditions) == 1
