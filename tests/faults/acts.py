@@ -25,6 +25,7 @@ from tests.faults.trials import (
     LostError,
     Trial,
     World,
+    lending,
     mounted,
     serving,
 )
@@ -193,8 +194,22 @@ def read_only_cache(trial: Trial, world: World) -> None:
 
 def lost_board(trial: Trial, world: World, cases: int, port: int) -> None:
     """A board's server is killed in the middle, and comes back."""
-    trial.plan.write_text(BOARD_PLAN.format(device=f"rpc://127.0.0.1:{port}"))
-    with serving(trial, port) as server:
+    lost(trial, cases, f"rpc://127.0.0.1:{port}", lambda: serving(trial, port))
+
+
+def lost_tracker(trial: Trial, world: World, cases: int, port: int) -> None:
+    """The tracker that lends a board is killed in the middle, and comes back."""
+    lost(trial, cases, f"tracker://127.0.0.1:{port}/lab", lambda: lending(trial, port))
+
+
+def lost(
+    trial: Trial,
+    cases: int,
+    device: str,
+    service: Callable[[], contextlib.AbstractContextManager[subprocess.Popen[bytes]]],
+) -> None:
+    trial.plan.write_text(BOARD_PLAN.format(device=device))
+    with service() as server:
         run = trial.start()
         while len(run.reported) < cases and run.process.poll() is None:
             time.sleep(0.01)
@@ -205,10 +220,10 @@ def lost_board(trial: Trial, world: World, cases: int, port: int) -> None:
     if code not in (0, 1, 2) or any("Traceback" in line for line in run.lines):
         raise LostError(f"exit code {code}: {run.lines[-3:]}")
     trial.require_kept(run)
-    with serving(trial, port):
+    with service():
         again = trial.start()
         if again.end() != 0:
-            raise LostError(f"with the board back: {again.lines[-3:]}")
+            raise LostError(f"with the device back: {again.lines[-3:]}")
     records = latest(trial.store.read())
     if {record.status for record in records} != {"ok"} or len(records) != 3:
         raise LostError(f"records: {[str(record.case) for record in records]}")
@@ -281,4 +296,5 @@ def faults(world: World, kills: int, chance: random.Random, scratch: Path) -> li
         add("cache that is read-only", read_only_cache)
     for cases in range(3):
         add("board lost", lost_board, cases, 9300 + cases)
+        add("tracker lost", lost_tracker, cases, 9310 + 2 * cases)
     return made

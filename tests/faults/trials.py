@@ -159,17 +159,34 @@ def figures(records: list[Record]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(trial: Trial, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "harness.cli", "device", "serve", "--port", str(port)]
+def serving(trial: Trial, port: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A board, in a process of its own."""
+    with started(trial, "serve", "--port", str(port), *options) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def lending(trial: Trial, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A tracker on a port, which lends a board on the next one under the key `lab`."""
+    with (
+        started(trial, "tracker", "--port", str(port)) as tracker,
+        serving(trial, port + 1, "--tracker", f"127.0.0.1:{port}", "--key", "lab"),
+    ):
+        yield tracker
+
+
+@contextlib.contextmanager
+def started(trial: Trial, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "harness.cli", "device", *words]
     env = os.environ | {"FACEBENCH_CACHE": str(trial.folder / "board"), "PYTHONPATH": str(ROOT)}
     with (trial.folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
         time.sleep(6.0)
-        yield server
+        yield process
     finally:
-        server.kill()
-        server.wait()
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager
