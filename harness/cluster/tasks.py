@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,7 @@ from harness.cluster import machines
 from harness.job import Job
 from harness.jobs import with_fingerprint
 from harness.measures.registry import MEASURES
+from harness.processes import die_with_parent
 from harness.record import to_json
 
 
@@ -28,6 +31,18 @@ def perform(data: dict[str, Any]) -> dict[str, Any]:
     job = Job.from_json(data)
     (record,) = workers.execute([_with_export(job)], _silent)
     return to_json(record)
+
+
+def train(words: list[str], folder: str) -> tuple[int, str, str]:
+    """Exit code, output and last words of `facebench train` with these words, in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "harness.cli", "train", *words, "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        preexec_fn=die_with_parent,
+    )
+    return done.returncode, done.stdout, "".join(done.stderr.strip().splitlines()[-1:])
 
 
 class Alone:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from harness.training.train import Lesson, Trained
 
 
+# What the command on a machine of a cluster is not told.
+_NOT_PASSED_ON = ("cluster", "as_json")
+
+
 @click.command()
 @options.networks
 @click.option(
@@ -70,6 +74,11 @@ if TYPE_CHECKING:
     help="Processes that make batches. Default: on a GPU the cores; on a CPU none where all "
     "images fit the memory, else 1.",
 )  # fmt: skip
+@click.option(
+    "--cluster", metavar="auto|ADDRESS",
+    help="Share the networks among the machines of a Ray cluster, a GPU each where it has some; "
+    "data and -o are on a disk that all of them see.",
+)  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Let torch compile the network.")
 @click.option("--fp16", is_flag=True, help="Save weights in half precision, and score these.")
 @click.option(
@@ -93,6 +102,7 @@ def train(
     every: int,
     minutes: float,
     workers: int | None,
+    cluster: str | None,
     compiled: bool,
     fp16: bool,
     out: Path,
@@ -109,6 +119,7 @@ def train(
     facebench train mobilefacenet --data faces.tar --recipe distill --teacher onnx:public.onnx \\
         --teacher-mean 123.675,116.28,103.53 --teacher-scale 58.395,57.12,57.375 \\
         --evaluate lfw -o trained
+    facebench train mobilefacenet mobilenet_v2 --data faces.tar --cluster auto -o trained
     torchrun --nproc-per-node 8 -m harness.cli train mobilefacenet --data faces.rec -o trained
     """
     from harness.training.evaluation import examination
@@ -124,7 +135,12 @@ def train(
     preprocessing = options.preprocessing(teacher_channels, teacher_mean, teacher_scale)
     master = _teacher(teacher, recipe, preprocessing)
     done: list[Trained] = []
-    failures = []
+    failures: list[str] = []
+    if cluster is not None:
+        done, failures = _spread(cluster, [student.name for student in students])
+        _print(done, as_json)
+        _require_none(failures)
+        return
     with joined() as ranks, _Progress(ranks.first) as progress:
         examined = ranks.in_turn(lambda: examination(evaluate, None)) if evaluate else None
         faces = _faces(data, without, landmarks, ranks, progress)
@@ -151,6 +167,29 @@ def train(
                     failures.append(str(error))
         if ranks.first:
             _print(done, as_json)
+    _require_none(failures)
+
+
+def _spread(cluster: str, names: Sequence[str]) -> tuple[list[Trained], list[str]]:
+    """Train each network by this same command, on a machine of a cluster."""
+    from harness.cluster.engine import Cluster
+    from harness.cluster.training import train as spread
+    from harness.training.train import Trained
+
+    context = click.get_current_context()
+    words: list[str] = []
+    for option in context.command.params:
+        value = context.params[option.name or ""]
+        given = value is not None and value != option.get_default(context)
+        if isinstance(option, click.Option) and given and option.name not in _NOT_PASSED_ON:
+            words += [option.opts[-1]] if option.is_flag else [option.opts[-1], str(value)]
+    found, failures = spread(
+        Cluster(cluster), names, words, lambda line: show.err.print(line, markup=False)
+    )
+    return [Trained(Path(one.pop("path")), one) for one in found], failures
+
+
+def _require_none(failures: Sequence[str]) -> None:
     if failures:
         raise FacebenchError("\nfacebench: ".join(failures))
 

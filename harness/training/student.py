@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from architectures.errors import BadInputError
 from architectures.registry import Architecture, Preprocessing
 
 
@@ -42,9 +43,21 @@ class Student(nn.Module):
 
 
 def build(architecture: Architecture, seed: int) -> nn.Module:
-    """The untrained network, as its own code initialises it, the same for the same seed."""
+    """The untrained network, as its own code initialises it, the same for the same seed.
+
+    Raises:
+        BadInputError: its embeddings are not of the size that it is registered with.
+    """
     torch.manual_seed(seed)
-    return architecture.build().train()
+    network = architecture.build().eval()
+    with torch.no_grad():
+        made = network(torch.zeros(1, 3, *architecture.input_size))
+    if made.shape != (1, architecture.embedding_size):
+        raise BadInputError(
+            f"{architecture.name} maps one image to a tensor of {tuple(made.shape)}, and not to "
+            f"(1, {architecture.embedding_size}): register it with its own embedding_size"
+        )
+    return network.train()
 
 
 def _by_channel(expects: Preprocessing, name: str) -> Tensor:

@@ -34,6 +34,7 @@ from harness.verification.alignment import template
 from tests.faults.trials import figures
 from tests.harness.measures.times import noise, process
 from tests.harness.test_estimate import job
+from tests.harness.training.small import write_people
 
 PLAN = """
 networks = ["mobilefacenet_s", "mobilefacenet_m"]
@@ -161,7 +162,7 @@ SMALL = """
 from torch import nn
 from architectures.registry import register
 
-@register("small", reference="a test")
+@register("small", reference="a test", embedding_size=16)
 def _network():
     return nn.Sequential(nn.Conv2d(3, 8, 16, 16), nn.ReLU(), nn.Flatten(), nn.Linear(392, 16))
 """
@@ -246,6 +247,51 @@ def test_machines_share_the_tuning_and_one_keeps_the_records(
     (summary,) = json.loads(done.stdout)
     assert (summary["tuned"], summary["failures"]) == (3, [])
     assert len(Path(summary["path"]).read_text().splitlines()) == 3
+
+
+TWO_SMALL = (
+    SMALL
+    + """
+@register("smaller", reference="a test", embedding_size=8)
+def _smaller():
+    return nn.Sequential(nn.Conv2d(3, 4, 16, 16), nn.ReLU(), nn.Flatten(), nn.Linear(196, 8))
+"""
+)
+
+
+@pytest.mark.slow
+def test_machines_share_the_training(
+    tmp_path: Path, environment: dict[str, str], nodes: Any
+) -> None:
+    (tmp_path / "small.py").write_text(TWO_SMALL)
+    write_people(tmp_path / "faces", people=4, images=4)
+    (tmp_path / "quick.toml").write_text('loss = "arcface"\nbatch = 8\nepochs = 1\n')
+    own = environment | {"FACEBENCH_NETWORKS": str(tmp_path / "small.py")}
+    command = [sys.executable, "-m", "harness.cli", "train", "small", "smaller", "--json"]
+    command += ["--data", "faces", "--recipe", "quick.toml", "-o", "out"]
+    done = subprocess.run(
+        [*command, "--cluster", nodes.address],
+        cwd=tmp_path,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [one["run"]["network"] for one in json.loads(done.stdout)]
+    assert found == ["small", "smaller"]
+    assert len(list((tmp_path / "out").glob("*/seed0/weights.safetensors"))) == 2
+    wrong = subprocess.run(
+        [*command, "--cluster", nodes.address, "--without", "nowhere.csv"],
+        cwd=tmp_path,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert wrong.returncode == 2
+    assert "nowhere.csv" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
 
 
 def test_no_cluster_is_one_sentence() -> None:

@@ -1,8 +1,12 @@
 """A tiny run learns, whatever the loss: people it has never seen are told apart."""
 
+import dataclasses
+
 import pytest
 import torch
 
+from architectures.errors import BadInputError
+from harness.training import student as students
 from harness.training.data.faces import TrainingFaces
 from harness.training.loop import DivergedError
 from harness.training.losses.registry import LOSSES
@@ -71,3 +75,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_why(faces: TrainingFace
     with pytest.raises(DivergedError, match=said) as stop:
         trained(faces, how)
     assert len(stop.value.indices) == how.batch
+
+
+def test_a_network_of_another_size_than_it_says_is_named() -> None:
+    wrong = dataclasses.replace(TINY, embedding_size=EMBEDDING + 1)
+    with pytest.raises(
+        BadInputError, match=r"tiny maps one image to .*\(1, 16\), and not to \(1, 17"
+    ):
+        students.build(wrong, 0)
