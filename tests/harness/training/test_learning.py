@@ -79,7 +79,5 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_why(faces: TrainingFace
 
 def test_a_network_of_another_size_than_it_says_is_named() -> None:
     wrong = dataclasses.replace(TINY, embedding_size=EMBEDDING + 1)
-    with pytest.raises(
-        BadInputError, match=r"tiny maps one image to .*16\), and not to \(1, 17"
-    ):
+    with pytest.raises(BadInputError, match=r"tiny maps one image to .*16\), and not to \(1, 17"):
         students.build(wrong, 0)
