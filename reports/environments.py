@@ -74,7 +74,17 @@ def apart(records: Sequence[Record]) -> list[Record]:
     cases: neither replaces the other, and no ratio is made of both.
     """
     timed = [record for record in records if _timed_locally(record)]
-    machines = dict.fromkeys(_machine(record) for record in timed)
+    by_name = any("timed_on" in record.provenance for record in timed)
+
+    def machine_of(record: Record) -> tuple[str, ...]:
+        facts = tuple(str(record.environment.get(name, "")) for name in MACHINE)
+        if not by_name:
+            return facts
+        # Machines of a cluster can be of one model, and are still several.
+        host = record.environment.get("host", "")
+        return (*facts, str(record.provenance.get("timed_on", host)))
+
+    machines = dict.fromkeys(machine_of(record) for record in timed)
     if len(machines) < 2:
         return list(records)
     models = [str(machine[0]) or "a machine" for machine in machines]
@@ -84,7 +94,7 @@ def apart(records: Sequence[Record]) -> list[Record]:
     ]
     name_of = dict(zip(machines, names, strict=True))
     return [
-        replace(record, case=replace(record.case, device=name_of[_machine(record)]))
+        replace(record, case=replace(record.case, device=name_of[machine_of(record)]))
         if _timed_locally(record)
         else record
         for record in records
@@ -95,10 +105,6 @@ def _timed_locally(record: Record) -> bool:
     # A process that died says nothing of its machine.
     known = bool(record.environment)
     return known and record.case.device == "local" and record.case.measure in _TIMED
-
-
-def _machine(record: Record) -> tuple[Any, ...]:
-    return tuple(str(record.environment.get(name, "")) for name in MACHINE)
 
 
 def distinct(records: Iterable[Record]) -> list[Environment]:

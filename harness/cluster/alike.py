@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from architectures.errors import UnavailableError
+from harness.cluster.seat import timed_on
 from harness.comparing.statistics import log_ratio
 from harness.job import Job
 from harness.jobs import latency_job
@@ -96,6 +97,6 @@ def compared(
 
 
 def told(record: Record, likeness: Likeness) -> Record:
-    """A record of a machine that is alike, saying so."""
+    """A record of a machine that is alike, saying so: it stands beside those of the other."""
     check = Check(f"as fast as {likeness.to}", likeness.alike, str(likeness))
-    return replace(record, checks=(*record.checks, check))
+    return replace(timed_on(record, likeness.to), checks=(*record.checks, check))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from architectures.errors import LostError
@@ -10,6 +11,11 @@ from harness.cluster.machines import Machine, place, why
 from harness.job import Job
 from harness.measures.registry import failed
 from harness.record import Record, from_json
+
+
+def timed_on(record: Record, machine: str) -> Record:
+    """The record as one of this machine: the report keeps its times apart from others'."""
+    return replace(record, provenance=record.provenance | {"timed_on": machine})
 
 
 class Seat:
@@ -38,7 +44,7 @@ class Seat:
             raise self._lost() from error
 
     def perform(self, job: Job) -> Record:
-        """A job's record.
+        """A job's record, which says where it was timed.
 
         Raises:
             LostError: the machine is gone.
@@ -46,7 +52,8 @@ class Seat:
         if self._alone is None:
             self.reserve()
         try:
-            return from_json(self._ray.get(self._alone.perform.remote(job.to_json())))
+            record = from_json(self._ray.get(self._alone.perform.remote(job.to_json())))
+            return timed_on(record, self.machine.name)
         except self._ray.exceptions.RayTaskError as error:
             return failed(job, why(error))
         except self._ray.exceptions.RayError as error:
