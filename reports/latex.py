@@ -69,8 +69,8 @@ def number(estimate: Estimate, *, best: bool = False) -> str:
     if estimate.half_width > 0:
         unit = Decimal(1).scaleb(Decimal(text).as_tuple().exponent)  # type: ignore[arg-type]
         text += f"({max(round(Decimal(estimate.half_width) / unit), 1)})"
-    made = rf"\num{{{text}}}"
-    return rf"\bfseries {made}" if best else made
+    # siunitx sets numbers in the document's own weight unless it is told to look.
+    return rf"\bfseries\num[detect-all]{{{text}}}" if best else rf"\num{{{text}}}"
 
 
 def tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:

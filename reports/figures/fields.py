@@ -72,7 +72,8 @@ def _map(axes: Axes, values: Map, title: str, theme: Theme, *, figures: bool = F
     if figures:
         for (row, column), value in np.ndenumerate(array):
             dark = value > 0.6 * array.max()
-            colour = "#ffffff" if dark else "#1b1f24"
+            # On the map's own colours, which are the same on a dark page: none of a theme's.
+            colour = "#fefefe" if dark else "#101010"
             axes.text(
                 column, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour
             )

@@ -43,20 +43,35 @@ def table(*records: Record) -> str:
     return TABLES["comparison"].make(Evidence(records))
 
 
-@pytest.mark.skipif(
+with_latex = pytest.mark.skipif(
     not shutil.which("pdflatex"), reason="no pdflatex here: apt-get install texlive"
 )
+
+
+def compiled(text: str, folder: Path) -> str:
+    """What pdflatex said; the fonts that the document holds come last."""
+    (folder / "paper.tex").write_text(DOCUMENT % text)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@with_latex
 @pytest.mark.parametrize("name", TABLES.names())
 @pytest.mark.parametrize("records", [full_run(), hostile_run()], ids=["full", "hostile"])
 def test_it_compiles(name: str, records: list[Record], tmp_path: Path) -> None:
-    text = TABLES[name].make(Evidence(records))
-    (tmp_path / "paper.tex").write_text(DOCUMENT % text)
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:]
+    compiled(TABLES[name].make(Evidence(records)), tmp_path)
     assert (tmp_path / "paper.pdf").stat().st_size > 5000
+
+
+@with_latex
+def test_bold_is_bold_on_paper(tmp_path: Path) -> None:
+    estimate = Estimate(3.2712, 3.24, 3.31)
+    assert "cmbx" not in compiled(number(estimate), tmp_path)
+    assert "cmbx" in compiled(number(estimate, best=True), tmp_path)
 
 
 @given(st.text())

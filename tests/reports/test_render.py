@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import csv
 import errno
 import re
@@ -77,6 +78,22 @@ def test_the_page_is_well_formed_and_loads_nothing(
     assert "url(" not in style[1]
     assert "@import" not in style[1]
     assert (path / "report.html").stat().st_size < 5_000_000
+
+
+def test_figures_on_dark_pages_differ_in_colours_alone(rendered: Path) -> None:
+    sources = [a for tag, a in page(rendered).tags if tag == "source"]
+    images = [a for tag, a in page(rendered).tags if tag == "img"]
+    assert len(sources) == len(images) > 0
+    for dark, light in zip(sources, images, strict=True):
+        drawings = [
+            base64.b64decode((one or "").partition("base64,")[2])
+            for one in (dark["srcset"], light["src"])
+        ]
+        bare = [re.sub(rb"#[0-9a-f]{6}", b"#", one) for one in drawings]
+        assert bare[0] == bare[1]
+        # What refers to a shape finds it.
+        used = set(re.findall(rb'(?:href="#|url\(#)([\w-]+)', drawings[0]))
+        assert used == set(re.findall(rb' id="([^"]*)"', drawings[0]))
 
 
 def test_sections_stand_in_their_order(rendered: Path) -> None:
