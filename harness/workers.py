@@ -134,7 +134,7 @@ def _hung(limit_s: float, log: IO[bytes]) -> str:
 
 
 def _reason(code: int, log: IO[bytes]) -> str:
-    if code == LOST and (last := _last_line(log)):
+    if code == LOST and (last := last_line(log)):
         return last
     if code >= 0:
         return f"its process ended with exit code {code} before its record was there{_said(log)}"
@@ -154,10 +154,11 @@ def _name(number: int) -> str:
 
 
 def _said(log: IO[bytes]) -> str:
-    last = _last_line(log)
+    last = last_line(log)
     return f"; the last it said: {last[:300]}" if last else ""
 
 
-def _last_line(log: IO[bytes]) -> str:
+def last_line(log: IO[bytes]) -> str:
+    """The last thing that a process said; empty where it said nothing."""
     log.seek(max(log.seek(0, os.SEEK_END) - _END_OF_LOG, 0))
     return "".join(log.read().decode(errors="replace").strip().splitlines()[-1:])

@@ -65,29 +65,30 @@ def lanes(
     """
     found: list[Lane] = []
     for device in devices or [places.usual(goal.target)]:
-        lent = _lent(cluster, goal, device, trials)
+        lent = list(_lent(cluster, goal, device, trials))
         found += lent or [ProcessLane(goal.target.name, goal.records, device, trials)]
     for lane in found[most:]:
         lane.close()
     return found[:most]
 
 
-def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> list[Lane]:
-    def lane(machine: Machine, cores: int, **options: Any) -> Lane:
-        made = machines.place(cluster.ray, machine, Tuner, cores, **options)
+def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> Iterator[Lane]:
+    for machine, cores, resources in _slots(cluster.machines, device):
+        made = machines.place(cluster.ray, machine, Tuner, cores, resources=resources)
         tuner = made.remote(goal.target.name, goal.records, device, trials)
-        return ClusterLane(f"{device} on {machine.name}", cluster.ray, tuner)
-
-    return list(_each(cluster.machines, device, lane))
+        yield ClusterLane(f"{device} on {machine.name}", cluster.ray, tuner)
 
 
-def _each(among: Sequence[Machine], device: str, lane: Any) -> Iterator[Lane]:
+def _slots(
+    among: Sequence[Machine], device: str
+) -> Iterator[tuple[Machine, int, dict[str, float]]]:
+    """Machines that have a device, each as often as it can be used at once; cores, resources."""
     kind = device.partition(":")[0]
     for machine in among:
         if kind == EMULATED:
-            yield from (lane(machine, 1) for _ in range(machine.cores))
+            yield from [(machine, 1, {})] * machine.cores
         elif kind == LOCAL:
-            yield lane(machine, machine.cores)
+            yield machine, machine.cores, {}
         elif device in machine.resources:
-            yield lane(machine, 1, resources={device: 1})
+            yield machine, 1, {device: 1}
             return

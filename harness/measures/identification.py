@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def _shards(job: Job) -> int:
 class _Work:
     """A search in shards, each in the cache once it is done; and what embedding took.
 
-    A shard has every so-manieth block of distractors, and all probes.
+    Of n shards, each has every n-th block of distractors, and all probes.
     """
 
     job: Job
@@ -144,6 +144,7 @@ class _Work:
     def _key(self, shard: int) -> str:
         return cache.digest(
             self.embedder.key,
+            asdict(self.embedder.preprocessing),
             self.embedder.batch,
             len(self.embedder.streams),
             self.job.case.flip,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from architectures.errors import LostError, UnavailableError
 from harness.compiler import workload
 from harness.compiler.workload import Workload
+from harness.workers import last_line
 
 
 class Lane(Protocol):
@@ -97,8 +98,7 @@ class ProcessLane:
 
     def _last_words(self) -> str:
         try:
-            self._log.seek(0)
-            said = self._log.read().decode(errors="replace").strip().splitlines()
+            said = last_line(self._log)
         except ValueError:  # closed meanwhile
-            said = []
-        return said[-1] if said else "its process ended"
+            said = ""
+        return said or "its process ended"

@@ -124,8 +124,8 @@ def extract_blocks(
     """The same, `CHUNK` images at a time, for sets that do not fit in memory.
 
     Each block is in the cache before the next is begun, so that what is
-    interrupted goes on where it was. Of several shards, each has every so-manieth block: the
-    blocks are the same however many shards there are.
+    interrupted goes on where it was. Of n shards, each has every n-th block: the blocks are
+    the same however many shards there are.
     """
     if flip not in FLIPS:
         raise BadInputError(f"unknown flip {flip!r}: use one of {', '.join(FLIPS)}")

@@ -157,6 +157,9 @@ def _over_seeds(alike: Sequence[tuple[Record, Record]]) -> Finding | None:
         return None
     ours, theirs = (np.array(list(one.values())) for one in scores)
     difference = float(ours.mean() - theirs.mean())
+    if ours.std() == theirs.std() == 0.0:
+        # Seeds that differ in nothing have no spread to test against.
+        return None
     around = ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
     estimate = Estimate(difference, float(around.low), float(around.high))
     verdict = SUPPORTED if estimate.low > 0 else REFUTED if estimate.high < 0 else UNDECIDED

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from harness.result import Identification
 from harness.runtimes.registry import installed
 from harness.store import Store
 from harness.verification.datasets.registry import DATASETS
@@ -168,6 +169,21 @@ def test_a_search_is_an_identification(networks: list[str], people: Path, capfd:
     assert 0 < record["rank1"] <= 1
     assert facebench("verify", networks[0], "--dataset", dataset) == 0
     assert "rank 1 %" in capfd.readouterr().out
+
+
+def test_a_search_with_other_pixels_is_another_search(
+    networks: list[str], people: Path, tmp_path: Path
+) -> None:
+    dataset = f"search:{people / 'test'}::{people / 'others'}"
+    thresholds = []
+    for number, pixels in enumerate([(), ("--mean", "20", "--scale", "90"), ()]):
+        out = tmp_path / f"{number}.jsonl"
+        assert facebench("verify", networks[0], "--dataset", dataset, "-o", out, *pixels) == 0
+        (record,) = Store(out).read()
+        assert isinstance(record.result, Identification)
+        thresholds.append([point.threshold for point in record.result.tar])
+    assert thresholds[0]
+    assert thresholds[0] == thresholds[2] != thresholds[1]
 
 
 def test_records_are_kept_and_nothing_is_scored_twice(

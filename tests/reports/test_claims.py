@@ -213,6 +213,23 @@ def test_where_there_are_seeds_their_spread_decides(
     assert "McNemar's exact" in paired.why
 
 
+def test_seeds_that_differ_in_nothing_are_compared_by_pairs() -> None:
+    records = [
+        trained(
+            replace(one, case=replace(one.case, weights=f"sha256:{one.case.network}{seed}")),
+            seed=seed,
+        )
+        for one in (
+            scored("mobilefacenet", pair_scores(0, 4.0)),
+            scored("mobilenet_v2", pair_scores(1, 2.0)),
+        )
+        for seed in (0, 1)
+    ]
+    one = said("accuracy-v2", *records)
+    assert one.verdict == SUPPORTED
+    assert all("McNemar's exact" in finding.why for finding in one.findings)
+
+
 def test_drawn_faces_speak_to_no_claim_of_accuracy() -> None:
     drawn = [
         trained(scored(name, pair_scores(i, 4.0 - 2 * i), "synthetic", "drawn"))
