@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from architectures.registry import Published, register
+from facebench.architectures.registry import Published, register
 
 EMBEDDING_SIZE = 512
 # Gamma of arXiv 2307.01838, section 3.2, for the size XS.

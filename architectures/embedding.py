@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from architectures.blocks import ConvBNAct
+from facebench.architectures.blocks import ConvBNAct
 
 Head = Callable[[int, tuple[int, int], int], nn.Sequential]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 
 # Files that register networks, as PATH lists folders. Processes that we start inherit it.
 VARIABLE = "FACEBENCH_NETWORKS"

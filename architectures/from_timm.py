@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from architectures.embedding import HEADS
-from architectures.errors import BadInputError, UnknownNameError
-from architectures.registry import Architecture, register_family
+from facebench.architectures.embedding import HEADS
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.architectures.registry import Architecture, register_family
 
 EMBEDDING_SIZE = 128
 INPUT_SIZE = (112, 112)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from architectures.blocks import Activation, ConvBNAct, SqueezeExcitation
-from architectures.embedding import global_depthwise
-from architectures.from_timm import build, imagenet
-from architectures.registry import Published, register
+from facebench.architectures.blocks import Activation, ConvBNAct, SqueezeExcitation
+from facebench.architectures.embedding import global_depthwise
+from facebench.architectures.from_timm import build, imagenet
+from facebench.architectures.registry import Published, register
 
 EMBEDDING_SIZE = 512
 # Of the networks that the paper scores.

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from architectures.registry import find
+from facebench.architectures.registry import find
 
 # Images of the calibrating batch: enough for stable statistics in the layers
 # whose maps are 1x1.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from architectures.blocks import ConvBNAct
-from architectures.embedding import global_depthwise
-from architectures.registry import Published, register
+from facebench.architectures.blocks import ConvBNAct
+from facebench.architectures.embedding import global_depthwise
+from facebench.architectures.registry import Published, register
 
 # Channels in and out and of the depthwise convolution, stride, repeats; those of stride 1
 # have a residual.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from architectures.registry import Published, register
+from facebench.architectures.registry import Published, register
 
 REFERENCE = "arXiv 1511.02683"
 INPUT_SIZE = (128, 128)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from architectures.blocks import Activation, ConvBNAct, SqueezeExcitation
-from architectures.embedding import global_depthwise
-from architectures.registry import Published, register
+from facebench.architectures.blocks import Activation, ConvBNAct, SqueezeExcitation
+from facebench.architectures.embedding import global_depthwise
+from facebench.architectures.registry import Published, register
 
 REFERENCE = "arXiv 2107.13046"
 EMBEDDING_SIZE = 512

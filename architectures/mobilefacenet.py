@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from architectures.blocks import Activation, ConvBNAct, InvertedResidual, relu
-from architectures.embedding import Head, gap, gdconv, global_depthwise
-from architectures.registry import register
+from facebench.architectures.blocks import Activation, ConvBNAct, InvertedResidual, relu
+from facebench.architectures.embedding import Head, gap, gdconv, global_depthwise
+from facebench.architectures.registry import register
 
 REFERENCE = "arXiv 1804.07573"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from architectures.blocks import ConvBNAct, DepthwiseSeparable, relu
-from architectures.embedding import Head, gap, gdconv
-from architectures.registry import register
+from facebench.architectures.blocks import ConvBNAct, DepthwiseSeparable, relu
+from facebench.architectures.embedding import Head, gap, gdconv
+from facebench.architectures.registry import register
 
 REFERENCE = "arXiv 1704.04861"
 CHANNELS_AND_STRIDE = (

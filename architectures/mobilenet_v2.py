@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from architectures.blocks import ConvBNAct, InvertedResidual, relu6
-from architectures.embedding import Head, gap, gdconv
-from architectures.registry import register
+from facebench.architectures.blocks import ConvBNAct, InvertedResidual, relu6
+from facebench.architectures.embedding import Head, gap, gdconv
+from facebench.architectures.registry import register
 
 REFERENCE = "arXiv 1801.04381"
 # Expansion, channels, repeats, stride of the first of them.

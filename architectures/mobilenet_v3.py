@@ -6,8 +6,8 @@ from functools import partial
 
 from torch import nn
 
-from architectures.from_timm import build, imagenet
-from architectures.registry import Published, register
+from facebench.architectures.from_timm import build, imagenet
+from facebench.architectures.registry import Published, register
 
 REFERENCE = "arXiv 1905.02244"
 DIFFERS = "5.48 M parameters by our count: 5.4 is truncated"

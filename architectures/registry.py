@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from architectures import extensions
-from architectures.errors import UnknownNameError
+from facebench.architectures import extensions
+from facebench.architectures.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +36,7 @@ class Registry(Generic[Entry]):
         >>> colours["rad"]
         Traceback (most recent call last):
         ...
-        architectures.errors.UnknownNameError: unknown colour 'rad': did you mean red? (known: red)
+        facebench.architectures.errors.UnknownNameError: unknown colour 'rad': ...
     """
 
     def __init__(
@@ -195,7 +195,7 @@ def _extend() -> None:
     extensions.load_files()
 
 
-_architectures: Registry[Architecture] = Registry("network", "architectures", _extend)
+_architectures: Registry[Architecture] = Registry("network", "facebench.architectures", _extend)
 _families: dict[str, Callable[[str], Architecture]] = {}
 
 Builder = Callable[[], "nn.Module"]

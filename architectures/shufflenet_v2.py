@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from architectures.blocks import Activation, ChannelShuffle, ConvBNAct, relu
-from architectures.embedding import gdconv, global_depthwise
-from architectures.registry import Published, register
+from facebench.architectures.blocks import Activation, ChannelShuffle, ConvBNAct, relu
+from facebench.architectures.embedding import gdconv, global_depthwise
+from facebench.architectures.registry import Published, register
 
 REPEATS = (4, 8, 4)
 

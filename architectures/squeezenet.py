@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from architectures.embedding import gdconv
-from architectures.registry import Published, register
+from facebench.architectures.embedding import gdconv
+from facebench.architectures.registry import Published, register
 
 REFERENCE = "arXiv 1602.07360"
 # Squeezed and expanded channels of the fire modules between the pools.

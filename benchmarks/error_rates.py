@@ -33,24 +33,23 @@ from unittest import mock
 from rich.progress import track
 from scipy.stats import beta
 
-from harness import jobs
-from harness.beside.place import Place
-from harness.beside.ready import Ready, prepare
-from harness.beside.turns import Turns, measure
-from harness.comparing import extract
-from harness.comparing.compare import Side, compare
-from harness.comparing.verdict import Line
-from harness.compiler import records
-from harness.compiler.targets import TARGETS
-from harness.compiler.workload import key
-from harness.export import export
-from harness.networks import resolve
-from harness.result import Latency
-from harness.stands import process
-from harness.stands.stand import StandHere
-from harness.timing import history
-from harness.tuning import places as tuning
-from harness.tuning.workloads import workloads
+from facebench.harness.comparison import extract
+from facebench.harness.comparison.compare import Side, compare
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.ready import Ready, prepare
+from facebench.harness.comparison.interleaved.turns import Turns, measure
+from facebench.harness.comparison.verdict import Line
+from facebench.harness.compiler import records
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.workload import key
+from facebench.harness.models.export import export
+from facebench.harness.models.networks import resolve
+from facebench.harness.records.results import Latency
+from facebench.harness.runs import jobs, machine_history
+from facebench.harness.runtimes import session_process
+from facebench.harness.runtimes.session import StandHere
+from facebench.harness.tuning import places as tuning
+from facebench.harness.tuning.workloads import workloads
 
 _DELAYS = {"+2 %": 0.02, "+5 %": 0.05}
 _SAME = ("A", "B", "C")
@@ -91,7 +90,7 @@ class Slowed(Place):
         self, module: str, threads: int, errors: IO[bytes], *arguments: str
     ) -> subprocess.Popen[bytes]:
         """As in `Place`; other processes than seats run as ever."""
-        if module != "harness.stands.process":
+        if module != "facebench.harness.runtimes.session_process":
             return super().start(module, threads, errors, *arguments)
         return super().start("error_rates", threads, errors, "seat", str(self.share))
 
@@ -212,14 +211,19 @@ def _held_in_the_long_run(sets: Sequence[dict[str, Any]]) -> tuple[int, list[boo
     A run's interval is by the past that it would have had, were the other hours before it.
     """
     runs = [
-        (history.Run(f"{one['runtime']} {name}", _seconds(one["created"]), case["median_ms"]), case)
+        (
+            machine_history.Run(
+                f"{one['runtime']} {name}", _seconds(one["created"]), case["median_ms"]
+            ),
+            case,
+        )
         for one in sets
         for name, case in one["cases"].items()
         if name in _SAME
     ]
     held = []
     for run, case in runs:
-        known = history.long_run(other for other, _ in runs if other.hour != run.hour)
+        known = machine_history.long_run(other for other, _ in runs if other.hour != run.hour)
         if known is not None:
             low, high = known.interval_ms(run.median_ms, tuple(case["interval_ms"]))
             held.append(
@@ -228,7 +232,7 @@ def _held_in_the_long_run(sets: Sequence[dict[str, Any]]) -> tuple[int, list[boo
     return len({run.hour for run, _ in runs}), held
 
 
-def _typical(runs: Iterable[history.Run]) -> float:
+def _typical(runs: Iterable[machine_history.Run]) -> float:
     """The median over hours of an hour's median, each hour counted alike."""
     by_hour: dict[int, list[float]] = {}
     for run in runs:
@@ -262,8 +266,8 @@ def main() -> None:
     """Measure, report, or be a seat."""
     if sys.argv[1:2] == ["seat"]:
         Delayed.share = float(sys.argv[2])
-        with mock.patch.object(process, "StandHere", Delayed):
-            process.main()
+        with mock.patch.object(session_process, "StandHere", Delayed):
+            session_process.main()
         return
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)

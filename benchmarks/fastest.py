@@ -21,10 +21,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from architectures import registry
-from harness.export import export
-from harness.networks import resolve
-from harness.runtimes.registry import RUNTIMES
+from facebench.architectures import registry
+from facebench.harness.models.export import export
+from facebench.harness.models.networks import resolve
+from facebench.harness.runtimes.registry import RUNTIMES
 
 _OURS = "tvm"
 

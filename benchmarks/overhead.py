@@ -18,11 +18,11 @@ from collections.abc import Callable
 
 from scipy.special import stdtrit
 
-from harness.export import export
-from harness.networks import resolve
-from harness.runtimes.registry import RUNTIMES
-from harness.timing.pinning import pinned
-from harness.timing.sampler import MINIMUM_SAMPLES, Budget, sample
+from facebench.harness.machine.pinning import pinned
+from facebench.harness.models.export import export
+from facebench.harness.models.networks import resolve
+from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget, sample
 
 # A round's samples are as many as the harness takes of a case at least.
 _BUDGET = Budget(warmup_s=0.2, sampling_s=0.01)

@@ -30,12 +30,12 @@ _RUN = """
 import sys, time
 from pathlib import Path
 from harness import plan, runner
-from harness.store import Store
+from facebench.harness.records.store import Store
 
 jobs = plan.jobs(plan.load(sys.argv[1]), None)
 obtain = None
 if len(sys.argv) > 3:
-    from harness.cluster.engine import Cluster
+    from facebench.harness.runs.cluster.engine import Cluster
     cluster = Cluster(sys.argv[3])
     obtain = cluster.obtain
 began = time.perf_counter()
@@ -59,7 +59,7 @@ def main() -> None:
     """Run the plan on each cluster and print the table."""
     from ray.cluster_utils import Cluster
 
-    from architectures.registry import paper_names
+    from facebench.architectures.registry import paper_names
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter

@@ -38,7 +38,7 @@ print(json.dumps({{
 }}))
 """
 OURS = """
-from harness.verification.identification import blocks, identification, search
+from facebench.harness.verification.identification import blocks, identification, search
 found = search(probes, np.arange(len(probes)) // 44, blocks(distractors))
 identification(found, "", "none", 1.0)
 best = found.top[:, 0]

@@ -3,9 +3,9 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.export import export
-from harness.networks import resolve
-from harness.runtimes.registry import RUNTIMES
+from facebench.harness.models.export import export
+from facebench.harness.models.networks import resolve
+from facebench.harness.runtimes.registry import RUNTIMES
 
 
 @pytest.mark.parametrize("threads", [1, 2])

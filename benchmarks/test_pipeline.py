@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from architectures.initialise import create
-from harness import cost
-from harness.case import Case
-from harness.compiler import build
-from harness.compiler.targets import TARGETS
-from harness.export import Exported, export
-from harness.networks import resolve
-from harness.record import Record
-from harness.result import Latency
-from harness.store import Store
-from harness.verification.alignment import align
-from harness.verification.datasets.registry import DATASETS
+from facebench.architectures.initialise import create
+from facebench.harness.compiler import build
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.models import cost
+from facebench.harness.models.export import Exported, export
+from facebench.harness.models.networks import resolve
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Latency
+from facebench.harness.records.store import Store
+from facebench.harness.verification.alignment import align
+from facebench.harness.verification.datasets.registry import DATASETS
 
 NETWORK = "mobilefacenet"
 

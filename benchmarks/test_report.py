@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.record import Record
-from harness.result import Cost
-from reports.render import render
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Cost
+from facebench.reports.render import render
 from tests.reports.report_records import BASE_MS, cost, latency
 
 RECORDS = 10_000

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from architectures.registry import Preprocessing
-from harness.export import export
-from harness.networks import Network, resolve
-from harness.verification.alignment import align
-from harness.verification.datasets.registry import DATASETS, available
-from harness.verification.embedding import preprocess
-from harness.verification.summary import summarise
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.models.export import export
+from facebench.harness.models.networks import Network, resolve
+from facebench.harness.verification.alignment import align
+from facebench.harness.verification.datasets.registry import DATASETS, available
+from facebench.harness.verification.embedding import preprocess
+from facebench.harness.verification.summary import summarise
 
 # Network, its file in the data folder, and how pixels become its input.
 NETWORKS = {
@@ -145,7 +145,7 @@ sys.exit(command.returncode)
 
 
 def test_summarise_six_thousand_pairs(benchmark: BenchmarkFixture) -> None:
-    from harness.pairs import PairScores
+    from facebench.harness.records.pair_scores import PairScores
 
     rng = np.random.default_rng(0)
     same = np.arange(6000) % 600 < 300

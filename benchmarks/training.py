@@ -22,14 +22,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from architectures import registry
-from harness.training import loop
-from harness.training.data.faces import load as load_faces
-from harness.training.data.memory import SHARE, held
-from harness.training.log import Row
-from harness.training.loop import Course
-from harness.training.recipe import load
-from harness.training.state import State, begin
+from facebench.architectures import registry
+from facebench.harness.training import loop
+from facebench.harness.training.data.faces import load as load_faces
+from facebench.harness.training.data.memory import SHARE, held
+from facebench.harness.training.log import Row
+from facebench.harness.training.loop import Course
+from facebench.harness.training.recipe import load
+from facebench.harness.training.state import State, begin
 
 _PEOPLE, _IMAGES = 64, 20
 _STEPS = loop.WINDOW

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from scipy.special import stdtrit
 
-from harness.record import Record
-from harness.result import Accuracy
-from reports.digits import Estimate, earned, interval, percentage, significant
-from reports.page import Cell, Column, Notes
-from reports.tables import LatencyRow
-from reports.text import plain
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.reports.digits import Estimate, earned, interval, percentage, significant
+from facebench.reports.page import Cell, Column, Notes
+from facebench.reports.tables import LatencyRow
+from facebench.reports.text import plain
 
 NOTHING = Cell("–")
 

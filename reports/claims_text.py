@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.padding import Padding
 from rich.text import Text
 
-from reports.claims import DEPENDS, REFUTED, SUPPORTED, Finding, Judged
-from reports.text import plain
+from facebench.reports.claims import DEPENDS, REFUTED, SUPPORTED, Finding, Judged
+from facebench.reports.text import plain
 
 _STYLES = {SUPPORTED: "green", REFUTED: "red", DEPENDS: "yellow"}
 

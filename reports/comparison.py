@@ -8,13 +8,13 @@ from functools import lru_cache
 
 import pandas as pd
 
-from harness.record import Record
-from harness.result import Accuracy, Cost
-from reports.digits import Estimate, ratio
-from reports.embedding_time import inferences_of
-from reports.environments import another_machine, differences
-from reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces
-from reports.tables import CellValue, LatencyRow, Setting, frame, settings
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy, Cost
+from facebench.reports.digits import Estimate, ratio
+from facebench.reports.embedding_time import inferences_of
+from facebench.reports.environments import another_machine, differences
+from facebench.reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces
+from facebench.reports.tables import CellValue, LatencyRow, Setting, frame, settings
 
 THREADS = 1
 

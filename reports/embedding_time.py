@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.record import Record
-from harness.result import Accuracy
-from reports.digits import Estimate
-from reports.evidence import Evidence, real_faces, representative_score
-from reports.tables import LatencyRow, Setting, settings
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import Evidence, real_faces, representative_score
+from facebench.reports.tables import LatencyRow, Setting, settings
 
 THREADS = 1
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from harness.case import Case
-from harness.cores import CORES
-from harness.emulation import model
-from harness.emulation.figures import Cycles, Instructions
-from harness.emulation.fit import Fit, Row, fit
-from harness.record import Record
-from reports.evidence import BASELINE, Evidence, PaperRow
+from facebench.harness.devices.emulator import model
+from facebench.harness.devices.emulator.fit import Fit, Row, fit
+from facebench.harness.machine.cores import CORES
+from facebench.harness.records.case import Case
+from facebench.harness.records.instructions import Cycles, Instructions
+from facebench.harness.records.record import Record
+from facebench.reports.evidence import BASELINE, Evidence, PaperRow
 
 # What the paper's times were taken with, and the model's constants fitted to.
 PAPER_CORE, PAPER_RUNTIME, PAPER_THREADS = "kryo", "ncnn", 4

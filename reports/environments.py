@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.record import Record
+from facebench.harness.records.record import Record
 
 # Facts that make it another machine: a ratio across them is refused.
 MACHINE = ("cpu_model", "cpu_features", "cores", "machine")

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.comparing.extract import entry
-from harness.comparing.history import Series, series
-from harness.record import Record
-from harness.result import Accuracy, Cost
-from harness.store import latest, paper_table
-from reports.environments import apart
-from reports.tables import LatencyRow, Setting, latency_rows, of_measure
+from facebench.harness.comparison.extract import entry
+from facebench.harness.comparison.history import Series, series
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy, Cost
+from facebench.harness.records.store import latest, paper_table
+from facebench.reports.environments import apart
+from facebench.reports.tables import LatencyRow, Setting, latency_rows, of_measure
 
 # The network that all ratios are relative to, as in the paper's argument.
 BASELINE = "mobilefacenet"
@@ -55,7 +55,7 @@ class Evidence:
     """The records behind a report, looked at from the sides that its sections need.
 
     Example:
-        >>> from harness.case import Case
+        >>> from facebench.harness.records.case import Case
         >>> Evidence([Record(Case("cost", "mobilefacenet"), "counted", "failed")]).networks
         ['mobilefacenet']
     """

@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from architectures.errors import BadInputError, RefusedError
-from architectures.registry import Registry
-from harness.agreement import agreements
-from harness.record import Record
-from harness.result import Accuracy
-from harness.verification.paired import holm
-from reports.cells import percent
-from reports.comparison import THREADS, representative
-from reports.digits import Estimate, earned, percentage
-from reports.embedding_time import real_dataset
-from reports.evidence import Evidence, real_faces
-from reports.tables import LatencyRow, Setting, fastest, settings
-from reports.text import plain
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.architectures.registry import Registry
+from facebench.harness.comparison.pair_agreement import agreements
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.harness.verification.paired import holm
+from facebench.reports.cells import percent
+from facebench.reports.comparison import THREADS, representative
+from facebench.reports.digits import Estimate, earned, percentage
+from facebench.reports.embedding_time import real_dataset
+from facebench.reports.evidence import Evidence, real_faces
+from facebench.reports.tables import LatencyRow, Setting, fastest, settings
+from facebench.reports.text import plain
 
 _LEVEL = 0.05
 

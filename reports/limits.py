@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.cores import CORES
-from harness.emulation.figures import Cycles
-from harness.record import Record
-from harness.result import Cost, Latency
-from harness.timing.peak import NO_PEAK, Peak
-from reports.digits import Estimate
-from reports.environments import MACHINE
-from reports.evidence import Evidence
-from reports.tables import Setting, of_measure
+from facebench.harness.machine.cores import CORES
+from facebench.harness.records.instructions import Cycles
+from facebench.harness.records.peak import NO_PEAK, Peak
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Cost, Latency
+from facebench.reports.digits import Estimate
+from facebench.reports.environments import MACHINE
+from facebench.reports.evidence import Evidence
+from facebench.reports.tables import Setting, of_measure
 
 # The peak, and the bytes of a network, are those of this precision.
 PRECISION = "fp32"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import singledispatch
 
-from reports.page import (
+from facebench.reports.page import (
     Block,
     Cell,
     Column,
@@ -18,7 +18,7 @@ from reports.page import (
     Statements,
     Table,
 )
-from reports.text import plain
+from facebench.reports.text import plain
 
 # An underscore inside a word marks nothing; all others could.
 _ACTIVE = re.compile(r"[\\`*\[\]|~$#!&<>@]|(?<!\w)_|_(?!\w)")

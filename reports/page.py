@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from architectures.registry import Registry
-from reports.evidence import Evidence
+from facebench.architectures.registry import Registry
+from facebench.reports.evidence import Evidence
 
 # Of a table on a page, which is to be read by people and small enough to be sent.
 MOST_TABLE_ROWS = 500
@@ -176,7 +176,7 @@ class FilledSection:
     blocks: Sequence[Block]
 
 
-SECTIONS: Registry[Section] = Registry("report section", package="reports.sections")
+SECTIONS: Registry[Section] = Registry("report section", package="facebench.reports.sections")
 
 
 def section(name: str, title: str, order: int) -> Callable[[Build], Build]:

@@ -8,13 +8,13 @@ from functools import lru_cache
 
 import pandas as pd
 
-from architectures.errors import BadInputError
-from harness.agreement import Agreement, agreements
-from harness.record import Record
-from harness.verification.paired import holm
-from reports.evidence import BASELINE, Evidence, representative_score
-from reports.scores import Scored, scored
-from reports.tables import CellValue, frame
+from facebench.architectures.errors import BadInputError
+from facebench.harness.comparison.pair_agreement import Agreement, agreements
+from facebench.harness.records.record import Record
+from facebench.harness.verification.paired import holm
+from facebench.reports.evidence import BASELINE, Evidence, representative_score
+from facebench.reports.scores import Scored, scored
+from facebench.reports.tables import CellValue, frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.result import Accuracy
-from reports.cells import percent
-from reports.digits import Estimate
-from reports.embedding_time import plotted_settings, points, real_dataset
-from reports.evidence import Evidence, real_faces
+from facebench.harness.records.results import Accuracy
+from facebench.reports.cells import percent
+from facebench.reports.digits import Estimate
+from facebench.reports.embedding_time import plotted_settings, points, real_dataset
+from facebench.reports.evidence import Evidence, real_faces
 
 
 @dataclass(frozen=True)

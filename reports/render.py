@@ -16,20 +16,20 @@ import vl_convert
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from architectures.errors import BadInputError
-from harness.cache import digest, entry
-from harness.record import Record
-from reports import markdown
-from reports.comparison import compare, comparison_frame
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.figures.style import Image, for_paper, image
-from reports.latex import TABLES
-from reports.page import assemble
-from reports.paired import paired_frame
-from reports.score_frames import identification_frame, verification_frame
-from reports.tables import compile_frame, cost_frame, latency_frame
-from reports.text import plain
+from facebench.architectures.errors import BadInputError
+from facebench.harness.records.record import Record
+from facebench.harness.storage.cache import digest, entry
+from facebench.reports import markdown
+from facebench.reports.comparison import compare, comparison_frame
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.figures.style import Image, for_paper, image
+from facebench.reports.latex import TABLES
+from facebench.reports.page import assemble
+from facebench.reports.paired import paired_frame
+from facebench.reports.score_frames import identification_frame, verification_frame
+from facebench.reports.tables import compile_frame, cost_frame, latency_frame
+from facebench.reports.text import plain
 
 _BUNDLE = "vega.js"
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from harness.record import Record
-from harness.result import Accuracy, Identification
-from harness.verification.metrics import wilson
-from harness.verification.summary import Rate
-from reports.embedding_time import inferences
-from reports.scores import summarised
-from reports.tables import CellValue, frame, identity, of_measure, outcome
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy, Identification
+from facebench.harness.verification.metrics import wilson
+from facebench.harness.verification.summary import Rate
+from facebench.reports.embedding_time import inferences
+from facebench.reports.scores import summarised
+from facebench.reports.tables import CellValue, frame, identity, of_measure, outcome
 
 Line = Mapping[str, CellValue]
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from architectures.errors import BadInputError
-from harness.pairs import PairScores
-from harness.record import Record
-from harness.result import Accuracy
-from harness.verification.summary import Rate, Summary, summarise
-from reports.digits import Estimate
-from reports.evidence import Evidence, representative_score
+from facebench.architectures.errors import BadInputError
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.harness.verification.summary import Rate, Summary, summarise
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import Evidence, representative_score
 
 NO_SCORES = (
     "the record holds no scores of pairs (schema 1): the figures that need them are missing until "

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.case import Case
-from harness.record import Record
-from harness.result import Compilation, Cost, Latency
-from reports.digits import Estimate
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Compilation, Cost, Latency
+from facebench.reports.digits import Estimate
 
 CellValue = str | int | float | None
 

@@ -9,16 +9,16 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from harness.record import Record
-from harness.result import Accuracy
-from reports.cells import NOTHING, millions, percent
-from reports.comparison import THREADS, ComparisonRow, compare, representative
-from reports.digits import compact, earned, significant
-from reports.embedding_time import embedding_time, inferences_of
-from reports.emulated import PAPER_THREADS, EmulatedRow, Place, paper_ratio, places
-from reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
-from reports.tables import LatencyRow, Setting
-from reports.text import plain
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.reports.cells import NOTHING, millions, percent
+from facebench.reports.comparison import THREADS, ComparisonRow, compare, representative
+from facebench.reports.digits import compact, earned, significant
+from facebench.reports.embedding_time import embedding_time, inferences_of
+from facebench.reports.emulated import PAPER_THREADS, EmulatedRow, Place, paper_ratio, places
+from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
+from facebench.reports.tables import LatencyRow, Setting
+from facebench.reports.text import plain
 
 # Runtimes beyond this do not fit beside the rest; the report has them all.
 MOST_RUNTIMES = 6

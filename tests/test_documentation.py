@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 import pytest
 
-from architectures import registry
-from harness.cli import cli
+from facebench.architectures import registry
+from facebench.harness.cli.main import cli
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = sorted((ROOT / "docs" / "blocks").glob("*.py"))
 
@@ -87,7 +87,7 @@ def test_the_page_of_networks_holds_the_wider_family_as_counted() -> None:
 def test_an_example_block_is_a_network(path: Path) -> None:
     code = (
         "from architectures import registry, extensions; from harness import cost\n"
-        "from architectures.initialise import create\n"
+        "from facebench.architectures.initialise import create\n"
         "(name,) = [n for n in registry.names() if registry.find(n).source]\n"
         "found = cost.count(create(name), (112, 112), 128)\n"
         "print(name, found.parameters_bn_folded, found.madds['conv+linear'])\n"

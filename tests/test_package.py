@@ -5,22 +5,42 @@ import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+import pytest
+
+from tests.places import ROOT
+
+# A GitHub file is 100 MB at most, a package on PyPI too; ours stays far below.
+_LARGEST_BYTES = 45e6
 
 
-def test_the_wheel_holds_every_file_that_the_code_reads(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "-w", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_every_file_that_the_code_reads(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
-    for folder, inside in [
-        ("results/paper", "harness/results/paper"),
-        ("results/reference", "harness/results/reference"),
-        ("results/tuning", "harness/results/tuning"),
-        ("results/weights", "harness/results/weights"),
-        ("reports/templates", "reports/templates"),
-        ("harness/plans", "harness/plans"),
-    ]:
+    for folder in (
+        *("results/paper", "results/reference", "results/tuning", "results/weights"),
+        *("reports/templates", "harness/runs/plans", "harness/training/recipes"),
+        *("harness/devices/emulator", "harness/cli/templates"),
+    ):
         for path in (ROOT / folder).iterdir():
-            assert f"{inside}/{path.name}" in held
-    assert not [name for name in held if name.startswith(("tests", "benchmarks", "reports/out"))]
+            if path.is_file():
+                assert f"facebench/{folder}/{path.name}" in held
+    assert {"facebench/py.typed", "facebench/harness/machine/cores.toml"} <= held
+
+
+def test_the_wheel_has_one_name_at_its_top_and_is_small(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"facebench"}
+    apart = ("tests/", "benchmarks/", "/out/", "/baselines/", "/error_rates/")
+    assert not [name for name in names if any(part in name for part in apart)]
+    assert wheel.stat().st_size < _LARGEST_BYTES

@@ -3,12 +3,12 @@
 import re
 from statistics import fmean, stdev
 
-from architectures import registry
-from harness import shipped
-from harness.cache import file_digest
-from harness.result import Accuracy
-from harness.store import RECORDS, Store
-from harness.training import weights
+from facebench.architectures import registry
+from facebench.harness.records.results import Accuracy
+from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.storage import shipped
+from facebench.harness.storage.cache import file_digest
+from facebench.harness.training import weights
 
 FOLDER = shipped.folder("reference")
 MORE = "more.jsonl"

@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from architectures.blocks import Activation, ConvBNAct
-from architectures.embedding import gdconv
-from architectures.mobilefacenet import mobilefacenet
-from architectures.registry import register
+from facebench.architectures.blocks import Activation, ConvBNAct
+from facebench.architectures.embedding import gdconv
+from facebench.architectures.mobilefacenet import mobilefacenet
+from facebench.architectures.registry import register
 
 
 class SqueezeExcite(nn.Module):

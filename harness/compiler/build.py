@@ -12,14 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from architectures.errors import BadInputError, UnavailableError
-from harness import cache
-from harness.compiler import library, link, records
-from harness.compiler.targets import Target, tuned_as
-from harness.compiler.vectors import vectors
-from harness.export import Exported
-from harness.result import Compilation
-from harness.timing.environment import version
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.compiler import library, link, records
+from facebench.harness.compiler.targets import Target, tuned_as
+from facebench.harness.compiler.vectors import vectors
+from facebench.harness.machine.environment import version
+from facebench.harness.models.export import Exported
+from facebench.harness.records.results import Compilation
+from facebench.harness.storage import cache, fingerprints
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
         asdict(resolved),
         records.digest(tuning(resolved)),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
-        cache.source_digest("harness.compiler"),
+        fingerprints.code("facebench.harness.compiler"),
     )
     return Library(cache.entry("tvm", key, lambda folder: _write(exported, target, batch, folder)))
 
@@ -113,7 +113,7 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     start = time.perf_counter()
     target = resolve(target)
     tvm = import_tvm()
-    from harness.compiler import program  # needs TVM to be imported, and without torch
+    from facebench.harness.compiler import program  # needs TVM to be imported, and without torch
 
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
@@ -185,10 +185,10 @@ def _lower(
     """Operators to kernels; and how many are tuned, scheduled by rule, or plain loops."""
     tvm = import_tvm()
     # These need TVM to be imported, and without torch.
-    from harness.compiler.fold import fold_constants
-    from harness.compiler.graph.rewrite import rewrite
-    from harness.compiler.kernels.provider import Kernels
-    from harness.compiler.schedule import scheduled
+    from facebench.harness.compiler.fold import fold_constants
+    from facebench.harness.compiler.graph.rewrite import rewrite
+    from facebench.harness.compiler.kernels.provider import Kernels
+    from facebench.harness.compiler.schedule import scheduled
 
     registers = vectors(target.triple, features)
     provider = Kernels(registers, records.tilings(tuning(target), registers))

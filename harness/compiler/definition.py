@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx
 
-from harness.compiler.workload import Convolution, Depthwise, Epilogue, Pooling, Window, Workload
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Epilogue,
+    Pooling,
+    Window,
+    Workload,
+)
 
 # A tensor, and an index or a value, of TVM's: they come without types.
 Tensor = Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from architectures.errors import RefusedError
+from facebench.architectures.errors import RefusedError
 
 # Features that hold vector code up, where LLVM and the kernel have one name for them.
 _VECTORS = frozenset(

@@ -8,8 +8,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
-from architectures.errors import WrongAnswerError
-from harness.compiler.targets import Target
+from facebench.architectures.errors import WrongAnswerError
+from facebench.harness.compiler.targets import Target
 
 _HOST_MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "armv7l": "EM_ARM"}
 

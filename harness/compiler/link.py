@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from architectures.errors import UnavailableError
+from facebench.architectures.errors import UnavailableError
 
 
 def shared_library(

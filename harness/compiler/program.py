@@ -34,7 +34,7 @@ import tvm
 from tvm import relax
 from tvm.ir import GenericConst, GlobalVar, IRModule
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 
 # DLPack's type codes and bits, by TVM's names.
 _TYPES = {

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from architectures.errors import BadInputError
-from harness import cache, shipped
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Workload, key
-from harness.timing.environment import version
+from facebench.architectures.errors import BadInputError
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Workload, key
+from facebench.harness.machine.environment import version
+from facebench.harness.storage import cache, shipped
 
 if TYPE_CHECKING:
-    from harness.compiler.tiling import Tiling
+    from facebench.harness.compiler.tiling import Tiling
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def tiling_of(record: Record, work: Workload, vectors: Vectors) -> Tiling:
         BadInputError: it is none that the workload can have: the record was edited, or
             made for other kernels than these.
     """
-    from harness.compiler.tiling import candidates  # imports TVM
+    from facebench.harness.compiler.tiling import candidates  # imports TVM
 
     for tiling in candidates(work, vectors):
         if asdict(tiling) == record.tiling:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tvm import s_tir, tirx
 
-from harness.compiler.vectors import Vectors
+from facebench.harness.compiler.vectors import Vectors
 
 # Vectors of a step of the innermost loop.
 _UNROLLED = 4

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from architectures.registry import Registry
+from facebench.architectures.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from harness.compiler.kernels import convolution, depthwise
-from harness.compiler.kernels.emit import register_lanes, spans
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from facebench.harness.compiler.kernels import convolution, depthwise
+from facebench.harness.compiler.kernels.emit import register_lanes, spans
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 
 Tiling = convolution.Tiling | depthwise.Tiling
 

@@ -1,1 +1,1 @@
-"""Where a runtime runs: one file a device, one protocol."""
+"""Where a session runs: this machine, a board, an emulator."""

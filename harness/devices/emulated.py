@@ -7,13 +7,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from architectures.errors import UnavailableError
-from harness.board.client import connect
-from harness.cores import CORES
-from harness.devices.registry import DEVICES, Device, Facts
-from harness.emulation.launcher import EmulatedLauncher
-from harness.stands.stand import Stand
-from harness.timing import environment
+from facebench.architectures.errors import UnavailableError
+from facebench.harness.devices.board.client import connect
+from facebench.harness.devices.emulator.launcher import EmulatedLauncher
+from facebench.harness.devices.registry import DEVICES, Device, Facts
+from facebench.harness.machine import environment
+from facebench.harness.machine.cores import CORES
+from facebench.harness.runtimes.session import Stand
 
 
 class EmulatedDevice:
@@ -58,9 +58,9 @@ class EmulatedDevice:
 
 def _serve(core: str) -> subprocess.Popen[str]:
     python = [sys.executable, "-P", "-m"]
-    serve = ["harness.cli", "device", "serve", "--port", "0", "--emulated", core]
+    serve = ["facebench", "device", "serve", "--port", "0", "--emulated", core]
     return subprocess.Popen(
-        [*python, "harness.board.leash", *python, *serve],
+        [*python, "facebench.harness.devices.board.leash", *python, *serve],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

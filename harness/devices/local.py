@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from harness.devices.registry import DEVICES, Facts
-from harness.runtimes.registry import installed
-from harness.stands.stand import Stand, StandHere
-from harness.timing import environment
+from facebench.harness.devices.registry import DEVICES, Facts
+from facebench.harness.machine import environment
+from facebench.harness.runtimes.registry import installed
+from facebench.harness.runtimes.session import Stand, StandHere
 
 
 class Local:
-    """This machine; each job has a process of its own already, see `harness.workers`."""
+    """This machine; each job has a process of its own already, see `runs.worker_pool`."""
 
     name = "local"
     kind = "measured"

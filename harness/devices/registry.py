@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from architectures.registry import Registry
-from harness.stands.stand import Stand
+from facebench.architectures.registry import Registry
+from facebench.harness.runtimes.session import Stand
 
 
 @dataclass(frozen=True)
@@ -70,4 +70,4 @@ class Device(Protocol):
         ...
 
 
-DEVICES: Registry[Device] = Registry("device", package="harness.devices")
+DEVICES: Registry[Device] = Registry("device", package="facebench.harness.devices")

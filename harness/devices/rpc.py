@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache, partial
 
-from harness.board.client import connect
-from harness.board.device import BoardDevice, address
-from harness.devices.registry import DEVICES, Device
+from facebench.harness.devices.board.client import connect
+from facebench.harness.devices.board.device import BoardDevice, address
+from facebench.harness.devices.registry import DEVICES, Device
 
 
 @DEVICES.family("rpc", "a board that runs 'facebench device serve', or TVM's RPC server")

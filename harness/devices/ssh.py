@@ -11,11 +11,11 @@ import sys
 import time
 from functools import cache
 
-from architectures.errors import BadInputError, UnavailableError
-from harness.board.client import connect
-from harness.board.device import BoardDevice
-from harness.board.server import DEFAULT_PORT
-from harness.devices.registry import DEVICES, Device
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.devices.board.client import connect
+from facebench.harness.devices.board.device import BoardDevice
+from facebench.harness.devices.board.server import DEFAULT_PORT
+from facebench.harness.devices.registry import DEVICES, Device
 
 # What comes before and after @; nothing that ssh would take for an option.
 _DESTINATION = re.compile(r"//((?:[\w.-]+@)?\w[\w.:-]*?)(?::(\d+))?(?:\?serve=(\d+))?$")
@@ -40,7 +40,7 @@ def _tunnel(destination: str, ssh_port: int | None, served: int) -> int:
     if not shutil.which("ssh"):
         raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
     tunnel = subprocess.Popen(
-        [sys.executable, "-P", "-m", "harness.board.leash", *command],
+        [sys.executable, "-P", "-m", "facebench.harness.devices.board.leash", *command],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from architectures.errors import BadInputError
-from harness.board import trackers
-from harness.board.client import Board, connect
-from harness.board.device import BoardDevice, address
-from harness.devices.registry import DEVICES, Device
+from facebench.architectures.errors import BadInputError
+from facebench.harness.devices.board import trackers
+from facebench.harness.devices.board.client import Board, connect
+from facebench.harness.devices.board.device import BoardDevice, address
+from facebench.harness.devices.registry import DEVICES, Device
 
 
 @DEVICES.family("tracker", "a lab: all boards that a tracker of TVM's lends under one key")

@@ -1,1 +1,1 @@
-"""What can be obtained for a network: one file a measure, one protocol."""
+"""What can be obtained of a network: one file a measure."""

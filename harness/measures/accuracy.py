@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.deployment import deploy
-from harness.job import Job
-from harness.measures import scoring
-from harness.measures.registry import MEASURES, Measure, Outcome, Sharding
-from harness.verification.embedding import blocks_of, extract, extract_blocks
-from harness.verification.faces import PairSet
-from harness.verification.protocol import score, verify
+from facebench.harness.measures import scoring
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome, Sharding
+from facebench.harness.verification.embedding import blocks_of, extract, extract_blocks
+from facebench.harness.verification.faces import PairSet
+from facebench.harness.verification.protocol import score, verify
 
 
 def _obtain(job: Job) -> Outcome:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from harness.cache import file_digest, source_digest
-from harness.compiler import build, records
-from harness.compiler.targets import TARGETS
-from harness.job import Job
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.timing.environment import identity, version
+from facebench.harness.compiler import build, records
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.machine.environment import identity, version
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.storage import fingerprints
+from facebench.harness.storage.cache import file_digest
 
 
 def _obtain(job: Job) -> Outcome:
@@ -24,7 +25,7 @@ def _depends_on(job: Job) -> Any:
     return (
         asdict(target),
         None if target.triple else (machine["cpu_model"], machine["cpu_features"]),
-        source_digest("harness.compiler"),
+        fingerprints.code("facebench.harness.compiler"),
         records.stored(target.name),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cache import source_digest
-from harness.job import Job
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.timing.environment import version
+from facebench.harness.machine.environment import version
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.storage import fingerprints
 
 
 def _obtain(job: Job) -> Outcome:
-    from harness import cost  # loads torch
+    from facebench.harness.models import cost  # loads torch
 
     architecture = job.network.architecture()
     module = job.network.module()
@@ -19,7 +19,9 @@ def _obtain(job: Job) -> Outcome:
 
 
 def _depends_on(job: Job) -> Any:
-    return source_digest("harness.cost", "harness.folding"), version("fvcore")
+    return fingerprints.code(
+        "facebench.harness.models.cost", "facebench.harness.models.bn_folding"
+    ), version("fvcore")
 
 
 MEASURES.add("cost", Measure("cost", "counted", _obtain, _depends_on, stage=0))

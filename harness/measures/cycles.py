@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from architectures.errors import RefusedError
-from harness import cache
-from harness.cores import CORES
-from harness.emulation import model
-from harness.emulation.inference import emulate
-from harness.job import Job
-from harness.measures import instructions
-from harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.architectures.errors import RefusedError
+from facebench.harness.devices.emulator import model
+from facebench.harness.machine.cores import CORES
+from facebench.harness.measures import instructions
+from facebench.harness.measures.emulated_inference import emulate
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.storage import fingerprints
 
 
 def _obtain(job: Job) -> Outcome:
@@ -31,7 +31,7 @@ def _obtain(job: Job) -> Outcome:
 
 
 def _depends_on(job: Job) -> Any:
-    return cache.source_digest(__name__), instructions.depends_on(job)
+    return fingerprints.code(__name__), instructions.depends_on(job)
 
 
 MEASURES.add("cycles", Measure("cycles", "modelled", _obtain, _depends_on, stage=4))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from architectures.errors import RefusedError
-from harness import cache
-from harness.denormals.counting import count
-from harness.job import Job
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.timing.environment import version
+from facebench.architectures.errors import RefusedError
+from facebench.harness.machine.environment import version
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.models.denormals import count
+from facebench.harness.storage import fingerprints
 
 
 def _obtain(job: Job) -> Outcome:
@@ -23,7 +23,9 @@ def _obtain(job: Job) -> Outcome:
 
 
 def _depends_on(job: Job) -> Any:
-    sources = cache.source_digest("harness.denormals", "harness.measures.denormals")
+    sources = fingerprints.code(
+        "facebench.harness.models.denormals", "facebench.harness.measures.denormals"
+    )
     return sources, version("onnxruntime"), version("onnx")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cache import file_digest
-from harness.job import Job
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.result import Export
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.records.results import Export
+from facebench.harness.storage.cache import file_digest
 
 
 def _obtain(job: Job) -> Outcome:

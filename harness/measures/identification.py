@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import cache
-from harness.deployment import deploy
-from harness.job import Job
-from harness.measures import scoring
-from harness.measures.registry import MEASURES, Measure, Outcome, Sharding
-from harness.verification.embedding import (
+from facebench.harness.measures import scoring
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome, Sharding
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.verification.embedding import (
     Embedder,
     Embeddings,
     Extraction,
@@ -24,8 +24,15 @@ from harness.verification.embedding import (
     extract,
     extract_blocks,
 )
-from harness.verification.faces import SearchSet
-from harness.verification.identification import Search, identification, join, load, save, search
+from facebench.harness.verification.faces import SearchSet
+from facebench.harness.verification.identification import (
+    Search,
+    identification,
+    join,
+    load,
+    save,
+    search,
+)
 
 _KIND = "search"
 
@@ -151,7 +158,7 @@ class _Work:
             self.faces.digest,
             shard,
             self.shards,
-            cache.source_digest("harness.verification", __name__),
+            fingerprints.code("facebench.harness.verification", __name__),
         )
 
     def _progress(self) -> Progress:

@@ -8,18 +8,19 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from architectures.errors import RefusedError
-from harness import cache, deployment
-from harness.cores import CORES
-from harness.deployment import deploy
-from harness.devices.registry import DEVICES
-from harness.emulation.figures import Instructions, Work
-from harness.emulation.inference import Emulated, emulate
-from harness.job import Job
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.record import Check
-from harness.timing import environment, perf_events
-from harness.timing.perf_events import Counter
+from facebench.architectures.errors import RefusedError
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine import environment, perf_events
+from facebench.harness.machine.cores import CORES
+from facebench.harness.machine.perf_events import Counter
+from facebench.harness.measures import deployment
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.emulated_inference import Emulated, emulate
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.records.instructions import Instructions, Work
+from facebench.harness.records.record import Check
+from facebench.harness.storage import fingerprints
 
 # Packages that make of an exported network what a runtime executes.
 _MAKERS = {"ncnn": ("pnnx",), "onnxruntime": (), "tvm": ("apache-tvm", "apache-tvm-ffi")}
@@ -125,11 +126,15 @@ def depends_on(job: Job) -> Any:
         ()
         if DEVICES[job.case.device].kind == "emulated"
         else (
-            cache.source_digest(__name__, "harness.timing.perf_events"),
+            fingerprints.code(__name__, "facebench.harness.machine.perf_events"),
             DEVICES[job.case.device].facts().identity,
         )
     )
-    return cache.source_digest("harness.emulation"), deployment.depends_on(job), *here
+    return (
+        fingerprints.code("facebench.harness.devices.emulator"),
+        deployment.depends_on(job),
+        *here,
+    )
 
 
 MEASURES.add("instructions", Measure("instructions", "", _obtain, depends_on, stage=4))

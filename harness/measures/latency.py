@@ -7,21 +7,22 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from architectures.errors import RefusedError, UnavailableError
-from harness import cache
-from harness import deployment as deployments
-from harness.deployment import Deployment, deploy
-from harness.devices.registry import DEVICES
-from harness.job import Job
-from harness.measures import merging, validity
-from harness.measures.registry import MEASURES, Measure, Outcome, Several
-from harness.result import Latency, Process
-from harness.runtimes.registry import RUNTIMES
-from harness.timing import flushing, peak
-from harness.timing.energy import NO_ENERGY
-from harness.timing.footprint import Footprint
-from harness.timing.peak import NO_PEAK, Peak
-from harness.timing.sampler import Samples
+from facebench.architectures.errors import RefusedError, UnavailableError
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine import flushing
+from facebench.harness.machine.energy import NO_ENERGY
+from facebench.harness.machine.footprint import Footprint
+from facebench.harness.measures import deployment as deployments
+from facebench.harness.measures import merging, validity
+from facebench.harness.measures.deployment import Deployment, deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome, Several
+from facebench.harness.records.peak import NO_PEAK, Peak
+from facebench.harness.records.results import Latency, Process
+from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.storage import fingerprints
+from facebench.harness.timing import peak
+from facebench.harness.timing.sampler import Samples
 
 # Clocks and temperatures of the device, as far as it shows them.
 _HEAT = ("heat_before", "heat_after")
@@ -113,10 +114,10 @@ def _require_switch(job: Job) -> None:
 
 
 def _depends_on(job: Job) -> Any:
-    sources = ["harness.timing"]
-    sources += [f"harness.measures.{name}" for name in ("latency", "merging", "validity")]
+    sources = ["facebench.harness.timing"]
+    sources += [f"facebench.harness.measures.{name}" for name in ("latency", "merging", "validity")]
     return (
-        cache.source_digest(*sources),
+        fingerprints.code(*sources),
         deployments.depends_on(job),
         DEVICES[job.case.device].facts().identity,
         asdict(job.budget),

@@ -9,15 +9,17 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from architectures.errors import RefusedError
-from harness import cache
-from harness import deployment as deployments
-from harness.deployment import deploy
-from harness.job import Job
-from harness.jobs import LAYERS_IN
-from harness.layers import LayerTime, LayerTimes
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.timing import environment
+from facebench.architectures.errors import RefusedError
+from facebench.harness.machine import environment
+from facebench.harness.measures import deployment as deployments
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.records.layers import LayerTime, LayerTimes
+from facebench.harness.storage import fingerprints
+
+# The runtime whose profiler tells what single layers take.
+LAYERS_IN = "onnxruntime"
 
 _WARMUP, _INFERENCES = 10, 50
 _SUFFIX = "_kernel_time"
@@ -65,7 +67,7 @@ def profile(path: Path, images: Any, threads: int = 1) -> tuple[LayerTime, ...]:
 
 
 def _depends_on(job: Job) -> Any:
-    return cache.source_digest(__name__), deployments.depends_on(job)
+    return fingerprints.code(__name__), deployments.depends_on(job)
 
 
 MEASURES.add(

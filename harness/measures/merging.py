@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from architectures.errors import RefusedError
-from harness.job import Job
-from harness.measures import validity
-from harness.record import Record
-from harness.result import Latency
+from facebench.architectures.errors import RefusedError
+from facebench.harness.measures import validity
+from facebench.harness.measures.job import Job
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Latency
 
 # What an environment says of the moment; all else must agree.
 _MOMENTARY = ("host", "load_1min", "memory_available_bytes")
@@ -22,7 +22,7 @@ def enough(job: Job, parts: Sequence[Record]) -> bool:
 
     To look after each process and end when the interval is narrow favours intervals that
     are narrow by chance: in simulations they cover 92 to 99 % where 95 % are stated
-    (`tests/harness/timing/test_statistics.py`), the least at three processes.
+    (`tests/harness/stats/test_intervals.py`), the least at three processes.
     """
     budget = job.budget
     if len(parts) < budget.processes:

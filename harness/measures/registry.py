@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from architectures.registry import Registry
-from harness.case import Case
-from harness.devices.registry import DEVICES
-from harness.job import Job
-from harness.record import Check, Record
-from harness.result import Result
+from facebench.architectures.registry import Registry
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.measures.job import Job
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Check, Record
+from facebench.harness.records.results import Result
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Measure:
     sharding: Sharding | None = None
 
 
-MEASURES: Registry[Measure] = Registry("measure", package="harness.measures")
+MEASURES: Registry[Measure] = Registry("measure", package="facebench.harness.measures")
 
 
 def runs_elsewhere(job: Job) -> bool:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from architectures.errors import RefusedError
-from harness import deployment as deployments
-from harness.cache import digest, source_digest
-from harness.deployment import Deployment
-from harness.devices.registry import DEVICES
-from harness.job import Job
-from harness.precision import require_disjoint
-from harness.record import Check
-from harness.verification import preparation
-from harness.verification.datasets.registry import DATASETS, Dataset
-from harness.verification.embedding import Embedder
-from harness.verification.faces import FaceSet, PairSet
-from harness.verification.preparation import Prepared
+from facebench.architectures.errors import RefusedError
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.measures import deployment as deployments
+from facebench.harness.measures.deployment import Deployment
+from facebench.harness.measures.job import Job
+from facebench.harness.models.precision import require_disjoint
+from facebench.harness.records.record import Check
+from facebench.harness.storage import fingerprints
+from facebench.harness.storage.cache import digest
+from facebench.harness.verification import preparation
+from facebench.harness.verification.datasets.registry import DATASETS, Dataset
+from facebench.harness.verification.embedding import Embedder
+from facebench.harness.verification.faces import FaceSet, PairSet
+from facebench.harness.verification.preparation import Prepared
 
 
 def dataset(job: Job) -> Dataset:
@@ -102,7 +103,7 @@ def depends_on(job: Job) -> Any:
         return "refused"
     return (
         deployments.faces_digest(job.dataset or job.case.dataset, job.data),
-        source_digest("harness.verification", "harness.measures.scoring"),
+        fingerprints.code("facebench.harness.verification", "facebench.harness.measures.scoring"),
         deployments.depends_on(job),
     )
 

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from architectures.errors import RefusedError
-from harness import cache, deployment
-from harness.case import Case
-from harness.deployment import deploy
-from harness.job import Job
-from harness.measures.registry import MEASURES, Measure, Outcome
-from harness.record import Check
-from harness.result import Throughput
-from harness.runtimes.registry import RUNTIMES, Session
-from harness.timing import busy, environment, heat, pinning, reference
-from harness.timing.conditions import Conditions
+from facebench.architectures.errors import RefusedError
+from facebench.harness.machine import busy, environment, heat, pinning, reference
+from facebench.harness.machine.conditions import Conditions
+from facebench.harness.measures import deployment
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Check
+from facebench.harness.records.results import Throughput
+from facebench.harness.runtimes.registry import RUNTIMES, Session
+from facebench.harness.storage import fingerprints
 
 # Of fewer than six no interval of their median reaches 95 %.
 _WINDOWS = 7
@@ -111,7 +112,7 @@ def _checks(result: Throughput, threads: int, throttled: str) -> tuple[Check, ..
 
 def _depends_on(job: Job) -> Any:
     return (
-        cache.source_digest(__name__, "harness.timing"),
+        fingerprints.code(__name__, "facebench.harness.timing"),
         deployment.depends_on(job),
         environment.machine_key(),
         job.budget.sampling_s,

@@ -8,15 +8,15 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from harness.record import Check
-from harness.result import Latency, Process
-from harness.timing import busy, reference
-from harness.timing.busy import Share
-from harness.timing.dependence import effective_size
-from harness.timing.drift import drift
-from harness.timing.modes import modes
-from harness.timing.sampler import Budget
-from harness.timing.statistics import spread
+from facebench.harness.machine import busy, reference
+from facebench.harness.machine.busy import Share
+from facebench.harness.records.record import Check
+from facebench.harness.records.results import Latency, Process
+from facebench.harness.stats.autocorrelation import effective_size
+from facebench.harness.stats.drift import drift
+from facebench.harness.stats.intervals import spread
+from facebench.harness.stats.modes import modes
+from facebench.harness.timing.sampler import Budget
 
 # Samples that are worth fewer independent ones than this share of them make the interval
 # of a single process too narrow by half.

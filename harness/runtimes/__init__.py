@@ -1,1 +1,1 @@
-"""What executes an artifact: one file a runtime, one protocol."""
+"""Inference runtimes, and sessions: one artifact open in one runtime."""

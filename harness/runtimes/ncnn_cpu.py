@@ -10,19 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures.errors import BadInputError, WrongAnswerError
-from harness import cache
-from harness.export import Exported, FloatArray
-from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
-from harness.timing import flushing
-from harness.timing.environment import version
+from facebench.architectures.errors import BadInputError, WrongAnswerError
+from facebench.harness.machine import flushing
+from facebench.harness.machine.environment import version
+from facebench.harness.models.export import Exported
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import cache, fingerprints
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     key = cache.digest(
         cache.file_digest(exported.torchscript),
         version("pnnx"),
-        cache.source_digest("harness.runtimes.ncnn_cpu"),
+        fingerprints.code("facebench.harness.runtimes.ncnn_cpu"),
     )
     return Artifact(cache.entry("ncnn", key, lambda folder: _convert(exported, folder)))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.export import FloatArray
-from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.stats.arrays import FloatArray
 
 
 def _open(path: Path, threads: int) -> Session:

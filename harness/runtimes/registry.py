@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from architectures.errors import RefusedError, UnavailableError
-from architectures.extensions import load_installed
-from architectures.registry import Registry
-from harness.export import Exported, FloatArray
+from facebench.architectures.errors import RefusedError, UnavailableError
+from facebench.architectures.extensions import load_installed
+from facebench.architectures.registry import Registry
+from facebench.harness.models.export import Exported
+from facebench.harness.stats.arrays import FloatArray
 
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32.
 Session = Callable[[FloatArray], FloatArray]
@@ -46,7 +47,7 @@ class Runtime:
             where it is compiled, a target.
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
-        precisions: those it runs, of `harness.precision.PRECISIONS`.
+        precisions: those it runs, of `facebench.harness.models.precision.PRECISIONS`.
         flushing: how a program of one's own has it flush denormal numbers. Only for one whose
             threads do what the thread does that opens it; else empty.
         batches: whether it infers several images at once.
@@ -129,7 +130,7 @@ def _found(package: str) -> bool:
 
 
 RUNTIMES: Registry[Runtime] = Registry(
-    "runtime", "harness.runtimes", partial(load_installed, "runtimes")
+    "runtime", "facebench.harness.runtimes", partial(load_installed, "runtimes")
 )
 
 

@@ -6,8 +6,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.export import Exported, FloatArray
-from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.models.export import Exported
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.stats.arrays import FloatArray
 
 if TYPE_CHECKING:
     from torch import nn

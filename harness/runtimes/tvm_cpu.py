@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.export import Exported, FloatArray
-from harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
-from harness.timing import flushing
+from facebench.harness.machine import flushing
+from facebench.harness.models.export import Exported
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.stats.arrays import FloatArray
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
-    from harness.compiler.build import compile_network
-    from harness.compiler.targets import TARGETS
+    from facebench.harness.compiler.build import compile_network
+    from facebench.harness.compiler.targets import TARGETS
 
     library = compile_network(exported, TARGETS[target], batch)
     return Artifact(library.folder, library.label)
 
 
 def _import() -> None:
-    from harness.compiler.build import import_tvm
+    from facebench.harness.compiler.build import import_tvm
 
     import_tvm()
 
 
 def _open(folder: Path, threads: int) -> Session:
-    from harness.compiler import host
-    from harness.compiler.build import Library, import_tvm
+    from facebench.harness.compiler import host
+    from facebench.harness.compiler.build import Library, import_tvm
 
     host.require(Library(folder).compilation().features, f"{folder / 'network.so'}")
     # Read by TVM's thread pool at its first use.

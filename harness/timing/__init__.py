@@ -1,1 +1,1 @@
-"""Sampling latency, and the statistics of the samples."""
+"""Sampling latency, and the peak rates of the machine."""

@@ -16,12 +16,12 @@ from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as tir
 
-from harness.compiler import link
-from harness.compiler.build import resolve
-from harness.compiler.targets import TARGETS
+from facebench.harness.compiler import link
+from facebench.harness.compiler.build import resolve
+from facebench.harness.compiler.targets import TARGETS
 
 if TYPE_CHECKING:
-    from harness.timing.peak_worker import Shape
+    from facebench.harness.timing.peak_worker import Shape
 
 # From here on an accumulator stays a normal number: it goes to 1 / (1 - 0.999).
 _FACTOR, _SUMMAND = 0.999, 1.0

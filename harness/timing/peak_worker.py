@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import psutil
 
-from architectures.errors import FacebenchError, UnavailableError
-from harness import cache
-from harness.export import FloatArray
-from harness.processes import die_with_parent
-from harness.timing.caches import data_caches, last_level_bytes, second_level_bytes
-from harness.timing.environment import machine_key, version
-from harness.timing.peak import Peak
+from facebench.architectures.errors import FacebenchError, UnavailableError
+from facebench.harness.machine.caches import data_caches, last_level_bytes, second_level_bytes
+from facebench.harness.machine.environment import machine_key, version
+from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.records.peak import Peak
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import cache, fingerprints
 
 # Long against the switch of a thread, short against what others take of a shared machine.
 _REPETITION_S = 0.005
@@ -102,13 +102,13 @@ def _loops() -> Any:
     key = cache.digest(
         machine_key(),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
-        cache.source_digest("harness.timing", "harness.compiler.link"),
+        fingerprints.code("facebench.harness.timing", "facebench.harness.compiler.link"),
     )
     return tvm_ffi.load_module(str(cache.entry("peak", key, _compile) / "loops.so"))
 
 
 def _compile(folder: Path) -> None:
-    from harness.timing import peak_loops  # imports TVM, which takes a second
+    from facebench.harness.timing import peak_loops  # imports TVM, which takes a second
 
     peak_loops.build(SHAPES, UNROLLED, folder / "loops.so")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.timing import heat, reference
-from harness.timing.conditions import Conditions
-from harness.timing.energy import Meter
-from harness.timing.resident import grown_bytes, resident_bytes
+from facebench.harness.machine import heat, reference
+from facebench.harness.machine.conditions import Conditions
+from facebench.harness.machine.energy import Meter
+from facebench.harness.machine.resident import grown_bytes, resident_bytes
 
 # Of all processes of a case together.
 MINIMUM_SAMPLES = 64

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from harness.training.ranks import Ranks
+from facebench.harness.training.ranks import Ranks
 
 
 def synchronized(network: nn.Module, ranks: Ranks) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.training.recipe import NO_LOSS
+from facebench.harness.training.recipe import NO_LOSS
 
 CARD = "card.md"
 

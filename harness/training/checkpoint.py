@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 
 _VERSION = 1
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.training.recipe import Recipe
+from facebench.harness.training.recipe import Recipe
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 

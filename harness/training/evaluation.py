@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from architectures.errors import BadInputError
-from architectures.registry import Architecture
-from harness.result import Accuracy
-from harness.timing.environment import cores
-from harness.verification import preparation
-from harness.verification.crops import cut
-from harness.verification.datasets.registry import DATASETS, data_root
-from harness.verification.embedding import CHUNK, Embeddings, preprocess
-from harness.verification.faces import PairSet
-from harness.verification.protocol import score, verify
-from harness.verification.summary import summarise
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Architecture
+from facebench.harness.machine.environment import cores
+from facebench.harness.records.results import Accuracy
+from facebench.harness.verification import preparation
+from facebench.harness.verification.crops import cut
+from facebench.harness.verification.datasets.registry import DATASETS, data_root
+from facebench.harness.verification.embedding import CHUNK, Embeddings, preprocess
+from facebench.harness.verification.faces import PairSet
+from facebench.harness.verification.protocol import score, verify
+from facebench.harness.verification.summary import summarise
 
 _BATCH = 64
 # From network inputs (B, 3, H, W) to embeddings (B, E).

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from architectures.errors import FacebenchError
-from harness.training.allocator import keep_freed_memory
-from harness.training.data.augmentation import Augmentation
-from harness.training.data.batches import Batch, batches, batches_in
-from harness.training.data.faces import TrainingFaces
-from harness.training.log import Row
-from harness.training.losses.distillation import distillation
-from harness.training.recipe import Recipe
-from harness.training.state import State, parameters
+from facebench.architectures.errors import FacebenchError
+from facebench.harness.training.allocator import keep_freed_memory
+from facebench.harness.training.data.augmentation import Augmentation
+from facebench.harness.training.data.batches import Batch, batches, batches_in
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.log import Row
+from facebench.harness.training.losses.distillation import distillation
+from facebench.harness.training.recipe import Recipe
+from facebench.harness.training.state import State, parameters
 
 # Steps of a row of the log. On a GPU losses are looked at no more often, as each look waits
 # for all that is in work there.

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.training.ranks import Ranks
+from facebench.harness.training.ranks import Ranks
 
 _FIRST = 2.0**16
 # Steps without an overflow after which the factor is doubled, as torch's GradScaler does.

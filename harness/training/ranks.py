@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 
 Made = TypeVar("Made")
 

@@ -52,8 +52,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from architectures.errors import BadInputError, UnknownNameError
-from harness.training.losses.registry import LOSSES
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.training.losses.registry import LOSSES
 
 BUILT_IN = Path(__file__).parent / "recipes"
 NO_LOSS = "none"

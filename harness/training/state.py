@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from architectures.registry import Architecture
-from harness.training import student as students
-from harness.training.batch_norm import synchronized
-from harness.training.decay import parameter_groups
-from harness.training.loss_scale import LossScale
-from harness.training.losses.registry import LOSSES, Classification
-from harness.training.ranks import Ranks
-from harness.training.recipe import NO_LOSS, Recipe
-from harness.training.student import Student
+from facebench.architectures.registry import Architecture
+from facebench.harness.training import student as students
+from facebench.harness.training.batch_norm import synchronized
+from facebench.harness.training.decay import parameter_groups
+from facebench.harness.training.loss_scale import LossScale
+from facebench.harness.training.losses.registry import LOSSES, Classification
+from facebench.harness.training.ranks import Ranks
+from facebench.harness.training.recipe import NO_LOSS, Recipe
+from facebench.harness.training.student import Student
 
 
 @dataclass

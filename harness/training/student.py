@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from architectures.errors import BadInputError
-from architectures.registry import Architecture, Preprocessing
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Architecture, Preprocessing
 
 
 class Student(nn.Module):

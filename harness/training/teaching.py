@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.networks import Network
-from harness.training.data.faces import TrainingFaces
-from harness.training.data.teacher import open_teacher
-from harness.training.data.views import aligned
-from harness.verification.embedding import extract
+from facebench.harness.models.networks import Network
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.teacher import open_teacher
+from facebench.harness.training.data.views import aligned
+from facebench.harness.verification.embedding import extract
 
 
 def teach(

@@ -14,17 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from architectures.errors import BadInputError
-from harness.networks import Network
-from harness.training import checkpoint, loop, weights
-from harness.training.card import CARD, card
-from harness.training.data.faces import TrainingFaces
-from harness.training.evaluation import Examination, figures
-from harness.training.log import Log, Row
-from harness.training.loop import Course, DivergedError
-from harness.training.ranks import ALONE, Ranks
-from harness.training.recipe import Recipe
-from harness.training.state import State, begin
+from facebench.architectures.errors import BadInputError
+from facebench.harness.models.networks import Network
+from facebench.harness.training import checkpoint, loop, weights
+from facebench.harness.training.card import CARD, card
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.evaluation import Examination, figures
+from facebench.harness.training.log import Log, Row
+from facebench.harness.training.loop import Course, DivergedError
+from facebench.harness.training.ranks import ALONE, Ranks
+from facebench.harness.training.recipe import Recipe
+from facebench.harness.training.state import State, begin
 
 CHECKPOINT, WEIGHTS, LOG, SCORES = "checkpoint.pt", "weights.safetensors", "log.csv", "scores.csv"
 LICENCE = (

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from architectures.errors import BadInputError
-from harness.trained import METADATA
-from harness.training.checkpoint import replace
+from facebench.architectures.errors import BadInputError
+from facebench.harness.models.weights_card import METADATA
+from facebench.harness.training.checkpoint import replace
 
 
 def state_of(network: nn.Module, fp16: bool) -> dict[str, Tensor]:

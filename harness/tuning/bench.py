@@ -20,16 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from architectures.errors import FacebenchError, LostError, UnavailableError
-from harness.board.client import ServedBoard
-from harness.board.device import BoardDevice
-from harness.board.plain import PlainBoard
-from harness.board.watchdog import watched
-from harness.compiler.build import import_tvm
-from harness.devices.registry import DEVICES
-from harness.processes import die_with_parent
-from harness.timing import environment
-from harness.workers import LOST
+from facebench.architectures.errors import FacebenchError, LostError, UnavailableError
+from facebench.harness.compiler.build import import_tvm
+from facebench.harness.devices.board.client import ServedBoard
+from facebench.harness.devices.board.device import BoardDevice
+from facebench.harness.devices.board.plain import PlainBoard
+from facebench.harness.devices.board.watchdog import watched
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine import environment
+from facebench.harness.machine.processes import LOST, die_with_parent
 
 # A kernel is called for so long, so often, before the next has its turn: long against
 # the clock's resolution, short against what others take of a shared machine.
@@ -84,7 +83,7 @@ def _tell(answers: Any, data: dict[str, Any]) -> None:
 
 
 def _here() -> Place:
-    from harness.compiler import library
+    from facebench.harness.compiler import library
 
     tvm = import_tvm()
     return Place(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from architectures.errors import BadInputError, WrongAnswerError
-from harness.compiler import records
-from harness.compiler.records import Record
-from harness.compiler.workload import Workload, key
-from harness.tuning.costs import Cost
-from harness.tuning.interruption import noticed
-from harness.tuning.places import Goal
-from harness.tuning.search import MODEL, Trials
-from harness.tuning.tuner import enough, tune
-from harness.tuning.workloads import in_short
+from facebench.architectures.errors import BadInputError, WrongAnswerError
+from facebench.harness.compiler import records
+from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.workload import Workload, key
+from facebench.harness.tuning.costs import Cost
+from facebench.harness.tuning.interruption import noticed
+from facebench.harness.tuning.places import Goal
+from facebench.harness.tuning.search import MODEL, Trials
+from facebench.harness.tuning.tuner import enough, tune
+from facebench.harness.tuning.workloads import in_short
 
 
 class Watcher(Protocol):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import tvm
 
-from architectures.errors import WrongAnswerError
-from harness.compiler.definition import definition
-from harness.compiler.tiling import Tiling
-from harness.compiler.workload import Workload, key
-from harness.export import FloatArray
-from harness.tuning import operands
-from harness.tuning.costs import Cost
-from harness.tuning.operands import Operands
+from facebench.architectures.errors import WrongAnswerError
+from facebench.harness.compiler.definition import definition
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.workload import Workload, key
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.tuning import operands
+from facebench.harness.tuning.costs import Cost
+from facebench.harness.tuning.operands import Operands
 
 # Relative to the largest element: the order of sums differs, and so does their rounding.
 TOLERANCE = 1e-5

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.compiler.tiling import Tiling
-from harness.compiler.workload import Workload
-from harness.export import FloatArray
-from harness.tuning.operands import Operands
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.tuning.operands import Operands
 
 
 @dataclass(frozen=True)

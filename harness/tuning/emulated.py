@@ -28,24 +28,29 @@ from typing import Any
 
 import numpy as np
 
-from architectures.errors import LostError, RefusedError, UnavailableError, WrongAnswerError
-from harness.compiler import link
-from harness.compiler.build import import_tvm
-from harness.compiler.kernels.provider import function, packing
-from harness.compiler.program import Call, Program, Tensor
-from harness.compiler.targets import TARGETS
-from harness.compiler.tiling import Tiling
-from harness.compiler.vectors import Vectors, vectors
-from harness.compiler.workload import Workload
-from harness.cores import CORES, Figures
-from harness.emulation import counters, model
-from harness.emulation.launcher import EmulatedLauncher
-from harness.export import FloatArray
-from harness.processes import die_with_parent
-from harness.stands import wire
-from harness.tuning import operands
-from harness.tuning.costs import Failure
-from harness.tuning.operands import Operands, output_shape
+from facebench.architectures.errors import (
+    LostError,
+    RefusedError,
+    UnavailableError,
+    WrongAnswerError,
+)
+from facebench.harness.compiler import link
+from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.kernels.provider import function, packing
+from facebench.harness.compiler.program import Call, Program, Tensor
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.vectors import Vectors, vectors
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.devices.emulator import counters, model
+from facebench.harness.devices.emulator.launcher import EmulatedLauncher
+from facebench.harness.machine.cores import CORES, Figures
+from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.runtimes import wire
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.tuning import operands
+from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.operands import Operands, output_shape
 
 # Of the time to decode an instruction, what is not hidden behind the busiest unit:
 # assumed. It decides among tilings that the model finds equal, and not against it.

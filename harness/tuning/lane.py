@@ -9,10 +9,10 @@ import sys
 import tempfile
 from typing import Any, Protocol
 
-from architectures.errors import LostError, UnavailableError
-from harness.compiler import workload
-from harness.compiler.workload import Workload
-from harness.workers import last_line
+from facebench.architectures.errors import LostError, UnavailableError
+from facebench.harness.compiler import workload
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.runs.worker_pool import last_line
 
 
 class Lane(Protocol):
@@ -53,7 +53,7 @@ class ProcessLane:
         self._records = records
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the lane
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.tuning.worker", str(os.getpid())],
+            [sys.executable, "-P", "-m", "facebench.harness.tuning.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -16,18 +16,23 @@ from typing import Any
 import numpy as np
 import tvm
 
-from architectures.errors import LostError, RefusedError, UnavailableError, WrongAnswerError
-from harness.compiler import link
-from harness.compiler.kernels.provider import function, packing
-from harness.compiler.targets import Target
-from harness.compiler.tiling import Tiling
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Workload
-from harness.export import FloatArray
-from harness.tuning import operands
-from harness.tuning.costs import Failure
-from harness.tuning.operands import Operands
-from harness.workers import LOST
+from facebench.architectures.errors import (
+    LostError,
+    RefusedError,
+    UnavailableError,
+    WrongAnswerError,
+)
+from facebench.harness.compiler import link
+from facebench.harness.compiler.kernels.provider import function, packing
+from facebench.harness.compiler.targets import Target
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.machine.processes import LOST
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.tuning import operands
+from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.operands import Operands
 
 # All kernels of a call share them, so that few are timed more thoroughly than many.
 _SECONDS = 0.8
@@ -168,7 +173,7 @@ class _Bench:
         self._device = device
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is the process's
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.tuning.bench", device],
+            [sys.executable, "-P", "-m", "facebench.harness.tuning.bench", device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

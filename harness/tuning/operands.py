@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compiler.workload import Convolution, Pooling, Workload
-from harness.export import FloatArray
+from facebench.harness.compiler.workload import Convolution, Pooling, Workload
+from facebench.harness.stats.arrays import FloatArray
 
 # Values of a shape, before they are rounded to single precision.
 Drawn = NDArray[np.float64]

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from architectures.errors import RefusedError, UnavailableError
-from harness.compiler import build, host, library
-from harness.compiler.targets import TARGETS, Target, tuned_as
-from harness.compiler.vectors import Vectors, vectors
-from harness.cores import CORES
-from harness.tuning.costs import Cost
-from harness.tuning.emulated import EmulatedCost
-from harness.tuning.measured import MeasuredCost
+from facebench.architectures.errors import RefusedError, UnavailableError
+from facebench.harness.compiler import build, host, library
+from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
+from facebench.harness.compiler.vectors import Vectors, vectors
+from facebench.harness.machine.cores import CORES
+from facebench.harness.tuning.costs import Cost
+from facebench.harness.tuning.emulated import EmulatedCost
+from facebench.harness.tuning.measured import MeasuredCost
 
 LOCAL, EMULATED = "local", "emulated"
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from harness.compiler.tiling import Tiling
+from facebench.harness.compiler.tiling import Tiling
 
 
 class Proposals:

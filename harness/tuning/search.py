@@ -21,11 +21,11 @@ from tvm import s_tir
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
-from harness.compiler.definition import definition
-from harness.compiler.tiling import Tiling
-from harness.compiler.workload import Workload
-from harness.tuning.costs import Cost, Failure
-from harness.tuning.proposals import Proposals
+from facebench.harness.compiler.definition import definition
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.tuning.costs import Cost, Failure
+from facebench.harness.tuning.proposals import Proposals
 
 # Tilings that are measured beside each other, with the best so far among them.
 _BATCH = 8

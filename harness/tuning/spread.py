@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from architectures.errors import LostError, UnavailableError
-from harness.compiler import records
-from harness.compiler.records import Record
-from harness.compiler.workload import Workload
-from harness.tuning.campaign import Watcher
-from harness.tuning.lane import Lane
-from harness.tuning.workloads import in_short
+from facebench.architectures.errors import LostError, UnavailableError
+from facebench.harness.compiler import records
+from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.tuning.campaign import Watcher
+from facebench.harness.tuning.lane import Lane
+from facebench.harness.tuning.workloads import in_short
 
 # Places that a workload may take along before it is given up.
 _TRIES = 2

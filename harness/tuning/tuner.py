@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from architectures.errors import WrongAnswerError
-from harness.compiler import records, tiling
-from harness.compiler.records import Record
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Workload, key
-from harness.tuning import correctness
-from harness.tuning.costs import Cost, Failure
-from harness.tuning.search import MODEL, Listener, Trials, search
+from facebench.architectures.errors import WrongAnswerError
+from facebench.harness.compiler import records, tiling
+from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Workload, key
+from facebench.harness.tuning import correctness
+from facebench.harness.tuning.costs import Cost, Failure
+from facebench.harness.tuning.search import MODEL, Listener, Trials, search
 
 # Tilings that are measured once more, beside the model's choice.
 _FINALISTS = 3

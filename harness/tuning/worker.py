@@ -13,11 +13,15 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from architectures.errors import LostError, RefusedError, UnavailableError, WrongAnswerError
-from harness.compiler import build, workload
-from harness.compiler.targets import TARGETS
-from harness.processes import die_with_parent
-from harness.workers import LOST
+from facebench.architectures.errors import (
+    LostError,
+    RefusedError,
+    UnavailableError,
+    WrongAnswerError,
+)
+from facebench.harness.compiler import build, workload
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.machine.processes import LOST, die_with_parent
 
 
 def main() -> None:
@@ -33,11 +37,11 @@ def main() -> None:
 
         task = json.loads(sys.stdin.readline())
         build.import_tvm()  # before anything below imports it with torch
-        from harness.tuning import places
-        from harness.tuning.costs import Cost
+        from facebench.harness.tuning import places
+        from facebench.harness.tuning.costs import Cost
 
         def answer(cost: Cost, work: workload.Workload) -> dict[str, Any]:
-            from harness.tuning.tuner import tune
+            from facebench.harness.tuning.tuner import tune
 
             warnings: list[str] = []
             try:

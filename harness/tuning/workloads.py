@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.compiler import build
-from harness.compiler.fold import fold_constants
-from harness.compiler.graph.rewrite import rewrite
-from harness.compiler.kernels.provider import Kernels
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
-from harness.export import Exported
+from facebench.harness.compiler import build
+from facebench.harness.compiler.fold import fold_constants
+from facebench.harness.compiler.graph.rewrite import rewrite
+from facebench.harness.compiler.kernels.provider import Kernels
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from facebench.harness.models.export import Exported
 
 
 def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.verification.faces import FloatArray, Picture
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import FloatArray, Picture
 
 # Eyes, nose and corners of the mouth in a 112x96 face, as SphereFace published them
 # (W. Liu et al., CVPR 2017, arXiv 1704.08063; its preprocessing aligns MTCNN's landmarks to them).

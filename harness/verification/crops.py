@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
-from architectures.errors import BadInputError
-from harness import cache
-from harness.verification.alignment import align
-from harness.verification.faces import FaceSet, Picture
+from facebench.architectures.errors import BadInputError
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.verification.alignment import align
+from facebench.harness.verification.faces import FaceSet, Picture
 
 # `(N, H, W, 3)`, RGB, 0 to 255.
 Pictures = npt.NDArray[np.uint8]
@@ -75,7 +75,9 @@ def crops_key(faces: FaceSet, keys: Sequence[str], input_size: tuple[int, int]) 
         (faces.image_digests[key].hex(), np.asarray(faces.landmarks[key], np.float64).tolist())
         for key in keys
     ]
-    code = cache.source_digest("harness.verification.alignment", "harness.verification.faces")
+    code = fingerprints.code(
+        "facebench.harness.verification.alignment", "facebench.harness.verification.faces"
+    )
     return cache.digest(images, input_size, code, cv2.__version__, PIL.__version__)
 
 

@@ -12,8 +12,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from architectures.errors import BadInputError
-from harness.verification.faces import Pair
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import Pair
 
 FOLDS = 10
 # Genuine pairs of a fold, and impostor pairs: as many as LFW has.

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from architectures.registry import Preprocessing
-from harness import cache
-from harness.timing import environment
-from harness.verification.crops import Pictures, crops_key, cut
-from harness.verification.faces import FaceSet, Picture
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.machine import environment
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.verification.crops import Pictures, crops_key, cut
+from facebench.harness.verification.faces import FaceSet, Picture
 
 Embeddings = npt.NDArray[np.float32]
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32; N never varies.
@@ -189,7 +189,7 @@ def _block(
         len(embedder.streams),  # the speed depends on it, the embeddings do not
         mirrored,
         crops_key(faces, keys, embedder.input_size),
-        cache.source_digest(__name__, "harness.verification.crops"),
+        fingerprints.code(__name__, "facebench.harness.verification.crops"),
     )
     folder = cache.entry(_KIND, key, make)
     facts = json.loads((folder / "facts.json").read_text())

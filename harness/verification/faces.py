@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from architectures.errors import BadInputError
-from harness.verification.files import Files
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.files import Files
 
 FloatArray = npt.NDArray[np.floating]
 # (H, W, 3), RGB, 0 to 255.

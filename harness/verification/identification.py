@@ -28,9 +28,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError, RefusedError
-from harness.result import Identification, OperatingPoint
-from harness.verification.tiles import (
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.harness.records.results import Identification, OperatingPoint
+from facebench.harness.verification.tiles import (
     RANKS,
     Floats,
     Indices,

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from architectures.errors import BadInputError
-from harness.verification.faces import FaceSet, PairSet, SearchSet, decode
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, decode
 
 # Told how many images are looked at, and of how many.
 Progress = Callable[[int, int], None]

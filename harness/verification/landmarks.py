@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from harness.verification.alignment import template
-from harness.verification.faces import FloatArray
+from facebench.harness.verification.alignment import template
+from facebench.harness.verification.faces import FloatArray
 
 
 class AlignedLandmarks(Mapping[str, FloatArray]):

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.verification.faces import FloatArray, Pair, PairSet
-from harness.verification.files import Files
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import FloatArray, Pair, PairSet
+from facebench.harness.verification.files import Files
 
 PAIRS = "pairs.txt"
 LANDMARK_COLUMNS = (

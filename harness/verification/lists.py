@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from architectures.errors import BadInputError
-from harness.verification.faces import Pair
-from harness.verification.layout import decode_text
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import Pair
+from facebench.harness.verification.layout import decode_text
 
 PAIR_COLUMNS = ("first", "second", "same", "fold")
 _SAME = {"1": True, "true": True, "0": False, "false": False}

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from architectures.errors import BadInputError, RefusedError
-from harness.result import OperatingPoint
-from harness.verification.counts import (
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.harness.records.results import OperatingPoint
+from facebench.harness.verification.counts import (
     ROUNDING,
     Counts,
     Reals,

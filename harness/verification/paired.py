@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr
 
-from architectures.errors import BadInputError
-from harness.verification.counts import Counts, Reals
-from harness.verification.metrics import Booleans, Scores
-from harness.verification.resampling import Interval, draw, percentile_interval
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.counts import Counts, Reals
+from facebench.harness.verification.metrics import Booleans, Scores
+from facebench.harness.verification.resampling import Interval, draw, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def compare(
     is as likely to be either's if the systems are equal (Q. McNemar,
     Psychometrika 12(2), 1947, by the exact binomial distribution). It takes
     pairs as independent. The interval does not where identities are known, and
-    is wider than need be for that (see `harness.verification.resampling`): it can
+    is wider than need be for that (see `facebench.harness.verification.resampling`): it can
     hold zero where the p-value is small.
 
     Args:

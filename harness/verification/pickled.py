@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 
 _ADVICE = "use a file that insightface's lfw2pack.py or a converter like it wrote"
 _MARK = object()

@@ -17,13 +17,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from architectures.errors import BadInputError, UnknownNameError
-from harness import cache
-from harness.timing.environment import version
-from harness.verification.alignment import template
-from harness.verification.detectors.registry import DETECTORS, Detector, Find
-from harness.verification.faces import FaceSet, FloatArray, PairSet, SearchSet
-from harness.verification.landmarks import AlignedLandmarks
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.machine.environment import version
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.verification.alignment import template
+from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
+from facebench.harness.verification.faces import FaceSet, FloatArray, PairSet, SearchSet
+from facebench.harness.verification.landmarks import AlignedLandmarks
 
 Set = TypeVar("Set", bound=FaceSet)
 # Told how many images are done, and of how many.
@@ -187,7 +187,9 @@ def _detected(
     faces: FaceSet, detector: Detector, path: Path | None, progress: Progress, begin: float
 ) -> dict[str, FloatArray]:
     """Landmarks by image; images in which the detector finds no face have none."""
-    code = cache.source_digest("harness.verification.detectors", "harness.verification.faces")
+    code = fingerprints.code(
+        "facebench.harness.verification.detectors", "facebench.harness.verification.faces"
+    )
     by = (detector.name, _weights(detector, path), code, [version(name) for name in _PACKAGES])
     # Not opened where all is in the cache.
     find = functools.cache(lambda: detector.open(path))

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from harness import cache
-from harness.pairs import PairScores
-from harness.result import Accuracy
-from harness.verification.embedding import Embeddings
-from harness.verification.faces import Pair, PairSet
-from harness.verification.metrics import between
+from facebench.architectures.errors import BadInputError
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.results import Accuracy
+from facebench.harness.storage import cache
+from facebench.harness.verification.embedding import Embeddings
+from facebench.harness.verification.faces import Pair, PairSet
+from facebench.harness.verification.metrics import between
 
 Scores = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]

@@ -26,15 +26,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from harness.verification.counts import (
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.counts import (
     Counts,
     Reals,
     equal_error,
     last_within,
     mann_whitney,
 )
-from harness.verification.metrics import Booleans, Scores, check_far, checked
+from facebench.harness.verification.metrics import Booleans, Scores, check_far, checked
 
 Interval = tuple[float, float]
 
@@ -44,7 +44,7 @@ _BLOCK = 2**18
 
 @dataclass(frozen=True)
 class Intervals:
-    """Percentile intervals of the figures in `harness.verification.metrics`.
+    """Percentile intervals of the figures in `facebench.harness.verification.metrics`.
 
     Attributes:
         tar: by FAR; see `tar_at_far`.

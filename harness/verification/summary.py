@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from architectures.errors import RefusedError
-from harness.pairs import PairScores
-from harness.result import OperatingPoint
-from harness.verification import metrics
-from harness.verification.resampling import Interval, bootstrap_intervals
+from facebench.architectures.errors import RefusedError
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.results import OperatingPoint
+from facebench.harness.verification import metrics
+from facebench.harness.verification.resampling import Interval, bootstrap_intervals
 
 # False acceptance rates that are looked at where nobody asks for others.
 FARS = (1e-2, 1e-3, 1e-4)

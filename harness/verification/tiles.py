@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

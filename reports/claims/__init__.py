@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from architectures.registry import Registry
-from reports.evidence import Evidence
+from facebench.architectures.registry import Registry
+from facebench.reports.evidence import Evidence
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "not decidable here"
 VERDICTS = (SUPPORTED, REFUTED, UNDECIDED)
@@ -73,7 +73,7 @@ class Judged:
         return decided.pop() if decided else UNDECIDED
 
 
-CLAIMS: Registry[Claim] = Registry("claim", package="reports.claims")
+CLAIMS: Registry[Claim] = Registry("claim", package="facebench.reports.claims")
 
 Judge = Callable[[Evidence], Sequence[Finding]]
 

@@ -8,17 +8,17 @@ from itertools import product
 import numpy as np
 from scipy.stats import ttest_ind
 
-from architectures.errors import BadInputError, RefusedError
-from harness.agreement import Agreement, agreements
-from harness.fields.figures import Fields
-from harness.record import Record
-from harness.result import Accuracy
-from harness.verification.paired import holm
-from reports.cells import percent
-from reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
-from reports.digits import Estimate, earned, interval, percentage
-from reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
-from reports.tables import of_measure
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.harness.comparison.pair_agreement import Agreement, agreements
+from facebench.harness.records.receptive_fields import Fields
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.harness.verification.paired import holm
+from facebench.reports.cells import percent
+from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
+from facebench.reports.digits import Estimate, earned, interval, percentage
+from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
+from facebench.reports.tables import of_measure
 
 # Of McNemar's exact test, with Holm's correction over the places of a comparison.
 _LEVEL = 0.05

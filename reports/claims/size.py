@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.result import Cost
-from reports.claims import REFUTED, SUPPORTED, Finding, claim
-from reports.digits import agrees
-from reports.evidence import BASELINE, PAPER_MADDS_MILLIONS, Evidence
+from facebench.harness.records.results import Cost
+from facebench.reports.claims import REFUTED, SUPPORTED, Finding, claim
+from facebench.reports.digits import agrees
+from facebench.reports.evidence import BASELINE, PAPER_MADDS_MILLIONS, Evidence
 
 _NEEDS = f"the cost of {BASELINE}"
 _COUNTED = ("counted", "published")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.result import Cost
-from reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
-from reports.comparison import Ratio, latency_ratio, representative
-from reports.digits import Estimate, earned, interval, ratio
-from reports.emulated import PAPER_THREADS, places
-from reports.evidence import BASELINE, WITH_GDCONV, Evidence
-from reports.tables import LatencyRow, Setting, settings
+from facebench.harness.records.results import Cost
+from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
+from facebench.reports.comparison import Ratio, latency_ratio, representative
+from facebench.reports.digits import Estimate, earned, interval, ratio
+from facebench.reports.emulated import PAPER_THREADS, places
+from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
+from facebench.reports.tables import LatencyRow, Setting, settings
 
 RIVAL, _FEWER, _RELU = "mobilenet_v2", "mobilefacenet_96x96", "mobilefacenet_relu"
 

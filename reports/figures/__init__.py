@@ -8,9 +8,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from architectures.registry import Registry
-from reports.evidence import Evidence
-from reports.figures.style import Theme
+from facebench.architectures.registry import Registry
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures.style import Theme
 
 Draw = Callable[[Evidence, Theme], Figure]
 
@@ -39,4 +39,4 @@ class Drawing:
     chart: Callable[[Evidence], dict[str, Any]] | None = None
 
 
-FIGURES: Registry[Drawing] = Registry("figure", package="reports.figures")
+FIGURES: Registry[Drawing] = Registry("figure", package="facebench.reports.figures")

@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from harness.result import Accuracy
-from reports.cells import percent
-from reports.digits import Estimate
-from reports.embedding_time import Point, mixed, plotted_settings, points, real_dataset
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.labels import name_points
-from reports.figures.style import Theme, new, settle, short, sides
-from reports.tables import Setting
+from facebench.harness.records.results import Accuracy
+from facebench.reports.cells import percent
+from facebench.reports.digits import Estimate
+from facebench.reports.embedding_time import Point, mixed, plotted_settings, points, real_dataset
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.labels import name_points
+from facebench.reports.figures.style import Theme, new, settle, short, sides
+from facebench.reports.tables import Setting
 
 COLUMNS = 3
 MOST_PANELS = 12

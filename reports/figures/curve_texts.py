@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reports.evidence import Evidence
-from reports.figures.style import MOST_LINES, short
-from reports.scores import Curves, curves, summarised
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures.style import MOST_LINES, short
+from facebench.reports.scores import Curves, curves, summarised
 
 
 def shows(evidence: Evidence) -> bool:

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import ndtri
 
-from harness.verification.counts import Reals
-from harness.verification.metrics import det, smallest_far
-from reports.evidence import Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures import curve_texts as texts
-from reports.figures.style import MOST_LINES, Theme, new, short
-from reports.scores import Curves, Scored
+from facebench.harness.verification.counts import Reals
+from facebench.harness.verification.metrics import det, smallest_far
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures import curve_texts as texts
+from facebench.reports.figures.style import MOST_LINES, Theme, new, short
+from facebench.reports.scores import Curves, Scored
 
 PERCENTS = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60)
 # Beyond this nobody operates a verification network.

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.result import Latency
-from reports.comparison import THREADS, representative
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.style import Theme, new, short
-from reports.tables import LatencyRow, settings
+from facebench.harness.records.results import Latency
+from facebench.reports.comparison import THREADS, representative
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.style import Theme, new, short
+from facebench.reports.tables import LatencyRow, settings
 
 _COLUMNS, _MOST_PANELS = 3, 9
 

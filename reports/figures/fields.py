@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.fields.figures import Fields, Map
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.style import Theme, new, short
-from reports.tables import of_measure
+from facebench.harness.records.receptive_fields import Fields, Map
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.style import Theme, new, short
+from facebench.reports.tables import of_measure
 
 _MOST = 6
 

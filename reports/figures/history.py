@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.comparing.entry import Decided, Timed
-from harness.comparing.history import Series
-from harness.comparing.wording import case_text
-from reports.evidence import HISTORY_MARGIN, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.style import Theme, new, short
+from facebench.harness.comparison.entry import Decided, Timed
+from facebench.harness.comparison.history import Series
+from facebench.harness.comparison.wording import case_text
+from facebench.reports.evidence import HISTORY_MARGIN, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.style import Theme, new, short
 
 COLUMNS = 2
 MOST_PANELS = 16

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from reports.evidence import BASELINE
-from reports.figures.style import Theme, short
+from facebench.reports.evidence import BASELINE
+from facebench.reports.figures.style import Theme, short
 
 MOST_LABELS = 20
 # A point's name and where it lies.
@@ -20,7 +20,7 @@ def name_points(
 ) -> None:
     """Name the points, the baseline first, wherever a name covers nothing drawn before it.
 
-    The figure has to be laid out for good before: see `reports.figures.style.settle`.
+    The figure has to be laid out for good before: see `facebench.reports.figures.style.settle`.
 
     Args:
         axes: that they are drawn in.

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.comparison import THREADS, Comparison, ComparisonRow, compare
-from reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.style import MARKERS, MOST_ROWS, Theme, name_rows, new, sides
+from facebench.reports.comparison import THREADS, Comparison, ComparisonRow, compare
+from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.style import MARKERS, MOST_ROWS, Theme, name_rows, new, sides
 
 # Each row's markers share this much of its height.
 BAND = 0.84

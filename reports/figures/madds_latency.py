@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.comparison import THREADS, representative
-from reports.digits import Estimate
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.labels import name_points
-from reports.figures.style import Theme, new, settle, short, sides
-from reports.tables import Setting, settings
+from facebench.reports.comparison import THREADS, representative
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.labels import name_points
+from facebench.reports.figures.style import Theme, new, settle, short, sides
+from facebench.reports.tables import Setting, settings
 
 COLUMNS = 3
 MOST_PANELS = 12

@@ -8,11 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.emulated import PAPER_CORE, PAPER_RUNTIME, PAPER_THREADS, Place, paper_ratio, places
-from reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.labels import Named, name_points
-from reports.figures.style import Theme, new, settle, short
+from facebench.reports.emulated import (
+    PAPER_CORE,
+    PAPER_RUNTIME,
+    PAPER_THREADS,
+    Place,
+    paper_ratio,
+    places,
+)
+from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.labels import Named, name_points
+from facebench.reports.figures.style import Theme, new, settle, short
 
 COLUMNS = 2
 MOST_PANELS = 8

@@ -7,14 +7,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.digits import Estimate, earned, interval
-from reports.embedding_time import real_dataset
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.labels import name_points
-from reports.figures.style import Theme, new, settle, short, sides
-from reports.pareto import Plane, Spot, planes
-from reports.text import plain
+from facebench.reports.digits import Estimate, earned, interval
+from facebench.reports.embedding_time import real_dataset
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.labels import name_points
+from facebench.reports.figures.style import Theme, new, settle, short, sides
+from facebench.reports.pareto import Plane, Spot, planes
+from facebench.reports.text import plain
 
 _MOST_PANELS = 3
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from harness.result import Cost
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.style import MOST_ROWS, Theme, name_rows, new
+from facebench.harness.records.results import Cost
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.style import MOST_ROWS, Theme, name_rows, new
 
 PANELS: tuple[tuple[str, Callable[[Cost], int]], ...] = (
     ("MAdds (conv+linear)", lambda cost: cost.madds.get("conv+linear", 0)),

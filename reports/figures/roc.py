@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from harness.verification.counts import Reals
-from harness.verification.metrics import roc, smallest_far
-from reports.evidence import Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.curve_texts import cut, entitled, kinds, over, pooled, shows
-from reports.figures.style import MOST_LINES, Theme, new, short, sides
-from reports.scores import Curves, Scored, summarised, tar
+from facebench.harness.verification.counts import Reals
+from facebench.harness.verification.metrics import roc, smallest_far
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.curve_texts import cut, entitled, kinds, over, pooled, shows
+from facebench.reports.figures.style import MOST_LINES, Theme, new, short, sides
+from facebench.reports.scores import Curves, Scored, summarised, tar
 
 # Share of the axis that shows what the pairs do not support.
 MARGIN = 0.06

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.evidence import BASELINE, Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures.labels import Named, name_points
-from reports.figures.style import MARKERS, Theme, new, settle, short
-from reports.limits import Limit, Roof, limits, roofs_of
+from facebench.reports.evidence import BASELINE, Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures.labels import Named, name_points
+from facebench.reports.figures.style import MARKERS, Theme, new, settle, short
+from facebench.reports.limits import Limit, Roof, limits, roofs_of
 
 COLUMNS = 2
 MOST_PANELS = 6

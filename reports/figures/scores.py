@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.verification.metrics import histogram
-from reports.cells import percent
-from reports.digits import earned
-from reports.evidence import Evidence
-from reports.figures import FIGURES, Drawing
-from reports.figures import curve_texts as texts
-from reports.figures.style import Theme, new, short
-from reports.scores import Scored
+from facebench.harness.verification.metrics import histogram
+from facebench.reports.cells import percent
+from facebench.reports.digits import earned
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES, Drawing
+from facebench.reports.figures import curve_texts as texts
+from facebench.reports.figures.style import Theme, new, short
+from facebench.reports.scores import Scored
 
 MOST_BINS = 60
 

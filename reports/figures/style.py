@@ -15,8 +15,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.digits import Estimate
-from reports.text import plain
+from facebench.reports.digits import Estimate
+from facebench.reports.text import plain
 
 # More rows than this do not fit a page; the CSV files hold all.
 MOST_ROWS = 30

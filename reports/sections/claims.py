@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.cells import NOTHING
-from reports.claims import REFUTED, SUPPORTED, Finding, Judged, judged
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Details, Paragraph, Rows, Table, section
+from facebench.reports.cells import NOTHING
+from facebench.reports.claims import REFUTED, SUPPORTED, Finding, Judged, judged
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Details, Paragraph, Rows, Table, section
 
 _COLUMNS = [
     Column("Verdict", words=True),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.result import Accuracy, Cost
-from reports.cells import (
+from facebench.harness.records.results import Accuracy, Cost
+from facebench.reports.cells import (
     NOTHING,
     OBTAINED,
     absent,
@@ -15,9 +15,9 @@ from reports.cells import (
     percent,
     plus_minus,
 )
-from reports.comparison import Comparison, ComparisonRow, Ratio, compare
-from reports.digits import agrees, earned, percent_difference
-from reports.evidence import (
+from facebench.reports.comparison import Comparison, ComparisonRow, Ratio, compare
+from facebench.reports.digits import agrees, earned, percent_difference
+from facebench.reports.evidence import (
     BASELINE,
     PAPER,
     PAPER_CONDITIONS,
@@ -26,7 +26,7 @@ from reports.evidence import (
     PaperRow,
     real_faces,
 )
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
 
 PARAMETERS, MADDS = "Parameters, millions", "MAdds, millions (conv+linear)"
 LATENCY, LFW = f"Latency, relative to {BASELINE}", "LFW accuracy, %"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.record import Record
-from harness.result import Compilation
-from reports.cells import NOTHING, OBTAINED, absent, obtained
-from reports.digits import significant
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
-from reports.tables import of_measure
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Compilation
+from facebench.reports.cells import NOTHING, OBTAINED, absent, obtained
+from facebench.reports.digits import significant
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.tables import of_measure
 
 
 @section("compile", "Compiled libraries", order=60)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.denormals.advice import percent
-from harness.denormals.effect import Effect, effects
-from harness.denormals.figures import Denormals, worst_first
-from harness.record import Record
-from reports.cells import NOTHING, absent, weights
-from reports.digits import significant
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
-from reports.tables import of_measure
+from facebench.harness.comparison.denormals_advice import percent
+from facebench.harness.comparison.denormals_effect import Effect, effects
+from facebench.harness.records.denormals import Denormals, worst_first
+from facebench.harness.records.record import Record
+from facebench.reports.cells import NOTHING, absent, weights
+from facebench.reports.digits import significant
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.tables import of_measure
 
 TEXT = (
     "Denormal numbers are those below 2⁻¹²⁶ that are not 0. Many kernels are several times slower "

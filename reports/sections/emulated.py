@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.emulation.figures import Instructions, Work
-from reports.cells import NOTHING, absent, doubts, millions
-from reports.digits import significant
-from reports.emulated import (
+from facebench.harness.records.instructions import Instructions, Work
+from facebench.reports.cells import NOTHING, absent, doubts, millions
+from facebench.reports.digits import significant
+from facebench.reports.emulated import (
     PAPER_CORE,
     PAPER_THREADS,
     EmulatedRow,
@@ -16,9 +16,9 @@ from reports.emulated import (
     places,
     refit,
 )
-from reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
-from reports.figures.style import short
-from reports.page import (
+from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
+from facebench.reports.figures.style import short
+from facebench.reports.page import (
     Block,
     Cell,
     Column,

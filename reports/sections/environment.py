@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reports.environments import Environment, another_machine, differences, disagreements, distinct
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.environments import (
+    Environment,
+    another_machine,
+    differences,
+    disagreements,
+    distinct,
+)
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
 
 # A table with more columns than this is read by nobody.
 MOST_SHOWN = 6

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from harness.record import Record
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
-from reports.tables import unsuccessful
+from facebench.harness.records.record import Record
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.tables import unsuccessful
 
 HEADS = [
     Column("Measure", words=True),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.page import Block, Picture, section
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.page import Block, Picture, section
 
 
 @section("figures", "Figures", order=30)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.result import Accuracy
-from reports.cells import percent, plus_minus
-from reports.comparison import THREADS, representative
-from reports.digits import earned, interval
-from reports.embedding_time import inferences
-from reports.environments import another_machine, differences
-from reports.evidence import (
-    BASELINE,
-    Evidence,
-    real_faces,
-)
-from reports.page import Block, Statement, Statements, section
-from reports.tables import LatencyRow, fastest, settings
+from facebench.harness.records.results import Accuracy
+from facebench.reports.cells import percent, plus_minus
+from facebench.reports.comparison import THREADS, representative
+from facebench.reports.digits import earned, interval
+from facebench.reports.embedding_time import inferences
+from facebench.reports.environments import another_machine, differences
+from facebench.reports.evidence import BASELINE, Evidence, real_faces
+from facebench.reports.page import Block, Statement, Statements, section
+from facebench.reports.tables import LatencyRow, fastest, settings
 
 
 @section("headlines", "What the records say", order=10)

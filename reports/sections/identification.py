@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.record import Record
-from harness.result import Identification, OperatingPoint
-from harness.verification.metrics import wilson
-from reports.cells import (
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Identification, OperatingPoint
+from facebench.harness.verification.metrics import wilson
+from facebench.reports.cells import (
     NOTHING,
     OBTAINED,
     absent,
@@ -17,9 +17,9 @@ from reports.cells import (
     obtained,
     rate,
 )
-from reports.digits import Estimate, significant
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.digits import Estimate, significant
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
 
 INTRODUCTION = (
     "Each image of a probe’s person is put among all distractors in turn. Rank 1 is the share of "

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from harness.past import long_run_ms
-from harness.result import Latency
-from reports.cells import NOTHING, OBTAINED, absent, median, obtained, quantity, weights
-from reports.comparison import THREADS, representative
-from reports.digits import Estimate, interval
-from reports.environments import another_machine, differences
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
-from reports.tables import LatencyRow, fastest, settings
+from facebench.harness.records.results import Latency
+from facebench.harness.runs.long_run import long_run_ms
+from facebench.reports.cells import NOTHING, OBTAINED, absent, median, obtained, quantity, weights
+from facebench.reports.comparison import THREADS, representative
+from facebench.reports.digits import Estimate, interval
+from facebench.reports.environments import another_machine, differences
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.tables import LatencyRow, fastest, settings
 
 HEADS = [
     Column("Runtime", words=True, choice=True),

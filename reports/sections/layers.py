@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.layers import LayerTimes
-from harness.record import Record
-from reports.cells import NOTHING, OBTAINED, obtained
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
-from reports.tables import of_measure
+from facebench.harness.records.layers import LayerTimes
+from facebench.harness.records.record import Record
+from facebench.reports.cells import NOTHING, OBTAINED, obtained
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.tables import of_measure
 
 _MOST_OPERATORS, _MOST_LAYERS = 6, 10
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.evidence import BASELINE, PAPER, PAPER_CONDITIONS, Evidence
-from reports.page import Block, Definition, Definitions, section
+from facebench.reports.evidence import BASELINE, PAPER, PAPER_CONDITIONS, Evidence
+from facebench.reports.page import Block, Definition, Definitions, section
 
 KIND_MEANINGS = {
     "counted": "Exact arithmetic on a graph or a file. It has no spread.",

@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 
-from harness.record import Record
-from reports.cells import NOTHING, estimated, millions, weights
-from reports.digits import Estimate, significant
-from reports.evidence import Evidence
-from reports.limits import PRECISION, Limit, Roof, left_out, limits, roofs_of
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.harness.records.record import Record
+from facebench.reports.cells import NOTHING, estimated, millions, weights
+from facebench.reports.digits import Estimate, significant
+from facebench.reports.evidence import Evidence
+from facebench.reports.limits import PRECISION, Limit, Roof, left_out, limits, roofs_of
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
 
 PEAK = (
     "The rate of a network is its multiply-adds (MAdds, of convolutions and linear layers) over "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.agreement import Agreement
-from harness.record import Record
-from reports.cells import NOTHING, absent, weights
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
-from reports.paired import Against, Family, families
+from facebench.harness.comparison.pair_agreement import Agreement
+from facebench.harness.records.record import Record
+from facebench.reports.cells import NOTHING, absent, weights
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.paired import Against, Family, families
 
 INTRODUCTION = (
     "Scores on the same pairs, compared pair by pair: pairs that both get right, or both wrong, "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from harness.result import Latency
-from reports.cells import NOTHING, OBTAINED, obtained, weights
-from reports.digits import significant
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
-from reports.tables import LatencyRow
+from facebench.harness.records.results import Latency
+from facebench.reports.cells import NOTHING, OBTAINED, obtained, weights
+from facebench.reports.digits import significant
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.tables import LatencyRow
 
 TEXT = (
     "What the processes of the latencies above took to start, as medians over them. Import is that "

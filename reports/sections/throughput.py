@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from harness.case import Case
-from harness.record import Record
-from harness.result import Throughput
-from reports.cells import NOTHING, absent, doubts, estimated, obtained, weights
-from reports.digits import Estimate
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
-from reports.tables import of_measure
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Throughput
+from facebench.reports.cells import NOTHING, absent, doubts, estimated, obtained, weights
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.tables import of_measure
 
 TEXT = (
     "Images a second that sessions of one thread each embed side by side, as for a large dataset: "

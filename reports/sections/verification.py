@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.record import Record
-from harness.result import Accuracy
-from harness.verification.summary import Rate
-from reports.cells import (
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.harness.verification.summary import Rate
+from facebench.reports.cells import (
     NOTHING,
     OBTAINED,
     absent,
@@ -20,10 +20,10 @@ from reports.cells import (
     plus_minus,
     rate,
 )
-from reports.digits import Estimate, earned, near_one, significant
-from reports.evidence import Evidence
-from reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
-from reports.scores import Summarised, summarised, tar
+from facebench.reports.digits import Estimate, earned, near_one, significant
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.scores import Summarised, summarised, tar
 
 ACCURACY, TAR = "Accuracy, %", "TAR, %, at a FAR of"
 INTRODUCTION = (

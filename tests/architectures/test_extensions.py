@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from architectures import extensions
-from architectures.errors import BadInputError
-from architectures.registry import Registry
-from harness import export
-from harness.networks import resolve
+from facebench.architectures import extensions
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Registry
+from facebench.harness.models import export
+from facebench.harness.models.networks import resolve
 
 OWN = """
 from torch import nn
-from architectures.registry import register
+from facebench.architectures.registry import register
 
 @register("mine_{name}", input_size=(32, 32), embedding_size=4, reference="mine")
 def _mine():
@@ -52,12 +52,13 @@ def test_a_users_file_registers_networks_that_carry_its_hash(tmp_path: Path) -> 
     path = tmp_path / "own.py"
     path.write_text(OWN.format(name="one"))
     code = (
-        "from harness.networks import resolve\n"
+        "from facebench.harness.models.networks import resolve\n"
         "from architectures import extensions\n"
         "network = resolve('mine_one')\n"
         "assert network.source == extensions.digest(extensions.user_files()[0])\n"
         "assert resolve('mobilefacenet').source == ''\n"
-        "from harness.job import Job; from harness.case import Case\n"
+        "from facebench.harness.measures.job import Job\n"
+        "from facebench.harness.records.case import Case\n"
         "job = Job(Case('cost', 'mine_one'), network)\n"
         "assert Job.from_json(job.to_json()).network == network\n"
     )
@@ -86,7 +87,7 @@ def test_a_broken_file_is_named_with_its_line(text: str, said: str, tmp_path: Pa
     path.write_text(text)
     code = (
         "from pathlib import Path; from architectures import extensions\n"
-        "from architectures.errors import BadInputError\n"
+        "from facebench.architectures.errors import BadInputError\n"
         "try:\n"
         f"    extensions.load_file(Path({str(path)!r}))\n"
         "except BadInputError as error:\n"
@@ -98,7 +99,7 @@ def test_a_broken_file_is_named_with_its_line(text: str, said: str, tmp_path: Pa
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="cannot read .*none.py"):
         extensions.load_file(tmp_path / "none.py")
-    done = in_a_process("from harness.cli import main; import sys; "
+    done = in_a_process("from facebench.harness.cli.main import main; import sys; "
                         "sys.argv = ['facebench', 'list']; main()",
                         FACEBENCH_NETWORKS=str(tmp_path / "none.py"))  # fmt: skip
     assert done.returncode == 2
@@ -107,7 +108,9 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
 
 def test_an_installed_package_registers_networks(tmp_path: Path) -> None:
     plugin(tmp_path, "networks", OWN.format(name="three"))
-    code = "from harness.networks import resolve; print(resolve('mine_three').source)"
+    code = (
+        "from facebench.harness.models.networks import resolve; print(resolve('mine_three').source)"
+    )
     done = in_a_process(code, PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
     assert done.stdout.strip() == "facebench-plugin 1.2"
 
@@ -115,7 +118,7 @@ def test_an_installed_package_registers_networks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["networks", "runtimes", "datasets"])
 def test_a_package_that_fails_is_named_and_passed_over(kind: str, tmp_path: Path) -> None:
     plugin(tmp_path, kind, "raise RuntimeError('out of order')")
-    code = "from harness.cli import main; import sys; sys.argv = ['facebench', 'list']; main()"
+    code = "import sys; sys.argv = ['facebench', 'list']; import facebench.__main__"
     done = in_a_process(code, PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
     assert done.returncode == 0, done.stderr
     assert "facebench-plugin is passed over" in done.stderr

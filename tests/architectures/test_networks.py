@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from architectures.blocks import ChannelShuffle, ConvBNAct, InvertedResidual
-from architectures.embedding import HEADS
-from architectures.errors import BadInputError
-from architectures.initialise import create
-from architectures.registry import find, names
+from facebench.architectures.blocks import ChannelShuffle, ConvBNAct, InvertedResidual
+from facebench.architectures.embedding import HEADS
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.initialise import create
+from facebench.architectures.registry import find, names
 
 BACKBONES = ("mobilenetv3_small_100", "ghostnet_100", "resnet18")
 TIMM = [f"timm:{backbone}:gap" for backbone in BACKBONES]
@@ -66,7 +66,7 @@ def test_another_seed_gives_other_weights():
 def test_a_seed_fixes_every_byte_in_another_process_with_other_threads():
     code = (
         "import torch; torch.set_num_threads(2); torch.manual_seed(5)\n"
-        "from architectures.initialise import create\n"
+        "from facebench.architectures.initialise import create\n"
         "import hashlib\n"
         "t = create('mobilefacenet').state_dict().values()\n"
         "print(hashlib.sha256(b''.join(v.numpy().tobytes() for v in t)).hexdigest())\n"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from architectures.errors import UnknownNameError
-from architectures.registry import Registry, families, find, names, paper_names
-from harness.store import paper_table
+from facebench.architectures.errors import UnknownNameError
+from facebench.architectures.registry import Registry, families, find, names, paper_names
+from facebench.harness.records.store import paper_table
 
 ALL = [
     "mobilefacenet",

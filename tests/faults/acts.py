@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.store import latest
+from facebench.harness.records.store import latest
 from tests.faults.trials import (
     BOARD_PLAN,
     LIMIT_S,

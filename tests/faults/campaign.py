@@ -23,7 +23,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness.store import latest
+from facebench.harness.records.store import latest
 from tests.faults.acts import Fault, faults
 from tests.faults.trials import Trial, World, figures
 

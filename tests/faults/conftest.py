@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import export, networks, workers
+from facebench.harness.models import export, networks
+from facebench.harness.runs import worker_pool
 from tests.faults.pretence import Pretence, pretend
 from tests.harness.conftest import tiny_module, write_onnx
 
@@ -25,6 +26,6 @@ def pretence(
 ) -> Pretence:
     """A run of two timed cases and an exact one, with a cache of its own."""
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(workers, "execute", pretend(tmp_path / "executed"))
+    monkeypatch.setattr(worker_pool, "execute", pretend(tmp_path / "executed"))
     monkeypatch.setattr(export, "find", lambda network: tiny_exported)
     return Pretence(tmp_path)

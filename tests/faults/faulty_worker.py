@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import worker
-from harness.export import FloatArray
-from harness.runtimes.registry import RUNTIMES, Session
+from facebench.harness.runs import worker
+from facebench.harness.runtimes.registry import RUNTIMES, Session
+from facebench.harness.stats.arrays import FloatArray
 
 # Calls after which a runtime goes wrong: warmed up, and in the middle of its samples.
 _FROM = 40

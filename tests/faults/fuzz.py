@@ -29,7 +29,7 @@ from pathlib import Path
 
 import psutil
 
-from architectures.errors import FacebenchError
+from facebench.architectures.errors import FacebenchError
 from tests.faults.hostile import TARGETS, Target
 
 # Of one input: seconds, and bytes beyond what the process has already.

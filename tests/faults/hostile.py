@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from architectures.errors import FacebenchError
+from facebench.architectures.errors import FacebenchError
 
 
 class Opens:
@@ -41,13 +41,13 @@ class Target:
 
 
 def _plan(path: Path) -> object:
-    from harness import plan
+    from facebench.harness.runs import plan
 
     return plan.jobs(plan.load(str(path)), None)
 
 
 def _plan_seeds(folder: Path) -> list[bytes]:
-    from harness.plan import BUILT_IN
+    from facebench.harness.runs.plan import BUILT_IN
 
     whole = b'networks = ["mobilefacenet_s"]\nruntimes = ["onnxruntime"]\nthreads = [1, 2]\n'
     whole += b'precisions = ["fp32", "int8"]\ntargets = ["cortex-a72"]\nsampling_s = 2.5\n'
@@ -57,19 +57,19 @@ def _plan_seeds(folder: Path) -> list[bytes]:
 
 
 def _results(path: Path) -> object:
-    from harness.commands.runs import records_of
-    from harness.store import Store
-    from reports.render import render
+    from facebench.harness.cli.commands.runs import records_of
+    from facebench.harness.records.store import Store
+    from facebench.reports.render import render
 
     Store(path).mend()
     return render(records_of([path]), path.parent / "report")
 
 
 def _results_seeds(folder: Path) -> list[bytes]:
-    from harness.case import Case
-    from harness.record import Record
-    from harness.store import Store
-    from tests.harness.test_store import EXAMPLES
+    from facebench.harness.records.case import Case
+    from facebench.harness.records.record import Record
+    from facebench.harness.records.store import Store
+    from tests.harness.records.test_store import EXAMPLES
 
     store = Store(folder / "seed.jsonl")
     for measure, result in EXAMPLES.items():
@@ -82,21 +82,21 @@ def _results_seeds(folder: Path) -> list[bytes]:
 
 
 def _baseline(path: Path) -> object:
-    from harness.comparing.baselines import from_text
+    from facebench.harness.comparison.baselines import from_text
 
     return from_text(path.read_text(errors="surrogateescape"), str(path))
 
 
 def _baseline_seeds(folder: Path) -> list[bytes]:
-    from harness.shipped import folder as shipped
+    from facebench.harness.storage.shipped import folder as shipped
 
     root = shipped("weights").parent / "baselines" / "ci"
     return [path.read_bytes() for path in sorted(root.glob("*.json"))[:4]]
 
 
 def _onnx(path: Path) -> object:
-    from harness.export import export
-    from harness.networks import resolve
+    from facebench.harness.models.export import export
+    from facebench.harness.models.networks import resolve
 
     return export(resolve(f"onnx:{path}")).facts()
 
@@ -128,7 +128,7 @@ def _onnx_seeds(folder: Path) -> list[bytes]:
 
 
 def _bin(path: Path) -> object:
-    from harness.verification.datasets.registry import DATASETS
+    from facebench.harness.verification.datasets.registry import DATASETS
 
     opened = DATASETS[f"bin:{path}"].open(None)
     return [opened.picture(key) for key in opened.keys[:8]]
@@ -174,7 +174,7 @@ def _png(size: tuple[int, int] = (112, 112)) -> bytes:
 
 
 def _training(path: Path) -> object:
-    from harness.training.data.faces import load
+    from facebench.harness.training.data.faces import load
 
     return load(path)
 
@@ -211,7 +211,7 @@ def _tar_seeds(folder: Path) -> list[bytes]:
 
 
 def _image(path: Path) -> object:
-    from harness.verification.faces import decode
+    from facebench.harness.verification.faces import decode
 
     return decode(path.read_bytes(), str(path))
 
@@ -224,7 +224,7 @@ def _image_seeds(folder: Path) -> list[bytes]:
 
 
 def _pairs(path: Path) -> object:
-    from harness.verification.datasets.registry import DATASETS
+    from facebench.harness.verification.datasets.registry import DATASETS
 
     opened = DATASETS[f"list:{path}"].open(None)
     return [opened.picture(key) for key in opened.keys[:4]]
@@ -237,7 +237,7 @@ def _pairs_seeds(folder: Path) -> list[bytes]:
 
 
 def _checkpoint(path: Path) -> object:
-    from harness.networks import resolve
+    from facebench.harness.models.networks import resolve
 
     return resolve("mobilefacenet_s", path).module()
 
@@ -246,7 +246,7 @@ def _checkpoint_seeds(folder: Path) -> list[bytes]:
     import torch
     from safetensors.torch import save
 
-    from architectures.initialise import create
+    from facebench.architectures.initialise import create
 
     state = create("mobilefacenet_s").state_dict()
     small = dict(list(state.items())[:6])
@@ -260,23 +260,23 @@ def _checkpoint_seeds(folder: Path) -> list[bytes]:
 
 
 def _tuning(path: Path) -> object:
-    from harness.compiler import records
+    from facebench.harness.compiler import records
 
     return list(records._read(path))
 
 
 def _tuning_seeds(folder: Path) -> list[bytes]:
-    from harness.shipped import folder as shipped
+    from facebench.harness.storage.shipped import folder as shipped
 
     found = sorted(path for path in shipped("tuning").rglob("*") if path.is_file())
     return [path.read_bytes()[:20_000] for path in found[:3]]
 
 
 def _name(path: Path) -> object:
-    from architectures.registry import find
-    from harness.devices.registry import DEVICES
-    from harness.runtimes.registry import RUNTIMES
-    from harness.verification.datasets.registry import DATASETS
+    from facebench.architectures.registry import find
+    from facebench.harness.devices.registry import DEVICES
+    from facebench.harness.runtimes.registry import RUNTIMES
+    from facebench.harness.verification.datasets.registry import DATASETS
 
     text = path.read_bytes().decode(errors="surrogateescape")
     refused = 0

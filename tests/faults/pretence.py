@@ -15,15 +15,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from harness import runner
-from harness.case import Case
-from harness.job import Job, Progress
-from harness.networks import Network
-from harness.parts import claim
-from harness.record import Record
-from harness.result import Cost, Result
-from harness.store import Store
-from harness.timing.sampler import Budget
+from facebench.harness.measures.job import Job, Progress
+from facebench.harness.models.networks import Network
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Cost, Result
+from facebench.harness.records.store import Store
+from facebench.harness.runs import runner
+from facebench.harness.runs.checkpoints import claim
+from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import noise, part, process
 
 NETWORK = Network("mobilefacenet", "random:0")
@@ -31,7 +31,13 @@ BUDGET = Budget(processes=2, known_to=1.0)
 COST = Cost(3, 2, {"conv+linear": 9}, 4, 5, 6, 7, {"fp32": 8}, (112, 96), 128)
 
 # Modules whose every line is a point at which a run may be killed.
-_WATCHED = tuple(f"harness/{name}.py" for name in ("cache", "parts", "rounds", "runner", "store"))
+_WATCHED = (
+    "harness/storage/cache.py",
+    "harness/runs/checkpoints.py",
+    "harness/runs/rounds.py",
+    "harness/runs/runner.py",
+    "harness/records/store.py",
+)
 
 
 def jobs(*names: str) -> list[Job]:
@@ -129,7 +135,7 @@ class Pretence:
 
 def whole(job: Job) -> Record:
     """The record of a case, of all its processes."""
-    from harness.measures import merging
+    from facebench.harness.measures import merging
 
     if job.case.measure == "cost":
         return found(job)

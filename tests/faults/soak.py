@@ -46,8 +46,8 @@ shufflenet_v1 = "random:{number}"
 
 def once(folder: Path, number: int) -> dict[str, float]:
     """Run a plan; what this process and the cache hold after it."""
-    from harness import eviction
-    from harness.cli import cli
+    from facebench.harness.cli.main import cli
+    from facebench.harness.storage import eviction
 
     plan = folder / "plan.toml"
     plan.write_text(_PLAN.format(number=number))

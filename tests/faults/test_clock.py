@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-import harness
-from harness import networks
-from harness.case import Case
-from harness.export import Exported
-from harness.job import Job
-from harness.jobs import with_fingerprint
-from harness.perform import perform
-from harness.result import Latency
-from harness.timing.sampler import Budget
+from facebench.harness.measures.job import Job
+from facebench.harness.models import networks
+from facebench.harness.models.export import Exported
+from facebench.harness.records.case import Case
+from facebench.harness.records.results import Latency
+from facebench.harness.runs.execute import perform
+from facebench.harness.runs.jobs import with_fingerprint
+from facebench.harness.timing.sampler import Budget
 from tests.faults.pretence import Pretence, in_fork, killed_at
+from tests.places import ROOT
 
 DAY_S = 86400.0
 
@@ -77,7 +77,7 @@ def test_nothing_is_timed_by_a_clock_that_can_be_set() -> None:
     settable = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
     reading = {
         path.name
-        for path in Path(harness.__file__).parent.rglob("*.py")
+        for path in (ROOT / "harness").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)

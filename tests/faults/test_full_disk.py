@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError
 from tests.faults.pretence import Pretence, in_fork
 
 _REFUSED = 2

@@ -66,8 +66,8 @@ def test_what_input_may_not_do_is_seen(
 
 
 def test_a_device_is_no_file_that_is_read_to_its_end() -> None:
-    from architectures.errors import BadInputError
-    from harness.networks import resolve
+    from facebench.architectures.errors import BadInputError
+    from facebench.harness.models.networks import resolve
 
     with pytest.raises(BadInputError, match="/dev/zero is no file"):
         resolve("onnx:/dev/zero")

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from architectures.errors import BadInputError
-from harness import runner, workers
-from harness.job import Job, Progress
-from harness.networks import Network
-from harness.record import Record
-from harness.store import Store
+from facebench.architectures.errors import BadInputError
+from facebench.harness.measures.job import Job, Progress
+from facebench.harness.models.networks import Network
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import Store
+from facebench.harness.runs import runner, worker_pool
 from tests.faults.pretence import Pretence, found, jobs
 
 
@@ -33,7 +33,7 @@ def test_it_ends_though_another_lane_is_in_the_middle_of_a_case(
     def give_up(self: Store, record: Record) -> None:
         raise error
 
-    monkeypatch.setattr(workers, "execute", execute)
+    monkeypatch.setattr(worker_pool, "execute", execute)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1})
     monkeypatch.setattr(Store, "append", give_up)
     exact, *_ = jobs()

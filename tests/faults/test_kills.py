@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import store
+from facebench.harness.records import store
 from tests.faults.pretence import Pretence, killed_at
 
 # A run has more, or it was an error at its start.

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import networks, workers
-from harness.case import Case
-from harness.export import Exported
-from harness.job import Job
-from harness.jobs import with_fingerprint
-from harness.record import Record
-from harness.timing.sampler import Budget
+from facebench.harness.measures.job import Job
+from facebench.harness.models import networks
+from facebench.harness.models.export import Exported
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.runs import worker_pool
+from facebench.harness.runs.jobs import with_fingerprint
+from facebench.harness.timing.sampler import Budget
 
 Faulty = Callable[..., list[Record]]
 
@@ -41,8 +42,8 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
             faulty = [sys.executable, "-m", "tests.faults.faulty_worker", parent, fault]
             return start(faulty, **options)  # type: ignore[call-overload]
 
-        monkeypatch.setattr(workers.subprocess, "Popen", popen)
-        return list(workers.execute(wanted, lambda done, total: None))
+        monkeypatch.setattr(worker_pool.subprocess, "Popen", popen)
+        return list(worker_pool.execute(wanted, lambda done, total: None))
 
     return run
 
@@ -76,7 +77,7 @@ def test_what_went_wrong_is_the_reason_and_the_next_case_runs(
 def test_one_that_closes_its_output_and_hangs_is_ended(
     faulty: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_END_S", 1.0)
+    monkeypatch.setattr(worker_pool, "_END_S", 1.0)
     bad, good = faulty("hang_silenced")
     assert (bad.status, good.status) == ("failed", "ok")
     assert "ended by SIGKILL" in bad.reason

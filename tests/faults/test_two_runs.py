@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import workers
+from facebench.harness.runs import worker_pool
 from tests.faults.pretence import Pretence, in_fork, jobs, pretend, whole
 
 
@@ -41,7 +41,7 @@ def takes_time(pretence: Pretence, monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(random.SystemRandom().random() / 50)
         yield from at_once(jobs, progress)
 
-    monkeypatch.setattr(workers, "execute", execute)
+    monkeypatch.setattr(worker_pool, "execute", execute)
 
 
 def require_whole_lines(pretence: Pretence) -> None:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from harness.record import Record
-from harness.store import RECORDS, Store, latest
-
-ROOT = Path(__file__).parents[2]
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import RECORDS, Store, latest
+from tests.places import ROOT
 
 # A run says nothing for so long only where it hangs.
 LIMIT_S = 240.0
@@ -82,7 +81,9 @@ class Run:
     def workers(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
             children = psutil.Process(self.process.pid).children()
-            return [child for child in children if "harness.worker" in child.cmdline()]
+            return [
+                child for child in children if "facebench.harness.runs.worker" in child.cmdline()
+            ]
         return []
 
     def __post_init__(self) -> None:
@@ -110,7 +111,15 @@ class Trial:
     def start(self, before: Callable[[], None] | None = None, **variables: str) -> Run:
         env = os.environ | {"FACEBENCH_CACHE": str(self.cache), "PYTHONPATH": str(ROOT)}
         env.pop("FACEBENCH_DATA", None)
-        command = [sys.executable, "-m", "harness.cli", "run", str(self.plan), "-o", str(self.out)]
+        command = [
+            sys.executable,
+            "-m",
+            "facebench",
+            "run",
+            str(self.plan),
+            "-o",
+            str(self.out),
+        ]
         return Run(
             subprocess.Popen(
                 command,
@@ -177,7 +186,7 @@ def lending(trial: Trial, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextlib.contextmanager
 def started(trial: Trial, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "harness.cli", "device", *words]
+    command = [sys.executable, "-m", "facebench", "device", *words]
     env = os.environ | {"FACEBENCH_CACHE": str(trial.folder / "board"), "PYTHONPATH": str(ROOT)}
     with (trial.folder / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness import cli
+from facebench.harness.cli import main
 
 
 def facebench(*arguments: object) -> int:
@@ -16,5 +16,5 @@ def facebench(*arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            main.main()
     return int(stop.value.code or 0)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness import export, networks
-from harness.networks import Network
+from facebench.harness.models import export, networks
+from facebench.harness.models.networks import Network
 
 SIZE = 16
 EMBEDDING = 8

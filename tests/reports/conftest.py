@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.record import Record
-from reports.render import render
+from facebench.harness.records.record import Record
+from facebench.reports.render import render
 from tests.reports.report_records import full_run, hostile_run
 
 

@@ -8,16 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.case import Case
-from harness.cores import CORES
-from harness.denormals.figures import DenormalCount, Denormals
-from harness.emulation import model
-from harness.emulation.figures import Instructions, Kernel, Work
-from harness.fields.figures import Fields
-from harness.layers import LayerTime, LayerTimes
-from harness.pairs import PairScores
-from harness.record import Check, Record
-from harness.result import (
+from facebench.harness.devices.emulator import model
+from facebench.harness.machine.cores import CORES
+from facebench.harness.machine.energy import Energy
+from facebench.harness.machine.footprint import Footprint
+from facebench.harness.machine.memory import Memory
+from facebench.harness.records.case import Case
+from facebench.harness.records.denormals import DenormalCount, Denormals
+from facebench.harness.records.instructions import Instructions, Kernel, Work
+from facebench.harness.records.layers import LayerTime, LayerTimes
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.receptive_fields import Fields
+from facebench.harness.records.record import Check, Record
+from facebench.harness.records.results import (
     Accuracy,
     Compilation,
     Cost,
@@ -27,10 +30,7 @@ from harness.result import (
     Process,
     Throughput,
 )
-from harness.timing.energy import Energy
-from harness.timing.footprint import Footprint
-from harness.timing.memory import Memory
-from harness.verification.protocol import cross_validate
+from facebench.harness.verification.protocol import cross_validate
 
 # Network: row in Table 2, parameters as trained, BN folded, MAdds, activations.
 NETWORKS: dict[str, tuple[str, int, int, int, int]] = {

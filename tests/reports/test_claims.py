@@ -12,14 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from harness.cli import cli
-from harness.record import Record
-from harness.result import Accuracy, Latency
-from harness.store import Store
-from reports.claims import CLAIMS, DEPENDS, REFUTED, SUPPORTED, UNDECIDED, VERDICTS, Judged, judged
-from reports.claims.speed import _against
-from reports.digits import Estimate
-from reports.evidence import Evidence
+from facebench.harness.cli.main import cli
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy, Latency
+from facebench.harness.records.store import Store
+from facebench.reports.claims import (
+    CLAIMS,
+    DEPENDS,
+    REFUTED,
+    SUPPORTED,
+    UNDECIDED,
+    VERDICTS,
+    Judged,
+    judged,
+)
+from facebench.reports.claims.speed import _against
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import Evidence
 from tests.reports.report_records import (
     cost,
     emulated,

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.case import Case
-from harness.record import Record
-from harness.result import Latency
-from reports.comparison import compare, latency_ratio
-from reports.evidence import Evidence
-from reports.page import Statements
-from reports.sections.comparison import comparison
-from reports.sections.headlines import headlines
-from reports.tables import Setting, fastest, latency_rows, unsuccessful
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Latency
+from facebench.reports.comparison import compare, latency_ratio
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Statements
+from facebench.reports.sections.comparison import comparison
+from facebench.reports.sections.headlines import headlines
+from facebench.reports.tables import Setting, fastest, latency_rows, unsuccessful
 from tests.reports.report_records import ENVIRONMENT, NETWORKS, RATIOS, cost, latency, lfw, refused
 
 NCNN = Setting("ncnn")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.digits import (
+from facebench.reports.digits import (
     Estimate,
     agrees,
     bounds,

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from harness.record import Record
-from harness.result import Accuracy, Latency
-from reports.comparison import compare, comparison_frame
-from reports.embedding_time import mixed, plotted_settings, points, real_dataset
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.page import Paragraph, Statements, Table
-from reports.sections.comparison import comparison
-from reports.sections.headlines import headlines
-from reports.tables import Setting
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy, Latency
+from facebench.reports.comparison import compare, comparison_frame
+from facebench.reports.embedding_time import mixed, plotted_settings, points, real_dataset
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.page import Paragraph, Statements, Table
+from facebench.reports.sections.comparison import comparison
+from facebench.reports.sections.headlines import headlines
+from facebench.reports.tables import Setting
 from tests.reports.report_records import (
     SYNTHETIC,
     latency,

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.case import Case
-from harness.emulation import model
-from harness.emulation.figures import Cycles, Instructions, Work
-from harness.record import Record, from_json, to_json
-from reports.emulated import AMBIGUOUS, places, refit
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.markdown import escape
-from reports.page import Cell, Paragraph, Statements, Table
-from reports.render import render
-from reports.sections.emulated import emulated as build
-from reports.terminal import summary
+from facebench.harness.devices.emulator import model
+from facebench.harness.records.case import Case
+from facebench.harness.records.instructions import Cycles, Instructions, Work
+from facebench.harness.records.record import Record, from_json, to_json
+from facebench.reports.emulated import AMBIGUOUS, places, refit
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.markdown import escape
+from facebench.reports.page import Cell, Paragraph, Statements, Table
+from facebench.reports.render import render
+from facebench.reports.sections.emulated import emulated as build
+from facebench.reports.terminal import summary
 from tests.reports.report_records import HOSTILE, NETWORKS, TRAINED, cost, emulated, record
 
 PUBLISHED = [name for name, (row, *_) in NETWORKS.items() if row]

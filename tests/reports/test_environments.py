@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from harness.cluster.alike import Likeness, told
-from harness.cluster.seat import timed_on
-from harness.record import Record
-from reports.environments import apart
+from facebench.harness.records.record import Record
+from facebench.harness.runs.cluster.alike import Likeness, told
+from facebench.harness.runs.cluster.seat import timed_on
+from facebench.reports.environments import apart
 from tests.reports.report_records import latency
 
 

@@ -6,15 +6,15 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from harness.case import Case
-from harness.comparing.entry import Entry
-from harness.comparing.history import of_files, series
-from harness.record import Record
-from harness.result import Cost
-from reports.evidence import Evidence
-from reports.figures import FIGURES, history
-from reports.figures.style import Theme, image
-from tests.harness.comparing.sides import HOSTILE, accuracy, cost, latency, side
+from facebench.harness.comparison.entry import Entry
+from facebench.harness.comparison.history import of_files, series
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Cost
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES, history
+from facebench.reports.figures.style import Theme, image
+from tests.harness.comparison.sides import HOSTILE, accuracy, cost, latency, side
 from tests.reports import report_records
 
 

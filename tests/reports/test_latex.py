@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError, UnknownNameError
-from harness.record import Record
-from reports.digits import Estimate
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.latex import TABLES, escape, number
-from reports.render import render_one
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.records.record import Record
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.latex import TABLES, escape, number
+from facebench.reports.render import render_one
 from tests.reports.report_records import (
     HOSTILE,
     cost,

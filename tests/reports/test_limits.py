@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.case import Case
-from harness.cores import CORES
-from harness.emulation.figures import Cycles
-from harness.record import Check, Record
-from harness.result import Cost, Latency
-from harness.timing.peak import NO_PEAK, Peak
-from reports.digits import Estimate
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.limits import Limit, Roof, limits, roofs_of
-from reports.page import Cell, Paragraph, Table
-from reports.render import render
-from reports.sections.limits import limit as build
-from reports.tables import Setting
+from facebench.harness.machine.cores import CORES
+from facebench.harness.records.case import Case
+from facebench.harness.records.instructions import Cycles
+from facebench.harness.records.peak import NO_PEAK, Peak
+from facebench.harness.records.record import Check, Record
+from facebench.harness.records.results import Cost, Latency
+from facebench.reports.digits import Estimate
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.limits import Limit, Roof, limits, roofs_of
+from facebench.reports.page import Cell, Paragraph, Table
+from facebench.reports.render import render
+from facebench.reports.sections.limits import limit as build
+from facebench.reports.tables import Setting
 from tests.reports.report_records import ENVIRONMENT, cost, emulated, latency, record
 
 PEAK = Peak("8x12", (48e9, 50e9), (9e9, 10e9), 2**27, (90e9, 100e9), 2**19)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from harness.record import Record
-from harness.result import Accuracy
-from harness.verification.paired import holm
-from reports.evidence import Evidence
-from reports.page import Paragraph, Table
-from reports.paired import families, paired_frame
-from reports.sections.paired import paired
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.harness.verification.paired import holm
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Paragraph, Table
+from facebench.reports.paired import families, paired_frame
+from facebench.reports.sections.paired import paired
 from tests.reports.report_records import SYNTHETIC, lfw, pair_scores, scored
 
 NAMES = ("mobilefacenet_s", "mobilefacenet", "mobilenet_v2", "mobilenet_v1")

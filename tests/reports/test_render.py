@@ -12,15 +12,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from architectures.errors import BadInputError
-from harness.case import Case
-from harness.record import KINDS, Record
-from harness.result import Cost, Latency
-from reports import render as render_module
-from reports.figures import FIGURES
-from reports.markdown import escape
-from reports.page import SECTIONS
-from reports.render import render
+from facebench.architectures.errors import BadInputError
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import KINDS, Record
+from facebench.harness.records.results import Cost, Latency
+from facebench.reports import render as render_module
+from facebench.reports.figures import FIGURES
+from facebench.reports.markdown import escape
+from facebench.reports.page import SECTIONS
+from facebench.reports.render import render
+from tests.places import ROOT
 from tests.reports.report_records import HOSTILE, NETWORKS, cost, latency, synthetic
 
 VOID = {"meta", "img", "source", "br"}
@@ -283,18 +284,17 @@ def test_a_thousand_records_render(tmp_path: Path) -> None:
 
 def test_neither_torch_nor_tvm_is_loaded(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; import reports.terminal;"
-        "from reports.render import render;"
+        "import sys; from pathlib import Path; import facebench.reports.terminal;"
+        "from facebench.reports.render import render;"
         "from tests.reports.report_records import scored_run;"
         "records = scored_run(2);"
         f"render(records, Path({str(tmp_path)!r})); "
-        "reports.terminal.summary(records);"
+        "facebench.reports.terminal.summary(records);"
         "loaded = {name.partition('.')[0] for name in sys.modules};"
         "sys.exit(', '.join(loaded & {'torch', 'tvm'}) or 0)"
     )
-    root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.pairs import PairScores
-from harness.record import Record
-from harness.result import Accuracy
-from reports import scores as scores_module
-from reports.evidence import Evidence
-from reports.figures import FIGURES
-from reports.page import Block, Cell, Paragraph, Table
-from reports.score_frames import identification_frame, verification_frame
-from reports.scores import curves, summarised
-from reports.sections.identification import identification
-from reports.sections.verification import verification
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy
+from facebench.reports import scores as scores_module
+from facebench.reports.evidence import Evidence
+from facebench.reports.figures import FIGURES
+from facebench.reports.page import Block, Cell, Paragraph, Table
+from facebench.reports.score_frames import identification_frame, verification_frame
+from facebench.reports.scores import curves, summarised
+from facebench.reports.sections.identification import identification
+from facebench.reports.sections.verification import verification
 from tests.reports.report_records import (
     HOSTILE,
     SYNTHETIC,

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from harness.record import Record
-from reports.terminal import summary
+from facebench.harness.records.record import Record
+from facebench.reports.terminal import summary
 from tests.reports.report_records import NETWORKS, hostile_run
 
 

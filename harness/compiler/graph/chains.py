@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
-from harness.compiler.workload import Epilogue, Pair, Window
+from facebench.harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
+from facebench.harness.compiler.workload import Epilogue, Pair, Window
 
 _ACTIVATIONS = {"relax.nn.relu": "relu"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.compiler.graph.nodes import Graph, Node, shape
-from harness.compiler.workload import Pair, Window
+from facebench.harness.compiler.graph.nodes import Graph, Node, shape
+from facebench.harness.compiler.workload import Pair, Window
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import numpy as np
 from tvm import relax
 from tvm.ir import GenericConst, IRModule
 
-from harness.compiler.graph.chains import Chain, chains
-from harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
-from harness.compiler.graph.patterns import Shuffle, pooled, shuffles
-from harness.compiler.graph.values import Value, places
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from facebench.harness.compiler.graph.chains import Chain, chains
+from facebench.harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
+from facebench.harness.compiler.graph.patterns import Shuffle, pooled, shuffles
+from facebench.harness.compiler.graph.values import Value, places
+from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 
 _ELEMENTWISE = frozenset(
     f"relax.{name}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import relax
 
-from harness.compiler.graph.nodes import Expr
+from facebench.harness.compiler.graph.nodes import Expr
 
 
 @dataclass

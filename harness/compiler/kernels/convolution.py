@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from harness.compiler.kernels import emit
-from harness.compiler.kernels.emit import Blocks, Buffer, Expr, Steps, Sums
-from harness.compiler.kernels.window import Columns, Rows, columns
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Convolution
+from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels.emit import Blocks, Buffer, Expr, Steps, Sums
+from facebench.harness.compiler.kernels.window import Columns, Rows, columns
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Convolution
 
 FloatArray = NDArray[np.float32]
 

@@ -15,8 +15,8 @@ from tvm import s_tir, tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Epilogue
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Epilogue
 
 # A buffer, and an index or a value, of TVM's IR: it comes without types.
 Buffer = Any

@@ -8,11 +8,11 @@ from typing import Any
 
 from tvm import relax, tirx
 
-from harness.compiler.graph.rewrite import Kernel
-from harness.compiler.kernels import convolution, depthwise
-from harness.compiler.tiling import Tiling, best
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Convolution, Depthwise, Workload, key, name
+from facebench.harness.compiler.graph.rewrite import Kernel
+from facebench.harness.compiler.kernels import convolution, depthwise
+from facebench.harness.compiler.tiling import Tiling, best
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Convolution, Depthwise, Workload, key, name
 
 # TVM's class of functions that it fuses with no other.
 _OPAQUE = 8

@@ -14,8 +14,8 @@ from itertools import groupby
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from harness.compiler.kernels.emit import Expr, spans
-from harness.compiler.workload import Window
+from facebench.harness.compiler.kernels.emit import Expr, spans
+from facebench.harness.compiler.workload import Window
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.verification.faces import FloatArray, Picture
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import FloatArray, Picture
 
 # Random numbers for one image: for the mirroring, and for the four below.
 DRAWS = 5

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from architectures.errors import BadInputError, FacebenchError, UnavailableError
-from harness.training.data.augmentation import DRAWS, NONE, Augmentation, augment
-from harness.training.data.faces import TrainingFaces
-from harness.training.data.source import SIZE, IntArray
-from harness.verification.alignment import template
+from facebench.architectures.errors import BadInputError, FacebenchError, UnavailableError
+from facebench.harness.training.data.augmentation import DRAWS, NONE, Augmentation, augment
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.source import SIZE, IntArray
+from facebench.harness.verification.alignment import template
 
 # Batches that each worker has ready: one in work and one that waits.
 _AHEAD = 2

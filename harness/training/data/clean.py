@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.training.data import overlap, views
-from harness.training.data.cleaning import Finding
-from harness.training.data.faces import TrainingFaces
-from harness.training.data.overlap import Embedded, Limits
-from harness.verification import preparation
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.embedding import Embedder, extract
-from harness.verification.faces import FaceSet
+from facebench.harness.training.data import overlap, views
+from facebench.harness.training.data.cleaning import Finding
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.overlap import Embedded, Limits
+from facebench.harness.verification import preparation
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.embedding import Embedder, extract
+from facebench.harness.verification.faces import FaceSet
 
 # Told what is embedded, how many images are done, and of how many.
 Progress = Callable[[str, int, int], None]

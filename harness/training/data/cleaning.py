@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.training.data.source import IntArray, Source
-from harness.verification.layout import decode_text, read_bytes
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data.source import IntArray, Source
+from facebench.harness.verification.layout import decode_text, read_bytes
 
 COLUMNS = ("action", "identity", "image", "other", "cosine", "reason")
 LEAVE_OUT, MERGE = "leave out", "merge"

@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from harness.training.data import cleaning
-from harness.training.data.formats.registry import open_source
-from harness.training.data.source import SIZE, IntArray, Source
-from harness.training.data.survey import Progress, Survey, require_images, survey
-from harness.training.data.views import undetected
-from harness.verification import preparation
-from harness.verification.alignment import align
-from harness.verification.faces import FloatArray, Picture, decode
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data import cleaning
+from facebench.harness.training.data.formats.registry import open_source
+from facebench.harness.training.data.source import SIZE, IntArray, Source
+from facebench.harness.training.data.survey import Progress, Survey, require_images, survey
+from facebench.harness.training.data.views import undetected
+from facebench.harness.verification import preparation
+from facebench.harness.verification.alignment import align
+from facebench.harness.verification.faces import FloatArray, Picture, decode
 
 # Where the faces are, as in `preparation.locate`: landmarks that lie beside the images,
 # else images of 112x112; or images that are aligned crops whatever their size.

@@ -13,10 +13,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from harness.training.data.cleaning import LEAVE_OUT, MERGE, Finding
-from harness.training.data.source import IntArray
-from harness.verification.tiles import normalize
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data.cleaning import LEAVE_OUT, MERGE, Finding
+from facebench.harness.training.data.source import IntArray
+from facebench.harness.verification.tiles import normalize
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from harness import cache
-from harness.verification.faces import FloatArray
+from facebench.architectures.errors import BadInputError
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.verification.faces import FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
@@ -182,7 +182,7 @@ def from_spans(
         }
         (folder / "names.json").write_text(json.dumps(listed))
 
-    version = cache.source_digest(__name__, code)
+    version = fingerprints.code(__name__, code)
     folder = cache.entry("training-index", cache.digest(stamp, version), make)
     offsets, sizes = np.load(folder / "places.npy", allow_pickle=False)
     listed = json.loads((folder / "names.json").read_text())

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from architectures.errors import BadInputError
-from harness import cache
-from harness.training.data.source import IntArray, Source
+from facebench.architectures.errors import BadInputError
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.training.data.source import IntArray, Source
 
 # Told how many images are done, and of how many.
 Progress = Callable[[int, int], None]
@@ -67,7 +67,7 @@ def survey(source: Source, progress: Progress = lambda done, total: None) -> Sur
         np.save(folder / "digests.npy", digests)
         np.save(folder / "sizes.npy", sizes)
 
-    key = cache.digest(source.stamp, cache.source_digest(__name__))
+    key = cache.digest(source.stamp, fingerprints.code(__name__))
     folder = cache.entry("training-survey", key, make)
     digests, sizes = (
         np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("digests", "sizes")

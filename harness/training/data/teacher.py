@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from architectures.errors import RefusedError
-from harness.deployment import deploy
-from harness.jobs import Scoring, scoring_job
-from harness.measures.scoring import embedder
-from harness.networks import Network
-from harness.verification.embedding import Embedder
+from facebench.architectures.errors import RefusedError
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.scoring import embedder
+from facebench.harness.models.networks import Network
+from facebench.harness.runs.jobs import Scoring, scoring_job
+from facebench.harness.verification.embedding import Embedder
 
 _RUNTIME = "onnxruntime"
 

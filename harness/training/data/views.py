@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.training.data.source import SIZE, IntArray, Source
-from harness.training.data.survey import Survey
-from harness.verification.faces import FaceSet, Picture
-from harness.verification.landmarks import AlignedLandmarks
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data.source import SIZE, IntArray, Source
+from facebench.harness.training.data.survey import Survey
+from facebench.harness.verification.faces import FaceSet, Picture
+from facebench.harness.verification.landmarks import AlignedLandmarks
 
 if TYPE_CHECKING:
-    from harness.training.data.faces import TrainingFaces
+    from facebench.harness.training.data.faces import TrainingFaces
 
 
 class _Named:

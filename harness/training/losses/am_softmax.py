@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.training.losses.registry import LOSSES, Cosine, Loss
+from facebench.harness.training.losses.registry import LOSSES, Cosine, Loss
 
 
 class AdditiveMarginSoftmax(Cosine):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from harness.training.losses.registry import LOSSES, Cosine, Loss
+from facebench.harness.training.losses.registry import LOSSES, Cosine, Loss
 
 # The sine's gradient is infinite where embedding and centre point the same way.
 _LEAST_SQUARE = 1e-12

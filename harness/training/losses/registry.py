@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.registry import Registry
-from harness.training.ranks import ALONE, Ranks
+from facebench.architectures.registry import Registry
+from facebench.harness.training.ranks import ALONE, Ranks
 
 
 class Classification(nn.Module):
@@ -143,4 +143,4 @@ class Loss:
     reference: str
 
 
-LOSSES: Registry[Loss] = Registry("loss", package="harness.training.losses")
+LOSSES: Registry[Loss] = Registry("loss", package="facebench.harness.training.losses")

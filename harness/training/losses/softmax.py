@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.training.losses.registry import LOSSES, Classification, Loss, cosines
-from harness.training.ranks import ALONE, Ranks
+from facebench.harness.training.losses.registry import LOSSES, Classification, Loss, cosines
+from facebench.harness.training.ranks import ALONE, Ranks
 
 
 class Softmax(Classification):

@@ -7,8 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from harness.training.losses.registry import LOSSES, Classification, Loss, cosines, with_targets
-from harness.training.ranks import ALONE, Ranks
+from facebench.harness.training.losses.registry import (
+    LOSSES,
+    Classification,
+    Loss,
+    cosines,
+    with_targets,
+)
+from facebench.harness.training.ranks import ALONE, Ranks
 
 # As SphereFace's published training does: from 1000 down to 5, by 1 / (1 + 0.12 t).
 _FIRST_LAMBDA = 1000.0

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from architectures.errors import BadInputError
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root
-from harness.verification.drawing import draw_pairs
-from harness.verification.faces import FloatArray, Pair, PairSet
-from harness.verification.files import Archive, Folder, Listed, is_image, open_files
-from harness.verification.layout import read_bytes, read_landmarks
-from harness.verification.lists import check_identities, read_pairs
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
+from facebench.harness.verification.drawing import draw_pairs
+from facebench.harness.verification.faces import FloatArray, Pair, PairSet
+from facebench.harness.verification.files import Archive, Folder, Listed, is_image, open_files
+from facebench.harness.verification.layout import read_bytes, read_landmarks
+from facebench.harness.verification.lists import check_identities, read_pairs
 
 PAIRS = "pairs.csv"
 SEED = 0

@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from architectures.errors import BadInputError
-from harness.verification.datasets.folders import find_path
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root
-from harness.verification.faces import FaceSet, Pair, PairSet
-from harness.verification.landmarks import AlignedLandmarks
-from harness.verification.pickled import Array, read_pickle
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.datasets.folders import find_path
+from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
+from facebench.harness.verification.faces import FaceSet, Pair, PairSet
+from facebench.harness.verification.landmarks import AlignedLandmarks
+from facebench.harness.verification.pickled import Array, read_pickle
 
 FOLDS = 10
 SIZE = (112, 112)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from architectures.errors import BadInputError
-from harness.downloads import Download
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root
-from harness.verification.faces import FaceSet
-from harness.verification.files import Archive, Folder
-from harness.verification.layout import PAIRS, open_layout
+from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.downloads import Download
+from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
+from facebench.harness.verification.faces import FaceSet
+from facebench.harness.verification.files import Archive, Folder
+from facebench.harness.verification.layout import PAIRS, open_layout
 
 ARCHIVE = "lfw-deepfunneled-view2.tar"
 ARCHIVE_LANDMARKS = "lfw-deepfunneled-landmarks.csv"

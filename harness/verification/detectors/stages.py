@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.verification.detectors.networks import Network, Outputs, Pictures, load
-from harness.verification.faces import FloatArray
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.detectors.networks import Network, Outputs, Pictures, load
+from facebench.harness.verification.faces import FloatArray
 
 # Pixels that a place of the first network's map sees, and between two places.
 CELL, STRIDE = 12, 2

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.verification.faces import FloatArray, Picture
+from facebench.harness.verification.faces import FloatArray, Picture
 
 # Drawn at twice the size and averaged, so that edges are smooth.
 _OVERSAMPLING = 2

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.verification.faces import FloatArray
-from harness.verification.synthetic.canvas import Colour, Pose
+from facebench.harness.verification.faces import FloatArray
+from facebench.harness.verification.synthetic.canvas import Colour, Pose
 
 # Height and width of a picture in pixels.
 SIZE = 160

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.verification.faces import FloatArray, Picture
-from harness.verification.synthetic.canvas import Canvas, curve, ellipse
-from harness.verification.synthetic.people import SIZE, Identity, Shot
+from facebench.harness.verification.faces import FloatArray, Picture
+from facebench.harness.verification.synthetic.canvas import Canvas, curve, ellipse
+from facebench.harness.verification.synthetic.people import SIZE, Identity, Shot
 
 _LIP = np.array([168, 62, 66])
 _EYE_WHITE = np.array([236, 232, 228])

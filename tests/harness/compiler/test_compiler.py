@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from architectures import registry
-from architectures.errors import UnavailableError, UnknownNameError, WrongAnswerError
-from harness import export
-from harness.compiler import build, library, link
-from harness.compiler.targets import TARGETS, Target
-from harness.export import Exported, relative_error
-from harness.networks import resolve
-from harness.runtimes.registry import RUNTIMES
+from facebench.architectures import registry
+from facebench.architectures.errors import UnavailableError, UnknownNameError, WrongAnswerError
+from facebench.harness.compiler import build, library, link
+from facebench.harness.compiler.targets import TARGETS, Target
+from facebench.harness.models import export
+from facebench.harness.models.export import Exported, relative_error
+from facebench.harness.models.networks import resolve
+from facebench.harness.runtimes.registry import RUNTIMES
 
 # Of the ELF specification: class (32 or 64 bits) and e_machine.
 ELF = {
@@ -54,8 +54,8 @@ def test_code_with_plain_loops_is_untuned(
     tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
-    rewrite = importlib.import_module("harness.compiler.graph.rewrite")
-    schedule = importlib.import_module("harness.compiler.schedule")
+    rewrite = importlib.import_module("facebench.harness.compiler.graph.rewrite")
+    schedule = importlib.import_module("facebench.harness.compiler.schedule")
     monkeypatch.setattr(rewrite, "rewrite", lambda module, provider: module)
     monkeypatch.setattr(schedule, "scheduled", lambda function, vectors: None)
     made = build.compile_network(tiny_exported, TARGETS["host"], 1)
@@ -128,7 +128,7 @@ def test_a_linker_that_fails_says_how_to_get_one(tmp_path: Path) -> None:
 
 def test_constants_folded_with_numpy_are_those_that_tvm_folds(tiny_exported: Exported) -> None:
     tvm = build.import_tvm()
-    fold = importlib.import_module("harness.compiler.fold")
+    fold = importlib.import_module("facebench.harness.compiler.fold")
     module = build.import_network(tiny_exported, 1)
     folded = fold.fold_constants(module)
     text = folded["main"].script()

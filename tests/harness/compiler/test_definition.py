@@ -7,9 +7,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from harness.compiler import build
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload, key
-from harness.tuning.operands import Operands, output_shape, random
+from facebench.harness.compiler import build
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Pooling,
+    Window,
+    Workload,
+    key,
+)
+from facebench.harness.tuning.operands import Operands, output_shape, random
 
 SAME = Window((3, 3), (1, 1), (1, 1))
 HALVING = Window((3, 3), (2, 2), (1, 1))
@@ -43,7 +50,7 @@ def test_a_definition_gives_what_torch_gives(work: Workload) -> None:
 
 def defined(work: Workload, given: Operands) -> np.ndarray:
     tvm = build.import_tvm()
-    definition = importlib.import_module("harness.compiler.definition")
+    definition = importlib.import_module("facebench.harness.compiler.definition")
     module = tvm.IRModule({"f": definition.definition(work).with_attr("global_symbol", "f")})
     built = tvm.tirx.build(module, target="llvm", pipeline="s_tir")
     output = tvm.runtime.tensor(np.zeros(output_shape(work), np.float32))

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness import export, networks
-from harness.compiler import build
-from harness.compiler.targets import TARGETS
-from harness.export import Exported, relative_error
-from harness.runtimes.registry import RUNTIMES
+from facebench.harness.compiler import build
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.models import export, networks
+from facebench.harness.models.export import Exported, relative_error
+from facebench.harness.runtimes.registry import RUNTIMES
 from tests.harness.conftest import write_onnx
 
 SIZE = 16

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from architectures.errors import RefusedError
-from harness.compiler import host
-from harness.compiler.targets import TARGETS, Target, tuned_as
-from harness.result import Compilation
-from harness.runtimes.registry import RUNTIMES
+from facebench.architectures.errors import RefusedError
+from facebench.harness.compiler import host
+from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
+from facebench.harness.records.results import Compilation
+from facebench.harness.runtimes.registry import RUNTIMES
 
 V3, V4 = TARGETS["x86-64-v3"], TARGETS["x86-64-v4"]
 

@@ -11,14 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from harness.compiler import build
-from harness.compiler.vectors import Vectors, vectors
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload, key, name
+from facebench.harness.compiler import build
+from facebench.harness.compiler.vectors import Vectors, vectors
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Pooling,
+    Window,
+    Workload,
+    key,
+    name,
+)
 
 tvm = build.import_tvm()
 # These need TVM to be imported, and without torch's help.
-from harness.compiler import tiling as tilings  # noqa: E402
-from harness.compiler.kernels import emit, provider  # noqa: E402
+from facebench.harness.compiler import tiling as tilings  # noqa: E402
+from facebench.harness.compiler.kernels import emit, provider  # noqa: E402
 
 # Registers of SSE, AVX, AVX-512 and NEON; all run here, as LLVM's vectors of any length do.
 REGISTERS = [

@@ -12,11 +12,11 @@ import torch
 from elftools.elf.elffile import ELFFile
 from torch import nn
 
-from architectures.errors import BadInputError
-from harness import export, networks
-from harness.compiler import build
-from harness.compiler.targets import TARGETS
-from harness.export import Exported
+from facebench.architectures.errors import BadInputError
+from facebench.harness.compiler import build
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.models import export, networks
+from facebench.harness.models.export import Exported
 from tests.harness.conftest import EMBEDDING, SIZE, write_onnx
 
 HOST = TARGETS["host"]
@@ -33,7 +33,7 @@ def lowered(exported: Exported, batch: int = 1) -> Any:
 
 def program_of(module: Any) -> Any:
     build.import_tvm()
-    return importlib.import_module("harness.compiler.program").program(module)
+    return importlib.import_module("facebench.harness.compiler.program").program(module)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,9 @@ def test_the_file_is_what_its_description_says(
     tiny_program: Any, tiny_exported: Exported, tmp_path: Path
 ) -> None:
     path = tmp_path / "network.program"
-    importlib.import_module("harness.compiler.program").write(lowered(tiny_exported, 2), path)
+    importlib.import_module("facebench.harness.compiler.program").write(
+        lowered(tiny_exported, 2), path
+    )
     first, _, rest = path.read_bytes().partition(b"\n")
     word, version, storages, tensors, calls = first.split()
     assert (word, version) == (b"program", b"1")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError
-from harness.compiler import build, records, tiling
-from harness.compiler.records import Record
-from harness.compiler.targets import TARGETS
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Convolution, Depthwise, Window, key
-from harness.export import Exported
-from harness.timing.environment import version
+from facebench.architectures.errors import BadInputError
+from facebench.harness.compiler import build, records, tiling
+from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Convolution, Depthwise, Window, key
+from facebench.harness.machine.environment import version
+from facebench.harness.models.export import Exported
 
 AVX2 = Vectors(8, 16, by_lane=False)
 WORK = Depthwise(1, (6, 6), (6, 6), 16, Window((3, 3), (1, 1), (1, 1)))

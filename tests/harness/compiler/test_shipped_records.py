@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from architectures import registry
-from harness import export
-from harness.compiler import build, records
-from harness.compiler.targets import TARGETS
-from harness.compiler.vectors import vectors
-from harness.networks import resolve
+from facebench.architectures import registry
+from facebench.harness.compiler import build, records
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.vectors import vectors
+from facebench.harness.models import export
+from facebench.harness.models.networks import resolve
 
-workloads = pytest.importorskip("harness.tuning.workloads")
+workloads = pytest.importorskip("facebench.harness.tuning.workloads")
 
 # Each with what its costs must come from.
 SHIPPED = {

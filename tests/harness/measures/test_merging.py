@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from architectures.errors import RefusedError
-from harness.job import Job
-from harness.measures import merging
-from harness.networks import Network
-from harness.record import Record, from_json, to_json
-from harness.result import Latency
-from harness.timing.sampler import Budget
+from facebench.architectures.errors import RefusedError
+from facebench.harness.measures import merging
+from facebench.harness.measures.job import Job
+from facebench.harness.models.networks import Network
+from facebench.harness.records.record import Record, from_json, to_json
+from facebench.harness.records.results import Latency
+from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import CASE, noise, part, process
 
 BUDGET = Budget(processes=3)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.measures import validity
-from harness.measures.merging import join
-from harness.record import Check
-from harness.result import Latency
-from harness.timing.busy import Share
-from harness.timing.sampler import Budget
+from facebench.harness.machine.busy import Share
+from facebench.harness.measures import validity
+from facebench.harness.measures.merging import join
+from facebench.harness.records.record import Check
+from facebench.harness.records.results import Latency
+from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import QUIET, noise, part, process
 
 BUDGET = Budget(processes=3)

@@ -5,19 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from architectures import registry
-from architectures.errors import BadInputError, UnavailableError, UnknownNameError, WrongAnswerError
-from harness import export
-from harness.case import Case
-from harness.deployment import deploy
-from harness.export import RUNTIME_TOLERANCE, Exported, relative_error
-from harness.job import Job
-from harness.measures.registry import MEASURES
-from harness.networks import Network, resolve
-from harness.result import Latency
-from harness.runtimes.registry import RUNTIMES, Runtime, installed
-from harness.stands import stand
-from harness.timing.sampler import MINIMUM_SAMPLES, Budget
+from facebench.architectures import registry
+from facebench.architectures.errors import (
+    BadInputError,
+    UnavailableError,
+    UnknownNameError,
+    WrongAnswerError,
+)
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES
+from facebench.harness.models import export
+from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
+from facebench.harness.models.networks import Network, resolve
+from facebench.harness.records.case import Case
+from facebench.harness.records.results import Latency
+from facebench.harness.runtimes import session
+from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
+from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
 
 
 @pytest.fixture(params=RUNTIMES.names())
@@ -102,7 +107,7 @@ def test_a_wrong_answer_is_never_timed(
         raise AssertionError("a wrong answer was timed")
 
     monkeypatch.setattr(Exported, "reference", slightly_off)
-    monkeypatch.setattr(stand, "sample", timed)
+    monkeypatch.setattr(session, "sample", timed)
     with pytest.raises(WrongAnswerError, match="differs from torch by .*no figure"):
         MEASURES["latency"].obtain(job(tiny, runtime.name))
 

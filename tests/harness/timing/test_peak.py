@@ -10,28 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from architectures.errors import UnavailableError
-from harness.jobs import latency_job
-from harness.networks import Network
-from harness.perform import perform
-from harness.record import from_json, to_json
-from harness.result import Latency
-from harness.timing import peak, peak_worker
-from harness.timing.peak import NO_PEAK, Peak
-from harness.timing.peak_worker import SHAPES, UNROLLED, Shape
-from harness.timing.sampler import Budget
+from facebench.architectures.errors import UnavailableError
+from facebench.harness.models.networks import Network
+from facebench.harness.records.peak import NO_PEAK, Peak
+from facebench.harness.records.record import from_json, to_json
+from facebench.harness.records.results import Latency
+from facebench.harness.runs.execute import perform
+from facebench.harness.runs.jobs import latency_job
+from facebench.harness.timing import peak, peak_worker
+from facebench.harness.timing.peak_worker import SHAPES, UNROLLED, Shape
+from facebench.harness.timing.sampler import Budget
 
 SHORT = Budget(warmup_s=0.01, sampling_s=0.01)
 
 
 @pytest.fixture(scope="module")
 def loops(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from harness.compiler.build import import_tvm
+    from facebench.harness.compiler.build import import_tvm
 
     import_tvm()
     import tvm_ffi
 
-    from harness.timing import peak_loops
+    from facebench.harness.timing import peak_loops
 
     path = tmp_path_factory.mktemp("loops") / "loops.so"
     peak_loops.build(SHAPES, UNROLLED, path)

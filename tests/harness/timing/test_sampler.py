@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.timing import sampler
-from harness.timing.sampler import MINIMUM_SAMPLES, Budget, sample
+from facebench.harness.timing import sampler
+from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget, sample
 
 
 class Clock:

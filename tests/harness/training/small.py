@@ -7,13 +7,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from architectures.registry import Architecture
-from harness.training import loop
-from harness.training.data.faces import TrainingFaces, load
-from harness.training.loop import Course
-from harness.training.ranks import ALONE, Ranks
-from harness.training.recipe import Recipe, checked
-from harness.training.state import State, begin
+from facebench.architectures.registry import Architecture
+from facebench.harness.training import loop
+from facebench.harness.training.data.faces import TrainingFaces, load
+from facebench.harness.training.loop import Course
+from facebench.harness.training.ranks import ALONE, Ranks
+from facebench.harness.training.recipe import Recipe, checked
+from facebench.harness.training.state import State, begin
 
 SIZE = 112
 EMBEDDING = 16

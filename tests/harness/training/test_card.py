@@ -8,14 +8,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from architectures.errors import BadInputError
-from harness import shipped
-from harness.cache import file_digest
-from harness.cli import cli
-from harness.store import Store
-from harness.training import weights
-from harness.training.card import card
-from harness.training.recipe import load
+from facebench.architectures.errors import BadInputError
+from facebench.harness.cli.main import cli
+from facebench.harness.records.store import Store
+from facebench.harness.storage import shipped
+from facebench.harness.storage.cache import file_digest
+from facebench.harness.training import weights
+from facebench.harness.training.card import card
+from facebench.harness.training.recipe import load
 from tests.reports.report_records import pair_scores, scored
 
 

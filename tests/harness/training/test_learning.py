@@ -5,20 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from architectures.errors import BadInputError
-from harness.training import student as students
-from harness.training.data.faces import TrainingFaces
-from harness.training.loop import DivergedError
-from harness.training.losses.registry import LOSSES
-from harness.training.state import begin
-from tests.harness.training.small import (
-    EMBEDDING,
-    TINY,
-    faces_in,
-    recipe,
-    separation,
-    trained,
-)
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training import student as students
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.loop import DivergedError
+from facebench.harness.training.losses.registry import LOSSES
+from facebench.harness.training.state import begin
+from tests.harness.training.small import EMBEDDING, TINY, faces_in, recipe, separation, trained
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from architectures.errors import BadInputError
-from harness.training import checkpoint, loop
-from harness.training.data.faces import TrainingFaces
-from harness.training.loop import Course
-from harness.training.recipe import Recipe
-from harness.training.state import State, begin
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training import checkpoint, loop
+from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.loop import Course
+from facebench.harness.training.recipe import Recipe
+from facebench.harness.training.state import State, begin
 from tests.harness.training.small import SIZE, TINY, Silent, faces_in, recipe
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.training.losses.registry import LOSSES
-from harness.training.state import begin
+from facebench.harness.training.losses.registry import LOSSES
+from facebench.harness.training.state import begin
 from tests.harness.training.small import TINY, recipe, write_people
 from tests.harness.training.two_processes import settings
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from harness.training.data.faces import load
-from harness.training.ranks import joined
+from facebench.harness.training.data.faces import load
+from facebench.harness.training.ranks import joined
 from tests.harness.training.small import STEADY, recipe, trained
 
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tvm
 
-from harness.compiler.kernels.provider import function, packing
-from harness.compiler.tiling import Tiling
-from harness.compiler.vectors import Vectors
-from harness.compiler.workload import Depthwise, Window, Workload
-from harness.export import FloatArray
-from harness.tuning.costs import Failure
-from harness.tuning.operands import Operands, output_shape
+from facebench.harness.compiler.kernels.provider import function, packing
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.workload import Depthwise, Window, Workload
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.operands import Operands, output_shape
 
 # Vectors that LLVM takes apart for any machine.
 REGISTERS = Vectors(4, 16, by_lane=False)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.compiler import records, tiling
-from harness.compiler.records import Record
-from harness.compiler.targets import TARGETS
-from harness.compiler.workload import Depthwise, Window, Workload, key
-from harness.export import Exported
-from harness.tuning import campaign, places
-from harness.tuning.places import Goal
-from harness.tuning.workloads import in_short, workloads
+from facebench.harness.compiler import records, tiling
+from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.workload import Depthwise, Window, Workload, key
+from facebench.harness.models.export import Exported
+from facebench.harness.tuning import campaign, places
+from facebench.harness.tuning.places import Goal
+from facebench.harness.tuning.workloads import in_short, workloads
 from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
 
 NARROW = Depthwise(1, (5, 5), (5, 5), 4, Window((3, 3), (1, 1), (1, 1)))

@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
-from architectures.errors import WrongAnswerError
-from harness.compiler import tiling
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload, key
-from harness.tuning import correctness, operands
+from facebench.architectures.errors import WrongAnswerError
+from facebench.harness.compiler import tiling
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Pooling,
+    Window,
+    Workload,
+    key,
+)
+from facebench.harness.tuning import correctness, operands
 from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
 
 HALVING = Window((3, 3), (2, 2), (1, 1))

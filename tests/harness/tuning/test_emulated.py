@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from architectures.errors import RefusedError, UnavailableError, UnknownNameError, WrongAnswerError
-from harness.compiler.build import import_tvm
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload
-from harness.emulation.setup import Emulated
-from tests.harness.emulation.conftest import emulated, emulated_here  # noqa: F401  # fixtures
+from facebench.architectures.errors import (
+    RefusedError,
+    UnavailableError,
+    UnknownNameError,
+    WrongAnswerError,
+)
+from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload
+from facebench.harness.devices.emulator.setup import Emulated
+from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401  # fixtures
 
 import_tvm()  # without torch, before what needs it
-tuning: Any = importlib.import_module("harness.tuning.emulated")
-costs: Any = importlib.import_module("harness.tuning.costs")
-operands: Any = importlib.import_module("harness.tuning.operands")
-tiling: Any = importlib.import_module("harness.compiler.tiling")
-correctness: Any = importlib.import_module("harness.tuning.correctness")
+tuning: Any = importlib.import_module("facebench.harness.tuning.emulated")
+costs: Any = importlib.import_module("facebench.harness.tuning.costs")
+operands: Any = importlib.import_module("facebench.harness.tuning.operands")
+tiling: Any = importlib.import_module("facebench.harness.compiler.tiling")
+correctness: Any = importlib.import_module("facebench.harness.tuning.correctness")
 
 POINTWISE = Convolution(1, (6, 5), (6, 5), 12, 16, Window((1, 1)), epilogue=("add", "leaky"))
 FIRST = Convolution(

@@ -6,14 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from architectures.errors import LostError, RefusedError, UnavailableError, WrongAnswerError
-from harness.compiler import host, tiling
-from harness.compiler.targets import TARGETS
-from harness.timing import environment
-from harness.tuning import bench, correctness, measured, operands, places
-from harness.tuning.costs import Failure
-from harness.tuning.measured import MeasuredCost
-from tests.harness.board.conftest import Served, facebench_device
+from facebench.architectures.errors import (
+    LostError,
+    RefusedError,
+    UnavailableError,
+    WrongAnswerError,
+)
+from facebench.harness.compiler import host, tiling
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.machine import environment
+from facebench.harness.tuning import bench, correctness, measured, operands, places
+from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.measured import MeasuredCost
+from tests.harness.devices.board.conftest import Served, facebench_device
 from tests.harness.tuning.fakes import WORK
 
 HERE = places.goal(TARGETS["host"])

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import LostError, WrongAnswerError
-from harness.compiler import records, tiling
-from harness.compiler.tiling import Tiling
-from harness.tuning.costs import Failure
-from harness.tuning.proposals import Proposals
-from harness.tuning.search import Trials, search
-from harness.tuning.tuner import enough, tune
+from facebench.architectures.errors import LostError, WrongAnswerError
+from facebench.harness.compiler import records, tiling
+from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.proposals import Proposals
+from facebench.harness.tuning.search import Trials, search
+from facebench.harness.tuning.tuner import enough, tune
 from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
 
 ALL = sorted(tiling.candidates(WORK, REGISTERS), key=lambda one: tiling.cost(WORK, one, REGISTERS))

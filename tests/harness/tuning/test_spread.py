@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from architectures.errors import BadInputError, LostError, UnavailableError
-from harness.compiler import records, tiling, workload
-from harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload, key
-from harness.tuning import spread
+from facebench.architectures.errors import BadInputError, LostError, UnavailableError
+from facebench.harness.compiler import records, tiling, workload
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Pooling,
+    Window,
+    Workload,
+    key,
+)
+from facebench.harness.tuning import spread
 from tests.harness.tuning.fakes import REGISTERS, WORK
 from tests.harness.tuning.test_campaign import Silent
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.compiler.records import Record
-from harness.show_tuning import Summary, against, in_words
-from harness.tuning import measured
+from facebench.harness.cli.output.tuning import Summary, against, in_words
+from facebench.harness.compiler.records import Record
+from facebench.harness.tuning import measured
 from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError
-from harness.verification.alignment import TEMPLATES, align, similarity, template
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.alignment import TEMPLATES, align, similarity, template
 
 FACE = template((112, 112))
 

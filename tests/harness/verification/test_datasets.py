@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from architectures.errors import BadInputError, UnknownNameError
-from harness.verification.datasets.registry import DATASETS, available
-from harness.verification.faces import decode
-from harness.verification.inspection import require_whole
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.verification.datasets.registry import DATASETS, available
+from facebench.harness.verification.faces import decode
+from facebench.harness.verification.inspection import require_whole
 
 LFW = DATASETS["lfw"]
 
@@ -75,8 +75,9 @@ def test_an_unknown_dataset_is_answered_with_the_nearest_name():
 
 def test_looking_datasets_up_imports_neither_torch_nor_tvm():
     code = (
-        "import sys; from harness.verification.datasets.registry import available; available();"
-        "import harness.verification.protocol; print({'torch', 'tvm'} & set(sys.modules))"
+        "import sys\n"
+        "from facebench.harness.verification.datasets.registry import available; available()\n"
+        "import facebench.harness.verification.protocol; print({'torch', 'tvm'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

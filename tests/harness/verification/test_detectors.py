@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper, parser
 
-from architectures.errors import BadInputError, UnavailableError, UnknownNameError
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.detectors import mtcnn, scrfd
-from harness.verification.detectors.boxes import areas, choose, overlaps, suppress
-from harness.verification.detectors.registry import DETECTORS, installed_folder
-from harness.verification.faces import PairSet
+from facebench.architectures.errors import BadInputError, UnavailableError, UnknownNameError
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.detectors import mtcnn, scrfd
+from facebench.harness.verification.detectors.boxes import areas, choose, overlaps, suppress
+from facebench.harness.verification.detectors.registry import DETECTORS, installed_folder
+from facebench.harness.verification.faces import PairSet
 
 HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
 RED = np.array([255, 0, 0], np.uint8)
@@ -478,7 +478,7 @@ def detector(request):
 def test_every_detector_says_what_it_is_and_how_to_get_its_weights(detector, monkeypatch):
     assert DETECTORS[detector.name] is detector
     assert detector.about
-    module = f"harness.verification.detectors.{detector.name}"
+    module = f"facebench.harness.verification.detectors.{detector.name}"
     monkeypatch.setattr(f"{module}.installed_folder", lambda *_: None)
     for use in (detector.open, detector.files):
         with pytest.raises(UnavailableError, match=f"--landmarks {detector.name}:F") as caught:

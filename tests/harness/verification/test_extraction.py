@@ -8,14 +8,14 @@ import uuid
 import numpy as np
 import pytest
 
-from architectures.errors import BadInputError
-from architectures.registry import Preprocessing
-from harness import cache
-from harness.verification import embedding
-from harness.verification.alignment import align
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.embedding import Embedder, extract_blocks, load, preprocess
-from harness.verification.embedding import extract as extract_with
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.storage import cache
+from facebench.harness.verification import embedding
+from facebench.harness.verification.alignment import align
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.embedding import Embedder, extract_blocks, load, preprocess
+from facebench.harness.verification.embedding import extract as extract_with
 
 SIZE = (112, 112)
 PAPER = Preprocessing()

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from architectures.errors import BadInputError
-from harness.verification.datasets.folders import open_folder
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.drawing import draw_pairs
-from harness.verification.lists import PAIR_COLUMNS, read_pairs, relative, write_pairs
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.datasets.folders import open_folder
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.drawing import draw_pairs
+from facebench.harness.verification.lists import PAIR_COLUMNS, read_pairs, relative, write_pairs
 
 HEADER = ",".join(PAIR_COLUMNS)
 

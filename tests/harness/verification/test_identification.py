@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError, RefusedError
-from harness.result import OperatingPoint
-from harness.verification import identification, tiles
-from harness.verification.identification import blocks, search
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.harness.records.results import OperatingPoint
+from facebench.harness.verification import identification, tiles
+from facebench.harness.verification.identification import blocks, search
 
 
 def naive(probes, people, distractors, digits=None):

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.model_selection import KFold
 
-from architectures.errors import BadInputError
-from harness.verification.alignment import align
-from harness.verification.datasets.insightface import open_bin
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.inspection import inspect, require_whole
-from harness.verification.pickled import read_pickle
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.alignment import align
+from facebench.harness.verification.datasets.insightface import open_bin
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.inspection import inspect, require_whole
+from facebench.harness.verification.pickled import read_pickle
 
 
 @pytest.fixture(scope="module")

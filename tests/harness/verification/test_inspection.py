@@ -2,9 +2,9 @@
 
 import pytest
 
-from architectures.errors import BadInputError
-from harness.verification.datasets.registry import DATASETS, available
-from harness.verification.inspection import inspect, require_whole
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.datasets.registry import DATASETS, available
+from facebench.harness.verification.inspection import inspect, require_whole
 
 LFW = DATASETS["lfw"]
 

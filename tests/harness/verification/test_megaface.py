@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from architectures.errors import BadInputError
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.inspection import inspect
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.inspection import inspect
 
 MEGAFACE = DATASETS["megaface"]
 PROBES = ["Al Pacino/Al_Pacino_1.png", "Al Pacino/Al_Pacino_2.png", "Bo/Bo_7.jpg", "Bo/Bo_9.jpg"]

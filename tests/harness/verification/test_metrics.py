@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from architectures.errors import BadInputError, RefusedError
-from harness.verification import metrics
-from harness.verification.metrics import (
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.harness.verification import metrics
+from facebench.harness.verification.metrics import (
     auc,
     d_prime,
     det,
@@ -320,7 +320,7 @@ def test_whole_numbers_are_scores():
 
 def test_neither_torch_nor_tvm_is_imported():
     code = (
-        "import sys, harness.verification.paired\n"
+        "import sys, facebench.harness.verification.paired\n"
         "print([m for m in ('torch', 'tvm', 'scipy.stats') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from architectures.errors import BadInputError
-from harness.verification.paired import compare, decisions, holm, mcnemar
-from harness.verification.protocol import cross_validate
-from harness.verification.resampling import identity_weights
+from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.paired import compare, decisions, holm, mcnemar
+from facebench.harness.verification.protocol import cross_validate
+from facebench.harness.verification.resampling import identity_weights
 
 p_values = st.lists(st.floats(0, 1), max_size=12)
 

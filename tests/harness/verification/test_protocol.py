@@ -13,14 +13,14 @@ from sklearn.metrics import roc_curve
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.model_selection import LeaveOneGroupOut
 
-from architectures.errors import BadInputError
-from architectures.registry import Preprocessing
-from harness.case import Case
-from harness.record import Record, from_json, to_json
-from harness.verification.datasets.registry import DATASETS, available
-from harness.verification.embedding import Embedder, extract
-from harness.verification.faces import Pair
-from harness.verification.protocol import (
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record, from_json, to_json
+from facebench.harness.verification.datasets.registry import DATASETS, available
+from facebench.harness.verification.embedding import Embedder, extract
+from facebench.harness.verification.faces import Pair
+from facebench.harness.verification.protocol import (
     best_threshold,
     cosine_scores,
     cross_validate,

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from architectures.errors import BadInputError, RefusedError
-from harness.verification import resampling
-from harness.verification.metrics import auc, eer, tar_at_far
-from harness.verification.resampling import (
+from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.harness.verification import resampling
+from facebench.harness.verification.metrics import auc, eer, tar_at_far
+from facebench.harness.verification.resampling import (
     bootstrap_intervals,
     identity_weights,
     pair_weights,

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.verification.datasets.registry import DATASETS
-from harness.verification.datasets.synthetic import SEED
-from harness.verification.synthetic.canvas import Canvas, Pose, curve, ellipse
-from harness.verification.synthetic.people import SIZE, identity, shot
-from harness.verification.synthetic.portrait import draw
+from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.datasets.synthetic import SEED
+from facebench.harness.verification.synthetic.canvas import Canvas, Pose, curve, ellipse
+from facebench.harness.verification.synthetic.people import SIZE, identity, shot
+from facebench.harness.verification.synthetic.portrait import draw
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_ten_balanced_folds_share_no_identity(faces):
 
 def test_it_is_identical_in_another_process(faces, tmp_path):
     code = (
-        "from harness.verification.datasets.registry import DATASETS;"
+        "from facebench.harness.verification.datasets.registry import DATASETS;"
         "print(DATASETS['synthetic'].open(None).digest)"
     )
     environment = {**os.environ, "FACEBENCH_CACHE": str(tmp_path), "PYTHONHASHSEED": "7"}

@@ -6,11 +6,11 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from architectures.errors import BadInputError
-from harness.training.data.formats.registry import FORMATS, Format
-from harness.training.data.source import Source, Span, from_spans, people_of
-from harness.verification.files import is_image
-from harness.verification.layout import read_landmarks
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data.formats.registry import FORMATS, Format
+from facebench.harness.training.data.source import Source, Span, from_spans, people_of
+from facebench.harness.verification.files import is_image
+from facebench.harness.verification.layout import read_landmarks
 
 _BLOCK = 512
 

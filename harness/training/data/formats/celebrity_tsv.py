@@ -13,9 +13,9 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
-from architectures.errors import BadInputError
-from harness.training.data.formats.registry import FORMATS, Format, only
-from harness.training.data.source import Source, Span, from_spans
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data.formats.registry import FORMATS, Format, only
+from facebench.harness.training.data.source import Source, Span, from_spans
 
 COLUMNS = 7
 _MID, _RANK, _FACE = 0, 1, 4

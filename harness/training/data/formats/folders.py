@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.training.data.formats.registry import FORMATS, Format
-from harness.training.data.source import Source, numbered, people_of, stamp_of_files
-from harness.verification.datasets.folders import landmarks_of
-from harness.verification.files import Folder, is_image
+from facebench.harness.training.data.formats.registry import FORMATS, Format
+from facebench.harness.training.data.source import Source, numbered, people_of, stamp_of_files
+from facebench.harness.verification.datasets.folders import landmarks_of
+from facebench.harness.verification.files import Folder, is_image
 
 
 class _InFolder:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from architectures.errors import BadInputError
-from harness.training.data.formats.registry import FORMATS, Format, only
-from harness.training.data.source import IntArray, Source, Span, from_spans
+from facebench.architectures.errors import BadInputError
+from facebench.harness.training.data.formats.registry import FORMATS, Format, only
+from facebench.harness.training.data.source import IntArray, Source, Span, from_spans
 
 MAGIC = 0xCED7230A
 _PART = struct.Struct("<II")

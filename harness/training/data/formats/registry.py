@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from architectures.errors import BadInputError
-from architectures.registry import Registry
-from harness.training.data.source import Source
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Registry
+from facebench.harness.training.data.source import Source
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Format:
     certain: bool = True
 
 
-FORMATS: Registry[Format] = Registry("format", package="harness.training.data.formats")
+FORMATS: Registry[Format] = Registry("format", package="facebench.harness.training.data.formats")
 
 
 def open_source(path: Path) -> Source:

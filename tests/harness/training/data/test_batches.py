@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError, UnavailableError
-from harness.training.data.augmentation import NONE, Augmentation, augment
-from harness.training.data.batches import batches, batches_in
-from harness.training.data.faces import load
-from harness.training.data.memory import held
-from harness.verification.alignment import align, template
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.training.data.augmentation import NONE, Augmentation, augment
+from facebench.harness.training.data.batches import batches, batches_in
+from facebench.harness.training.data.faces import load
+from facebench.harness.training.data.memory import held
+from facebench.harness.verification.alignment import align, template
 from tests.harness.training.data import sets
 
 ALL = Augmentation(shift=4, brightness=0.2, contrast=0.3)

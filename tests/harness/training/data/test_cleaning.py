@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError, FacebenchError
-from harness.training.data import cleaning
-from harness.training.data.cleaning import LEAVE_OUT, MERGE, Finding
-from harness.training.data.faces import load
-from harness.training.data.overlap import Embedded, Limits, find
+from facebench.architectures.errors import BadInputError, FacebenchError
+from facebench.harness.training.data import cleaning
+from facebench.harness.training.data.cleaning import LEAVE_OUT, MERGE, Finding
+from facebench.harness.training.data.faces import load
+from facebench.harness.training.data.overlap import Embedded, Limits, find
 from tests.harness import command_line
 from tests.harness.training.data import sets
 
@@ -246,9 +246,9 @@ def _tiny_lfw(folder, data_root):
     """A training set of two people of a test set and three others; and that test set."""
     from PIL import Image
 
-    from harness.verification.datasets.registry import DATASETS
-    from harness.verification.files import Archive
-    from harness.verification.layout import LANDMARK_COLUMNS
+    from facebench.harness.verification.datasets.registry import DATASETS
+    from facebench.harness.verification.files import Archive
+    from facebench.harness.verification.layout import LANDMARK_COLUMNS
 
     lfw = DATASETS["lfw"].open(data_root)
     own = Archive(data_root / "train-faces-112.tar")
@@ -277,6 +277,6 @@ def _tiny_lfw(folder, data_root):
 def _aligned(faces, key, path):
     from PIL import Image
 
-    from harness.verification.alignment import align
+    from facebench.harness.verification.alignment import align
 
     Image.fromarray(align(faces.picture(key), faces.landmarks[key], (112, 112))).save(path)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from architectures.errors import BadInputError, FacebenchError
-from harness.training.data.faces import load
-from harness.training.data.formats.recordio import image_of
-from harness.training.data.formats.registry import FORMATS
-from harness.training.data.memory import held
-from harness.verification.alignment import TEMPLATES, align
-from harness.verification.faces import decode
+from facebench.architectures.errors import BadInputError, FacebenchError
+from facebench.harness.training.data.faces import load
+from facebench.harness.training.data.formats.recordio import image_of
+from facebench.harness.training.data.formats.registry import FORMATS
+from facebench.harness.training.data.memory import held
+from facebench.harness.verification.alignment import TEMPLATES, align
+from facebench.harness.verification.faces import decode
 from tests.harness.training.data import sets
 
 WRITERS = {

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from architectures.errors import UnknownNameError
-from harness.training.losses.distillation import distillation
-from harness.training.losses.registry import LOSSES, Classification
-from harness.training.losses.sphereface import SphereFace, psi
+from facebench.architectures.errors import UnknownNameError
+from facebench.harness.training.losses.distillation import distillation
+from facebench.harness.training.losses.registry import LOSSES, Classification
+from facebench.harness.training.losses.sphereface import SphereFace, psi
 
 BATCH, SIZE, PEOPLE = 6, 5, 7
 

@@ -1,0 +1,1 @@
+"""Which face-verification network to put on a phone, and the proof."""

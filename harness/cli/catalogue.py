@@ -1,0 +1,120 @@
+"""What there is to choose from, for `facebench list`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.registry import Published
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine.cores import CORES
+from facebench.harness.machine.environment import version
+from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.verification.datasets.registry import DATASETS, data_root
+
+Entry = dict[str, Any]
+
+
+def entries(kind: str | None, data: Path | None) -> dict[str, list[Entry]]:
+    """Entries by kind, of those in `_KINDS`; or of one kind."""
+    wanted = [kind] if kind else list(_KINDS)
+    return {name: _KINDS[name](data_root(data)) for name in wanted}
+
+
+def _architectures(data: Path | None) -> list[Entry]:
+    from facebench.architectures import registry  # loads torch
+
+    return [
+        {
+            "name": found.name,
+            "input": "x".join(map(str, found.input_size)),
+            "embedding": found.embedding_size,
+            "paper_row": found.paper_row or "",
+            "published": _published(found.published),
+            "reference": found.reference,
+            "note": found.note,
+        }
+        for found in map(registry.find, registry.names())
+    ]
+
+
+def _published(figures: Published | None) -> str:
+    """What a network's publication says it costs, in a line."""
+    if figures is None:
+        return ""
+    madds = f"{figures.madds} M MAdds" if figures.madds else ""
+    flops = f"{figures.flops} M FLOPs" if figures.flops else ""
+    return ", ".join(filter(None, (f"{figures.parameters} M parameters", madds, flops)))
+
+
+def _runtimes(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": runtime.name,
+            "installed": runtime.installed(),
+            "version": version(runtime.packages[0]) or "",
+            "install": runtime.install,
+        }
+        for runtime in RUNTIMES
+    ]
+
+
+def _targets(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": target.name,
+            "triple": target.triple or "detected",
+            "cpu": target.cpu or "detected",
+            "about": target.description,
+        }
+        for target in TARGETS
+    ]
+
+
+def _devices(data: Path | None) -> list[Entry]:
+    families = [
+        {"name": f"{prefix}:<address>", "about": about}
+        for prefix, about in DEVICES.families().items()
+    ]
+    return [{"name": "local", "about": "this machine"}, *families]
+
+
+def _cores(data: Path | None) -> list[Entry]:
+    return [
+        {
+            "name": core.name,
+            "target": core.target,
+            "modelled": core.figures.board if core.figures else "no",
+            "about": core.description,
+        }
+        for core in CORES
+    ]
+
+
+def _datasets(data: Path | None) -> list[Entry]:
+    registered = [
+        {
+            "name": dataset.name,
+            "found": dataset.found(data),
+            "label": dataset.label or "real faces",
+            "about": dataset.about,
+        }
+        for dataset in DATASETS
+    ]
+    # Whether a path is there is known once there is a path.
+    return registered + [
+        {"name": f"{prefix}:<path>", "found": "", "label": "", "about": about}
+        for prefix, about in DATASETS.families().items()
+    ]
+
+
+_KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
+    "architectures": _architectures,
+    "runtimes": _runtimes,
+    "targets": _targets,
+    "devices": _devices,
+    "cores": _cores,
+    "datasets": _datasets,
+}

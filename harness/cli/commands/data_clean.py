@@ -1,0 +1,149 @@
+"""The command that finds whom to leave out of a training set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.cli import options
+from facebench.harness.cli.output import console
+from facebench.harness.models.networks import ONNX_PREFIX, Network
+from facebench.harness.training.data.cleaning import Finding, write
+from facebench.harness.training.data.overlap import Limits
+from facebench.harness.verification.datasets.registry import data_root
+
+
+def _limit(name: str, about: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    default = getattr(Limits(), name)
+    return click.option(
+        f"--{name}-cosine", name, type=float, default=default, show_default=True, help=about
+    )
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--teacher", required=True, metavar="NETWORK",
+    help="An ONNX file, or a network with --weights; trained on faces.",
+)  # fmt: skip
+@options.weights
+@click.option(
+    "--against", default="", metavar="DATASET[,DATASET]",
+    help="Test sets whose people must not be trained on; see 'facebench data list'.",
+)  # fmt: skip
+@click.option(
+    "--landmarks", default="file", show_default=True, metavar="SOURCE",
+    help="Where the training faces are: file, aligned, or a detector.",
+)  # fmt: skip
+@click.option(
+    "--same", "same_folders", type=click.Choice(["merge", "leave-out"]), default="merge",
+    show_default=True, help="What becomes of a person's second folder.",
+)  # fmt: skip
+@_limit("person", "A person's mean this near a test image: the person is left out.")
+@_limit("image", "An image this near a test image: it is left out; two: the person.")
+@_limit("same", "Two people's means this near: one person.")
+@_limit("label", "An image less near than this to the person's others: it is left out.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV file to write; none is overwritten.",
+)  # fmt: skip
+@options.data
+@options.as_json
+def clean(
+    path: Path,
+    teacher: str,
+    against: str,
+    landmarks: str,
+    same_folders: str,
+    person: float,
+    image: float,
+    same: float,
+    label: float,
+    threads: int | None,
+    out: Path,
+    data: Path | None,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """List whom to leave out of a training set: people of a test set, and wrong labels.
+
+    A teacher's embeddings decide. The list is a CSV file, which you may look through
+    and change.
+
+    \b
+    facebench data clean faces.tar --teacher teacher.onnx --against lfw -o without.csv
+    facebench data clean CASIA-WebFace --landmarks scrfd --teacher teacher.onnx -o without.csv
+    """
+    from facebench.harness.training.data import clean as cleaner
+    from facebench.harness.training.data.faces import load
+    from facebench.harness.training.data.teacher import open_teacher
+
+    if out.exists():
+        raise BadInputError(f"{out} is there already: name another file, or move it away")
+    limits = Limits(person, image, same, label)
+    network = _teacher(teacher, chosen)
+    with _Bars() as bars:
+        faces = load(path, None, landmarks, lambda done, total: bars("looked at", done, total))
+        findings = cleaner.clean(
+            faces,
+            open_teacher(network, threads),
+            options.comma_list(against),
+            data_root(data),
+            limits,
+            same_folders == "merge",
+            bars,
+        )
+    write(out, findings)
+    if as_json:
+        console.as_json({"path": str(out), "findings": [asdict(found) for found in findings]})
+    else:
+        console.out.print(_summary(findings, out), markup=False, highlight=False, soft_wrap=True)
+
+
+def _teacher(name: str, chosen: dict[str, Any]) -> Network:
+    if name.endswith(".onnx") and not name.startswith(ONNX_PREFIX):
+        name = f"{ONNX_PREFIX}{name}"
+    return options.resolve_networks([name], **chosen)[0]
+
+
+def _summary(findings: list[Finding], out: Path) -> str:
+    counts = Counter((f.action, "images" if f.image else "identities", f.reason) for f in findings)
+    lines = [
+        f"{action}: {count:,} {what} ({reason})" for (action, what, reason), count in counts.items()
+    ]
+    return "\n".join([*lines, f"{len(findings):,} findings: {out}"])
+
+
+class _Bars:
+    """A bar for each step on standard error; none where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            console=console.err,
+            disable=not console.err.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(escape(what), total=total)
+        self._progress.update(self._tasks[what], completed=done, total=total)

@@ -1,0 +1,26 @@
+"""What commands share that obtain records: progress, and failures as the command's error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from facebench.architectures.errors import FacebenchError
+from facebench.harness.cli.output import console
+from facebench.harness.measures.job import Job
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import Store
+from facebench.harness.runs import runner
+
+
+def run_jobs(jobs: Sequence[Job], store: Store | None = None) -> list[Record]:
+    """Run jobs with a bar."""
+    with console.RunProgress(len(jobs)) as progress:
+        return runner.run(jobs, store, progress.listen, progress.within, progress.listen_to_parts)
+
+
+def raise_failures(records: Sequence[Record]) -> None:
+    """What went wrong, as the error of the command, once the rest is printed."""
+    console.warn([record for record in records if record.status == "ok"])
+    reasons = [f"{r.case}: {r.status}: {r.reason}" for r in records if r.status != "ok"]
+    if reasons:
+        raise FacebenchError("\nfacebench: ".join(reasons))

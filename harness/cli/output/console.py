@@ -1,0 +1,327 @@
+"""What commands print: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from facebench.harness.records.case import Case
+from facebench.harness.records.denormals import Denormals
+from facebench.harness.records.instructions import Cycles, Instructions
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.receptive_fields import Fields
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import (
+    Accuracy,
+    Compilation,
+    Cost,
+    Export,
+    Identification,
+    Latency,
+    LayerTimes,
+    Throughput,
+)
+from facebench.harness.runs.long_run import long_run_ms
+
+# Wide enough for every table where standard output is a file or a pipe.
+_WIDE = 200
+
+out = Console(width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
+
+
+def as_json(data: Any) -> None:
+    """Print JSON, and nothing else, on standard output."""
+    json.dump(data, sys.stdout, indent=1, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def flat(record: Record) -> dict[str, Any]:
+    """A record as one object: its case's fields, its result's and the statistics they give."""
+    result = record.result
+    figures: dict[str, Any] = {}
+    if result is not None:
+        derived = [n for n, v in vars(type(result)).items() if isinstance(v, property)]
+        figures = asdict(result) | {name: getattr(result, name) for name in derived}
+    if isinstance(result, Accuracy) and result.scores is not None:
+        figures["scores"] = _pairs(result.scores)
+    whole = asdict(record)
+    del whole["result"]
+    case: dict[str, Any] = whole.pop("case")
+    return case | figures | whole
+
+
+def _pairs(pairs: PairScores) -> dict[str, Any]:
+    return {
+        "scores": pairs.scores.tolist(),
+        "same": pairs.same.tolist(),
+        "folds": pairs.folds.tolist(),
+        "identities": pairs.identities.tolist(),
+        "digest": pairs.digest,
+    }
+
+
+class RunProgress:
+    """A bar with the newest result; a line a record where standard error is no terminal.
+
+    Example:
+        with RunProgress(len(jobs)) as progress:
+            runner.run(jobs, listen=progress.listen)
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._begun: dict[str, float] = {}
+        self._bar = Progress(
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[newest]}"),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        self._task = self._bar.add_task("cases", total=total, newest="")
+        self._inner = self._bar.add_task("images", total=None, newest="", visible=False)
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def listen(self, record: Record, stored: bool) -> None:
+        """Show a record: a `runner.Listener`."""
+        self._done += 1
+        self._begun.pop(record.case.key, None)
+        self._tell(f"{record.case}: {in_short(record)}", quietly=stored)
+
+    def listen_to_parts(self, record: Record, done: int, of: int) -> None:
+        """Show one process of a case of several: a `rounds.PartListener`."""
+        self._begun[record.case.key] = done / (of + 1)  # it may take one more
+        self._tell(f"{record.case} {done}/{of}: {in_short(record)}")
+
+    def _tell(self, line: str, quietly: bool = False) -> None:
+        completed = self._done + sum(self._begun.values())
+        self._bar.update(self._task, completed=completed, newest=escape(line))
+        self._bar.reset(self._inner, visible=False)
+        if not err.is_terminal and not quietly:
+            err.print(f"[{self._done}/{self._total}] {line}", markup=False, soft_wrap=True)
+
+    def within(self, done: int, total: int) -> None:
+        """Show how far a long case is: a `job.Progress`."""
+        self._bar.update(self._inner, completed=done, total=total, visible=True)
+
+
+def in_short(record: Record) -> str:
+    """A record's main figure, with its spread and its kind where it is no plain count."""
+    result = record.result
+    match result:
+        case Export():
+            return f"ONNX, {result.size_bytes / 1e6:.2f} MB, error {result.output_error:.1e}"
+        case Cost():
+            return f"{result.parameters / 1e6:.3f} M parameters as trained"
+        case Compilation():
+            return f"{result.elf_machine}, {result.size_bytes / 1e6:.1f} MB"
+        case Latency():
+            lower, upper = result.interval_ms
+            label = f" {result.label}" if result.label else ""
+            return f"{result.median_ms:.3g} ms [{lower:.3g}, {upper:.3g}] {record.kind}{label}"
+        case Instructions():
+            label = f" {result.label}" if result.label else ""
+            return f"{result.work.instructions / 1e6:.1f} M instructions {record.kind}{label}"
+        case Cycles():
+            threads, ms = next(iter(result.milliseconds.items()))
+            label = f" {result.label}" if result.label else ""
+            return f"{ms:.3g} ms, {threads} thread, {record.kind}{label}"
+        case Denormals():
+            counts = (*result.weights, *result.activations)
+            return f"{sum(one.denormals for one in counts):,} denormal numbers"
+        case Fields():
+            seen = f"the corner unit sees {result.corner_share:.2f} of what the central one does"
+            emphasis = result.centre_emphasis
+            return seen if emphasis is None else f"{seen}; GDConv's centre weighs {emphasis:.2f}"
+        case LayerTimes():
+            operator, share = next(iter(result.shares.items()))
+            return f"{len(result.layers)} layers, {share:.0%} of their time in {operator}"
+        case Throughput():
+            lower, upper = result.interval
+            rate = f"{result.images_per_second:.3g} images/s [{lower:.3g}, {upper:.3g}]"
+            where = f"batch {record.case.batch}, threads {record.case.threads}"
+            return " ".join(filter(None, (f"{where}: {rate}", record.kind, result.label)))
+        case Identification():
+            label = f" ({result.label})" if result.label else ""
+            return f"rank 1 {result.rank1:.2%} of {result.mated_searches:,}{label}"
+        case Accuracy():
+            label = f" ({result.label})" if result.label else ""
+            return f"{result.accuracy:.2%} ± {result.standard_error:.2%}{label}"
+    return f"{record.status}: {record.reason}"
+
+
+def catalogue(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Tables of what there is to choose from."""
+    for kind, entries in kinds.items():
+        table = Table(title=kind, title_justify="left", show_edge=False)
+        columns = [name for name in entries[0] if name != "note"]  # sentences, for JSON
+        for column in columns:
+            table.add_column(column)
+        for entry in entries:
+            table.add_row(*(escape(_word(entry[name])) for name in columns))
+        out.print(table)
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def costs(records: Sequence[Record]) -> Table:
+    """Networks down, counts across; each count under its convention."""
+    table = new_table(
+        "network", "parameters", "BN folded", "MAdds\nconv+linear", "+bn", "+activation"
+    )
+    for name in ("activations\nwritten", "peak\nactivations", "fp32\nsize"):
+        table.add_column(name, justify="right")
+    for record in records:
+        if isinstance(result := record.result, Cost):
+            table.add_row(
+                escape(record.case.network),
+                f"{result.parameters:,}",
+                f"{result.parameters_bn_folded:,}",
+                *(f"{count:,}" for count in result.madds.values()),
+                f"{result.activations:,}",
+                f"{result.peak_activation_bytes / 1e6:.2f} MB",
+                f"{result.size_bytes['fp32'] / 1e6:.2f} MB",
+            )
+    return table
+
+
+def layers(record: Record) -> Table:
+    """The layers of one network's cost, in execution order."""
+    table = new_table(escape(record.case.network), "operator", "output", "parameters", "MAdds")
+    assert isinstance(record.result, Cost)
+    for layer in record.result.layers:
+        table.add_row(
+            escape(layer.name),
+            layer.operator,
+            "x".join(map(str, layer.output_shape)),
+            f"{layer.parameters:,}",
+            f"{layer.madds['conv+linear']:,}",
+        )
+    return table
+
+
+def rows(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Entries down, their fields across."""
+    table = new_table(*entries[0]) if entries else new_table("nothing")
+    for entry in entries:
+        cells = (" ".join(v) if isinstance(v, tuple) else str(v) for v in entry.values())
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def timings(records: Sequence[Record]) -> None:
+    """What was timed, and what was counted and modelled instead."""
+    if any(isinstance(record.result, Latency) for record in records):
+        out.print(latencies(records))
+    if any(isinstance(record.result, Instructions | Cycles) for record in records):
+        out.print(emulated(records))
+
+
+def emulated(records: Sequence[Record]) -> Table:
+    """Cases down; what was counted on a core, and what a model makes of it if it was emulated."""
+    table = new_table(
+        "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "4 threads"
+    )
+    table.add_column("kind")
+    modelled = {_place(record): record for record in records if isinstance(record.result, Cycles)}
+    for record in records:
+        if isinstance(counted := record.result, Instructions):
+            times = modelled.get(_place(record))
+            cycles = times.result if times is not None else None
+            ms = cycles.milliseconds if isinstance(cycles, Cycles) else {}
+            kinds = (record.kind, times.kind if times is not None else "", counted.label)
+            table.add_row(
+                escape(record.case.network),
+                record.case.runtime,
+                counted.core,
+                f"{counted.work.instructions / 1e6:.1f}",
+                f"{counted.memory_bytes / 1e6:.1f}" if counted.line_bytes else "",
+                *(f"{ms[threads]:.3g}" if threads in ms else "" for threads in ("1", "4")),
+                ", ".join(filter(None, kinds)),
+            )
+    return table
+
+
+def _place(record: Record) -> Case:
+    return replace(record.case, measure="")
+
+
+def latencies(records: Sequence[Record]) -> Table:
+    """Cases down; median with its interval, tail, and how the figure was obtained."""
+    table = new_table("network", "runtime", "precision", "threads", "median ms", "95 % interval")
+    for name in ("long run", "P90", "minimum", "samples", "processes"):
+        table.add_column(name, justify="right")
+    table.add_column("kind")
+    for record in records:
+        if isinstance(result := record.result, Latency):
+            lower, upper = result.interval_ms
+            p90 = f"{result.p90_ms:.3g}" if result.p90_ms is not None else "too few"
+            long_run = long_run_ms(record)
+            table.add_row(
+                escape(record.case.network),
+                record.case.runtime,
+                record.case.precision,
+                str(record.case.threads),
+                f"{result.median_ms:.3g}",
+                f"{lower:.3g} to {upper:.3g}",
+                "{:.3g} to {:.3g}".format(*long_run) if long_run else "not known",
+                p90,
+                f"{result.minimum_ms:.3g}",
+                str(len(result.samples_ms)),
+                str(len(result.by_process)),
+                " ".join(filter(None, (record.kind, result.label))),
+            )
+    return table
+
+
+def warn(records: Sequence[Record]) -> None:
+    """On standard error: conditions of validity that do not hold, and what went wrong."""
+    for record in records:
+        for check in record.failed_checks:
+            err.print(f"{record.case}: {check.name}: no, {check.detail}", markup=False)
+        if record.status != "ok":
+            text = f"{record.case}: {record.status}: {record.reason}"
+            err.print(text, markup=False, soft_wrap=True)
+
+
+def new_table(first: str, *others: str) -> Table:
+    """An empty table; all columns but the first are figures, to the right."""
+    table = Table(show_edge=False)
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table

@@ -1,0 +1,79 @@
+"""What a trial shows beyond the comparison: where the time goes, and what is on the front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+
+from facebench.harness.cli.output.console import new_table, out
+from facebench.harness.comparison.trial import Question
+from facebench.harness.measures.layers import LAYERS_IN
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Accuracy, Cost, LayerTimes
+from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.storage import shipped
+
+_MOST = 6
+
+
+def layers(records: Sequence[Record]) -> None:
+    """Each network's time by operator, and its slowest layers."""
+    for record in records:
+        if not isinstance(found := record.result, LayerTimes):
+            continue
+        shares = list(found.shares.items())[:_MOST]
+        out.print(f"\n{escape(record.case.network)}: where the time goes", style="bold")
+        table = new_table("operator", "share")
+        for operator, share in shares:
+            table.add_row(escape(operator), f"{share:.0%}")
+        out.print(table)
+        slowest = sorted(found.layers, key=lambda layer: -layer.ms)[:_MOST]
+        named = ", ".join(f"{layer.name} {layer.ms:.2f} ms" for layer in slowest)
+        text = f"slowest layers in {LAYERS_IN} (measured, with its profiler): {named}"
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def front(question: Question, records: Sequence[Record]) -> None:
+    """Which accuracy a network must reach to be on the front of accuracy against MAdds."""
+    known = _reference()
+    if not known:
+        return
+    for network in question.networks:
+        cost = next(
+            (
+                record.result
+                for record in records
+                if record.case.network == network.name and isinstance(record.result, Cost)
+            ),
+            None,
+        )
+        if cost is None:
+            continue
+        madds = cost.madds["conv+linear"]
+        rivals = {name: score for name, (count, score) in known.items() if count <= madds}
+        if not rivals:
+            text = "takes fewer MAdds than every reference network: it is on the front anyhow"
+        else:
+            best = max(rivals, key=lambda name: rivals[name])
+            text = (
+                f"must score above {rivals[best]:.2%} on lfw, distilled as the reference was, to "
+                f"be on the front of accuracy against MAdds: that is {best}, which takes no more"
+            )
+        out.print(f"{network.name} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _reference() -> dict[str, tuple[int, float]]:
+    """MAdds and accuracy on LFW of the networks with shipped weights."""
+    path = shipped.folder("reference") / RECORDS
+    if not path.exists():
+        return {}
+    records = Store(path).read()
+    madds = {
+        r.case.network: r.result.madds["conv+linear"] for r in records if isinstance(r.result, Cost)
+    }
+    return {
+        record.case.network: (madds[record.case.network], record.result.accuracy)
+        for record in records
+        if isinstance(record.result, Accuracy) and record.case.network in madds
+    }

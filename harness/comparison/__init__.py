@@ -1,0 +1,1 @@
+"""Whether B is slower, larger or less accurate than A."""

@@ -1,0 +1,123 @@
+"""On what two entries differ beyond what is compared, and which differences matter to a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from facebench.harness.comparison.entry import Counted, Decided, Entry, Figure
+
+KINDS = {
+    "machine": "the CPU: model, features, cores",
+    "system": "the kernel of the operating system",
+    "versions": "Python and the packages that the case runs on",
+    "settings": "governor, thread variables and whatever else is recorded",
+    "weights": "what fills the network",
+    "threads": "threads the runtime may use",
+    "label": "how the code came about, such as untuned",
+}
+
+_MACHINE = ("cpu_model", "cpu_features", "cores", "threads_visible", "machine")
+_SYSTEM = ("kernel", "system")
+
+# Packages by the runtime that they belong to: cases of other runtimes don't run on them.
+_PACKAGES = {
+    "apache-tvm": "tvm",
+    "apache-tvm-ffi": "tvm",
+    "ncnn": "ncnn",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "pnnx": "ncnn",
+}
+_SHARED = ("python", "numpy", "onnx", "opencv-python-headless", "torch")
+
+# Of an emulated machine; its other packages are loaded and left alone.
+_EMULATED = ("qemu", "libc6", "libgcc-s1", "libgomp1", "libstdc++6", "python3.11-minimal")
+
+# Names of a machine and of its room, which no figure depends on.
+_IRRELEVANT = ("host", "memory_bytes")
+
+# Readings of the moment, and settings that belong to one case. So are all numbers with a
+# fraction.
+_MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "temperature")
+
+
+_DIGEST = len("sha256:") + 12
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact on which two entries disagree, and which of `KINDS` it is."""
+
+    kind: str
+    name: str
+    base: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} ({brief(self.base)} and {brief(self.new)})"
+
+
+def brief(value: Any) -> str:
+    """A fact as text; of a digest as much as tells two files apart.
+
+    Example:
+        >>> brief("sha256:" + 64 * "a"), brief(2)
+        ('sha256:aaaaaaaaaaaa', '2')
+    """
+    text = str(value)
+    return text[:_DIGEST] if text.startswith("sha256:") else text
+
+
+def facts(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What is expected to stay the same from one record to the next."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not isinstance(value, float)
+        and name not in _IRRELEVANT
+        and not any(word in name for word in _MOMENTARY)
+    }
+
+
+def differences(base: Entry, new: Entry) -> list[Difference]:
+    """Facts that both entries state, and state differently."""
+    ours, theirs = facts(base.environment), facts(new.environment)
+    found = [
+        Difference(_kind(name), name, ours[name], theirs[name])
+        for name in ours
+        if name in theirs
+        and ours[name] != theirs[name]
+        and _PACKAGES.get(name, new.case.runtime) == new.case.runtime
+    ]
+    stated = [
+        ("weights", base.case.weights, new.case.weights),
+        ("threads", base.case.threads, new.case.threads),
+        ("label", base.label or "none", new.label or "none"),
+    ]
+    return found + [Difference(name, name, a, b) for name, a, b in stated if a != b]
+
+
+def matters(difference: Difference, figure: Figure) -> bool:
+    """Whether a figure depends on what differs, so that no ratio across it means anything.
+
+    A time depends on all, and so does the memory of a process. A count does not depend on
+    the machine, nor does a decision on a pair but for the last digit of a score; what a
+    network costs depends on the network alone.
+    """
+    if isinstance(figure, Decided):
+        return difference.kind in ("versions", "weights", "label")
+    if not isinstance(figure, Counted) or not figure.exact:
+        return True
+    if figure.name.startswith(("instructions", "modelled time", "size")):
+        return difference.kind in ("versions", "threads", "label")
+    return False
+
+
+def _kind(name: str) -> str:
+    if name in _MACHINE:
+        return "machine"
+    if name in _SYSTEM:
+        return "system"
+    return "versions" if name in (*_PACKAGES, *_SHARED, *_EMULATED) else "settings"

@@ -1,0 +1,158 @@
+"""Figures over revisions: of a baseline in git, or of several results files in order."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.comparison.baselines import from_text
+from facebench.harness.comparison.compare import Side
+from facebench.harness.comparison.entry import Counted, Entry, Figure
+from facebench.harness.comparison.environments import differences, matters
+from facebench.harness.comparison.wording import case_text
+from facebench.harness.records.case import Case
+from facebench.harness.stats.change_points import Step, exact_steps, steps
+
+# Revisions beyond this are older than anyone asks for.
+MOST_REVISIONS = 1000
+
+
+@dataclass(frozen=True)
+class Point:
+    """A figure at one revision.
+
+    Attributes:
+        revision: short hash, or the name of a file.
+        when: ISO 8601; empty where it is not known.
+        entry: what was recorded there.
+        figure: of it.
+    """
+
+    revision: str
+    when: str
+    entry: Entry
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure of one case over revisions, oldest first."""
+
+    case: Case
+    figure: str
+    points: tuple[Point, ...]
+    steps: tuple[Step, ...]
+
+    def came_with(self, step: Step) -> tuple[str, ...]:
+        """What else changed at a step: machine, versions, whatever the figure depends on."""
+        before, after = self.points[step.index - 1], self.points[step.index]
+        found = differences(before.entry, after.entry)
+        return tuple(str(one) for one in found if matters(one, after.figure))
+
+
+def series(
+    sides: Iterable[tuple[str, str, Sequence[Entry]]], margin: float, words: Sequence[str] = ()
+) -> list[Series]:
+    """Sort figures by case, and find their steps.
+
+    Args:
+        sides: revision, time and entries, oldest first; a case need not be in each.
+        margin: relative; smaller steps of figures with spread are none.
+        words: only cases whose text holds all of these.
+    """
+    found: dict[tuple[Case, str], list[Point]] = {}
+    for revision, when, entries in sides:
+        for entry in entries:
+            if all(word in case_text(entry.case) for word in words):
+                for figure in entry.figures:
+                    point = Point(revision, when, entry, figure)
+                    found.setdefault((entry.case, figure.name), []).append(point)
+    return [
+        Series(case, name, tuple(points), tuple(_steps(points, margin)))
+        for (case, name), points in found.items()
+    ]
+
+
+def of_files(sides: Sequence[Side]) -> Iterator[tuple[str, str, Sequence[Entry]]]:
+    """Results files in the order given."""
+    for side in sides:
+        created = max((entry.created for entry in side.entries), default="")
+        yield Path(side.name).name, created, side.entries
+
+
+def of_git(folder: Path) -> Iterator[tuple[str, str, Sequence[Entry]]]:
+    """A baseline's folder as the commits of the current branch changed it, oldest first.
+
+    Each comes with the cases that it changed. Files that can't be read as a baseline's
+    are left out: history is not to be mended.
+
+    Raises:
+        UnavailableError: there is no git, or the folder is in no checkout.
+        BadInputError: no commit holds the folder.
+    """
+    if not folder.is_dir():
+        raise BadInputError(f"no baseline {folder}; 'facebench baseline list' says what there is")
+    commits = list(_commits(folder))
+    if not commits:
+        raise BadInputError(f"no commit holds {folder}: commit the baseline to begin its history")
+    wanted = [(commit, path) for commit, _, paths in commits for path in paths]
+    texts = _contents(folder, wanted)
+    for commit, when, paths in commits:
+        found = [_entry(text) for text in (next(texts) for _ in paths) if text is not None]
+        yield commit[:10], when, [entry for entry in found if entry]
+
+
+def _steps(points: Sequence[Point], margin: float) -> list[Step]:
+    values = [point.figure.value for point in points]
+    if all(isinstance(point.figure, Counted) and point.figure.exact for point in points):
+        return exact_steps(values)
+    # A share of zero has no relative change.
+    return steps(values, margin) if min(values) > 0 else []
+
+
+def _entry(text: str) -> Entry | None:
+    try:
+        return from_text(text, "a commit")
+    except BadInputError:
+        return None
+
+
+def _commits(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Hash, time and changed files of each commit, oldest first."""
+    text = _git(
+        folder, "-c", "core.quotepath=off", "log", "--first-parent", "-m", "--name-only",
+        "--relative", f"-{MOST_REVISIONS}", "--format=%x01%H %cI", "--", ".",
+    )  # fmt: skip
+    for block in reversed(text.decode(errors="replace").split("\x01")[1:]):
+        head, *names = block.split("\n")
+        commit, when = head.split(" ")
+        yield commit, when, [name for name in names if name.endswith(".json") and "/" not in name]
+
+
+def _contents(folder: Path, wanted: Sequence[tuple[str, str]]) -> Iterator[str | None]:
+    """The files' texts at these commits; None for those that a commit removed."""
+    asked = "".join(f"{commit}:./{path}\n" for commit, path in wanted)
+    data = _git(folder, "cat-file", "--batch", stdin=asked.encode())
+    while data:
+        head, _, data = data.partition(b"\n")
+        if head.endswith(b" missing"):
+            yield None
+            continue
+        size = int(head.split(b" ")[-1])
+        yield data[:size].decode(errors="replace")
+        data = data[size + 1 :]
+
+
+def _git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, input=stdin, capture_output=True, check=True)
+    except FileNotFoundError as error:
+        raise UnavailableError("git is not installed, and the history is in it") from error
+    except subprocess.CalledProcessError as error:
+        why = " ".join(error.stderr.decode(errors="replace").split())
+        raise UnavailableError(f"git can't tell the history of {folder}: {why}") from error
+    return done.stdout

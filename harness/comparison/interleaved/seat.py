@@ -1,0 +1,130 @@
+"""A process that has one artifact open and infers when it is its turn."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+import threading
+from dataclasses import dataclass
+from typing import Any, Self
+
+from facebench.architectures.errors import UnavailableError
+from facebench.harness.comparison.interleaved.ready import Ready
+from facebench.harness.machine import pinning
+from facebench.harness.runtimes import wire
+
+# A reply that takes longer never comes.
+_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one turn gave.
+
+    Attributes:
+        samples_ms: wall times of successive inferences.
+        reference_us: of the reference kernel, just before them.
+    """
+
+    samples_ms: tuple[float, ...]
+    reference_us: float
+
+
+class Seat:
+    """Starts the process and speaks with it; every method waits for its reply.
+
+    All of them raise `UnavailableError` where the process ends, hangs or cannot do
+    what it is asked.
+    """
+
+    def __init__(self, ready: Ready) -> None:
+        self._ready = ready
+        self._name = f"{ready.case} in {ready.place.name}"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the seat
+        threads = ready.case.threads
+        self._process = ready.place.start(
+            "facebench.harness.runtimes.session_process", threads, self._log
+        )
+        self.load_ms = 0.0
+        self.warmup_ms: tuple[float, ...] = ()
+        self.settled = False
+
+    def ask_to_open(self) -> None:
+        """Have the artifact opened; `opened` waits for it, so that seats start at the same time."""
+        case = self._ready.case
+        path = str(self._ready.artifact).encode()
+        self._send(wire.request(["open", case.runtime, str(case.threads)], path))
+
+    def opened(self) -> None:
+        """Wait until the artifact is open."""
+        self.load_ms = json.loads(self._receive())["load_ms"]
+
+    def warm_up(self, cpus: set[int], seconds: float) -> None:
+        """Put the process on some CPUs, where there are any, and infer until times agree."""
+        if cpus:
+            pinning.move(self._process.pid, cpus)
+        self._send(wire.images_request("warm", self._ready.images, seconds))
+        reply = json.loads(self._receive())
+        self.warmup_ms = tuple(reply["warmup_ms"])
+        self.settled = reply["settled"]
+        self.rest()
+
+    def turn(self, count: int) -> Turn:
+        """So many inferences, after one that is not timed: others had the caches meanwhile."""
+        self._process.send_signal(signal.SIGCONT)
+        self._send(wire.request(["turn", str(count)]))
+        reply = json.loads(self._receive())
+        self.rest()
+        return Turn(tuple(reply["samples_ms"]), reply["reference_us"])
+
+    def rest(self) -> None:
+        """Stop the process until its next turn: threads that wait by spinning would disturb."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _send(self, request: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(request)
+            self._process.stdin.flush()
+        except OSError:
+            pass  # it has ended; `_receive` tells why
+
+    def _receive(self) -> bytes:
+        assert self._process.stdout is not None
+        watchdog = threading.Timer(_LIMIT_S, self._process.kill)
+        watchdog.start()
+        try:
+            message = wire.read(self._process.stdout)
+        except ValueError as error:
+            raise UnavailableError(f"{self._name}: {error}") from error
+        finally:
+            watchdog.cancel()
+        if message is None:
+            raise UnavailableError(f"{self._name}: {self._end()}")
+        words, payload = message
+        if words[0] != "ok":
+            raise UnavailableError(f"{self._name}: {payload.decode(errors='replace')}")
+        return payload
+
+    def _end(self) -> str:
+        code = self._process.wait()
+        log: Any = self._log
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+        how = f"its process was ended by signal {-code}" if code < 0 else f"exit code {code}"
+        return f"{how}; the last it said: {lines[-1][:300]}" if lines else how

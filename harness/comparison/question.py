@@ -1,0 +1,247 @@
+"""Questions that need a test: is there a change at all, and is it within the margin?
+
+Each is asked of two figures and answered by p-values, so that all of a comparison can
+be corrected together before anything is said.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from facebench.architectures.errors import RefusedError
+from facebench.harness.comparison.entry import Decided, Timed
+from facebench.harness.comparison.verdict import Policy, Verdict
+from facebench.harness.stats import ratios, tango
+from facebench.harness.verification.paired import PairedComparison, mcnemar
+from facebench.harness.verification.paired import compare as compare_pairs
+
+Interval = tuple[float, float]
+
+
+class Question(Protocol):
+    """What can be asked of a figure with spread."""
+
+    worse: Verdict
+    better: Verdict
+
+    @property
+    def change(self) -> float:
+        """As in `Line`."""
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of the change."""
+
+    @property
+    def large(self) -> bool:
+        """Whether the change, as it looks, is above the margin."""
+
+    @property
+    def p_worse(self) -> float:
+        """Small where chance alone hardly makes it so much worse."""
+
+    @property
+    def p_better(self) -> float:
+        """Small where chance alone hardly makes it so much better."""
+
+    @property
+    def p_apart(self) -> float:
+        """Small where the change is shown to be within the margin."""
+
+    def wanting(self, level: float) -> str:
+        """What would decide, at a level that is corrected already."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """Of two times that several processes gave each."""
+
+    base: Timed
+    new: Timed
+    policy: Policy
+
+    worse = Verdict.SLOWER
+    better = Verdict.FASTER
+
+    def __post_init__(self) -> None:
+        single = [
+            side
+            for side, figure in (("BASE", self.base), ("NEW", self.new))
+            if len(figure.medians) < 2
+        ]
+        if single:
+            raise RefusedError(
+                f"{' and '.join(single)} come{'s' * (len(single) == 1)} of one process, and how "
+                "much processes differ is not known: measure with several"
+            )
+
+    @cached_property
+    def effect(self) -> ratios.Effect:
+        """Logarithm of the ratio."""
+        base, new = self.base, self.new
+        if base.beside and base.beside == new.beside and len(base.turns) == len(new.turns):
+            return ratios.log_ratio_in_turns(base.by_process, new.by_process)
+        return ratios.log_ratio(base.medians, new.medians)
+
+    @property
+    def large(self) -> bool:
+        """On a logarithmic scale, so that twice as fast is as large a change as twice as slow."""
+        return bool(abs(self.effect.estimate) > self._margin)
+
+    @property
+    def change(self) -> float:
+        """Relative; 0.05 is 5 % slower."""
+        return float(np.expm1(self.effect.estimate))
+
+    @property
+    def interval(self) -> Interval:
+        """By Welch's t."""
+        low, high = self.effect.interval()
+        return float(low) - 1, float(high) - 1
+
+    @property
+    def p_worse(self) -> float:
+        """One-sided."""
+        return float(self.effect.p_above())
+
+    @property
+    def p_better(self) -> float:
+        """One-sided."""
+        return float(self.effect.p_below())
+
+    @property
+    def p_apart(self) -> float:
+        """The larger of two one-sided ones."""
+        return float(self.effect.p_apart(self._margin))
+
+    def wanting(self, level: float) -> str:
+        """In processes a side."""
+        same = self.policy.same_level
+        needed = ratios.processes_needed(self.effect, self._margin, level, same)
+        have = min(len(self.base.medians), len(self.new.medians))
+        spread = f"at a spread of {float(self.effect.spread):.1%} from process to process"
+        if needed is None:
+            return (
+                f"the change lies at the margin: {spread} not even {ratios.MOST_PROCESSES} "
+                "processes a side would decide"
+            )
+        # What was seen is not quite what is true; the count can come out at what there is.
+        needed = max(needed, have + 1)
+        return f"{spread} about {needed} processes a side would decide, {needed - have} more"
+
+    @property
+    def _margin(self) -> float:
+        return math.log1p(self.policy.margin)
+
+
+@dataclass(frozen=True, eq=False)
+class Lead:
+    """Of two accuracies on the same pairs.
+
+    Pairs that share people are not independent. Where a bootstrap over people finds the
+    difference to vary more than independent pairs would have it, all is widened by as
+    much (the design effect of L. Kish, Survey Sampling, 1965).
+    """
+
+    base: Decided
+    new: Decided
+    policy: Policy
+
+    worse = Verdict.WORSE
+    better = Verdict.BETTER
+
+    def __post_init__(self) -> None:
+        if not (self.base.right and self.new.right):
+            raise RefusedError(
+                "a record says how many were right but not which, so the two can't be paired"
+            )
+        if (self.base.digest, self.base.pairs) != (self.new.digest, self.new.pairs):
+            raise RefusedError(
+                "they were scored on different pairs: score both on one dataset with one --absent"
+            )
+
+    @cached_property
+    def paired(self) -> PairedComparison:
+        """Counts, and the bootstrap's interval."""
+        people = self.new.people if len(self.new.people) else self.base.people
+        return compare_pairs(self.base.decisions, self.new.decisions, people)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Pairs that base alone got right, that new alone did, and all."""
+        return self.paired.only_first, self.paired.only_second, self.paired.pairs
+
+    @cached_property
+    def widening(self) -> float:
+        """How many times wider the difference varies than with independent pairs; 1 or more."""
+        only_first, only_second, count = self.counts
+        variance = (only_first + only_second) / count - self.change**2
+        if variance <= 0:
+            return 1.0
+        low, high = self.paired.interval
+        return max(1.0, (high - low) / (2 * float(ndtri(0.975)) * math.sqrt(variance / count)))
+
+    @property
+    def change(self) -> float:
+        """New minus base."""
+        return self.paired.difference
+
+    @property
+    def interval(self) -> Interval:
+        """Tango's, widened."""
+        low, high = tango.interval(*self.counts)
+        middle = self.change
+        wide = self.widening
+        return max(-1.0, middle + wide * (low - middle)), min(1.0, middle + wide * (high - middle))
+
+    @property
+    def large(self) -> bool:
+        """In pairs of a hundred, not relative to the errors."""
+        return abs(self.change) > self.policy.accuracy_margin
+
+    @property
+    def p_worse(self) -> float:
+        """The larger of McNemar's, exact, and of the widened one."""
+        return max(self._mcnemar, self._p_below(0.0))
+
+    @property
+    def p_better(self) -> float:
+        """As `p_worse`."""
+        return max(self._mcnemar, self._p_above(0.0))
+
+    @property
+    def p_apart(self) -> float:
+        """The larger of two one-sided ones."""
+        margin = self.policy.accuracy_margin
+        return max(self._p_above(-margin), self._p_below(margin))
+
+    def wanting(self, level: float) -> str:
+        """In pairs."""
+        only_first, only_second, count = self.counts
+        size, margin = abs(self.change), self.policy.accuracy_margin
+        room, risk = (size, level) if self.large else (margin - size, self.policy.same_level)
+        quantile = float(ndtri(1 - risk) + ndtri(ratios.POWER))
+        # One pair at least is taken to be decided differently.
+        variance = max(only_first + only_second, 1) / count
+        needed = (self.widening * quantile) ** 2 * variance / room**2 if room else math.inf
+        if needed > 1e9:
+            return "the change lies at the margin: no number of pairs would decide"
+        return f"about {max(math.ceil(needed), count + 1):,} pairs would decide"
+
+    @property
+    def _mcnemar(self) -> float:
+        return mcnemar(self.paired.only_first, self.paired.only_second)
+
+    def _p_above(self, bound: float) -> float:
+        """How often a lead this large is seen where the true one is `bound` or less."""
+        return float(ndtr(-tango.score(*self.counts, bound) / self.widening))
+
+    def _p_below(self, bound: float) -> float:
+        """How often a lead this small is seen where the true one is `bound` or more."""
+        return float(ndtr(tango.score(*self.counts, bound) / self.widening))

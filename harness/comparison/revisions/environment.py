@@ -1,0 +1,104 @@
+"""The environment of a revision: that of its dependencies, with its own sources put first."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.revisions import install, kept, requirements
+from facebench.harness.comparison.revisions.checkout import Revision
+from facebench.harness.comparison.revisions.install import Maker
+from facebench.harness.comparison.revisions.requirements import Requirements
+from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.storage import cache
+
+# Written last: an environment without it was interrupted, and is made anew.
+_COMPLETE = "facebench.json"
+
+# Folders that may be relative to where the user stands, which processes of a revision do not.
+_FOLDERS = {"FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_TUNING"}
+
+
+def place(
+    tree: Path, prefix: Path, revision: Revision, watch: Watch, make: Maker = install.make
+) -> Place:
+    """Where a revision is measured; its environment is made where there is none yet.
+
+    Environments are kept by what they hold: the dependencies. Revisions that differ in sources
+    alone share one, and facebench's own sources come from the revision's tree.
+
+    Args:
+        tree: the revision's files.
+        prefix: where in it the user stands.
+        revision: which one it is.
+        watch: told what is going on.
+        make: makes an environment.
+
+    Raises:
+        BadInputError: the folder is not in the revision, or the dependencies can't be installed.
+    """
+    folder = tree / prefix
+    if not folder.is_dir():
+        raise BadInputError(
+            f"{revision.label} has no folder {prefix}: go to one that both revisions have"
+        )
+    project = requirements.project(tree, prefix)
+    wanted = requirements.read(project, revision.key)
+    set_here = sorted(_FOLDERS & os.environ.keys())
+    variables = {name: str(Path(os.environ[name]).resolve()) for name in set_here}
+    if not wanted.commands:
+        watch.note(
+            f"{revision.label} asks for no facebench (in requirements*.txt or pyproject.toml), so "
+            "the one that runs this measures it, with the packages it has here"
+        )
+        return Place(revision.label, Path(sys.executable), variables, folder)
+    made = _made(project, wanted, revision, watch, make)
+    # An empty one hides the user's own.
+    variables |= {"PYTHONPATH": str(project) if wanted.own else "", "PYTHONHOME": ""}
+    found = Place(revision.label, made / "bin" / "python", variables, folder)
+    _require_facebench(found)
+    return found
+
+
+def _made(
+    project: Path, wanted: Requirements, revision: Revision, watch: Watch, make: Maker
+) -> Path:
+    build = platform.python_version(), platform.machine(), str(Path(sys.executable).resolve())
+    key = cache.digest(wanted.key, build)
+    folder = kept.folder("environments") / key
+    waiting = f"waiting for another facebench that installs the dependencies of {revision.label}"
+    with kept.locked(folder.with_suffix(".lock"), lambda: watch.note(waiting)):
+        if (folder / _COMPLETE).is_file():
+            return folder
+        watch.note(f"installing the dependencies of {revision.label}, once for all like them")
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            make(folder, wanted.commands, project, watch.busy)
+        except BadInputError as error:
+            raise BadInputError(
+                f"the dependencies of {revision.label} cannot be installed: {error}"
+            ) from error
+        (folder / _COMPLETE).write_text(json.dumps({"pip": wanted.commands}))
+    return folder
+
+
+def _require_facebench(place: Place) -> None:
+    asked = "import sys, importlib.util as i; sys.exit(not i.find_spec('facebench'))"
+    done = subprocess.run(
+        [str(place.python), "-P", "-c", asked],
+        env=place.environment(),
+        cwd=place.folder,
+        capture_output=True,
+    )
+    if done.returncode:
+        raise BadInputError(
+            f"the dependencies of {place.name} are installed, and facebench is not among them: "
+            "name it in requirements.txt or in the dependencies of pyproject.toml"
+        )

@@ -1,0 +1,59 @@
+"""Folders of the cache for revisions, one process at a time in them, and what in them is whole."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facebench.harness.storage import cache
+
+# All that is compared is to see one state of the machine: yesterday's is not gone on with.
+_KEPT_S = 24 * 3600
+
+_COMPLETE = "complete"
+
+
+def folder(kind: str) -> Path:
+    """Where things of a kind are kept, absolute: processes of a revision stand elsewhere."""
+    return cache.root().absolute() / "revisions" / kind
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock; it is gone when its holder is, however that ends.
+
+    Args:
+        path: the lock's file, made where there is none, and left.
+        waiting: called once where another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_fresh(folder: Path) -> bool:
+    """Whether a folder is whole, and of today."""
+    try:
+        return time.time() - (folder / _COMPLETE).stat().st_mtime < _KEPT_S
+    except OSError:
+        return False
+
+
+def complete(folder: Path) -> None:
+    """Say that a folder is whole."""
+    (folder / _COMPLETE).touch()
+
+
+def empty(folder: Path) -> None:
+    """Make a folder anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

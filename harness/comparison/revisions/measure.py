@@ -1,0 +1,142 @@
+"""From the names of revisions to the sides of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from facebench.harness.comparison import extract
+from facebench.harness.comparison.compare import Side
+from facebench.harness.comparison.entry import Entry
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.revisions import (
+    checkout,
+    environment,
+    install,
+    kept,
+    plans,
+    turns,
+)
+from facebench.harness.comparison.revisions.checkout import Revision
+from facebench.harness.comparison.revisions.git import Repository, repository
+from facebench.harness.comparison.revisions.install import Maker
+from facebench.harness.comparison.revisions.plans import Halves
+from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import Store
+from facebench.harness.storage import cache, fingerprints
+
+# Of rounds, where nobody says how many.
+ROUNDS = 6
+
+# What a revision may change, and is compared for: the machine is the same one.
+CHANGES = frozenset({"versions", "weights", "label"})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured of each revision.
+
+    Attributes:
+        plan: as in `plans.halves`.
+        rounds: in which what is timed is repeated.
+        measures: only these; all where there are none.
+        keep: folder for each side's records, or None.
+    """
+
+    plan: str
+    rounds: int = ROUNDS
+    measures: tuple[str, ...] = ()
+    keep: Path | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of it.
+
+    Attributes:
+        sides: in the order of the names.
+        how: in words.
+    """
+
+    sides: tuple[Side, ...]
+    how: str
+
+
+def measure(
+    names: Sequence[str], wanted: Wanted, watch: Watch, make: Maker = install.make
+) -> Measured:
+    """Measure revisions of the repository one stands in, side by side.
+
+    What was measured of the same revisions with the same plan today is gone on with, so an
+    interrupted run loses the round in hand.
+
+    Args:
+        names: `git:` and a revision, one or two.
+        wanted: what is measured.
+        watch: told what is going on.
+        make: makes environments.
+
+    Raises:
+        UnavailableError: there is no git, or no checkout here.
+        BadInputError: a revision is unknown, has no such plan, or can't be installed.
+    """
+    where = repository(Path.cwd())
+    revisions = [checkout.resolve(where, name) for name in names]
+    places = [_place(where, revision, watch, make) for revision in revisions]
+    halves = [plans.halves(wanted.plan, place, wanted.measures) for place in places]
+    folder = kept.folder("rounds") / _key(where, revisions, places, halves)
+    waiting = "waiting for another facebench that measures: two at once would disturb each other"
+    with kept.locked(kept.folder("rounds") / ".lock", lambda: watch.note(waiting)):
+        records, rounds = turns.measure(places, halves, wanted.rounds, folder, watch)
+    if wanted.keep is not None:
+        _keep(records, wanted.keep)
+    sides = [
+        Side(place.name, tuple(_entries(side, wanted)))
+        for place, side in zip(places, records, strict=True)
+    ]
+    return Measured(tuple(sides), _how(len(places), rounds))
+
+
+def _place(where: Repository, revision: Revision, watch: Watch, make: Maker) -> Place:
+    tree = checkout.check_out(where, revision, watch)
+    return environment.place(tree, where.prefix, revision, watch, make)
+
+
+def _key(
+    where: Repository,
+    revisions: Sequence[Revision],
+    places: Sequence[Place],
+    halves: Sequence[Halves],
+) -> str:
+    """All that rounds depend on; not their number, so that more of them go on."""
+    sides = [
+        (revision.key, str(place.python), dict(place.variables), asdict(half))
+        for revision, place, half in zip(revisions, places, halves, strict=True)
+    ]
+    # Of a side that this facebench measures: its own code.
+    return cache.digest(
+        sides, str(where.prefix), fingerprints.code("facebench.architectures", "facebench.harness")
+    )
+
+
+def _entries(records: Sequence[Record], wanted: Wanted) -> list[Entry]:
+    measures = wanted.measures
+    found = extract.entries(records)
+    return [entry for entry in found if not measures or entry.case.measure in measures]
+
+
+def _keep(records: Sequence[Sequence[Record]], folder: Path) -> None:
+    for name, side in zip(("base", "new"), records, strict=False):
+        path = folder / f"{name}.jsonl"
+        path.unlink(missing_ok=True)
+        store = Store(path)
+        for record in side:
+            store.append(record)
+
+
+def _how(sides: int, rounds: int) -> str:
+    where = "measured side by side here" if sides > 1 else "measured here"
+    turn = " in turns" if sides > 1 else ""
+    return f"{where}, {rounds} round{'s' * (rounds != 1)}{turn}" if rounds else where

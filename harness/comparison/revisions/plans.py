@@ -1,0 +1,124 @@
+"""A revision's plan in two: what is exact, and obtained once; and what is timed, in turns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.records.results import RESULTS
+
+# Measures whose figures have spread: the rest is the same however often it is obtained.
+TIMED = frozenset({"latency"})
+
+# Keys of a plan that bring nothing but these measures.
+_BRINGS = {
+    "targets": {"compile"},
+    "datasets": {"accuracy", "identification"},
+    "emulated": {"instructions", "cycles"},
+}
+
+_WHERE = "import importlib.util as i; print(*i.find_spec('harness').submodule_search_locations)"
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Texts of two plans; empty where there is nothing of the sort to obtain.
+
+    Attributes:
+        name: as the user gave it, to show.
+        exact: without anything timed.
+        timed: without what takes long and is exact, one process a case.
+    """
+
+    name: str
+    exact: str
+    timed: str
+
+
+def halves(name: str, place: Place, measures: Collection[str] = ()) -> Halves:
+    """The plan of a revision.
+
+    Args:
+        name: a file, relative to where the revision's processes stand: its own; with its full
+            path it is the same file for all; or the name of a plan that is built in there.
+        place: of the revision.
+        measures: only these are wanted; all where there are none.
+
+    Raises:
+        UnknownNameError: there is no such measure.
+        BadInputError: the revision has no such plan, or it can't be read.
+    """
+    for measure in measures:
+        if measure not in RESULTS:
+            raise UnknownNameError(f"unknown measure {measure!r} (known: {', '.join(RESULTS)})")
+    path = _find(name, place)
+    plan = _read(path, place)
+    wanted = set(measures) or set(RESULTS)
+    devices = plan.get("devices", ["local"])
+    emulated = [one for one in devices if str(one).startswith("emulated:")]
+    nothing: dict[str, list[str]] = {key: [] for key in _BRINGS}
+    unwanted = {key: nothing[key] for key, brought in _BRINGS.items() if not brought & wanted}
+    exact = plan | unwanted | {"runtimes": [], "devices": emulated}
+    timed = plan | nothing | {"processes": 1, "devices": [d for d in devices if d not in emulated]}
+    return Halves(
+        name,
+        to_toml(exact) if wanted - TIMED else "",
+        to_toml(timed) if wanted & TIMED else "",
+    )
+
+
+def _find(name: str, place: Place) -> Path:
+    path = (place.folder or Path()) / name
+    if path.is_file():
+        return path
+    if name.isidentifier():
+        built_in = _built_in(place) / f"{name}.toml"
+        if built_in.is_file():
+            return built_in
+    raise BadInputError(
+        f"{place.name} has no plan {name}: name one that it has, or a file outside of it with its "
+        "full path"
+    )
+
+
+def _built_in(place: Place) -> Path:
+    command = [str(place.python), "-P", "-c", _WHERE]
+    done = subprocess.run(command, env=place.environment(), capture_output=True, text=True)
+    return Path(done.stdout.strip()) / "plans"
+
+
+def _read(path: Path, place: Place) -> dict[str, Any]:
+    try:
+        plan = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInputError(
+            f"{place.name}: {path.name} is no plan that can be read: {error}"
+        ) from error
+    weights = plan.get("weights")
+    if isinstance(weights, dict):
+        # They are relative to the plan's folder, which is another one for its halves.
+        plan["weights"] = {name: str(path.parent / str(file)) for name, file in weights.items()}
+    return plan
+
+
+def to_toml(plan: dict[str, Any]) -> str:
+    """A plan as TOML, tables last; its values are written as JSON writes them."""
+    lines = [
+        f"{_json(key)} = {_json(value)}" for key, value in plan.items() if type(value) is not dict
+    ]
+    for key, table in plan.items():
+        if isinstance(table, dict):
+            lines.append(f"[{_json(key)}]")
+            lines += [f"{_json(name)} = {_json(value)}" for name, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007F")

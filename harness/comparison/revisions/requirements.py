@@ -1,0 +1,138 @@
+"""What a checkout says it depends on, and whether facebench is among it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facebench.harness.storage.cache import digest
+
+_PATTERNS = (
+    "pyproject.toml", "setup.py", "setup.cfg", "*.lock", "pylock*.toml", "requirements*.txt",
+    "requirements/**/*.txt", "constraints*.txt",
+)  # fmt: skip
+
+# Tables of pyproject.toml that no installation reads.
+_CHECKERS = (
+    "black", "coverage", "isort", "mypy", "pylint", "pyright", "pytest", "ruff", "tox",
+)  # fmt: skip
+
+_NAMED = re.compile(r"^\s*facebench\b(?!-)", re.IGNORECASE | re.MULTILINE)
+_MENTIONED = re.compile(r"""["'\s]facebench\b(?!-)""", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+# Lines that refer to other files: an editable install, a path, and files of requirements.
+_LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.{1,2}(?:/|$)|/)|file:", re.MULTILINE)
+_INCLUDED = re.compile(
+    r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", re.MULTILINE
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """How pip makes the environment that a checkout asks for.
+
+    Attributes:
+        commands: arguments of pip, one after the other; none where the checkout does not
+            ask for facebench, so that it says nothing of what to measure with.
+        own: whether the checkout is facebench itself.
+        key: hash of all that the environment depends on, but for the interpreter; it holds
+            nothing of the sources, unless what is installed is made of them.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    own: bool
+    key: str
+
+
+def project(tree: Path, prefix: Path) -> Path:
+    """The folder whose dependencies count: the nearest that states any, from `prefix` up."""
+    for folder in (prefix, *prefix.parents):
+        if any((tree / folder / name).is_file() for name in ("pyproject.toml", "requirements.txt")):
+            return tree / folder
+    return tree
+
+
+def read(folder: Path, sources: str) -> Requirements:
+    """What a project's folder asks for.
+
+    Args:
+        folder: as `project` found it.
+        sources: hash of the checkout; the environment's, where it is made of the sources.
+    """
+    pyproject = _toml(folder / "pyproject.toml")
+    own = _distribution(pyproject) == "facebench"
+    lists = [path for path in _files(folder) if path.name != "pyproject.toml" and _names_it(path)]
+    built = own or _asks(pyproject, folder)
+    arguments = [word for path in lists for word in ("-r", str(path.relative_to(folder)))]
+    if built:
+        arguments.append(".")
+    if not arguments:
+        return Requirements((), False, "")
+    commands = [("install", *arguments)]
+    name = _distribution(pyproject)
+    if built and not own and name:
+        # Only its dependencies are wanted: a copy of one revision's sources would be stale
+        # for the next one.
+        commands.append(("uninstall", "--yes", name))
+    local = (built and not name) or any(map(_is_local, _files(folder)))
+    contents = {str(path.relative_to(folder)): _content(path) for path in _files(folder)}
+    key = digest(commands, own, contents, sources if local else "")
+    return Requirements(tuple(commands), own, key)
+
+
+def _files(folder: Path) -> list[Path]:
+    found = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
+    return sorted(found)
+
+
+def _content(path: Path) -> Any:
+    data = _toml(path) if path.name == "pyproject.toml" else {}
+    if not data:
+        return path.read_bytes().hex()
+    tools = {name: table for name, table in data.get("tool", {}).items() if name not in _CHECKERS}
+    return data | {"tool": tools}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    """What the file holds; nothing where it is none, or damaged: pip will say it better."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _names_it(path: Path) -> bool:
+    """Whether a list of requirements, not one of locked ones, names facebench."""
+    listed = path.suffix == ".txt" and not path.name.startswith("constraints")
+    return listed and bool(_NAMED.search(path.read_text(errors="replace")))
+
+
+def _asks(pyproject: dict[str, Any], folder: Path) -> bool:
+    """Whether the project is a distribution that depends on facebench."""
+    project = pyproject.get("project", {})
+    listed = [str(one) for one in project.get("dependencies", [])]
+    listed += list(pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {}))
+    older = [folder / name for name in ("setup.py", "setup.cfg")]
+    texts = [path.read_text(errors="replace") for path in older if path.is_file()]
+    return any(map(_NAMED.match, listed)) or any(map(_MENTIONED.search, texts))
+
+
+def _distribution(pyproject: dict[str, Any]) -> str:
+    """The distribution's name; empty where a build has to tell it."""
+    poetry = pyproject.get("tool", {}).get("poetry", {})
+    name = str(pyproject.get("project", {}).get("name") or poetry.get("name") or "")
+    return name if _NAME.fullmatch(name) else ""
+
+
+def _is_local(path: Path) -> bool:
+    """Whether a file refers to others that its digest does not cover."""
+    text = path.read_text(errors="replace")
+    if path.suffix != ".txt":
+        return path.name == "pyproject.toml" and "file:" in text
+    included = [path.parent / name for name in _INCLUDED.findall(text)]
+    known = [one.resolve() for one in _files(path.parent)]
+    return bool(_LOCAL.search(text)) or any(one.resolve() not in known for one in included)

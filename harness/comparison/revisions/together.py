@@ -1,0 +1,108 @@
+"""What is timed, case by case, all sides at once and in turns; a case that is done is kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.comparison.interleaved import PROTOCOL
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.ready import Request, ask, prepare
+from facebench.harness.comparison.interleaved.turns import Turns
+from facebench.harness.comparison.interleaved.turns import measure as measure_in_turns
+from facebench.harness.comparison.revisions import kept
+from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.storage import cache
+
+_TURNS = 16
+_ASKED = "from facebench.harness.comparison.interleaved import PROTOCOL; print(PROTOCOL)"
+
+
+def able(place: Place) -> bool:
+    """Whether a side's own facebench can take turns, and as this one does."""
+    command = [str(place.python), "-P", "-c", _ASKED]
+    done = subprocess.run(
+        command, env=place.environment(), cwd=place.folder, capture_output=True, text=True
+    )
+    return done.returncode == 0 and done.stdout.strip() == str(PROTOCOL)
+
+
+def measure(
+    places: Sequence[Place], plans: Sequence[str], processes: int, folder: Path, watch: Watch
+) -> list[list[Record]]:
+    """Records of each side's timed cases.
+
+    Args:
+        places: the sides, all of them `able`.
+        plans: text of each one's plan.
+        processes: of each case.
+        folder: where cases are kept.
+        watch: told how far it is.
+
+    Raises:
+        BadInputError: a side's facebench has no use for its plan, or can't make a case ready.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = [
+        _requests(place, plan, folder / f"plan{number}.toml")
+        for number, (place, plan) in enumerate(zip(places, plans, strict=True))
+    ]
+    cases = list(dict.fromkeys(case for requests in asked for case in requests))
+    records: list[list[Record]] = [[] for _ in places]
+    for number, case in enumerate(cases):
+        wanted = {side: requests[case] for side, requests in enumerate(asked) if case in requests}
+        path = folder / cache.digest(case.key, processes)
+        store = Store(path / RECORDS)
+
+        def listen(done: int, of: int, number: int = number) -> None:
+            watch.phase("cases", number + done / of, len(cases))
+
+        listen(0, 1)
+        if not kept.is_fresh(path):
+            watch.busy(str(case))
+            chosen = [places[side] for side in wanted]
+            kept.empty(path)
+            for record in _in_turns(chosen, list(wanted.values()), processes, listen):
+                store.append(record)
+            kept.complete(path)
+        for side, record in zip(wanted, store.read(), strict=True):
+            records[side].append(record)
+        listen(1, 1)
+    return records
+
+
+def _requests(place: Place, plan: str, file: Path) -> dict[Case, Request]:
+    """A side's timed jobs, by their cases without weights: two sides may differ in these."""
+    file.write_text(plan)
+    answer, last = ask(place, "facebench.harness.comparison.interleaved.listing", "", str(file))
+    try:
+        found: Mapping[str, Any] = json.loads(answer)
+        said = found.get("error")
+        jobs = found.get("jobs", [])
+        listed = {replace(Case(**job["case"]), weights=""): job for job in jobs}
+    except (ValueError, TypeError, KeyError):
+        said = last
+    if said:
+        why = str(said).replace(str(file), "the plan")
+        raise BadInputError(f"{place.name}, its own facebench: {why}")
+    return listed
+
+
+def _in_turns(
+    places: Sequence[Place], requests: Sequence[Request], processes: int, listen: Any
+) -> list[Record]:
+    ready = [prepare(place, one) for place, one in zip(places, requests, strict=True)]
+    budget = requests[0]["budget"]
+    return measure_in_turns(
+        ready,
+        Turns(processes, _TURNS, budget["sampling_s"] / _TURNS, budget["warmup_s"], budget["pin"]),
+        listen,
+    )

@@ -1,0 +1,111 @@
+"""Rounds in which the sides take turns, kept one by one: what was done is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.revisions import kept, launch, together
+from facebench.harness.comparison.revisions.plans import TIMED, Halves
+from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import RECORDS, Store
+
+
+def measure(
+    places: Sequence[Place], plans: Sequence[Halves], rounds: int, folder: Path, watch: Watch
+) -> tuple[list[list[Record]], int]:
+    """Records of each side: what is exact once, what is timed with one process a case and round.
+
+    Sides whose facebench can do so take turns many times a second, case by case. Otherwise
+    rounds are whole runs: who begins changes from one to the next, so what drifts favours
+    none, and a round is kept when all sides have it.
+
+    Args:
+        places: the sides.
+        plans: one for each.
+        rounds: how many.
+        folder: where they are kept.
+        watch: told how far it is.
+
+    Returns:
+        A list of records for each side, and how many rounds there are in them: none where the
+        plans hold nothing that is timed.
+    """
+    known: list[list[Record]] = [[] for _ in places]
+    if any(plan.exact for plan in plans):
+        step = _Step("exact figures", folder / "exact", 0, len(places), watch)
+        known = _round(places, [plan.exact for plan in plans], known, range(len(places)), step)
+    texts = [plan.timed for plan in plans]
+    if len(places) > 1 and any(texts) and all(map(together.able, places)):
+        timed = together.measure(places, texts, rounds, folder / "together", watch)
+        both = [[*old, *more] for old, more in zip(known, timed, strict=True)]
+        return both, rounds if any(timed) else 0
+    records = known
+    for number in range(rounds if any(texts) else 0):
+        order = [(number + side) % len(places) for side in range(len(places))]
+        total = rounds * len(places)
+        step = _Step("rounds", folder / str(number), number * len(places), total, watch)
+        found = _round(places, texts, known, order, step)
+        new = list(map(_new, found, known))
+        records = [[*old, *more] for old, more in zip(records, new, strict=True)]
+        # What a run brings along that is exact, the next ones find done.
+        known = [[*old, *_untimed(more)] for old, more in zip(known, new, strict=True)]
+        if not any(record.case.measure in TIMED for side in new for record in side):
+            return records, 0
+    return records, rounds if any(texts) else 0
+
+
+class _Step:
+    """One folder of records for each side, that is there whole or not at all."""
+
+    def __init__(self, name: str, folder: Path, done: int, total: int, watch: Watch) -> None:
+        self.folder = folder
+        self._name = name
+        self._done = done
+        self._total = total
+        self._watch = watch
+        watch.phase(name, done, total)
+
+    def listen(self, place: Place) -> Callable[[str, int, int], None]:
+        """What a side's run tells."""
+
+        def told(text: str, done: int, of: int) -> None:
+            self._watch.busy(f"{place.name}: {text}")
+            self._watch.phase(self._name, self._done + done / max(of, 1), self._total)
+
+        return told
+
+    def side_done(self) -> None:
+        """Go on to the next side."""
+        self._done += 1
+        self._watch.phase(self._name, self._done, self._total)
+
+
+def _round(
+    places: Sequence[Place],
+    texts: Sequence[str],
+    known: Sequence[Sequence[Record]],
+    order: Sequence[int],
+    step: _Step,
+) -> list[list[Record]]:
+    """Each side's records, in the order of the sides; from the folder where it is complete."""
+    folder = step.folder
+    if not kept.is_fresh(folder):
+        kept.empty(folder)
+        for side in order:
+            place = places[side]
+            launch.run(place, texts[side], folder / str(side), known[side], step.listen(place))
+            step.side_done()
+        kept.complete(folder)
+    return [Store(folder / str(side) / RECORDS).read() for side in range(len(places))]
+
+
+def _new(found: Sequence[Record], known: Sequence[Record]) -> list[Record]:
+    cases = {record.case.key for record in known}
+    return [record for record in found if record.case.key not in cases]
+
+
+def _untimed(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.case.measure not in TIMED]

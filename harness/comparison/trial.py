@@ -1,0 +1,93 @@
+"""A network on trial: what it costs and how fast it is, beside one that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from facebench.harness.comparison import extract
+from facebench.harness.comparison.compare import Side, compare
+from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.ready import prepare
+from facebench.harness.comparison.interleaved.turns import Turns, measure
+from facebench.harness.comparison.verdict import Comparison
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.layers import LAYERS_IN
+from facebench.harness.models.networks import Network
+from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
+from facebench.harness.runs import jobs
+from facebench.harness.runs.jobs import with_fingerprint
+
+Listener = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is on trial, and where.
+
+    Attributes:
+        known: the network that others are held against.
+        networks: those on trial.
+        runtimes: that both are timed in.
+        cores: emulated ones, for which instructions are counted and cycles modelled.
+        threads: of a session.
+    """
+
+    known: Network
+    networks: Sequence[Network]
+    runtimes: Sequence[str]
+    cores: Sequence[str]
+    threads: int = 1
+
+    @property
+    def all(self) -> list[Network]:
+        """The known one first."""
+        return [self.known, *self.networks]
+
+    def exact(self) -> list[Job]:
+        """What needs no turns: costs, sizes, layers, and counts on emulated cores."""
+        wanted = []
+        for network in self.all:
+            base = Case("cost", network.name, network.weights)
+            layers = replace(base, measure="layers", runtime=LAYERS_IN)
+            cases = (base, replace(base, measure="export"), layers)
+            wanted += [Job(case, network) for case in cases]
+            for core in self.cores:
+                for runtime in ("ncnn", "tvm"):
+                    timed = jobs.latency_job(network, runtime, 1, device=f"emulated:{core}")
+                    wanted += jobs.device_jobs(timed)
+        return [with_fingerprint(job) for job in wanted]
+
+    def timed(self, budget: Turns, listen: Listener) -> list[Record]:
+        """Latencies, all networks in turns, one runtime after the other.
+
+        Args:
+            budget: of each runtime.
+            listen: told of the runtime, the rounds done and their number.
+        """
+        records = []
+        for runtime in self.runtimes:
+            listen(runtime, 0, budget.processes)
+            wanted = [
+                with_fingerprint(jobs.latency_job(network, runtime, self.threads))
+                for network in self.all
+            ]
+            ready = [prepare(Place(job.network.name), job.to_json()) for job in wanted]
+            records += measure(ready, budget, partial(listen, runtime))
+        return records
+
+
+def against(known: Network, network: Network, records: Sequence[Record]) -> Comparison:
+    """A network held against the known one, figure by figure."""
+
+    def side(one: Network) -> Side:
+        entries = extract.entries([r for r in records if r.case.network == one.name])
+        alike = [
+            replace(e, case=replace(e.case, network=network.name, weights=network.weights))
+            for e in entries
+        ]
+        return Side(one.name, tuple(alike))
+
+    return compare(side(known), side(network))

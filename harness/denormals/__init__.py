@@ -1,1 +1,0 @@
-"""Denormal numbers: how many a network holds and computes, and what they cost."""

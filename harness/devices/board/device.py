@@ -1,0 +1,69 @@
+"""What devices share that are boards with a server: only how they are reached differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.devices.board import asking
+from facebench.harness.devices.board.client import Board
+from facebench.harness.devices.registry import Facts
+from facebench.harness.runtimes.session import Stand
+
+
+class BoardDevice:
+    """A board, or several alike; see `Device`.
+
+    Args:
+        name: as in `Case.device`.
+        connect: connects to it, or to one of them that is free.
+        count: how many there are.
+    """
+
+    remote = True
+
+    def __init__(
+        self, name: str, connect: Callable[[], Board], count: Callable[[], int] = lambda: 1
+    ) -> None:
+        self.name = name
+        self.connect = connect
+        self._count = count
+
+    @property
+    def kind(self) -> str:
+        """As in `Device`; of a board that cannot be reached, what real ones give."""
+        try:
+            return "emulated" if self.facts().core else "measured"
+        except UnavailableError:
+            return "measured"
+
+    @cache  # noqa: B019  # a few boards at most
+    def facts(self) -> Facts:
+        """As in `Device`; of several boards, what one says is taken for all."""
+        return asking.facts(self.name)
+
+    def ask(self) -> Facts:
+        """As `facts`, in this process, which is lost with the board."""
+        count = self._count()
+        board = self.connect()
+        said = board.describe()
+        board.close()
+        return Facts(said.target, said.runtimes, count, said.identity, said.cores, said.name)
+
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
+        """As in `Device`."""
+        return self.connect().open(runtime, artifact, threads, counting)
+
+
+def address(text: str, noun: str) -> tuple[str, int]:
+    """Host and port of `host:port`.
+
+    Raises:
+        BadInputError: it is no such text.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise BadInputError(f"{noun} {text!r} will not do: write HOST:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,101 @@
+"""What a board's server needs to know to start stands: the protocol, and this machine."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from facebench.harness.compiler import library
+from facebench.harness.machine import environment
+from facebench.harness.machine.cores import CORES, identify
+from facebench.harness.runtimes.registry import RUNTIMES
+
+
+class Launcher(Protocol):
+    """Starts stands on what a server offers."""
+
+    @property
+    def name(self) -> str:
+        """The name of the emulated core; empty for a real machine."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What its figures are: `measured` or `emulated`."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """What to compile for, a name in `compiler.targets`; empty where it is not known."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Hash of what makes its figures comparable."""
+        ...
+
+    @property
+    def cores(self) -> int:
+        """CPU cores that a runtime may use."""
+        ...
+
+    def runtimes(self) -> list[str]:
+        """Names of those that it can open."""
+        ...
+
+    def command(self, runtime: str, counters: Path | None) -> list[str]:
+        """The command of a stand; where asked for, it leaves `counters`.0 and `counters`.1.
+
+        Raises:
+            RefusedError: the runtime does not run there.
+        """
+        ...
+
+    def environment(self) -> dict[str, str]:
+        """Variables that a stand needs beyond the server's own."""
+        ...
+
+
+class HereLauncher:
+    """Starts stands on this machine."""
+
+    name = ""
+    kind = "measured"
+
+    @cached_property
+    def target(self) -> str:
+        """That of the biggest known core; empty where none is known, as on x86-64."""
+        try:
+            found = set(identify(Path("/proc/cpuinfo").read_text()))
+        except OSError:
+            return ""
+        # Cores are described from the smallest to the biggest.
+        known = [core for core in CORES if core.name in found]
+        # A core of 64 bits may run a system of 32, whose libraries are others.
+        fits = library.machine(Path("/proc/self/exe")) == "EM_AARCH64"
+        return known[-1].target if known and fits else ""
+
+    @property
+    def identity(self) -> str:
+        """As that of the local device, so that a board is the same however it is reached."""
+        return environment.machine_key()
+
+    @property
+    def cores(self) -> int:
+        """Those that this process may use."""
+        return environment.cores()
+
+    def runtimes(self) -> list[str]:
+        """Those whose packages are installed."""
+        return [runtime.name for runtime in RUNTIMES if runtime.opens()]
+
+    def command(self, runtime: str, counters: Path | None) -> list[str]:
+        """This Python; it counts nothing."""
+        # -P: a folder called `harness` where the server runs is not ours.
+        return [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
+
+    def environment(self) -> dict[str, str]:
+        """Nothing more."""
+        return {}

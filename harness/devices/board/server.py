@@ -1,0 +1,144 @@
+"""Serves a machine's runtimes over TVM's RPC."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.compiler.build import import_tvm
+from facebench.harness.devices.board import trackers
+from facebench.harness.devices.board.launcher import Launcher
+from facebench.harness.devices.board.session import Session, register
+from facebench.harness.machine.processes import die_with_parent
+
+DEFAULT_PORT = 9090
+
+# Clients that wait while another has the board.
+_WAITING = 64
+
+# A client says what it wants within these seconds, or others have their turn.
+_GREETING_S = 5.0
+
+# A client whose machine went away is noticed after about a minute.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+
+def serve(
+    launcher: Launcher,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    key: str = "",
+    tracker: tuple[str, int] | None = None,
+    tell: Callable[[str], None] = print,
+) -> None:
+    """Serve until SIGTERM or SIGINT, one client at a time; for a process of its own.
+
+    Args:
+        port: 0 for any that is free.
+        key: what clients must ask for; the name of the board's kind on a tracker.
+        tracker: where to offer the board, host and port.
+        tell: told `serving NAME on HOST:PORT` once it is up, and warnings.
+
+    Raises:
+        BadInputError: the address cannot be had.
+        UnavailableError: the tracker cannot be reached.
+    """
+    if tracker:
+        trackers.boards(*tracker)
+    import_tvm()
+    # Private: it runs our functions in each session. TVM's `Server` starts a new
+    # Python where none are registered. TVM's version is pinned.
+    from tvm.rpc import server
+
+    server.logger.setLevel(logging.ERROR)
+    listening = _listen(host, port)
+    register(Session(launcher))
+    _end_on_signals()
+    address = "{}:{}".format(*listening.getsockname()[:2])
+    if not _loopback(host):
+        tell(
+            f"warning: whoever reaches {address} can run code here as this user, as TVM's RPC "
+            "has no passwords: serve on 127.0.0.1 and connect with --device ssh://USER@HOST"
+        )
+    tell(f"serving {launcher.name or 'this machine'} on {address}")
+    try:
+        while True:
+            try:
+                server._listen_loop(listening, listening.getsockname()[1], key, tracker, None, None)
+            except (RuntimeError, OSError) as error:
+                # A session that dies, or whose folder stays, would otherwise end the server.
+                tell(f"a session ended badly; the next one can come: {error}")
+                os.chdir("/")
+    finally:
+        for session in multiprocessing.active_children():
+            session.kill()
+        listening.close()
+
+
+class _Listening(socket.socket):
+    """Accepts no client that is silent: TVM's loop would wait for it, and nobody be served."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection on which something came, or that ended.
+
+        Raises:
+            TimeoutError: nothing came; TVM's loop goes on.
+        """
+        connection, address = super().accept()
+        connection.settimeout(_GREETING_S)
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            connection.close()
+            raise
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE.items():
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return connection, address
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = _Listening(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise BadInputError(
+            f"cannot serve on {host}:{port}: {error}; choose others with --host and --port"
+        ) from error
+    listening.listen(_WAITING)
+    return listening
+
+
+def _end_on_signals() -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    multiprocessing.set_start_method("fork", force=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    os.register_at_fork(after_in_child=_in_session)
+
+
+def _in_session() -> None:
+    """A session waits in C, where Python's handlers do not run; and it must not outlive us."""
+    die_with_parent()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

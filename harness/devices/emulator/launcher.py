@@ -1,0 +1,104 @@
+"""Starts stands on an emulated core."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cached_property
+from pathlib import Path
+
+from facebench.architectures.errors import RefusedError
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.emulator.overlay import overlay
+from facebench.harness.devices.emulator.setup import Emulated, find
+from facebench.harness.machine.cores import CORES
+from facebench.harness.storage import cache, fingerprints
+
+# Runtimes with a build for the emulated Python, or a stand in C, by architecture.
+_RUNTIMES = {"aarch64": ("ncnn", "onnxruntime", "tvm"), "armhf": ("tvm",)}
+
+_PACKAGES = Path(__file__).parent.parent.parent
+
+
+class EmulatedLauncher:
+    """Starts stands in QEMU, which see a named core and count what they execute.
+
+    Raises:
+        UnknownNameError: there is no such core.
+        UnavailableError: no emulated device is set up.
+    """
+
+    kind = "emulated"
+
+    def __init__(self, core: str) -> None:
+        self._core = CORES[core]
+        self._emulated: Emulated = find()
+        self.name = core
+        self.target = self._core.target
+
+    @property
+    def architecture(self) -> str:
+        """`aarch64` or `armhf`."""
+        return "armhf" if TARGETS[self.target].elf_machine == "EM_ARM" else "aarch64"
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of what the counts depend on beyond the artifact."""
+        return cache.digest(
+            repr(self._core),
+            self._emulated.versions,
+            cache.file_digest(self._emulated.plugin),
+            cache.file_digest(self._emulated.stand(self.architecture)),
+            fingerprints.code("facebench.harness.devices.emulator", "facebench.harness.runtimes"),
+        )
+
+    @property
+    def cores(self) -> int:
+        """Of the board whose core it is."""
+        return self._core.figures.cores if self._core.figures else 4
+
+    def runtimes(self) -> list[str]:
+        """Those that can be opened."""
+        return list(_RUNTIMES[self.architecture])
+
+    def command(self, runtime: str, counters: Path | None) -> list[str]:
+        """The command of a stand, which writes its counters to `counters`.0 and .1.
+
+        Raises:
+            RefusedError: there is no build of the runtime for the core's architecture.
+        """
+        if runtime not in self.runtimes():
+            raise RefusedError(
+                f"runtime {runtime} does not run on the emulated {self.name}: use "
+                f"{' or '.join(self.runtimes())}"
+            )
+        root = overlay(self._emulated, self._core, self.architecture)
+        qemu = "qemu-arm" if self.architecture == "armhf" else "qemu-aarch64"
+        command = [qemu, "-seed", "1", "-L", str(root), "-cpu", self._core.qemu_cpu]
+        if counters is not None:
+            command += ["-plugin", f"{self._emulated.plugin},out={counters}{self._levels()}"]
+        if shutil.which("setarch"):
+            # Without it, addresses differ from run to run, and with them a few instructions.
+            command = ["setarch", "-R", *command]
+        if runtime == "tvm":
+            return [*command, str(self._emulated.stand(self.architecture))]
+        return [
+            *command,
+            str(root / "usr/bin/python3.11"),
+            "-P",
+            "-m",
+            "facebench.harness.runtimes.session_process",
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Variables that a stand needs."""
+        path = os.pathsep.join([str(self._emulated.site), str(_PACKAGES)])
+        return {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+
+    def _levels(self) -> str:
+        if self._core.figures is None:
+            return ""
+        return "".join(
+            f",l{number}={level.size_bytes}:{level.associativity}:{level.line_bytes}"
+            for number, level in enumerate(self._core.figures.levels, 1)
+        )

@@ -1,0 +1,126 @@
+"""What a program sees of the machine it runs on: a named core's, where it would read this one's.
+
+Runtimes choose their code by it: ncnn sizes its tiles by the caches that it finds
+under /sys, ONNX Runtime picks kernels by the core that /proc/cpuinfo names. QEMU
+opens a file below its `-L` folder where there is one, and otherwise this machine's,
+so a file that must not be found there is put in its way, empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from facebench.harness.devices.emulator.setup import Emulated
+from facebench.harness.machine.cores import Cache, Core
+from facebench.harness.storage import cache
+
+_CPUS = "sys/devices/system/cpu"
+
+# Of a cache, in sysfs: what a core has none of is empty.
+_FILES = (
+    "level",
+    "type",
+    "size",
+    "ways_of_associativity",
+    "coherency_line_size",
+    "number_of_sets",
+    "shared_cpu_map",
+    "shared_cpu_list",
+)
+
+# More levels than any machine has that an emulator runs on.
+_INDICES = 8
+
+# Of the sysroot; the kernel's folders and those of data are this machine's.
+_NOT_LINKED = {"dev", "home", "proc", "root", "run", "sys", "tmp"}
+
+
+def overlay(emulated: Emulated, core: Core, architecture: str = "aarch64") -> Path:
+    """The folder for `qemu -L` in which programs find a core's own processors and caches.
+
+    Args:
+        emulated: whose sysroot it is laid over.
+        core: whose figures are shown; where it has none, no caches are.
+        architecture: `aarch64` or `armhf`.
+
+    Raises:
+        UnavailableError: the architecture is not set up.
+    """
+    root = emulated.root(architecture)
+    links = [path for path in sorted(root.iterdir()) if path.name not in _NOT_LINKED]
+    texts = {path: f"{text}\n" if text else "" for path, text in _texts(core)}
+
+    def make(folder: Path) -> None:
+        for path in links:
+            (folder / path.name).symlink_to(path)
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+
+    return cache.entry("overlays", cache.digest(texts, list(map(str, links))), make)
+
+
+def _texts(core: Core) -> Iterator[tuple[str, str]]:
+    """Each file's path and what is in it."""
+    count = core.figures.cores if core.figures else 1
+    every = f"0-{count - 1}" if count > 1 else "0"
+    yield "proc/cpuinfo", "\n\n".join(_processor(core, cpu) for cpu in range(count))
+    for name in ("online", "possible", "present"):
+        yield f"{_CPUS}/{name}", every
+    for cpu in range(count):
+        for name in ("thread_siblings_list", "core_cpus_list"):
+            yield f"{_CPUS}/cpu{cpu}/topology/{name}", str(cpu)
+        yield f"{_CPUS}/cpu{cpu}/regs/identification/midr_el1", f"{_midr(core):#018x}"
+        for index in range(_INDICES):
+            facts = _cache_facts(core, index, cpu, count)
+            for name in _FILES:
+                yield f"{_CPUS}/cpu{cpu}/cache/index{index}/{name}", facts.get(name, "")
+
+
+def _processor(core: Core, cpu: int) -> str:
+    """A paragraph of /proc/cpuinfo."""
+    return (
+        f"processor\t: {cpu}\n"
+        f"CPU implementer\t: {core.implementer:#04x}\n"
+        "CPU architecture: 8\n"
+        "CPU variant\t: 0x0\n"
+        f"CPU part\t: {core.parts[0]:#05x}\n"
+        "CPU revision\t: 0"
+    )
+
+
+def _midr(core: Core) -> int:
+    """The identification register, of the first revision; Arm's manual, MIDR_EL1."""
+    by_features = 0xF
+    return core.implementer << 24 | by_features << 16 | core.parts[0] << 4
+
+
+def _cache_facts(core: Core, index: int, cpu: int, count: int) -> dict[str, str]:
+    """Files of a cache: L1 data, L1 instructions, L2, L3, in the order that Linux numbers them in.
+
+    Of the instruction cache we know that there is one.
+    """
+    if core.figures is None:
+        return {}
+    if index == 1:
+        return {"level": "1", "type": "Instruction"}
+    levels = {0: core.figures.l1d, 2: core.figures.l2, 3: core.figures.l3}
+    found = levels.get(index)
+    if found is None:
+        return {}
+    level, kind = (1, "Data") if index == 0 else (index, "Unified")
+    return {"level": str(level), "type": kind, **_geometry(found, cpu, count)}
+
+
+def _geometry(found: Cache, cpu: int, count: int) -> dict[str, str]:
+    sharing = range(count) if found.shared else [cpu]
+    ways, line = found.associativity, found.line_bytes
+    return {
+        "size": f"{found.size_bytes // 1024}K",
+        "ways_of_associativity": str(ways),
+        "coherency_line_size": str(line),
+        "number_of_sets": str(found.size_bytes // (ways * line)),
+        "shared_cpu_map": f"{sum(1 << one for one in sharing):x}",
+        "shared_cpu_list": ",".join(map(str, sharing)),
+    }

@@ -1,0 +1,100 @@
+"""What the pieces of the emulated device are made of, and how."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from facebench.harness.devices.emulator import crossbuild, sysroot, wheels
+from facebench.harness.devices.emulator.pieces import Piece, folder
+from facebench.harness.storage import cache, fingerprints
+
+# The architectures that are emulated, by the triple that their stand is built for.
+TRIPLES = {"aarch64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}
+
+_SOURCES = Path(__file__).parent
+
+
+def pieces(given: Path | None) -> list[Piece]:
+    """All of them, in the order they are made in.
+
+    Args:
+        given: a folder of the user's that serves as the sysroot of aarch64; None
+            means the one that does already, or Debian's packages.
+
+    Raises:
+        UnavailableError: a package is not installed here, so its version is not known.
+    """
+    chosen = given.resolve() if given else linked()
+    root = _debian("aarch64") if chosen is None else _given(chosen)
+    return [root, _debian("armhf"), _site(), *built()]
+
+
+def built() -> list[Piece]:
+    """What is built from the project's own sources; it needs no network."""
+    digests = sources()
+    plugin = Piece("plugin.so", "QEMU's plugin", digests["plugin.c"], _build_plugin)
+    stands = [
+        Piece(
+            f"{architecture}/stand",
+            f"the stand in C for {triple}",
+            digests["stand.c"],
+            partial(_build_stand, triple),
+        )
+        for architecture, triple in TRIPLES.items()
+    ]
+    return [plugin, *stands]
+
+
+def linked() -> Path | None:
+    """The folder of the user's that serves as the sysroot of aarch64, where one does."""
+    root = folder() / "aarch64" / "root"
+    return root.readlink() if root.is_symlink() and root.is_dir() else None
+
+
+def sources() -> dict[str, str]:
+    """Digest of each C source with what builds it: other options are a reason to build again."""
+    builder = fingerprints.code("facebench.harness.devices.emulator.crossbuild")
+    names = ("plugin.c", "stand.c")
+    return {name: cache.digest(builder, cache.file_digest(_SOURCES / name)) for name in names}
+
+
+def _debian(architecture: str) -> Piece:
+    packages = sysroot.DEBIAN[architecture]
+    return Piece(
+        f"{architecture}/root",
+        f"Debian's {packages[0]} packages: {', '.join(packages[1])}",
+        cache.digest(packages),
+        partial(sysroot.install, architecture),
+    )
+
+
+def _given(root: Path) -> Piece:
+    return Piece("aarch64/root", f"the sysroot {root}", str(root), partial(_link, root))
+
+
+def _link(root: Path, path: Path) -> dict[str, str]:
+    versions = sysroot.check(root)
+    path.symlink_to(root)
+    return versions
+
+
+def _site() -> Piece:
+    packages = wheels.wanted()
+    names = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return Piece(
+        "aarch64/site",
+        f"aarch64 wheels: {names}",
+        cache.digest(packages),
+        partial(wheels.install, packages),
+    )
+
+
+def _build_plugin(path: Path) -> dict[str, str]:
+    crossbuild.native_library(_SOURCES / "plugin.c", path)
+    return {}
+
+
+def _build_stand(triple: str, path: Path) -> dict[str, str]:
+    crossbuild.stand(triple, path.parent).rename(path)
+    return {}

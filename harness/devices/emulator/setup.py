@@ -1,0 +1,207 @@
+"""The emulated ARM device: set up once, in the cache's folder `emulated`.
+
+`setup.json` is written last, when all pieces were tried out; an interrupted set-up
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.errors import UnavailableError
+from facebench.harness.devices.emulator import pieces, qemu, recipes, wheels
+from facebench.harness.devices.emulator.pieces import Piece
+
+COMMAND = "facebench device setup-emulated"
+
+_SETUP = "setup.json"
+_ARMV7 = "armhf/root"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """What is set up.
+
+    Attributes:
+        folder: holds all of it.
+    """
+
+    folder: Path
+
+    def root(self, architecture: str) -> Path:
+        """The sysroot of `aarch64` or `armhf`, for `qemu -L`.
+
+        Raises:
+            UnavailableError: there is none for it.
+        """
+        return self._of(architecture, "root")
+
+    def stand(self, architecture: str) -> Path:
+        """The stand in C, an executable of `aarch64` or `armhf`.
+
+        Raises:
+            UnavailableError: there is none for it.
+        """
+        return self._of(architecture, "stand")
+
+    @property
+    def python(self) -> Path:
+        """The aarch64 Python, in its sysroot."""
+        return self.root("aarch64") / qemu.PYTHON
+
+    @property
+    def site(self) -> Path:
+        """The folder of Python packages for aarch64."""
+        return self.folder / "aarch64" / "site"
+
+    @property
+    def plugin(self) -> Path:
+        """QEMU's plugin that counts, built for this machine."""
+        return self.folder / "plugin.so"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the emulator, of the sysroot's packages and of Python's, by name."""
+        kept = pieces.read(self.folder / _SETUP)
+        return {**kept["packages"]["aarch64"], **kept["wheels"], "qemu": qemu.version()}
+
+    def _of(self, architecture: str, name: str) -> Path:
+        path = self.folder / architecture / name
+        if not path.exists():
+            raise UnavailableError(
+                f"{architecture} is not set up, {path} is missing: '{COMMAND}' sets it up where "
+                "apt-get has its packages"
+            )
+        return path
+
+
+def find() -> Emulated:
+    """The emulated device that is set up here.
+
+    Raises:
+        UnavailableError: none is, or it lacks something; the sentence says what to do.
+    """
+    ensure_current()
+    reason = ready()
+    if reason:
+        raise UnavailableError(reason)
+    return Emulated(pieces.folder())
+
+
+def ready() -> str:
+    """Empty where all is set up as this version wants it, else one sentence with the mend."""
+    if not pieces.folder().is_dir():
+        return f"no emulated device is set up: '{COMMAND}' sets one up (about 60 MB, a minute)"
+    kept = pieces.read(pieces.folder() / _SETUP)
+    if not kept:
+        return f"the set-up of the emulated device did not end: '{COMMAND}' goes on with it"
+    try:
+        wanted = recipes.pieces(None)
+    except UnavailableError as error:
+        return str(error)
+    missing = [p for p in wanted if p.path not in kept["absent"] and not p.is_made()]
+    if missing:
+        return (
+            f"the emulated device lacks {missing[0].name} as this version wants it: '{COMMAND}' "
+            "makes what is missing"
+        )
+    return qemu.problem()
+
+
+def ensure_current() -> None:
+    """Build again what was built from older sources; that needs no network.
+
+    Raises:
+        UnavailableError: no C compiler is installed, or it fails.
+    """
+    setup = pieces.folder() / _SETUP
+    if not pieces.read(setup) or all(piece.is_made() for piece in recipes.built()):
+        return
+    with pieces.alone():
+        for piece in recipes.built():
+            if not piece.is_made():
+                piece.put()
+        pieces.write(setup, pieces.read(setup) | {"sources": recipes.sources()})
+
+
+def run(sysroot: Path | None, progress: Progress) -> Emulated:
+    """Set the emulated device up, or go on with that.
+
+    Args:
+        sysroot: a folder with an aarch64 Linux and its Python 3.11; None downloads
+            Debian's packages, or keeps the folder that was given before.
+        progress: told each step before it is done.
+
+    Raises:
+        UnavailableError: something is missing here; the sentence says what to do.
+        BadInputError: the folder holds no such Linux.
+    """
+    reason = qemu.problem()
+    if reason:
+        raise UnavailableError(reason)
+    with pieces.alone():
+        wanted = recipes.pieces(sysroot)
+        setup = pieces.folder() / _SETUP
+        kept = pieces.read(setup)
+        emulated = Emulated(pieces.folder())
+        if kept and all(piece.is_made() for piece in wanted):
+            progress(f"all is there: {emulated.folder}")
+            return emulated
+        setup.unlink(missing_ok=True)
+        # A folder of the user's stands for apt, which may be missing altogether.
+        optional = [_ARMV7] if sysroot or recipes.linked() else []
+        absent = _make(wanted, optional, progress)
+        progress("trying all of it out under QEMU")
+        _try_out(emulated)
+        pieces.write(setup, _summary(wanted, absent))
+    return emulated
+
+
+def _make(wanted: list[Piece], optional: list[str], progress: Progress) -> dict[str, str]:
+    """Make what is not there.
+
+    Returns:
+        Why an optional piece could not be made, by its path.
+    """
+    absent = {}
+    for piece in wanted:
+        if piece.is_made():
+            progress(f"there already: {piece.name}")
+            continue
+        progress(f"getting {piece.name}")
+        try:
+            piece.put()
+        except UnavailableError as error:
+            if piece.path not in optional:
+                raise
+            absent[piece.path] = str(error)
+            progress(f"goes on without ARMv7: {error}")
+    return absent
+
+
+def _try_out(emulated: Emulated) -> None:
+    """Run what was made once. Python keeps its byte code at that."""
+    mend = f"remove {emulated.folder} and run '{COMMAND}' again"
+    imports = ", ".join(wheels.wanted())
+    code = f"import sys; sys.path.insert(0, {str(emulated.site)!r}); import {imports}"
+    qemu.run_python(emulated.root("aarch64"), code, mend)
+    for architecture in recipes.TRIPLES:
+        root = emulated.folder / architecture / "root"
+        if root.exists():
+            qemu.run(architecture, root, [emulated.stand(architecture)], mend)
+
+
+def _summary(wanted: list[Piece], absent: dict[str, str]) -> dict[str, Any]:
+    versions = {piece.path: piece.versions() for piece in wanted}
+    return {
+        "qemu": qemu.version(),
+        "packages": {name: versions[f"{name}/root"] for name in recipes.TRIPLES},
+        "wheels": versions["aarch64/site"],
+        "sources": recipes.sources(),
+        "absent": absent,
+    }

@@ -1,0 +1,61 @@
+"""The Python packages of the emulated machine: wheels for aarch64, installed by this one's pip."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from facebench.architectures.errors import UnavailableError
+from facebench.harness.devices.emulator import programs
+from facebench.harness.machine import environment
+
+# As they are here, so that both machines run the same release.
+_SAME = ("numpy", "ncnn", "psutil", "platformdirs")
+
+# Newer wheels than this one die with a segmentation fault under QEMU 7.2, at their import.
+_PINNED = {"onnxruntime": "1.24.4"}
+
+_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+
+
+def wanted() -> dict[str, str]:
+    """The version of each package that the emulated machine is to have.
+
+    Raises:
+        UnavailableError: a package is not installed here, so its version is not known.
+    """
+    versions = {name: environment.version(name) or "" for name in _SAME}
+    missing = [name for name, version in versions.items() if not version]
+    if missing:
+        raise UnavailableError(
+            f"{missing[0]} is not installed: 'pip install {missing[0]}' installs it"
+        )
+    return versions | _PINNED
+
+
+def install(packages: dict[str, str], folder: Path) -> dict[str, str]:
+    """Install packages for aarch64 and Python 3.11 into a new folder.
+
+    pip's own settings (an index, a proxy) hold here as well.
+
+    Returns:
+        The packages' versions.
+
+    Raises:
+        UnavailableError: there is no pip, no network, or no such wheel.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise UnavailableError(
+            f"pip is not installed for {sys.executable}: '{sys.executable} -m ensurepip' "
+            "installs it"
+        )
+    platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    command: list[str | Path] = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-deps", "--only-binary=:all:", *platforms),
+        *("--python-version", "3.11", "--implementation", "cp", "--target", folder),
+        *(f"{name}=={version}" for name, version in packages.items()),
+    ]
+    programs.run(command, "check the network, and run the same command again")
+    return packages

@@ -1,0 +1,205 @@
+"""Named CPU cores: how a board names them, and the figures a model of them needs.
+
+The values and where each comes from are data, in `cores.toml` beside this module.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from facebench.architectures.registry import Registry
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A data cache.
+
+    Attributes:
+        shared: by the cores of the cluster; else each core has its own.
+        latency_cycles: from a load to its use, when it hits here.
+    """
+
+    size_bytes: int
+    associativity: int
+    line_bytes: int
+    shared: bool
+    latency_cycles: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a core does in a cycle, and what memory costs it on one named board.
+
+    Attributes:
+        board: whose clock, caches and memory these are.
+        frequency_hz: the clock that the board sustains.
+        cores: how many cores of this kind the board has.
+        in_order: instructions issue in program order.
+        decode_width: instructions a cycle.
+        dispatch_width: micro-operations a cycle.
+        fma_lanes_per_cycle: 32-bit floating-point multiply-adds a cycle.
+        fma_latency_cycles: from a multiply-add to a use of its result.
+        fma_accumulate_cycles: from a multiply-add to one that adds to its result.
+        loads_per_cycle: of 128 bits.
+        stores_per_cycle: of 128 bits.
+        memory_operations_per_cycle: loads and stores together.
+        dram_latency_ns: of a load that misses every cache, page walks included.
+        dram_bandwidth_bytes_s: read and written together, by one core.
+        l1d, l2, l3: levels of data cache, from the core outwards; few cores have three.
+    """
+
+    board: str
+    frequency_hz: int
+    cores: int
+    in_order: bool
+    decode_width: int
+    dispatch_width: int
+    fma_lanes_per_cycle: float
+    fma_latency_cycles: int
+    fma_accumulate_cycles: int
+    loads_per_cycle: float
+    stores_per_cycle: float
+    memory_operations_per_cycle: float
+    dram_latency_ns: float
+    dram_bandwidth_bytes_s: float
+    l1d: Cache
+    l2: Cache
+    l3: Cache | None = None
+
+    @property
+    def levels(self) -> tuple[Cache, ...]:
+        """The caches there are, from the core outwards."""
+        return tuple(level for level in (self.l1d, self.l2, self.l3) if level is not None)
+
+
+@dataclass(frozen=True)
+class Core:
+    """A CPU core.
+
+    Attributes:
+        name: as on the command line and in records.
+        description: for people, with boards that have it.
+        target: what to compile for, a name in `facebench.harness.compiler.targets`.
+        qemu_cpu: the nearest core that QEMU 7.2 knows: no instruction is missing there
+            that code for `target` uses.
+        implementer: the designer's number in MIDR (`CPU implementer` in /proc/cpuinfo).
+        parts: the core's numbers there (`CPU part`).
+        figures: for modelling; None for a core that is only recognised.
+        sources: where each figure comes from, by its name or that of its cache.
+    """
+
+    name: str
+    description: str
+    target: str
+    qemu_cpu: str
+    implementer: int
+    parts: tuple[int, ...]
+    figures: Figures | None = None
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def source(self, figure: str) -> str:
+        """Where a figure comes from; "assumed: ..." where it is no publication.
+
+        Args:
+            figure: a field's name, such as `frequency_hz` or `l2.latency_cycles`.
+
+        Raises:
+            KeyError: it has no such figure.
+        """
+        cache = figure.partition(".")[0]
+        return self.sources[figure] if figure in self.sources else self.sources[cache]
+
+
+CORES: Registry[Core] = Registry("core")
+
+
+def identify(cpuinfo: str) -> list[str]:
+    """The cores in the text of /proc/cpuinfo, one a processor, in its order.
+
+    A part that is in no description is named by its numbers, such as
+    `arm:0x41:0xd4a`; a text of another architecture has no parts, and gives none.
+
+    Example:
+        >>> identify("processor: 0\\nCPU implementer: 0x41\\nCPU part: 0xd08\\n")
+        ['cortex-a72']
+    """
+    known = {(core.implementer, part): core.name for core in CORES for part in core.parts}
+    names, implementer = [], 0
+    for key, value in _PART.findall(cpuinfo):
+        if key == "implementer":
+            implementer = int(value, 16)
+        else:
+            part = int(value, 16)
+            names.append(known.get((implementer, part), f"arm:{implementer:#x}:{part:#x}"))
+    return names
+
+
+_PART = re.compile(r"^CPU (implementer|part)\s*:\s*(0x[0-9a-f]+)\s*$", re.MULTILINE)
+
+
+def parse(text: str) -> list[Core]:
+    """The cores that a TOML text describes.
+
+    Raises:
+        ValueError: a key is unknown, or a value or its source is missing; it names which.
+    """
+    return [_core(name, table) for name, table in tomllib.loads(text).items()]
+
+
+Made = TypeVar("Made", Core, Figures, Cache)
+
+
+def _core(name: str, table: dict[str, Any]) -> Core:
+    figures = table.get("figures")
+    if figures is not None:
+        where = f"{name}.figures"
+        caches = {
+            level: _make(Cache, f"{where}.{level}", figures[level])
+            for level in ("l1d", "l2", "l3")
+            if level in figures
+        }
+        table = {**table, "figures": _make(Figures, where, {**figures, **caches})}
+    parts = {"parts": tuple(table["parts"])} if "parts" in table else {}
+    core = _make(Core, name, {"name": name, **table, **parts})
+    _check_sources(core)
+    return core
+
+
+def _make(kind: type[Made], where: str, values: dict[str, Any]) -> Made:
+    known = {f.name: f for f in fields(kind)}
+    for key in values:
+        if key not in known:
+            raise ValueError(f"{where} has an unknown key {key!r} (known: {', '.join(known)})")
+    for key, f in known.items():
+        if key not in values and f.default is MISSING and f.default_factory is MISSING:
+            raise ValueError(f"{where} has no {key}")
+    return kind(**values)
+
+
+def _check_sources(core: Core) -> None:
+    names = [] if core.figures is None else list(_names(core.figures))
+    for name in names:
+        if not core.sources.get(name) and not core.sources.get(name.partition(".")[0]):
+            raise ValueError(f"{core.name}.sources has none for {name}")
+    for name in core.sources:
+        if name not in {*names, *(known.partition(".")[0] for known in names)}:
+            raise ValueError(f"{core.name}.sources has an unknown key {name!r}")
+
+
+def _names(figures: Figures) -> Iterator[str]:
+    """The names of single values: fields, and those of caches as `l2.size_bytes`."""
+    for f in fields(figures):
+        value = getattr(figures, f.name)
+        if isinstance(value, Cache):
+            yield from (f"{f.name}.{inner.name}" for inner in fields(value))
+        elif value is not None:
+            yield f.name
+
+
+for _found in parse(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")):
+    CORES.add(_found.name, _found)

@@ -1,0 +1,140 @@
+"""The machine and the versions that a figure was obtained with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from facebench.harness.storage.cache import digest
+
+# What a figure can depend on. A package that is not installed is left out.
+PACKAGES = (
+    "apache-tvm",
+    "apache-tvm-ffi",
+    "ncnn",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "opencv-python-headless",
+    "openvino",
+    "pnnx",
+    "torch",
+)
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_CPUS = Path("/sys/devices/system/cpu")
+_UNREADABLE = "not readable"
+
+_SIMD = {
+    "asimd", "asimddp", "asimdhp", "avx", "avx2", "avx512_bf16", "avx512_vnni", "avx512bw",
+    "avx512f", "avx512vl", "avx_vnni", "f16c", "fma", "i8mm", "neon", "sse4_2", "sve", "vfpv4",
+}  # fmt: skip
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def capture() -> dict[str, Any]:
+    """The environment now, flat, by name.
+
+    Loads and frequencies are of the moment; everything in `identity` is
+    expected to stay.
+    """
+    load = os.getloadavg()[0]
+    return {
+        **identity(),
+        "host": platform.node(),
+        "load_1min": round(load, 2),
+        "memory_available_bytes": psutil.virtual_memory().available,
+        "affinity": _ranges(os.sched_getaffinity(0)),
+        "governor": _sysfs("cpu0/cpufreq/scaling_governor"),
+        "turbo": _turbo(),
+        "smt": _sysfs("smt/control"),
+        **{name.lower(): os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+    }
+
+
+def identity() -> dict[str, Any]:
+    """The part of the environment that must agree between compared records."""
+    info = _cpuinfo()
+    features = sorted(_SIMD & set(info.get("flags", info.get("features", "")).split()))
+    return {
+        "cpu_model": info.get("model name", platform.processor() or platform.machine()),
+        "cpu_features": " ".join(features),
+        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+        "threads_visible": cores(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        **versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages a figure can depend on, where they are installed."""
+    return {name: found for name in PACKAGES if (found := version(name)) is not None}
+
+
+@cache
+def version(package: str) -> str | None:
+    """The installed version of a package, found without importing it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def machine_key() -> str:
+    """Hash of what makes a time on this machine comparable with another one on it."""
+    kept = identity()
+    return digest([kept[name] for name in ("cpu_model", "cpu_features", "cores", "python")])
+
+
+def _cpuinfo() -> dict[str, str]:
+    """First value of each key of /proc/cpuinfo, keys in lower case."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return {}
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip().lower(), value.strip())
+    return found
+
+
+def _ranges(numbers: set[int]) -> str:
+    """Numbers as the kernel lists them: `0-2,8`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def _turbo() -> str:
+    """Whether clocks may rise above the nominal one: `on`, `off` or `not readable`."""
+    for name, on in (("intel_pstate/no_turbo", "0"), ("cpufreq/boost", "1")):
+        value = _sysfs(name)
+        if value in ("0", "1"):
+            return "on" if value == on else "off"
+    return _UNREADABLE
+
+
+def _sysfs(name: str) -> str:
+    try:
+        return (_CPUS / name).read_text().strip()
+    except OSError:
+        return _UNREADABLE

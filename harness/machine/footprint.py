@@ -1,0 +1,40 @@
+"""What a process that infers took beside the times of its samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from facebench.harness.machine.energy import Energy
+from facebench.harness.machine.memory import Memory
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Of one process; what its device does not tell is None.
+
+    Attributes:
+        import_ms: of importing the runtime's package; None also where it was there already.
+        open_ms: from the artifact on disk to a session that can infer, that import not included.
+        first_ms: the first inference after the artifact was opened, by the wall.
+        memory: peaks of its resident memory.
+        energy: that the machine took while it sampled.
+    """
+
+    import_ms: float | None = None
+    open_ms: float | None = None
+    first_ms: float | None = None
+    memory: Memory | None = None
+    energy: Energy | None = None
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Footprint:
+        """The footprint that `dataclasses.asdict` made plain."""
+        memory, energy = data["memory"], data["energy"]
+        return Footprint(
+            data["import_ms"],
+            data["open_ms"],
+            data["first_ms"],
+            None if memory is None else Memory(**memory),
+            None if energy is None else Energy(**energy),
+        )

@@ -1,0 +1,113 @@
+"""Keeps this process on as many CPUs as it has threads, so that it is not moved about.
+
+A process that the scheduler moves finds cold caches where it arrives; on a CPU
+with cores of several kinds it even finds another core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from facebench.harness.machine import busy
+
+_ROOT = Path("/")
+
+# Long enough for the kernel's counts of busy time to differ between CPUs.
+_LOOK_S = 0.1
+
+
+@contextlib.contextmanager
+def pinned(threads: int) -> Iterator[tuple[int, ...]]:
+    """Pin all threads of this process to so many CPUs; gives their numbers, empty where it cannot.
+
+    Threads that a runtime has already are pinned too; afterwards each may run where it
+    might before.
+    """
+    before = _affinities()
+    allowed = os.sched_getaffinity(0)
+    chosen = choose(threads, allowed) if 0 < threads <= len(allowed) else ()
+    # A thread that ends meanwhile is no reason to say that the process is not pinned.
+    done = [task for task in before if chosen and _set(task, set(chosen))]
+    try:
+        yield chosen if done else ()
+    finally:
+        for task in _affinities():  # those that were started meanwhile included
+            if done:
+                _set(task, before.get(task, allowed))
+
+
+def choose(threads: int, allowed: set[int], root: Path = _ROOT) -> tuple[int, ...]:
+    """The CPUs for so many threads: of the fastest cores, one of each core, the idlest.
+
+    Interrupts go to the first CPU by habit, so that of equals the last is taken.
+    """
+    before = busy.by_cpu(root)
+    time.sleep(_LOOK_S)
+    after = busy.by_cpu(root)
+
+    def rank(cpu: int) -> tuple[int, int, int, int]:
+        siblings = _siblings(cpu, root)
+        ticks = after.get(cpu, 0) - before.get(cpu, 0)
+        return -_fastest_khz(cpu, root), siblings.index(cpu) if cpu in siblings else 0, ticks, -cpu
+
+    return tuple(sorted(sorted(allowed, key=rank)[:threads]))
+
+
+def move(process: int, cpus: set[int]) -> None:
+    """Keep a process of ours, with all threads that it has and will have, on some CPUs."""
+    for task in _tasks(process):
+        _set(task, cpus)
+
+
+def _affinities() -> dict[int, set[int]]:
+    """CPUs on which each thread of this process may run, by its number."""
+    found = {}
+    for task in _tasks():
+        with contextlib.suppress(OSError):
+            found[task] = os.sched_getaffinity(task)
+    return found
+
+
+def _tasks(process: int | str = "self") -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{process}/task")]
+    except OSError:
+        return []
+
+
+def _set(task: int, cpus: set[int]) -> bool:
+    try:
+        os.sched_setaffinity(task, cpus)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _siblings(cpu: int, root: Path) -> list[int]:
+    """CPUs of one core, in order."""
+    return _numbers(_text(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
+
+
+def _fastest_khz(cpu: int, root: Path) -> int:
+    text = _text(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq")
+    return int(text) if text.isdecimal() else 0
+
+
+def _numbers(text: str) -> list[int]:
+    """Numbers of a list as the kernel writes it, such as `0-2,8`."""
+    numbers: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

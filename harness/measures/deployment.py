@@ -1,0 +1,183 @@
+"""What is executed for a job: exported, lowered to its precision, prepared for its runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facebench.architectures.errors import WrongAnswerError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.compiler import records
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine import environment
+from facebench.harness.measures.job import Job
+from facebench.harness.models import precision
+from facebench.harness.models.export import Exported
+from facebench.harness.records.record import Check
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.runtimes.session import Stand
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import cache as files
+from facebench.harness.storage import fingerprints
+from facebench.harness.verification import preparation
+from facebench.harness.verification.datasets.registry import DATASETS
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A network in the form in which a runtime executes it.
+
+    Attributes:
+        job: what it was made for.
+        exported: the network in the case's precision.
+        runtime: what executes it.
+        artifact: file or folder in the cache.
+    """
+
+    job: Job
+    exported: Exported
+    runtime: Runtime
+    artifact: Artifact
+
+    def open(self, threads: int, counting: bool = False) -> Stand:
+        """The artifact, open on the case's device; it has not inferred yet."""
+        device = DEVICES[self.job.case.device]
+        return device.open(self.runtime.name, self.artifact.path, threads, counting)
+
+    def check(self, session: Session, most: int | None = None) -> tuple[float, tuple[Check, ...]]:
+        """Hold a session's outputs on the reference inputs against torch's.
+
+        Args:
+            session: from images (N, 3, H, W) to embeddings (N, E).
+            most: of the reference inputs; None for all.
+
+        Returns:
+            The largest difference, relative to the largest element, and the
+            conditions of validity that were looked at.
+
+        Raises:
+            WrongAnswerError: they differ by more than the precision allows.
+        """
+        inputs, expected = (array[:most] for array in self.exported.reference())
+        batch = self.job.case.batch
+        count = len(inputs) // batch * batch
+        if not count:
+            inputs, expected, count = _repeated(inputs, expected, batch)
+        answers = [session(inputs[i : i + batch]) for i in range(0, count, batch)]
+        case = self.job.case
+        what = f"{self.runtime.name} on {case.network}"
+        _require_shape(answers[0], (batch, expected.shape[1]), what)
+        found = precision.agreement(np.concatenate(answers), expected[:count])
+        precision.require_agreement(what, case.precision, found)
+        faithful = precision.faithful(self.exported)
+        if faithful is not None:
+            return found.relative_error, (faithful,)
+        detail = f"largest difference {found.relative_error:.1e} of the largest element"
+        agreed = Check("outputs agree with torch", True, detail)
+        return found.relative_error, (agreed,)
+
+    def batch_of_images(self) -> FloatArray:
+        """Reference inputs (batch, 3, H, W)."""
+        inputs, _ = self.exported.reference()
+        return inputs[np.arange(self.job.case.batch) % len(inputs)]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the network's input expects."""
+        stored = self.exported.facts()["preprocessing"]
+        return Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.exported.facts()["input_size"]
+        return height, width
+
+    @property
+    def digest(self) -> str:
+        """Hash of the artifact's bytes."""
+        path = self.artifact.path
+        parts: Sequence[Path] = [p for p in sorted([path, *path.rglob("*")]) if p.is_file()]
+        return files.digest([files.file_digest(path) for path in parts])
+
+
+def deploy(job: Job) -> Deployment:
+    """Export, lower and prepare a job's network, or find it all in the cache.
+
+    Raises:
+        UnavailableError: the runtime is not installed.
+        RefusedError: it does not run this precision; or int8 would be
+            calibrated on faces that it is then scored on.
+    """
+    case = job.case
+    runtime = RUNTIMES[case.runtime]
+    runtime.require(case.precision)
+    exported = precision.lower(job.export(), case.precision, lambda: _calibration(job))
+    return Deployment(job, exported, runtime, runtime.prepare(exported, case.batch, case.target))
+
+
+def depends_on(job: Job) -> Any:
+    """What an artifact and its session depend on beyond network and case, for a fingerprint."""
+    runtime = RUNTIMES[job.case.runtime]
+    sources = [
+        "facebench.harness.runtimes",
+        "facebench.harness.measures.deployment",
+        "facebench.harness.runtimes",
+    ]
+    tuned = ""
+    if runtime.name == "tvm":
+        sources.append("facebench.harness.compiler")
+        tuned = records.stored(job.case.target)
+    if job.case.precision != "fp32":
+        sources += [
+            "facebench.harness.models.precision",
+            "facebench.harness.models.quantize",
+            "facebench.harness.verification.calibration",
+        ]
+    return (
+        fingerprints.code(*sources),
+        tuned,
+        [environment.version(name) for name in runtime.packages],
+        DEVICES[job.case.device].facts().identity if job.case.device != "local" else "",
+        faces_digest(job.calibration, job.data) if job.calibration else "",
+    )
+
+
+@cache
+def faces_digest(name: str, data: Path | None) -> str:
+    """Hash of a dataset's protocol, images and own landmarks."""
+    return DATASETS[name].open(data).digest
+
+
+def _require_shape(answer: Any, expected: tuple[int, int], what: str) -> None:
+    if not isinstance(answer, np.ndarray):
+        raise WrongAnswerError(
+            f"{what} gives {type(answer).__name__} for an output, not an array: see that its "
+            "package is whole"
+        )
+    if answer.shape != expected:
+        raise WrongAnswerError(
+            f"{what} gives an output of shape {answer.shape} for {expected[0]} images, not "
+            f"{expected}: export it for this batch size, or use a batch of 1"
+        )
+
+
+def _calibration(job: Job) -> precision.Calibration:
+    exported = job.export()
+    facts = exported.facts()
+    stored = facts["preprocessing"]
+    own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
+    height, width = facts["input_size"]
+    faces = preparation.locate(DATASETS[job.calibration].open(job.data), "file")
+    return precision.calibration_of(faces, own, (height, width))
+
+
+def _repeated(inputs: Any, expected: Any, batch: int) -> tuple[Any, Any, int]:
+    """Reference inputs for a batch that is larger than their count."""
+    rows = np.arange(batch) % len(inputs)
+    return inputs[rows], expected[rows], batch

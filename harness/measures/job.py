@@ -1,0 +1,108 @@
+"""A case with what is needed to obtain it but is no part of its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.models.export import Exported, export
+from facebench.harness.models.networks import Network
+from facebench.harness.records.case import Case
+from facebench.harness.timing.sampler import Budget
+
+# Longer than any case of ours is silent, in seconds.
+LIMIT_S = 900.0
+
+# Told how much of a long case is done, and of how much: images, for the most part.
+Progress = Callable[[int, int], None]
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work for a device.
+
+    Attributes:
+        case: what is to be measured.
+        network: the network and where its weights are.
+        fingerprint: hash of all that the result depends on.
+        data: folder of the data sets, or None.
+        dataset: the data set as the user named it, with its path; where empty, `case.dataset`.
+        landmarks: where landmarks come from, with the path of a detector's weights.
+        calibration: the data set that int8 is calibrated on, as the user named it.
+        budget: how long to sample.
+        exported: folder of the exported network, once there is one.
+        process: number of this process among those of the case, from 0.
+        shards: how many machines share the work on the case's images, each a shard of them.
+        shard: which of them this job prepares, from 0; None for the case itself.
+        limit_s: a case that says nothing for so many seconds is taken to hang, and stopped.
+        progress: told how far the case is, in the process that obtains it.
+    """
+
+    case: Case
+    network: Network
+    fingerprint: str = ""
+    data: Path | None = None
+    dataset: str = ""
+    landmarks: str = "file"
+    calibration: str = ""
+    budget: Budget = field(default_factory=Budget)
+    exported: Path | None = None
+    process: int = 0
+    shards: int = 1
+    shard: int | None = None
+    limit_s: float = LIMIT_S
+    progress: Progress = field(default=_silent, compare=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The job in JSON's types, for another process; who watches stays here."""
+        data: dict[str, Any] = _plain(asdict(replace(self, progress=_silent)))
+        del data["progress"]
+        return data
+
+    @staticmethod
+    def from_json(data: dict[str, Any], progress: Progress = _silent) -> Job:
+        """The job that `to_json` made."""
+        network = data["network"]
+        own = network["preprocessing"]
+        made = {
+            "case": Case(**data["case"]),
+            "network": Network(
+                network["name"],
+                network["weights"],
+                _path(network["path"]),
+                own and Preprocessing(own["channels"], tuple(own["mean"]), tuple(own["scale"])),
+                network["source"],
+            ),
+            "data": _path(data["data"]),
+            "budget": Budget(**data["budget"]),
+            "exported": _path(data["exported"]),
+        }
+        return Job(**(data | made), progress=progress)
+
+    def export(self) -> Exported:
+        """The exported network: where the runner put it, or made now."""
+        return Exported(self.exported) if self.exported else export(self.network)
+
+    def facts(self) -> dict[str, Any]:
+        """What `Network.facts` says, without torch where possible."""
+        if self.exported is None:
+            return self.network.facts()
+        facts: dict[str, Any] = Exported(self.exported).facts()["architecture"]
+        return facts
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -1,0 +1,1 @@
+"""From a network's name and weights to what can be counted, exported and quantized."""

@@ -1,0 +1,229 @@
+"""Results files: JSON Lines, one record a line, appended to and never rewritten.
+
+A run that is killed loses nothing that was reported as done, and several runs may
+write to one file at the same time. This module needs neither torch nor TVM.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.records.record import NewerError, Record, from_json, to_json
+from facebench.harness.storage import shipped
+
+# The results file of a run, in its folder.
+RECORDS = "records.jsonl"
+
+# The end of a line: a checksum of all before it, which tells a flipped bit in a figure.
+_SEAL = ', "crc32": "'
+_SEAL_END = len('01234567"}')
+
+
+class Store:
+    """A results file: append and read.
+
+    Example:
+        >>> import tempfile
+        >>> from facebench.harness.records.case import Case
+        >>> store = Store(Path(tempfile.mkdtemp()) / "records.jsonl")
+        >>> store.append(Record(Case("cost", "mobilefacenet"), kind="counted", status="failed"))
+        >>> [record.case.network for record in store.read()]
+        ['mobilefacenet']
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: Record) -> None:
+        """Add one record; it is on the disk, whole, when this returns.
+
+        Raises:
+            BadInputError: the disk is full or the file can't be written.
+        """
+        line = _sealed(json.dumps(to_json(record), allow_nan=False)) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._locked() as file:
+                _append(file, line.encode())
+                if file.tell() == len(line):
+                    _sync_folder(self.path.parent)
+        except OSError as error:
+            raise BadInputError(
+                f"cannot write {self.path}: {error.strerror}; the records before this one "
+                "are intact: make room or choose another folder, then run the same command again"
+            ) from error
+
+    def read(self) -> list[Record]:
+        """All records, in the order of writing; none where there is no file.
+
+        Raises:
+            NewerError: a newer facebench wrote one.
+            BadInputError: a line is cut off or is no record.
+        """
+        records = []
+        for number, line in enumerate(self._lines(), start=1):
+            where = f"{self.path} line {number}"
+            try:
+                records.append(from_json(_parsed(line)))
+            except NewerError as error:
+                raise NewerError(f"{where}: {error}") from error
+            except BadInputError as error:
+                raise BadInputError(
+                    f"{where} is {error}: remove that line to read the others"
+                ) from error
+            except ValueError as error:
+                raise BadInputError(
+                    f"{where} is cut off or damaged; the {len(records)} records before it are "
+                    "intact: remove that line, or let 'facebench run' set it aside and go on"
+                ) from error
+        return records
+
+    def mend(self) -> Path | None:
+        """Set lines that are cut off or damaged aside, so that the file reads again.
+
+        Returns:
+            The file the damaged lines were moved to, or None where all lines are whole.
+        """
+        if not self.path.exists():
+            return None
+        with self._locked() as file:
+            lines = _split(file)
+            damaged = [line for line in lines if not _is_whole(line)]
+            if not damaged:
+                return None
+            aside = self.path.with_suffix(".damaged")
+            _write_whole(aside, damaged, "ab")
+            replacement = self.path.with_suffix(".mending")
+            _write_whole(replacement, [line for line in lines if line not in damaged], "wb")
+            replacement.replace(self.path)
+        return aside
+
+    def _lines(self) -> list[bytes]:
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                # Half a line is seen of a run that is writing it. Some disks know no locks.
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_SH)
+                return _split(file)
+        except FileNotFoundError:
+            return []
+
+    @contextmanager
+    def _locked(self) -> Iterator[FileIO]:
+        """The file for us alone, to read and to append to; made where there is none."""
+        while True:
+            with self.path.open("a+b", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                # Another run may have mended it meanwhile, and put a new file in its place.
+                if _is_at(file, self.path):
+                    yield file
+                    return
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """Write a line, or leave the file as it was."""
+    end = file.seek(0, os.SEEK_END)
+    # A run that was killed may have left half a line: that one is not to take ours along.
+    begun = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+    try:
+        _write(file, b"\n" + line if begun else line)
+        os.fsync(file.fileno())
+    except BaseException:  # Ctrl-C too
+        os.ftruncate(file.fileno(), end)
+        raise
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    # Unbuffered: what a buffer still holds when a disk is full, closing would write later.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _write_whole(path: Path, lines: Sequence[bytes], mode: str) -> None:
+    with path.open(mode) as file:
+        file.writelines(line + b"\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """See that a new file's name is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _split(file: FileIO) -> list[bytes]:
+    """The lines of a file, without their ends; the last one may lack it."""
+    file.seek(0)
+    *lines, last = file.readall().split(b"\n")
+    return [*lines, last] if last else lines
+
+
+def _sealed(text: str) -> str:
+    """A JSON object's text with its checksum as the last member."""
+    return f'{text[:-1]}{_SEAL}{zlib.crc32(text[:-1].encode()):08x}"}}'
+
+
+def _parsed(line: bytes) -> Any:
+    """What a line holds.
+
+    One of an earlier facebench, or that a tool wrote anew, has no checksum at its end, and is
+    taken as it is.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    text, seal, rest = line.rpartition(_SEAL.encode())
+    if seal and len(rest) == _SEAL_END and rest[:8] != b"%08x" % zlib.crc32(text):
+        raise ValueError("its checksum differs")
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError(error) from error
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        _parsed(line)
+    except ValueError:
+        return False
+    return True
+
+
+def latest(records: Iterable[Record]) -> list[Record]:
+    """The newest record of each case, in the order in which cases first came."""
+    newest: dict[str, Record] = {}
+    for record in records:
+        newest[record.case.key] = record
+    return list(newest.values())
+
+
+def paper_table(number: int) -> list[dict[str, str]]:
+    """Rows of a table of arXiv 1804.07573 (1 to 4), as text by column name.
+
+    The figures are the publication's: of kind `published`.
+    """
+    name = next(p for p in shipped.folder("paper").glob(f"table{number}_*.csv"))
+    with name.open(newline="") as file:
+        return list(csv.DictReader(file))

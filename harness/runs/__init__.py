@@ -1,0 +1,1 @@
+"""From a plan to records: jobs, rounds, worker processes, checkpoints and clusters."""

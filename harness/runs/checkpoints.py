@@ -1,0 +1,188 @@
+"""Records of single processes, kept until those of their case are one record.
+
+So a run that is killed between two processes of a case goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.measures.job import Job
+from facebench.harness.records.record import Record, from_json, to_json
+from facebench.harness.storage import cache
+from facebench.harness.storage.eviction import EXPIRES_S
+
+# The kind in the cache.
+FOLDER = "parts"
+
+# Processes of one case are to see one state of the machine: yesterday's are not gone on with.
+KEPT_S = EXPIRES_S[FOLDER]
+
+# How long children of a killed run may take to go.
+_DYING_S = 2.0
+
+# Beside the fields of a record: when it was kept.
+_KEPT = "kept"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Parts:
+    """What is kept for the run of one results file, in the cache.
+
+    Of a run that stores no records nothing is kept. What another run keeps is left alone,
+    though it may be of the same case: two records never share a process.
+
+    Args:
+        results: the results file.
+        run: number of this run among those that write to that file at the same time.
+    """
+
+    def __init__(self, results: Path | None, run: int = 0) -> None:
+        self._results = results
+        self._run = run
+
+    def load(self, job: Job) -> list[Record]:
+        """Records of a job's first processes, as far as they are kept without a gap."""
+        folder = self._folder(job.fingerprint, job.case.key)
+        found: list[Record] = []
+        while folder is not None and (record := _read(folder / f"{len(found)}.json")) is not None:
+            found.append(record)
+        return found
+
+    def keep(self, job: Job, record: Record) -> None:
+        """Keep the record of a job's process; it is on the disk, whole, when this returns.
+
+        Raises:
+            BadInputError: the disk is full or the cache can't be written.
+        """
+        folder = self._folder(job.fingerprint, job.case.key)
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as temporary:
+                whole = Path(temporary) / "part.json"
+                with whole.open("w") as file:
+                    json.dump(to_json(record) | {_KEPT: _now()}, file, allow_nan=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                whole.replace(folder / f"{job.process}.json")
+        except OSError as error:
+            raise cache.unwritable(error) from error
+
+    def forget(self, of: Record | Job) -> None:
+        """Drop what is kept of a case, now that its record is stored, or it is to begin anew."""
+        folder = self._folder(of.fingerprint, of.case.key)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, fingerprint: str, key: str) -> Path | None:
+        if self._results is None:
+            return None
+        run = [self._run] if self._run else []
+        name = cache.digest(str(self._results.resolve()), fingerprint, key, *run)
+        return cache.root() / FOLDER / name
+
+
+@contextmanager
+def claim(results: Path | None) -> Iterator[Parts]:
+    """What is kept for a run, which has it for itself until this ends.
+
+    Runs that write to one file at the same time take the numbers 0, 1 and on: one that is
+    killed finds its own again.
+
+    Raises:
+        BadInputError: the cache can't be written.
+    """
+    if results is None:
+        yield Parts(None)
+        return
+    folder = cache.root() / "runs"
+    name = cache.digest(str(results.resolve()))
+    for run in count():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / f"{name}-{run}").open("a+")
+        except OSError as error:
+            raise cache.unwritable(error) from error
+        with lock:
+            if _locked(lock.fileno()) or _left_behind(lock):
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
+                yield Parts(results, run)
+                return
+
+
+def _left_behind(lock: IO[str]) -> bool:
+    """Whether a lock whose owner is dead was to be had within a moment.
+
+    A process that its owner was just starting when it was killed holds the lock until it
+    has closed what it inherited.
+    """
+    lock.seek(0)
+    owner = lock.read()
+    end = time.monotonic() + _DYING_S
+    while owner.isdecimal() and not psutil.pid_exists(int(owner)) and time.monotonic() < end:
+        if _locked(lock.fileno()):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without locks
+    return True
+
+
+def _read(path: Path) -> Record | None:
+    """A record that is whole and of today."""
+    try:
+        data = json.loads(path.read_text())
+        if _age_s(data.get(_KEPT), path) > KEPT_S:
+            return None
+        return from_json(data)
+    except (OSError, ValueError, TypeError, AttributeError, BadInputError):
+        return None
+
+
+def _age_s(kept: Any, path: Path) -> float:
+    """Seconds since a record was kept; since its file was written, where that is not known.
+
+    Clocks are set, back too, where a board has none that outlasts a power cut. What the
+    kernel counts since boot is not.
+    """
+    now = _now()
+    if kept and now and kept["boot"] == now["boot"]:
+        return float(now["seconds"] - kept["seconds"])
+    return abs(time.time() - path.stat().st_mtime)
+
+
+def _now() -> dict[str, Any] | None:
+    """Which boot this is, and seconds since then; None where the system does not say."""
+    if sys.platform != "linux":
+        return None
+    try:
+        boot = _BOOT_ID.read_text().strip()
+    except OSError:
+        return None
+    return {"boot": boot, "seconds": time.clock_gettime(time.CLOCK_BOOTTIME)}

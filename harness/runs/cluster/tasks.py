@@ -1,0 +1,70 @@
+"""What runs on a machine of a cluster: the functions that Ray calls there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES
+from facebench.harness.models import export
+from facebench.harness.records.record import to_json
+from facebench.harness.runs import worker_pool
+from facebench.harness.runs.cluster import machines
+from facebench.harness.runs.jobs import with_fingerprint
+
+
+def version() -> str:
+    """What `machines.version` says there."""
+    return machines.version()
+
+
+def fingerprints(jobs: list[dict[str, Any]]) -> list[str]:
+    """The fingerprints that jobs have there: those of timed ones depend on the machine."""
+    return [with_fingerprint(Job.from_json(data)).fingerprint for data in jobs]
+
+
+def perform(data: dict[str, Any]) -> dict[str, Any]:
+    """The record of a job, obtained in a process of its own, as on one machine."""
+    job = Job.from_json(data)
+    (record,) = worker_pool.execute([_with_export(job)], _silent)
+    return to_json(record)
+
+
+def train(words: list[str], folder: str) -> tuple[int, str, str]:
+    """Exit code, output and last words of `facebench train` with these words, in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "facebench", "train", *words, "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        preexec_fn=die_with_parent,
+    )
+    return done.returncode, done.stdout, "".join(done.stderr.strip().splitlines()[-1:])
+
+
+class Alone:
+    """Performs timed jobs on a machine whose cores are all its own while it lives."""
+
+    def perform(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The record of a job; an empty one is answered at once."""
+        return perform(data) if data else {}
+
+
+def _with_export(job: Job) -> Job:
+    """The job with the exported network of this machine's cache, where it needs one."""
+    if MEASURES[job.case.measure].stage == 0:
+        return job
+    if export.find(job.network) is None:
+        making = replace(job, case=replace(job.case, measure="export"))
+        for _ in worker_pool.execute([making], _silent):
+            pass
+    found = export.find(job.network)
+    return job if found is None else replace(job, exported=found.folder)
+
+
+def _silent(done: int, total: int) -> None:
+    pass

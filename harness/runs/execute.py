@@ -1,0 +1,89 @@
+"""From a job to a record, in this process."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import traceback
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures.errors import FacebenchError, LostError, RefusedError
+from facebench.harness.machine import environment
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, kind_of
+from facebench.harness.records.record import Check, Record
+from facebench.harness.records.results import Result
+from facebench.harness.storage import fingerprints
+
+
+def perform(job: Job) -> Record:
+    """Obtain what the job asks for.
+
+    Nothing is raised for a case that goes wrong: it is a record too, `failed`
+    or `refused`, with its reason. But for a device that is lost: that may be
+    another time's luck. The record of a shard has no result.
+
+    Raises:
+        LostError: the case's device answers no more.
+    """
+    start = time.perf_counter()
+    measure = MEASURES[job.case.measure]
+    status, reason = "ok", ""
+    result: Result | None = None
+    checks: tuple[Check, ...] = ()
+    where: dict[str, Any] = {}
+    provenance: dict[str, Any] = {
+        "facebench": environment.version("facebench") or "",
+        "code": fingerprints.code("facebench.architectures", "facebench.harness"),
+        "git_revision": _git_revision(),
+        "weights": job.case.weights,
+    }
+    try:
+        provenance |= job.facts()
+        if job.shard is not None:
+            assert measure.sharding is not None
+            measure.sharding.prepare(job)
+        else:
+            outcome = measure.obtain(job)
+            result, checks, where = outcome.result, outcome.checks, outcome.environment
+            provenance |= outcome.provenance
+    except LostError:
+        raise
+    except RefusedError as error:
+        status, reason = "refused", str(error)
+    except FacebenchError as error:
+        status, reason = "failed", str(error)
+    except MemoryError as error:
+        status, reason = "failed", f"too little memory for it here: {str(error) or 'MemoryError'}"
+        provenance["traceback"] = traceback.format_exc()
+    except Exception as error:  # a defect of ours or of a runtime must not stop the run
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+        provenance["traceback"] = traceback.format_exc()
+    return Record(
+        case=job.case,
+        kind=kind_of(job.case),
+        status=status,
+        result=result,
+        reason=reason,
+        checks=checks,
+        environment=where or environment.capture(),
+        provenance=provenance,
+        fingerprint=job.fingerprint,
+        duration_s=round(time.perf_counter() - start, 3),
+    )
+
+
+@cache
+def _git_revision() -> str:
+    """Revision of the checkout this code runs from; empty where it is installed."""
+    here = Path(__file__).parents[3]
+    if not (here / ".git").exists():
+        return ""
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip()

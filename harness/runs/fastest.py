@@ -1,0 +1,57 @@
+"""Which runtime and batch embeds a network's images fastest here."""
+
+from __future__ import annotations
+
+from facebench.architectures.errors import FacebenchError
+from facebench.harness.models.networks import Network
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Throughput
+from facebench.harness.records.store import Store
+from facebench.harness.runs import jobs, runner
+from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.storage import cache
+from facebench.harness.timing.sampler import Budget
+
+FASTEST = "fastest"
+
+_BATCHES = (1, 8)
+_SAMPLING_S = 1.0
+
+
+def find_fastest(
+    network: Network, how: jobs.Precision, threads: int, listen: runner.Listener
+) -> tuple[str, int]:
+    """The runtime and the batch size with the highest throughput.
+
+    Every installed runtime that runs the precision is tried, once: what was
+    found is kept in the cache until the machine, a version or the network changes.
+
+    Args:
+        network: what is to be embedded with.
+        how: the case's precision.
+        threads: sessions that work side by side.
+        listen: told of each trial.
+
+    Raises:
+        FacebenchError: no runtime runs the network.
+    """
+    wanted = [
+        jobs.with_fingerprint(
+            jobs.throughput_job(network, name, threads, batch, how, Budget(0, _SAMPLING_S))
+        )
+        for name in installed()
+        if how.name in RUNTIMES[name].precisions
+        for batch in _BATCHES
+        if batch == 1 or RUNTIMES[name].batches
+    ]
+    store = Store(cache.root() / "throughput.jsonl")
+    store.mend()
+    records = runner.run(wanted, store, listen)
+    best = max(records, key=_rate)
+    if not _rate(best):
+        raise FacebenchError(f"no runtime runs {network.name}: {best.case}: {best.reason}")
+    return best.case.runtime, best.case.batch
+
+
+def _rate(record: Record) -> float:
+    return record.result.images_per_second if isinstance(record.result, Throughput) else 0.0

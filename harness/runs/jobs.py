@@ -1,0 +1,179 @@
+"""Jobs of one case each, as plans and commands ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facebench.architectures.errors import UnavailableError
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES
+from facebench.harness.models import export
+from facebench.harness.models.networks import Network
+from facebench.harness.records.case import Case
+from facebench.harness.storage import cache
+from facebench.harness.timing.sampler import Budget
+from facebench.harness.verification import preparation
+from facebench.harness.verification.datasets.registry import DATASETS
+
+# What a user who says nothing has measured: of one process alone nobody knows how much
+# processes differ.
+BUDGET = Budget(processes=3)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """In how many bits a network computes.
+
+    Attributes:
+        name: one of `precision.PRECISIONS`.
+        calibration: the dataset that int8's ranges come from; of a family, with the path.
+    """
+
+    name: str = "fp32"
+    calibration: str = "synthetic"
+
+    @property
+    def faces(self) -> str:
+        """The dataset that this precision needs; empty where it needs none."""
+        return self.calibration if self.name == "int8" else ""
+
+    def of(self, case: Case) -> Case:
+        """The case in this precision."""
+        faces = self.faces and DATASETS[self.faces].name
+        return replace(case, precision=self.name, calibration=faces)
+
+
+FP32 = Precision()
+
+
+def latency_job(
+    network: Network,
+    runtime: str,
+    threads: int,
+    batch: int = 1,
+    how: Precision = FP32,
+    budget: Budget | None = None,
+    device: str = "local",
+    target: str = "",
+) -> Job:
+    """The job of a network's latency.
+
+    Args:
+        budget: how much is sampled; by default in one process.
+        device: where; by default this machine.
+        target: what TVM compiles for; where empty, what the device says it is.
+
+    Raises:
+        UnavailableError: the device cannot be reached, or does not say what it is.
+    """
+    case = Case(
+        "latency",
+        network.name,
+        network.weights,
+        runtime=runtime,
+        target=_target(runtime, device, target),
+        device=device,
+        threads=threads,
+        batch=batch,
+    )
+    return Job(how.of(case), network, calibration=how.faces, budget=budget or Budget())
+
+
+def device_jobs(timed: Job) -> list[Job]:
+    """What a case of latency is on its device.
+
+    An emulator's time says nothing: there, instructions are counted, and cycles modelled.
+    """
+    if DEVICES[timed.case.device].kind != "emulated":
+        return [timed]
+    emulated = ("instructions", "cycles")
+    return [replace(timed, case=replace(timed.case, measure=measure)) for measure in emulated]
+
+
+def instructions_job(network: Network, runtime: str, device: str, target: str = "") -> Job:
+    """The job of counting what one inference of one image executes, in one thread."""
+    job = latency_job(network, runtime, 1, device=device, target=target)
+    return replace(job, case=replace(job.case, measure="instructions"))
+
+
+def _target(runtime: str, device: str, chosen: str = "") -> str:
+    """What TVM compiles for; empty for a runtime that picks its kernels itself."""
+    if runtime != "tvm":
+        return ""
+    target = chosen or DEVICES[device].facts().target
+    if not target:
+        raise UnavailableError(
+            f"{device} does not say what CPU it has: name it with --target, one of "
+            f"{', '.join(TARGETS.names())}"
+        )
+    return TARGETS[target].name
+
+
+def throughput_job(
+    network: Network, runtime: str, threads: int, batch: int, how: Precision, budget: Budget
+) -> Job:
+    """Images a second with so many single-threaded sessions on this machine."""
+    job = latency_job(network, runtime, threads, batch, how, budget)
+    return replace(job, case=replace(job.case, measure="throughput"))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How networks are scored on a dataset.
+
+    Attributes:
+        dataset: its name; of a family, with the path.
+        flip: one of `embedding.FLIPS`.
+        landmarks: `file`, `aligned`, or a detector, with the path of its weights after a colon.
+        absent: one of `preparation.ABSENT`.
+    """
+
+    dataset: str
+    flip: str = "sum"
+    landmarks: str = "file"
+    absent: str = "refuse"
+
+
+def scoring_job(
+    network: Network,
+    runtime: str,
+    scoring: Scoring,
+    data: Path | None = None,
+    how: Precision = FP32,
+    threads: int | None = None,
+    batch: int = 1,
+    device: str = "local",
+) -> Job:
+    """The job of scoring a network, on all cores of the device by default."""
+    dataset = DATASETS[scoring.dataset]
+    case = Case(
+        dataset.measure,
+        network.name,
+        network.weights,
+        runtime=runtime,
+        target=_target(runtime, device),
+        device=device,
+        threads=threads or DEVICES[device].facts().cores,
+        batch=batch,
+        dataset=dataset.name,
+        flip=scoring.flip,
+        landmarks=preparation.identity(scoring.landmarks),
+        absent=scoring.absent,
+    )
+    return Job(
+        how.of(case),
+        network,
+        data=data,
+        dataset=scoring.dataset,
+        landmarks=scoring.landmarks,
+        calibration=how.faces,
+    )
+
+
+def with_fingerprint(job: Job) -> Job:
+    """The job with the hash of all that its result depends on."""
+    depends = MEASURES[job.case.measure].depends_on(job)
+    return replace(job, fingerprint=cache.digest(job.case.key, export.key(job.network), depends))

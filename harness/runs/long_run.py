@@ -1,0 +1,46 @@
+"""What a machine's past says of a time that was taken on it now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import datetime
+
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.records.record import Record
+from facebench.harness.records.results import Latency
+from facebench.harness.runs import machine_history
+
+# In a record's provenance: how far times of this machine differ from hour to hour.
+_LONG_RUN = "long_run"
+
+
+def told(record: Record, case: str) -> Record:
+    """The record, with what this machine's past says of its time; and it is kept there.
+
+    A record that is no time of this machine is left as it is.
+
+    Args:
+        case: whose times are comparable with it, a fingerprint.
+    """
+    result = record.result
+    if not isinstance(result, Latency) or DEVICES[record.case.device].remote:
+        return record
+    at = datetime.fromisoformat(record.created).timestamp()
+    machine_history.remember(machine_history.Run(case, at, result.median_ms))
+    found = machine_history.long_run(machine_history.past())
+    if found is None:
+        return record
+    return replace(record, provenance=record.provenance | {_LONG_RUN: asdict(found)})
+
+
+def long_run_ms(record: Record) -> tuple[float, float] | None:
+    """95 % interval of the median over many hours; None where the past was too short for it."""
+    result = record.result
+    match record.provenance.get(_LONG_RUN):
+        case {"spread": float(spread), "hours": int(hours)} if hours >= machine_history.LEAST_HOURS:
+            found = machine_history.LongRun(spread, hours)
+        case _:
+            return None
+    if not isinstance(result, Latency):
+        return None
+    return found.interval_ms(result.median_ms, result.interval_ms)

@@ -1,0 +1,304 @@
+"""What to run: a plan expands to jobs.
+
+A plan is a TOML file. Every key may be left out:
+
+    networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "paper", or "all"
+    runtimes = "installed"       # or a list
+    threads = [1]
+    precisions = ["fp32"]        # and fp16, int8, where a runtime runs them
+    calibration = "synthetic"    # the dataset that int8's ranges come from
+    targets = "all"              # for TVM; or a list
+    datasets = ["synthetic", "lfw"]
+    verify_with = "ncnn"         # the runtime that accuracy is scored in, on all cores
+    sampling_s = 1.0             # seconds of samples a case, at least 64 samples
+    processes = 3                # that take them, and up to twice as many
+    known_to = 0.02              # until the median's 95 % interval is this narrow, of it
+    limit_s = 900                # a case that is silent for longer is stopped: it hangs
+    pin = true                   # to as many cores as a case has threads
+    devices = ["local"]          # where latency is measured
+    batches = [1, 4, 16]         # where images a second are measured too, on this machine
+    layers = true                # times of single layers too, in ONNX Runtime
+    emulated = ["cortex-a72"]    # cores to count instructions for, where that is set up
+    emulated_runtimes = ["ncnn", "tvm"]
+
+    weights_otherwise = "random:0"  # or "shipped": of networks that [weights] does not name
+
+    [weights]                    # a file, relative to the plan's folder, "shipped" or "random:1"
+    mobilefacenet = "weights.pth"
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from facebench.architectures import registry
+from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.emulator import setup
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine.cores import CORES
+from facebench.harness.measures.job import LIMIT_S, Job
+from facebench.harness.measures.layers import LAYERS_IN
+from facebench.harness.models.networks import (
+    RANDOM,
+    SHIPPED,
+    Network,
+    is_random,
+    resolve,
+    shipped_or_random,
+)
+from facebench.harness.models.precision import require_known
+from facebench.harness.records.case import Case
+from facebench.harness.runs.jobs import (
+    BUDGET,
+    Precision,
+    Scoring,
+    device_jobs,
+    latency_job,
+    scoring_job,
+    throughput_job,
+    with_fingerprint,
+)
+from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.timing.sampler import Budget
+from facebench.harness.verification.datasets.registry import DATASETS, data_root
+
+BUILT_IN = Path(__file__).parent / "plans"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. Names are checked when the plan expands to jobs."""
+
+    networks: Sequence[str] | str = "paper"
+    runtimes: Sequence[str] | str = "installed"
+    threads: Sequence[int] = (1,)
+    precisions: Sequence[str] = ("fp32",)
+    calibration: str = "synthetic"
+    targets: Sequence[str] | str = "all"
+    datasets: Sequence[str] = ("synthetic",)
+    verify_with: str = "ncnn"
+    sampling_s: float = BUDGET.sampling_s
+    processes: int = BUDGET.processes
+    known_to: float = BUDGET.known_to
+    limit_s: float = LIMIT_S
+    pin: bool = BUDGET.pin
+    devices: Sequence[str] = ("local",)
+    batches: Sequence[int] = ()
+    layers: bool = False
+    emulated: Sequence[str] = ()
+    emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
+    weights_otherwise: str = RANDOM
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(name: str) -> Plan:
+    """Read a plan: a TOML file, or the name of a built-in one.
+
+    Raises:
+        UnknownNameError: there is neither.
+        BadInputError: it is no TOML, or has a wrong key or value.
+    """
+    path = Path(name)
+    built_in = {file.stem: file for file in sorted(BUILT_IN.glob("*.toml"))}
+    if not path.is_file():
+        if name not in built_in:
+            raise UnknownNameError(
+                f"no plan {name!r}: give a TOML file or one of {', '.join(built_in)}"
+            )
+        path = built_in[name]
+    try:
+        data = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInputError(f"{path} is no plan that can be read: {error}") from error
+    plan = _checked(data, path)
+    files = {
+        network: file if file == SHIPPED or is_random(file) else str(path.parent / file)
+        for network, file in plan.weights.items()
+    }
+    return replace(plan, weights=files)
+
+
+def jobs(plan: Plan, data: Path | None) -> list[Job]:
+    """Expand a plan: every case, with what is needed to obtain it.
+
+    A data set that is not found under `data` is left out.
+
+    Raises:
+        UnknownNameError: a network, runtime, target or data set is unknown.
+        UnavailableError: a runtime that the plan names is not installed, or a device
+            of it cannot be reached.
+    """
+    data = data_root(data)
+    devices = [*plan.devices, *(f"emulated:{core}" for core in _cores(plan))]
+    names = network_names(plan)
+    networks = [
+        resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
+        for name in names
+    ]
+    expanded: list[Job] = []
+    for network in networks:
+        expanded += [Job(case, network, data=data) for case in _cases(network, plan)]
+        for device in devices:
+            expanded += _latencies(network, plan, data, device)
+        expanded += _throughputs(network, plan, data)
+        expanded += _scores(network, plan, data)
+    return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
+
+
+def network_names(plan: Plan) -> Sequence[str]:
+    """Names of the plan's networks, "all" and "paper" spelled out."""
+    groups = {"all": registry.names, "paper": registry.paper_names}
+    return groups[plan.networks]() if isinstance(plan.networks, str) else plan.networks
+
+
+def _cases(network: Network, plan: Plan) -> Iterator[Case]:
+    """What needs no runtime."""
+    base = Case("cost", network.name, network.weights)
+    yield replace(base, measure="export")
+    yield base
+    if plan.layers:
+        yield replace(base, measure="layers", runtime=LAYERS_IN)
+    if network.trained and not network.is_onnx:
+        yield replace(base, measure="fields")
+    for target in TARGETS.names() if plan.targets == "all" else plan.targets:
+        TARGETS[target]
+        yield replace(base, measure="compile", runtime="tvm", target=target)
+
+
+def _cores(plan: Plan) -> Sequence[str]:
+    """Those of the plan, where an emulated device is set up."""
+    for core in plan.emulated:
+        CORES[core]
+    return () if setup.ready() else plan.emulated
+
+
+def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> Iterator[Job]:
+    budget = _budget(plan)
+    emulated = DEVICES[device].kind == "emulated"
+    runtimes = plan.emulated_runtimes if emulated else _runtimes(plan, device)
+    for runtime in runtimes:
+        RUNTIMES[runtime].require()
+        for threads, how in product((1,) if emulated else plan.threads, _precisions(plan, runtime)):
+            timed = latency_job(network, runtime, threads, 1, how, budget, device)
+            yield from device_jobs(replace(timed, data=data))
+
+
+def _throughputs(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
+    """Every batch in as many sessions as there are threads; of a runtime that lacks batches too."""
+    if "local" not in plan.devices:
+        return
+    for runtime in _runtimes(plan, "local") if plan.batches else ():
+        RUNTIMES[runtime].require()
+        for how, threads, batch in product(_precisions(plan, runtime), plan.threads, plan.batches):
+            job = throughput_job(network, runtime, threads, batch, how, _budget(plan))
+            yield replace(job, data=data)
+
+
+def _budget(plan: Plan) -> Budget:
+    return Budget(
+        sampling_s=plan.sampling_s,
+        processes=plan.processes,
+        known_to=plan.known_to,
+        pin=plan.pin,
+    )
+
+
+def _runtimes(plan: Plan, device: str) -> Sequence[str]:
+    if plan.runtimes != "installed":
+        return plan.runtimes
+    there = DEVICES[device].facts().runtimes
+    return [runtime for runtime in installed() if runtime in there]
+
+
+def _scores(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
+    found = [name for name in plan.datasets if DATASETS[name].found(data)]
+    for name, how in product(found, _precisions(plan, plan.verify_with)):
+        yield scoring_job(network, plan.verify_with, Scoring(name), data, how)
+
+
+def _precisions(plan: Plan, runtime: str) -> list[Precision]:
+    """Those of the plan that the runtime runs."""
+    for name in plan.precisions:
+        require_known(name)
+    able = RUNTIMES[runtime].precisions
+    return [Precision(name, plan.calibration) for name in plan.precisions if name in able]
+
+
+def _checked(data: dict[str, Any], path: Path) -> Plan:
+    known = {f.name: f.default for f in fields(Plan)}
+    for key, value in data.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise BadInputError(f"{path}: unknown key {key!r}: {hint}(known: {', '.join(known)})")
+        if not _VALID[key](value):
+            raise BadInputError(f"{path}: {key} = {value!r} will not do: {_EXPECTED[key]}")
+    return Plan(**data)
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        type(item) is int and 1 <= item <= 1024 for item in value
+    )
+
+
+def _files(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+_VALID: dict[str, Callable[[Any], bool]] = {
+    "networks": lambda value: value in ("all", "paper") or _names(value),
+    "runtimes": lambda value: value == "installed" or _names(value),
+    "threads": _numbers,
+    "batches": _numbers,
+    "layers": lambda value: isinstance(value, bool),
+    "precisions": _names,
+    "calibration": lambda value: isinstance(value, str),
+    "targets": lambda value: value == "all" or _names(value),
+    "datasets": _names,
+    "verify_with": lambda value: isinstance(value, str),
+    "devices": _names,
+    "emulated": _names,
+    "emulated_runtimes": _names,
+    "sampling_s": lambda value: type(value) in (int, float) and 0 < value <= 3600,
+    "processes": lambda value: type(value) is int and 1 <= value <= 100,
+    "known_to": lambda value: type(value) in (int, float) and 0.0001 <= value <= 1,
+    "limit_s": lambda value: type(value) in (int, float) and 1 <= value <= 86400,
+    "pin": lambda value: isinstance(value, bool),
+    "weights": _files,
+    "weights_otherwise": lambda value: value in (RANDOM, SHIPPED),
+}
+
+_EXPECTED = {
+    "networks": 'a list of names, "paper" or "all"',
+    "runtimes": 'a list of names, or "installed"',
+    "threads": "a list of whole numbers from 1 to 1024",
+    "batches": "a list of whole numbers from 1 to 1024",
+    "layers": "true or false",
+    "precisions": "a list of names, of fp32, fp16 and int8",
+    "calibration": "the name of a dataset",
+    "targets": 'a list of names, or "all"',
+    "datasets": "a list of names",
+    "verify_with": "the name of a runtime",
+    "devices": "a list of names",
+    "emulated": "a list of cores",
+    "emulated_runtimes": "a list of names",
+    "sampling_s": "seconds, above 0 and at most 3600",
+    "processes": "a whole number from 1 to 100",
+    "known_to": "a share of the median, from 0.0001 to 1",
+    "limit_s": "seconds, from 1 to 86400",
+    "pin": "true or false",
+    "weights": "a table of network = file",
+    "weights_otherwise": f"{RANDOM} or {SHIPPED}",
+}

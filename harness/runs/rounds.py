@@ -1,0 +1,94 @@
+"""Processes of timed cases in rounds: each case's first one, then each one's second, and on.
+
+So what drifts falls on all cases alike: the machine's speed between morning and noon
+is in every case's spread, and not in the difference between the first and the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from facebench.architectures.errors import FacebenchError
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, Several, failed
+from facebench.harness.records.record import Record
+from facebench.harness.runs.checkpoints import Parts
+
+# Runs a job in a process of its own.
+Execute = Callable[[Job], Record]
+
+# Told of each process of a case of several: its record, how many there are now, and of how
+# many: those there are at least, and once they are done those there are at most.
+PartListener = Callable[[Record, int, int], None]
+
+
+@dataclass(eq=False)
+class _Open:
+    """A case that is not complete yet."""
+
+    job: Job
+    parts: list[Record] = field(default_factory=list)
+
+    @property
+    def several(self) -> Several | None:
+        """None where one process makes the record."""
+        return MEASURES[self.job.case.measure].several if self.job.budget.processes > 1 else None
+
+    def process(self) -> Job:
+        """The job of the next process."""
+        return replace(self.job, process=len(self.parts))
+
+
+def run(
+    jobs: Sequence[Job], execute: Execute, parts: Parts, listen: PartListener
+) -> Iterator[Record]:
+    """Run jobs on one device, process k of every case before process k + 1 of any.
+
+    The order within a round is the last one's, moved on by one. A case is done when its
+    measure has enough processes; one process that goes wrong is its case's end.
+    """
+    waiting = [_Open(job, parts.load(job)) for job in jobs]
+    for number in count():
+        if not waiting:
+            return
+        first = number % len(waiting)
+        for one in [*waiting[first:], *waiting[:first]]:
+            record = _next(one, number, execute, parts, listen)
+            if record is not None:
+                waiting.remove(one)
+                yield record
+
+
+def _next(
+    one: _Open, number: int, execute: Execute, parts: Parts, listen: PartListener
+) -> Record | None:
+    """The case's record, where it is complete with the process of this number."""
+    if len(one.parts) <= number:
+        process = one.process()
+        record = execute(process)
+        if one.several is None:
+            return record
+        if record.status != "ok":
+            where = f"process {len(one.parts) + 1} of its case: {record.reason}"
+            return replace(record, reason=where)
+        parts.keep(process, record)
+        one.parts.append(record)
+        budget, done = one.job.budget, len(one.parts)
+        of = budget.processes if done <= budget.processes else budget.most_processes
+        listen(record, done, of)
+    several = one.several
+    if several is None or not several.enough(one.job, one.parts):
+        return None
+    return _merged(one.job, one.parts, several)
+
+
+def _merged(job: Job, parts: Sequence[Record], several: Several) -> Record:
+    try:
+        return several.merge(job, parts)
+    except FacebenchError as error:
+        reason = str(error)
+    except Exception as error:  # a defect of ours must not stop the run
+        reason = f"{type(error).__name__}: {error}"
+    return failed(job, reason)

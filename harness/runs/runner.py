@@ -1,0 +1,218 @@
+"""Runs jobs: what is stored already is taken from there, the rest is obtained in stages.
+
+Jobs of the early stages (export, cost, compilation) run side by side. Jobs that
+are timed run one after the other, alone, their processes in rounds.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress, groupby
+from operator import not_
+
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.measures.job import Job, Progress
+from facebench.harness.measures.registry import MEASURES, failed
+from facebench.harness.models import export
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import Store
+from facebench.harness.runs import long_run, rounds, worker_pool
+from facebench.harness.runs.checkpoints import Parts, claim
+from facebench.harness.runs.rounds import Execute, PartListener
+
+# Told of each record as it comes, and whether it was stored already.
+Listener = Callable[[Record, bool], None]
+
+
+def run(
+    jobs: Sequence[Job],
+    store: Store | None = None,
+    listen: Listener = lambda record, stored: None,
+    progress: Progress = lambda done, total: None,
+    listen_to_parts: PartListener = lambda record, done, of: None,
+    obtain: Obtain | None = None,
+) -> list[Record]:
+    """Obtain a record for each job.
+
+    A job whose fingerprint is in the store with an `ok` or `refused` record is
+    not run again. Each new record is in the store before the next job begins,
+    and of a case of several processes each is kept, so a run that is killed goes
+    on where it was. Of two runs at the same time each obtains what was missing when
+    it began. `progress` is told how far a long case is that runs alone. `obtain` does so
+    elsewhere than here, such as on a cluster.
+
+    Returns:
+        The records, in the order of the jobs.
+    """
+    known = _stored(store)
+    records: dict[str, Record] = {}
+    waiting = []
+    with claim(store.path if store is not None else None) as parts:
+        for job in jobs:
+            if job.fingerprint in known:
+                record = known[job.fingerprint]
+                parts.forget(record)  # the run that stored it may have had no time to
+                records[job.case.key] = record
+                listen(record, True)
+            else:
+                waiting.append(job)
+        for found in (obtain or _obtain)(waiting, Watch(progress, listen_to_parts, parts)):
+            record = long_run.told(found, found.fingerprint)
+            if store is not None:
+                store.append(record)
+                parts.forget(record)
+            records[record.case.key] = record
+            listen(record, False)
+    return [records[job.case.key] for job in jobs]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what while jobs run alone, and what they keep."""
+
+    progress: Progress
+    listen_to_parts: PartListener
+    parts: Parts
+
+    def rounds(self, jobs: Sequence[Job], execute: Execute) -> Iterator[Record]:
+        """Run jobs alone on one device, in rounds."""
+        return rounds.run(jobs, execute, self.parts, self.listen_to_parts)
+
+
+# Obtains a record for each job, in the order in which they come.
+Obtain = Callable[[Sequence[Job], Watch], Iterator[Record]]
+
+
+def here(progress: Progress) -> Execute:
+    """Runs jobs on this machine."""
+
+    def execute(job: Job) -> Record:
+        # A process each, so that a case that hangs takes no other along.
+        (record,) = worker_pool.execute([job], progress)
+        return record
+
+    return execute
+
+
+def _stored(store: Store | None) -> dict[str, Record]:
+    if store is None:
+        return {}
+    return {record.fingerprint: record for record in store.read() if record.status != "failed"}
+
+
+def in_order(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs by stage.
+
+    Networks are compared within a runtime, and a machine's speed drifts: cases of one
+    runtime follow each other.
+    """
+    return sorted(jobs, key=lambda job: (_stage(job), job.case.runtime, job.case.threads))
+
+
+def _stage(job: Job) -> int:
+    return MEASURES[job.case.measure].stage
+
+
+def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+    for number, group in groupby(in_order(jobs), key=_stage):
+        members = list(group)
+        if number == 0:
+            yield from _side_by_side(members)
+            continue
+        export_missing(members)
+        ready = []
+        for job in members:
+            exported = export.find(job.network)
+            if exported is None:
+                yield without_network(job)
+            else:
+                ready.append(replace(job, exported=exported.folder))
+        if ready and MEASURES[ready[0].case.measure].exclusive:
+            yield from _alone(ready, watch)
+        else:
+            yield from _side_by_side(ready)
+
+
+def _alone(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+    """Run jobs alone on their device: here first, then on all other devices at once."""
+    remote = [DEVICES[job.case.device].remote for job in jobs]
+    yield from watch.rounds(list(compress(jobs, map(not_, remote))), here(watch.progress))
+    yield from elsewhere(list(compress(jobs, remote)), watch, here(_silent))
+
+
+def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[Record]:
+    """Run jobs on devices beside this machine, on all of them at once."""
+    ordered = sorted(jobs, key=lambda job: job.case.device)
+    lanes: list[list[Job]] = []
+    for device, group in groupby(ordered, key=lambda job: job.case.device):
+        members = list(group)
+        slots = DEVICES[device].facts().slots
+        lanes += [lane for i in range(slots) if (lane := members[i::slots])]
+    yield from in_lanes([watch.rounds(lane, execute) for lane in lanes])
+
+
+def export_missing(jobs: Sequence[Job]) -> None:
+    """Export here what these jobs need where no job of this run has; that leaves no record."""
+    missing = {job.network: job for job in jobs if export.find(job.network) is None}
+    exports = [replace(j, case=replace(j.case, measure="export")) for j in missing.values()]
+    for _ in _side_by_side(exports):
+        pass
+
+
+def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
+    """Run jobs in as many processes as there are cores; those of a network stay together."""
+    if not jobs:
+        return
+    processes = len(os.sched_getaffinity(0))
+    numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
+    groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
+    lanes = [worker_pool.execute(group, _silent) for group in groups if group]
+    yield from in_lanes(lanes)
+
+
+def in_lanes(lanes: Sequence[Iterator[Record]]) -> Iterator[Record]:
+    """All records of lanes that run at the same time, as they come."""
+    # None: a lane has no more.
+    done: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
+    given_up = threading.Event()
+
+    def work(lane: Iterator[Record]) -> None:
+        try:
+            for record in lane:
+                done.put(record)
+                if given_up.is_set():
+                    return
+            done.put(None)
+        except BaseException as error:
+            done.put(error)
+
+    # Daemons: nothing waits for them where a run is given up, after Ctrl-C or on a full disk.
+    for lane in lanes:
+        threading.Thread(target=work, args=(lane,), daemon=True).start()
+    left = len(lanes)
+    try:
+        while left:
+            found = done.get()
+            if isinstance(found, BaseException):
+                raise found
+            if found is None:
+                left -= 1
+            else:
+                yield found
+    finally:
+        given_up.set()
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def without_network(job: Job) -> Record:
+    """The record of a job whose network could not be exported."""
+    return failed(
+        job, f"{job.network.name} could not be exported; the record of its export tells why"
+    )

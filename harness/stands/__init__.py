@@ -1,1 +1,0 @@
-"""A stand: one artifact open in one runtime, to be asked for embeddings and figures."""

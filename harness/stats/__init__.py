@@ -1,0 +1,1 @@
+"""Intervals, ratios, drift, modes and change points: numerics on arrays, and nothing else."""

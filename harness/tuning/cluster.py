@@ -1,0 +1,94 @@
+"""Tunes on the machines of a Ray cluster, and on the boards that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from facebench.architectures.errors import FacebenchError, LostError
+from facebench.harness.compiler import workload
+from facebench.harness.compiler.workload import Workload
+from facebench.harness.runs.cluster import machines
+from facebench.harness.runs.cluster.engine import Cluster
+from facebench.harness.runs.cluster.machines import Machine
+from facebench.harness.tuning import places
+from facebench.harness.tuning.lane import Lane, ProcessLane
+from facebench.harness.tuning.places import EMULATED, LOCAL, Goal
+
+
+class Tuner:
+    """A lane's process, on the machine that Ray chose for it."""
+
+    def __init__(self, target: str, records: str, device: str, trials: int) -> None:
+        self._lane = ProcessLane(target, records, device, trials)
+
+    def tune(self, work: dict[str, Any]) -> dict[str, Any]:
+        """See `Lane`."""
+        return self._lane.tune(workload.from_json(work))
+
+
+class ClusterLane:
+    """A place to tune on another machine; see `Lane`."""
+
+    def __init__(self, name: str, ray: Any, tuner: Any) -> None:
+        self.name = name
+        self._ray = ray
+        self._tuner = tuner
+
+    def tune(self, work: Workload) -> dict[str, Any]:
+        """See `Lane`."""
+        try:
+            answer: dict[str, Any] = self._ray.get(self._tuner.tune.remote(workload.to_json(work)))
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, FacebenchError):
+                raise error.cause from error
+            raise
+        except self._ray.exceptions.RayError as error:
+            raise LostError(f"the machine was lost ({type(error).__name__})") from error
+        return answer
+
+    def close(self) -> None:
+        """See `Lane`."""
+        self._ray.kill(self._tuner)
+
+
+def lanes(
+    cluster: Cluster, goal: Goal, devices: Sequence[str], trials: int, most: int
+) -> list[Lane]:
+    """Places to tune: a core each where code is emulated, a machine each where it is timed.
+
+    A board is reached from the machine that has it as a resource, or from here.
+
+    Args:
+        devices: where kernels are tried; none for the target's usual place.
+        most: lanes that there is work for.
+    """
+    found: list[Lane] = []
+    for device in devices or [places.usual(goal.target)]:
+        lent = list(_lent(cluster, goal, device, trials))
+        found += lent or [ProcessLane(goal.target.name, goal.records, device, trials)]
+    for lane in found[most:]:
+        lane.close()
+    return found[:most]
+
+
+def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> Iterator[Lane]:
+    for machine, cores, resources in _slots(cluster.machines, device):
+        made = machines.place(cluster.ray, machine, Tuner, cores, resources=resources)
+        tuner = made.remote(goal.target.name, goal.records, device, trials)
+        yield ClusterLane(f"{device} on {machine.name}", cluster.ray, tuner)
+
+
+def _slots(
+    among: Sequence[Machine], device: str
+) -> Iterator[tuple[Machine, int, dict[str, float]]]:
+    """Machines that have a device, each as often as it can be used at once; cores, resources."""
+    kind = device.partition(":")[0]
+    for machine in among:
+        if kind == EMULATED:
+            yield from [(machine, 1, {})] * machine.cores
+        elif kind == LOCAL:
+            yield machine, machine.cores, {}
+        elif device in machine.resources:
+            yield machine, 1, {device: 1}
+            return

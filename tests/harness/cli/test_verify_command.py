@@ -1,0 +1,223 @@
+"""`facebench verify` as its users see it, on drawn faces and networks that cost nothing."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from facebench.harness.records.results import Identification
+from facebench.harness.records.store import Store
+from facebench.harness.runtimes.registry import installed
+from facebench.harness.verification.datasets.registry import DATASETS
+from tests.harness.command_line import facebench
+
+Output = pytest.CaptureFixture[str]
+
+
+def answer(capfd: Output, *arguments: object) -> list[dict]:  # type: ignore[type-arg]
+    capfd.readouterr()
+    assert facebench(*arguments, "--json") == 0
+    found: list[dict] = json.loads(capfd.readouterr().out)  # type: ignore[type-arg]
+    return found
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two networks, the second of which sees little of a face."""
+    names = []
+    for seed, cell in enumerate((8, 56)):
+        torch.manual_seed(seed)
+        size = (112 // 2 // (cell // 2)) ** 2 * 8
+        module = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1),
+            nn.PReLU(8),
+            nn.AvgPool2d(cell // 2),
+            nn.Flatten(),
+            nn.Linear(size, 16),
+        ).eval()
+        path = tmp_path_factory.mktemp("networks") / f"cell{cell}.onnx"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module, (torch.zeros(1, 3, 112, 112),), str(path), dynamo=False, opset_version=17
+            )
+        names.append(f"onnx:{path}")
+    return names
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn people in two folders: `test` holds 22 of them, `others` the rest."""
+    source = DATASETS["synthetic"].open(None).files.path  # type: ignore[attr-defined]
+    root = tmp_path_factory.mktemp("people")
+    lines = (source / "landmarks.csv").read_text().splitlines()
+    for number, folder in enumerate(sorted(path for path in source.iterdir() if path.is_dir())):
+        part = root / ("test" if number < 22 else "others")
+        shutil.copytree(folder, part / folder.name)
+    for part in ("test", "others"):
+        here = [line for line in lines[1:] if (root / part / line.split("/")[0]).is_dir()]
+        (root / part / "landmarks.csv").write_text("\n".join([lines[0], *here]) + "\n")
+    # Too few for pairs to be drawn of them in ten folds.
+    others = sorted(path.name for path in (root / "others").iterdir() if path.is_dir())
+    pairs = ["first,second,same,fold"]
+    for fold, (one, two) in enumerate([others[:2], others[2:4]]):
+        pairs.append(f"{one}/{one}_0001.jpg,{one}/{one}_0002.jpg,1,{fold}")
+        pairs.append(f"{one}/{one}_0001.jpg,{two}/{two}_0001.jpg,0,{fold}")
+    (root / "others" / "pairs.csv").write_text("\n".join(pairs) + "\n")
+    return root
+
+
+def test_two_networks_are_compared_pair_by_pair(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    dataset = f"folder:{people / 'test'}"
+    found = answer(capfd, "verify", *networks, "--dataset", dataset, "--compare")
+    assert isinstance(found, dict)
+    first, second = found["records"]
+    assert (first["measure"], first["dataset"]) == ("accuracy", "folder:test")
+    assert len(first["scores"]["scores"]) == first["pairs"] == len(first["scores"]["same"])
+    assert first["summary"]["over"] == "identities"
+    low, high = first["summary"]["auc_interval"]
+    assert low <= first["summary"]["auc"] <= high
+    (compared,) = found["comparisons"]
+    assert compared["difference"] == pytest.approx(second["accuracy"] - first["accuracy"])
+    assert compared["embeddings"] is None
+    assert facebench("verify", *networks, "--dataset", dataset, "--compare") == 0
+    printed = capfd.readouterr().out
+    assert "standard" in printed
+    assert "fold" in printed
+    assert "McNemar" in printed
+
+
+def test_runtimes_of_one_network_agree_on_every_pair(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    found = answer(
+        capfd, "verify", networks[0], "--dataset", f"folder:{people / 'test'}",
+        "--runtime", ",".join(installed()), "--compare",
+    )  # fmt: skip
+    assert isinstance(found, dict)
+    assert {record["status"] for record in found["records"]} == {"ok"}
+    for compared in found["comparisons"]:
+        assert compared["changed_decisions"] == 0
+        assert compared["embeddings"]["relative"] < 1e-4
+        assert compared["verdict"].endswith("decisions are equal")
+
+
+def test_int8_is_calibrated_on_other_people_or_refused(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    test = ("--dataset", f"folder:{people / 'test'}", "--runtime", "onnxruntime")
+    lower = ("verify", networks[0], *test, "--precision", "fp32,int8", "--compare")
+    found = answer(capfd, *lower, "--calibration", f"folder:{people / 'others'}")
+    assert isinstance(found, dict)
+    exact, lowered = found["records"]
+    assert (exact["precision"], lowered["precision"]) == ("fp32", "int8")
+    assert (exact["calibration"], lowered["calibration"]) == ("", "folder:others")
+    assert any(check["name"] == "int8 embeds faces as fp32 does" for check in lowered["checks"])
+    (compared,) = found["comparisons"]
+    assert 0 < compared["embeddings"]["relative"] < 1
+    assert facebench(*lower, "--calibration", "synthetic") == 2
+    assert "is in both data sets: int8 calibrated on synthetic" in capfd.readouterr().err
+    assert facebench("verify", networks[0], "--runtime", "ncnn", "--precision", "int8") == 2
+    assert "ncnn" in capfd.readouterr().err
+
+
+def test_the_fastest_runtime_is_looked_for_once(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    how = ("verify", networks[1], "--dataset", f"folder:{people / 'test'}", "--runtime", "fastest")
+    (record,) = answer(capfd, *how)
+    assert record["runtime"] in installed()
+    assert facebench(*how) == 0
+    said = capfd.readouterr().err
+    assert f"fastest in {record['runtime']} with a batch of {record['batch']}" in said
+    assert "trying" not in said
+
+
+@pytest.mark.parametrize("absent", ["exclude", "reject", "centre"])
+def test_what_becomes_of_an_image_without_a_face_is_said(
+    absent: str, networks: list[str], people: Path, tmp_path: Path, capfd: Output
+) -> None:
+    shutil.copytree(people / "test", tmp_path / "test")
+    listed = tmp_path / "test" / "landmarks.csv"
+    lines = listed.read_text().splitlines()
+    gone = lines.pop(7).split(",")[0]
+    listed.write_text("\n".join(lines) + "\n")
+    how = ("verify", networks[0], "--dataset", f"folder:{tmp_path / 'test'}")
+    assert facebench(*how) == 2
+    assert gone in capfd.readouterr().err
+    (record,) = answer(capfd, *how, "--absent", absent)
+    assert record["not_found"] == [gone]
+    assert record["absent"] == absent
+    assert (record["excluded_pairs"] > 0) == (absent == "exclude")
+    assert (-1.0 in record["scores"]["scores"]) == (absent == "reject")
+    assert facebench(*how, "--absent", absent) == 0
+    assert f"no face found in 1 images: {gone}" in capfd.readouterr().err
+
+
+def test_a_search_is_an_identification(networks: list[str], people: Path, capfd: Output) -> None:
+    dataset = f"search:{people / 'test'}::{people / 'others'}"
+    (record,) = answer(capfd, "verify", networks[0], "--dataset", dataset)
+    assert record["measure"] == "identification"
+    assert (record["probes"], record["distractors"]) == (110, 40)
+    assert record["mated_searches"] == 22 * 5 * 4
+    assert 0 < record["rank1"] <= 1
+    assert facebench("verify", networks[0], "--dataset", dataset) == 0
+    assert "rank 1 %" in capfd.readouterr().out
+
+
+def test_a_search_with_other_pixels_is_another_search(
+    networks: list[str], people: Path, tmp_path: Path
+) -> None:
+    dataset = f"search:{people / 'test'}::{people / 'others'}"
+    thresholds = []
+    for number, pixels in enumerate([(), ("--mean", "20", "--scale", "90"), ()]):
+        out = tmp_path / f"{number}.jsonl"
+        assert facebench("verify", networks[0], "--dataset", dataset, "-o", out, *pixels) == 0
+        (record,) = Store(out).read()
+        assert isinstance(record.result, Identification)
+        thresholds.append([point.threshold for point in record.result.tar])
+    assert thresholds[0]
+    assert thresholds[0] == thresholds[2] != thresholds[1]
+
+
+def test_records_are_kept_and_nothing_is_scored_twice(
+    networks: list[str], people: Path, tmp_path: Path, capfd: Output
+) -> None:
+    out = tmp_path / "scores.jsonl"
+    how = ("verify", networks[0], "--dataset", f"folder:{people / 'test'}", "-o", out)
+    assert facebench(*how) == 0
+    assert "[1/1]" in capfd.readouterr().err
+    assert facebench(*how) == 0
+    assert "[1/1]" not in capfd.readouterr().err
+    (record,) = Store(out).read()
+    assert record.result is not None
+    assert record.provenance["faces_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--far often", "--far 'often' will not do"),
+        ("--far 2", "2"),
+        ("--precision fp4", "unknown precision 'fp4'"),
+        ("--landmarks eyes", "eyes"),
+        ("--runtime ncnn --precision fp16", "ncnn"),
+        ("--dataset folder:{tmp}/nowhere", "nowhere"),
+        ("--dataset list:{tmp}/nowhere.csv", "nowhere.csv"),
+        ("--dataset bin:{tmp}/nowhere.bin", "nowhere.bin"),
+        ("--landmarks scrfd:{tmp}/nowhere.onnx", "nowhere.onnx"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: str, words: str, networks: list[str], tmp_path: Path, capfd: Output
+) -> None:
+    assert facebench("verify", networks[1], *arguments.format(tmp=tmp_path).split()) == 2
+    said = capfd.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("facebench: ")
+    assert words in said

@@ -1,0 +1,157 @@
+"""The emulated device, from a network to its counts; skipped where it is not set up."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facebench.architectures.errors import RefusedError, UnavailableError, UnknownNameError
+from facebench.harness.devices.emulator import counters
+from facebench.harness.devices.emulator.setup import Emulated
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine.cores import CORES
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES, kind_of
+from facebench.harness.models.networks import Network
+from facebench.harness.records.case import Case
+from facebench.harness.records.instructions import Cycles, Instructions
+
+# Three convolutions: 3x3 of three channels to eight, 3x3 of each, 8x8 of all. Of their
+# taps in a row of eight outputs, one or two of 24 fall on padding and may be left out.
+TINY_MADDS = 23 * 23 * 3 * 8 + 22 * 22 * 8 + 8 * 8 * 64
+
+AARCH64 = [core.name for core in CORES if core.figures]
+
+
+def job(
+    network: Network, runtime: str, core: str = "cortex-a72", measure: str = "instructions"
+) -> Job:
+    case = Case(
+        measure,
+        network.name,
+        network.weights,
+        runtime=runtime,
+        target=CORES[core].target if runtime == "tvm" else "",
+        device=f"emulated:{core}",
+    )
+    return Job(case, network)
+
+
+def program_lines(network: Network) -> list[str]:
+    path = deploy(job(network, "tvm")).artifact.path / "network.program"
+    return path.read_bytes().decode(errors="replace").splitlines()
+
+
+def counted(wanted: Job) -> Instructions:
+    result = MEASURES["instructions"].obtain(wanted).result
+    assert isinstance(result, Instructions)
+    return result
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "tvm", "onnxruntime"])
+def test_an_inference_is_counted_with_its_kernels(
+    emulated_here: Emulated, tiny: Network, runtime: str
+) -> None:
+    found = counted(job(tiny, runtime))
+    parts = [kernel.work for kernel in found.kernels]
+    assert sum(part.instructions for part in parts) == found.work.instructions
+    assert sum(part.bytes_loaded for part in parts) == found.work.bytes_loaded
+    assert sum(found.work.mix.values()) == found.work.instructions
+    # Each multiply-add of the network is done, of at most four lanes an instruction.
+    assert found.work.mix["fma"] >= TINY_MADDS / 4
+    assert found.work.issue_cycles > 0
+    assert found.output_error < 1e-4
+    assert found.label == ""
+
+
+def test_kernels_of_a_compiled_network_go_by_their_names(
+    emulated_here: Emulated, tiny: Network
+) -> None:
+    found = counted(job(tiny, "tvm"))
+    called = {call.split()[1] for call in program_lines(tiny) if call.startswith("call ")}
+    assert {kernel.name for kernel in found.kernels[:3]} <= called
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["ncnn", "tvm"])
+def test_two_runs_of_a_case_execute_the_same_instructions(
+    emulated_here: Emulated, tiny: Network, runtime: str
+) -> None:
+    deployment = deploy(job(tiny, runtime))
+    counts = []
+    for _ in range(2):
+        stand = deployment.open(1, counting=True)
+        counts.append(stand.count(deployment.batch_of_images()))
+        stand.close()
+    first, second = (counters.tally(packed, "EM_AARCH64", None)[0] for packed in counts)
+    assert first.instructions == second.instructions
+    assert first.mix == second.mix
+
+
+def test_a_core_of_32_bits_runs_what_tvm_compiled(emulated_here: Emulated, tiny: Network) -> None:
+    found = counted(job(tiny, "tvm", "cortex-a7"))
+    assert found.work.instructions > 0
+    assert found.output_error < 1e-4
+    with pytest.raises(RefusedError, match=r"no figures of cortex-a7"):
+        MEASURES["cycles"].obtain(job(tiny, "tvm", "cortex-a7", "cycles"))
+    with pytest.raises(UnavailableError, match="ncnn"):
+        counted(job(tiny, "ncnn", "cortex-a7"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("core", AARCH64)
+def test_every_core_has_a_time_that_is_modelled(
+    emulated_here: Emulated, tiny: Network, core: str
+) -> None:
+    wanted = job(tiny, "tvm", core, "cycles")
+    outcome = MEASURES["cycles"].obtain(wanted)
+    assert isinstance(outcome.result, Cycles)
+    assert kind_of(wanted.case) == "modelled"
+    assert kind_of(replace(wanted.case, measure="instructions")) == "emulated"
+    one, four = (outcome.result.milliseconds[threads] for threads in ("1", "4"))
+    assert 0 < four < one
+    cycles = sum(outcome.result.terms.values())
+    assert one == pytest.approx(cycles / outcome.result.frequency_hz * 1e3, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_embeddings_of_100_images_agree_with_torch(
+    emulated_here: Emulated, tiny: Network
+) -> None:
+    import torch
+
+    for runtime, core in [("tvm", "cortex-a72"), ("ncnn", "cortex-a72"), ("tvm", "cortex-a7")]:
+        deployment = deploy(job(tiny, runtime, core))
+        height, width = deployment.input_size
+        images = np.random.default_rng(0).standard_normal((100, 3, height, width), np.float32)
+        stand = deployment.open(1)
+        found = np.concatenate([stand.infer(images[i : i + 1]) for i in range(100)])
+        stand.close()
+        with torch.inference_mode():
+            expected = deployment.exported.module()(torch.from_numpy(images)).numpy()
+        cosine = (found * expected).sum(axis=1) / (
+            np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+        )
+        assert (1 - cosine).max() < 1e-4
+
+
+def test_time_of_an_emulator_is_refused(emulated_here: Emulated, tiny: Network) -> None:
+    with pytest.raises(RefusedError, match="emulator's time says nothing"):
+        MEASURES["latency"].obtain(job(tiny, "tvm", measure="latency"))
+
+
+def test_more_threads_are_modelled_and_not_counted(emulated_here: Emulated, tiny: Network) -> None:
+    wanted = job(tiny, "tvm")
+    with pytest.raises(RefusedError, match="--threads 1"):
+        MEASURES["instructions"].obtain(replace(wanted, case=replace(wanted.case, threads=4)))
+
+
+def test_a_core_that_is_unknown_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean .*cortex-a72"):
+        DEVICES["emulated:cortex-a27"]
+
+
+def test_without_a_set_up_the_command_is_named(tiny: Network) -> None:
+    with pytest.raises(UnavailableError, match="facebench device setup-emulated"):
+        MEASURES["instructions"].obtain(job(tiny, "ncnn"))

@@ -1,0 +1,46 @@
+"""Resident memory, of this process and of made-up ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facebench.harness.machine.memory import Memory, begin_anew, peak_bytes
+
+GROWS = """
+from facebench.harness.machine.memory import begin_anew, peak_bytes
+begin_anew()
+before = peak_bytes()
+held = bytearray(64 * 2**20)
+held[:: 4096] = bytes(len(held[:: 4096]))
+print(peak_bytes() - before)
+"""
+
+
+def test_what_a_process_takes_is_seen() -> None:
+    done = subprocess.run([sys.executable, "-c", GROWS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == pytest.approx(64 * 2**20, rel=0.1)
+
+
+def test_the_kernel_s_figure_is_taken_where_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/status").write_text("Name:\tx\nVmPeak:\t9 kB\nVmHWM:\t  1234 kB\n")
+    assert peak_bytes(tmp_path) == 1234 * 1024
+    begin_anew(tmp_path)
+    assert (tmp_path / "proc/self/clear_refs").read_text() == "5"
+
+
+@pytest.mark.parametrize("status", [None, "", "VmHWM:\n", "VmHWM: much kB\n"])
+def test_elsewhere_it_is_that_of_getrusage(tmp_path: Path, status: str | None) -> None:
+    if status is not None:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/status").write_text(status)
+    assert peak_bytes(tmp_path) > 2**20
+    begin_anew(tmp_path / "nowhere")
+
+
+def test_what_is_added_is_beyond_what_was_there() -> None:
+    assert Memory(10, 25, 30).added_bytes == 20

@@ -1,0 +1,210 @@
+"""Folded networks compute the same, and hold no BN that could have been folded."""
+
+import functools
+import io
+import warnings
+
+import onnx
+import onnx2torch
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.initialise import create
+from facebench.architectures.registry import find, names
+from facebench.harness.models.bn_folding import fold_batch_norm, inference_form
+
+TIMM = ["timm:mobilenetv3_small_100:fc", "timm:ghostnet_100:gap", "timm:resnet18:gdconv"]
+
+network = functools.cache(create)
+
+
+def norms(module):
+    return [m for m in module.modules() if isinstance(m, _BatchNorm)]
+
+
+def size(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def relative_error(found, expected):
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+def lively(*layers):
+    """The layers in eval mode, BN with statistics that are not those of a new one."""
+    module = nn.Sequential(*layers).eval()
+    for norm in norms(module):
+        nn.init.normal_(norm.running_mean)
+        nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        if norm.affine:
+            nn.init.uniform_(norm.weight, 0.5, 2.0)
+            nn.init.normal_(norm.bias)
+    return module
+
+
+@pytest.mark.parametrize("name", names() + TIMM)
+def test_every_bn_goes_and_the_outputs_stay(name):
+    x = torch.rand(2, 3, *find(name).input_size, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    folded = fold_batch_norm(network(name))
+    assert relative_error(folded(x), network(name)(x)) < 1e-5
+    assert norms(folded) == []
+    # Weight and bias of each channel give way to one bias.
+    channels = sum(norm.num_features for norm in norms(network(name)))
+    assert size(folded) == size(network(name)) - channels
+
+
+def test_the_original_is_left_as_it_was():
+    module = lively(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    folded = fold_batch_norm(module)
+    assert module.training
+    assert not folded.training
+    assert len(norms(module)) == 1
+    assert all(torch.equal(before[name], v) for name, v in module.state_dict().items())
+
+
+@given(
+    groups=st.integers(1, 3),
+    width=st.integers(1, 4),
+    kernel=st.integers(1, 3),
+    bias=st.booleans(),
+    affine=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=40)
+def test_any_convolution_takes_its_bn(groups, width, kernel, bias, affine, seed):
+    torch.manual_seed(seed)
+    channels = groups * width
+    module = lively(
+        nn.Conv2d(3 * groups, channels, kernel, groups=groups, bias=bias),
+        nn.BatchNorm2d(channels, affine=affine),
+    )
+    folded = fold_batch_norm(module)
+    x = torch.randn(2, 3 * groups, 5, 4)
+    assert norms(folded) == []
+    assert relative_error(folded(x), module(x)) < 1e-5
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_linear_layer_takes_its_bn(bias, affine):
+    module = lively(nn.Flatten(), nn.Linear(12, 5, bias=bias), nn.BatchNorm1d(5, affine=affine))
+    folded = fold_batch_norm(module)
+    x = torch.randn(3, 3, 2, 2)
+    assert norms(folded) == []
+    assert relative_error(folded(x), module(x)) < 1e-5
+
+
+class Branches(nn.Module):
+    """One convolution with two BN after it, called once or twice."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls = calls
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.left, self.right = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        y = self.conv(x)
+        z = self.conv(x) if self.calls == 2 else y
+        return self.left(y) - 2 * self.right(z)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_layer_with_two_readers_keeps_its_bn_and_its_outputs(calls):
+    module = lively(Branches(calls))
+    folded = fold_batch_norm(module)
+    x = torch.randn(2, 3, 4, 4)
+    assert len(norms(folded)) == 2
+    assert relative_error(folded(x), module(x)) < 1e-5
+
+
+def test_bn_that_follows_no_layer_stays():
+    module = lively(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 1), nn.ReLU(), nn.BatchNorm2d(4))
+    folded = fold_batch_norm(module)
+    x = torch.randn(2, 3, 4, 4)
+    assert len(norms(folded)) == 2
+    assert relative_error(folded(x), module(x)) < 1e-5
+
+
+class Standardised(nn.Conv2d):
+    """Computes with other weights than it holds."""
+
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.weight - self.weight.mean())
+
+
+def test_a_class_derived_from_a_layer_keeps_its_bn_and_its_outputs():
+    module = lively(Standardised(3, 4, 1), nn.BatchNorm2d(4))
+    folded = fold_batch_norm(module)
+    x = torch.randn(2, 3, 4, 4)
+    assert relative_error(folded(x), module(x)) < 1e-5
+
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum() > 0 else x
+
+
+def test_a_network_whose_flow_depends_on_its_data_is_refused():
+    with pytest.raises(BadInputError, match="Branching cannot be traced"):
+        fold_batch_norm(Branching())
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet_s", "shufflenet_v1"])
+def test_a_network_read_from_onnx_folds_too(name):
+    x = torch.rand(1, 3, *find(name).input_size, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network(name),
+            (x,),
+            file,
+            dynamo=False,
+            opset_version=13,
+            do_constant_folding=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
+        )
+    read = onnx2torch.convert(onnx.load_from_string(file.getvalue())).eval()
+    folded = fold_batch_norm(read)
+    assert norms(read)
+    assert norms(folded) == []
+    assert relative_error(folded(x), network(name)(x)) < 1e-5
+
+
+class Doubled(nn.Module):
+    """Two branches that deploy as one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.one(x) + self.two(x)
+
+    def deployed(self) -> nn.Module:
+        joined = nn.Linear(4, 4)
+        with torch.no_grad():
+            joined.weight.copy_(self.one.weight + self.two.weight)
+            joined.bias.copy_(self.one.bias + self.two.bias)
+        return joined
+
+
+def test_what_deploys_as_another_module_is_that_and_computes_the_same() -> None:
+    network = nn.Sequential(Doubled(), nn.ReLU(), nn.Sequential(Doubled()))
+    made = inference_form(network)
+    assert sum(p.numel() for p in made.parameters()) == 40
+    assert sum(p.numel() for p in network.parameters()) == 80, "the original is left alone"
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(made(x), network(x))
+    torch.testing.assert_close(fold_batch_norm(network)(x), network(x))

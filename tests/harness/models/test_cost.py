@@ -1,0 +1,308 @@
+"""Counts against the figures worked out from the paper's table 1, and against closed forms."""
+
+import functools
+import logging
+
+import pytest
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.initialise import create
+from facebench.architectures.registry import find, names
+from facebench.harness.models.cost import CONVENTIONS, count
+
+TIMM = ["timm:mobilenetv3_small_100:gdconv", "timm:ghostnet_100:gap", "timm:resnet18:fc"]
+
+# Millions of convolution multiply-adds, of parameters as trained and of those
+# with BN folded, to the digits they were worked out to.
+FIGURES = {
+    "mobilefacenet": (220.965376, 1.003136, 0.9933),
+    "mobilefacenet_112x96": (189.4, None, None),
+    "mobilefacenet_96x96": (162.4, None, None),
+    "mobilefacenet_m": (220.9, None, 0.9277),
+    "mobilefacenet_s": (217.7, None, 0.8419),
+    "mobilefacenet_relu": (220.965376, None, 0.9858),
+    "mobilefacenet_x2": (228, None, 1.13),
+    "mobilenet_v1": (567.8, 3.338, None),
+    "shufflenet_v1": (136.6, 1.028, None),
+    "mobilenet_v2": (299.7, 2.388, None),
+}
+NORMALIZATIONS = {"batch_norm", "layer_norm"}
+ACTIVATIONS = "prelu relu hardtanh hardswish hardsigmoid sigmoid silu gelu softmax clamp_min"
+ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum"}
+
+
+@functools.cache
+def cost_of(name):
+    architecture = find(name)
+    return count(create(name), architecture.input_size, architecture.embedding_size)
+
+
+def cost(*layers, size=(8, 6)):
+    return count(nn.Sequential(*layers), size, 0)
+
+
+def agrees(counted, millions):
+    digits = len(str(millions).partition(".")[2])
+    return millions is None or round(counted / 1e6, digits) == float(millions)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_worked_out_from_the_paper(name):
+    madds, parameters, folded = FIGURES[name]
+    assert agrees(cost_of(name).madds["conv+linear"], madds)
+    assert agrees(cost_of(name).parameters, parameters)
+    assert agrees(cost_of(name).parameters_bn_folded, folded)
+
+
+def test_the_primary_network_is_four_megabytes_and_221_million():
+    primary = cost_of("mobilefacenet")
+    assert round(primary.size_bytes["fp32"] / 1e6, 1) == 4.0
+    assert primary.size_bytes["fp32"] == primary.weight_bytes == 4 * primary.parameters_bn_folded
+    assert primary.size_bytes["fp16"] == 2 * primary.parameters_bn_folded
+    assert primary.size_bytes["int8"] == primary.parameters_bn_folded
+    assert round(primary.madds["+bn"] / 1e6, 1) == 227.4
+
+
+@pytest.mark.parametrize("name", [name for name in names() if find(name).published])
+def test_figures_that_a_network_was_published_with(name):
+    published = find(name).published
+    network = (published.build or find(name).build)().eval()
+    found = count(network, published.input_size, 0)
+    madds = found.madds["conv+linear"]
+    # Some count what is done to single elements too, as one operation.
+    elementwise = found.madds["+activation"] - madds
+    if published.flops:
+        low, high = 0.998 * 2 * madds / 1e6, 1.002 * (2 * madds + elementwise) / 1e6
+        assert low <= float(published.flops) <= high
+    if published.differs:
+        assert found.parameters == pytest.approx(float(published.parameters) * 1e6, rel=0.03)
+        assert not published.madds or madds == pytest.approx(float(published.madds) * 1e6, rel=0.02)
+    else:
+        assert agrees(found.parameters, published.parameters)
+        assert not published.madds or agrees(madds, published.madds)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("shufflenet_v2", "shufflenet_v2_x1_0"), ("squeezenet", "squeezenet1_1")]
+)
+def test_published_forms_cost_what_torchvisions_do(name, theirs):
+    published = find(name).published
+    ours = count(published.build(), published.input_size, 0)
+    other = count(getattr(torchvision.models, theirs)(), published.input_size, 0)
+    assert ours.parameters == other.parameters
+    assert ours.madds == other.madds
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio"), [("mobilenet_v2", 2.08), ("mobilenet_v1", 1.57), ("shufflenet_v1", 0.93)]
+)
+def test_activations_written_relative_to_the_primary_network(name, ratio):
+    found = cost_of(name).activations / cost_of("mobilefacenet").activations
+    assert found == pytest.approx(ratio, abs=0.01)
+
+
+def test_the_gdconv_of_mobilenet_v2():
+    (layer,) = [
+        layer
+        for layer in cost_of("mobilenet_v2_gdconv").layers
+        if layer.output_shape == (1, 1280, 1, 1) and layer.operator == "convolution"
+    ]
+    assert layer.madds["conv+linear"] == layer.parameters == 62_720
+
+
+@pytest.mark.parametrize("name", names() + TIMM)
+def test_layers_add_up_to_the_whole(name):
+    whole = cost_of(name)
+    assert whole.parameters == sum(p.numel() for p in find(name).build().parameters())
+    assert whole.parameters == sum(layer.parameters for layer in whole.layers)
+    assert whole.activations == sum(layer.activations for layer in whole.layers)
+    for convention in CONVENTIONS:
+        assert whole.madds[convention] == sum(layer.madds[convention] for layer in whole.layers)
+
+
+@pytest.mark.parametrize("name", names())
+def test_conventions_differ_by_bn_and_by_elementwise_operators(name):
+    normalized = elementwise = 0
+    for layer in cost_of(name).layers:
+        elements = torch.Size(layer.output_shape).numel()
+        normalized += elements * (layer.operator in NORMALIZATIONS)
+        elementwise += elements * (layer.operator in ELEMENTWISE)
+    madds = cost_of(name).madds
+    assert madds["+bn"] - madds["conv+linear"] == 2 * normalized
+    assert madds["+activation"] - madds["+bn"] == elementwise
+
+
+@pytest.mark.parametrize("name", names() + TIMM)
+def test_layers_are_in_execution_order_from_image_to_embedding(name):
+    layers = cost_of(name).layers
+    # Light CNN works out grey before all else.
+    first = next(layer for layer in layers if layer.operator not in ELEMENTWISE)
+    assert first.operator == "convolution"
+    assert torch.Size(layers[-1].output_shape).numel() == find(name).embedding_size
+
+
+@given(
+    groups=st.integers(1, 3),
+    width=st.integers(1, 3),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    size=st.tuples(st.integers(3, 9), st.integers(3, 9)),
+    bias=st.booleans(),
+)
+@settings(deadline=None, max_examples=15)
+def test_closed_form_of_a_convolution(groups, width, kernel, stride, padding, size, bias):
+    channels_in, channels_out = 3 * groups, groups * width
+    layer = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, groups=groups, bias=bias)
+    found = cost(nn.Conv2d(3, channels_in, 1, bias=False), layer, size=size)
+    height, width_out = (
+        (side + 2 * padding - k) // stride + 1 for side, k in zip(size, kernel, strict=True)
+    )
+    written = channels_out * height * width_out
+    per_output = channels_in // groups * kernel[0] * kernel[1]
+    before = channels_in * size[0] * size[1]
+    assert found.madds == dict.fromkeys(CONVENTIONS, written * per_output + 3 * before)
+    assert found.activations == written + before
+    assert found.parameters == channels_out * (per_output + bias) + 3 * channels_in
+    assert found.activation_bytes == 4 * (3 * size[0] * size[1] + 2 * before + written)
+
+
+@given(st.integers(1, 9), st.booleans())
+@settings(deadline=None, max_examples=10)
+def test_closed_form_of_a_linear_layer(outputs, bias):
+    found = cost(nn.Flatten(), nn.Linear(3 * 8 * 6, outputs, bias=bias), nn.BatchNorm1d(outputs))
+    assert found.madds["conv+linear"] == 3 * 8 * 6 * outputs
+    assert found.madds["+bn"] == 3 * 8 * 6 * outputs + 2 * outputs
+    assert found.parameters == 3 * 8 * 6 * outputs + outputs * (bias + 2)
+    assert found.parameters_bn_folded == 3 * 8 * 6 * outputs + outputs
+
+
+BLOCKS = {
+    "convolution": lambda: nn.Conv2d(3, 3, 3, padding=1),
+    "depthwise": lambda: nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False),
+    "bn": lambda: nn.BatchNorm2d(3),
+    "prelu": lambda: nn.PReLU(3),
+    "relu6": nn.ReLU6,
+    "pool": lambda: nn.MaxPool2d(3, stride=1, padding=1),
+    "shuffle": lambda: nn.ChannelShuffle(3),
+}
+
+
+@given(st.lists(st.sampled_from(sorted(BLOCKS)), min_size=2, max_size=6), st.data())
+@settings(deadline=None, max_examples=10)
+def test_the_cost_of_a_chain_is_that_of_its_parts(kinds, data):
+    chain = [BLOCKS[kind]() for kind in kinds]
+    cut = data.draw(st.integers(1, len(chain) - 1))
+    whole, head, tail = cost(*chain), cost(*chain[:cut]), cost(*chain[cut:])
+    assert whole.parameters == head.parameters + tail.parameters
+    assert whole.activations == head.activations + tail.activations
+    for convention in CONVENTIONS:
+        assert whole.madds[convention] == head.madds[convention] + tail.madds[convention]
+    assert whole.layers[: len(head.layers)] == head.layers
+    assert whole.activation_bytes <= head.activation_bytes + tail.activation_bytes
+
+
+def test_bn_and_activation_move_no_memory_of_their_own():
+    conv = nn.Conv2d(3, 8, 1, bias=False)
+    alone = cost(conv)
+    fused = cost(conv, nn.BatchNorm2d(8), nn.PReLU(8))
+    assert alone.activation_bytes == fused.activation_bytes == 4 * (3 + 8) * 48
+    assert alone.peak_activation_bytes == fused.peak_activation_bytes == 4 * (3 + 8) * 48
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 1)
+        self.wide = nn.Conv2d(8, 16, 1)
+        self.narrow = nn.Conv2d(16, 8, 1)
+
+    def forward(self, x):
+        y = self.first(x)
+        return y + self.narrow(self.wide(y))
+
+
+def test_a_residual_is_held_until_it_is_added():
+    found = count(Residual(), (8, 6), 0)
+    # At the narrow convolution: the residual, its input and its output.
+    assert found.peak_activation_bytes == 4 * 48 * (8 + 16 + 8)
+    assert found.activation_bytes == 4 * 48 * ((3 + 8) + (8 + 16) + (16 + 8) + (8 + 8 + 8))
+
+
+class Gate(nn.Module):
+    def forward(self, x):
+        y = x * 2.0
+        return torch.sigmoid(y) * y
+
+
+def test_an_activation_whose_input_is_still_needed_is_not_fused():
+    maps = 3 * 48
+    assert count(Gate(), (8, 6), 0).peak_activation_bytes == 4 * 3 * maps
+    assert count(Gate(), (8, 6), 0).madds == {"conv+linear": 0, "+bn": 0, "+activation": 3 * maps}
+
+
+class Halves(nn.Module):
+    def forward(self, x):
+        left, right = torch.cat([x, x], dim=1).chunk(2, dim=1)
+        return (left + right).reshape(x.shape[0], -1)
+
+
+def test_views_and_arithmetic_on_shapes_cost_nothing():
+    found = count(Halves(), (8, 6), 0)
+    assert [layer.operator for layer in found.layers] == ["cat", "add"]
+    assert found.activation_bytes == 4 * 48 * ((3 + 3 + 6) + (3 + 3 + 3))
+    assert found.madds["+activation"] == 3 * 48
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, bias=False)
+
+    def forward(self, x):
+        return self.conv(self.conv(x))
+
+
+def test_a_shared_layer_computes_twice_and_is_stored_once():
+    found = count(Twice(), (8, 6), 0)
+    assert found.parameters == 9
+    assert found.madds["conv+linear"] == 2 * 9 * 48
+
+
+class Named(nn.Module):
+    def __init__(self, operator):
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, x):
+        return self.operator(x)
+
+
+@pytest.mark.parametrize(
+    ("operator", "named"),
+    [
+        (lambda x: torch.cumsum(x, 1), "aten::cumsum"),  # nobody has a rule
+        (lambda x: torch.roll(x, 1, 1), "aten::roll"),  # fvcore passes over it in silence
+        (lambda x: torch.group_norm(x, 1), "aten::group_norm"),  # fvcore's own estimate
+    ],
+)
+def test_an_operator_without_a_rule_is_refused_by_name(operator, named):
+    with pytest.raises(BadInputError, match=f"no rule .*{named}"):
+        count(Named(operator), (8, 6), 0)
+
+
+def test_counting_leaves_the_network_as_it_was_and_is_silent(caplog, recwarn):
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.PReLU(4)).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with caplog.at_level(logging.WARNING):
+        first = count(module, (8, 6), 0)
+    assert not caplog.records
+    assert not [w for w in recwarn if "fvcore" in str(w.filename)]
+    assert module.training
+    assert all(torch.equal(before[name], v) for name, v in module.state_dict().items())
+    assert count(module, (8, 6), 0) == first

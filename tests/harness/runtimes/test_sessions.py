@@ -1,0 +1,118 @@
+"""Stands: what goes over their pipes, and one in a process of its own."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from facebench.architectures.errors import RefusedError
+from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
+from facebench.harness.runtimes import wire
+from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.runtimes.session import StandHere
+from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Samples
+
+
+@given(
+    st.lists(st.text("abcxyz019._-", min_size=1, max_size=9), min_size=1, max_size=6),
+    st.binary(max_size=300),
+)
+def test_a_request_is_read_as_it_was_made(words: list[str], payload: bytes) -> None:
+    stream = io.BytesIO(wire.request(words, payload) * 2)
+    assert wire.read(stream) == (words, payload)
+    assert wire.read(stream) == (words, payload)
+    assert wire.read(stream) is None
+
+
+@given(arrays(np.float32, st.tuples(*[st.integers(1, 4)] * 4), elements=st.floats(width=32)))
+def test_images_arrive_as_they_were_sent(images: np.ndarray) -> None:
+    message = wire.read(io.BytesIO(wire.images_request("sample", images, 2.0, 0.5)))
+    assert message is not None
+    words, payload = message
+    assert words[5:] == ["2.0", "0.5"]
+    np.testing.assert_array_equal(wire.images_of(words[1:5], payload), images)
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"ok -1\n", b"ok 99999999999\n", b"\xff 1 x\n"])
+def test_what_is_no_message_is_told_so(line: bytes) -> None:
+    with pytest.raises(ValueError, match="not a message of a stand"):
+        wire.read(io.BytesIO(line))
+
+
+def test_a_message_that_is_cut_off_is_the_end() -> None:
+    assert wire.read(io.BytesIO(wire.request(["infer"], b"1234")[:-1])) is None
+
+
+def test_an_error_is_raised_with_its_sentence() -> None:
+    assert wire.answer(wire.reply(b"\n\x00")) == b"\n\x00"
+    with pytest.raises(wire.StandError, match="no such file"):
+        wire.answer(wire.error("no such file"))
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        yield started
+        started.kill()
+
+
+def ask(process: subprocess.Popen[bytes], request: bytes) -> bytes:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(request)
+    process.stdin.flush()
+    message = wire.read(process.stdout)
+    assert message is not None
+    words, payload = message
+    return wire.answer(wire.error(payload.decode()) if words[0] == "error" else wire.reply(payload))
+
+
+@pytest.mark.parametrize("name", ["ncnn", "onnxruntime"])
+def test_a_process_does_all_that_a_stand_does(
+    name: str, tiny_exported: Exported, process: subprocess.Popen[bytes]
+) -> None:
+    path = RUNTIMES[name].prepare(tiny_exported, 1, "").path
+    opened = json.loads(ask(process, wire.request(["open", name, "1"], str(path).encode())))
+    assert opened["load_ms"] > 0
+    inputs, expected = tiny_exported.reference()
+    answer = ask(process, wire.images_request("infer", inputs[:1]))
+    embedding = np.frombuffer(answer, np.float32).reshape(1, -1)
+    assert relative_error(embedding, expected[:1]) < RUNTIME_TOLERANCE
+    request = wire.images_request("sample", inputs[:1], 0.1, 0.01, 1, 1)
+    sampled = Samples.from_json(json.loads(ask(process, request)))
+    assert len(sampled.samples_ms) >= MINIMUM_SAMPLES
+    assert sampled.conditions is not None
+    assert len(sampled.conditions.pinned) == 1
+    assert sampled.conditions.during is not None
+    assert "cpu_model" in json.loads(ask(process, wire.request(["environment"])))
+    # Without an emulator the marks are a system call that fails; the count still ends.
+    assert b"r-xp" in ask(process, wire.images_request("count", inputs[:1]))
+
+
+def test_a_process_answers_what_it_cannot_do_and_goes_on(
+    process: subprocess.Popen[bytes],
+) -> None:
+    for request, reason in [
+        (wire.images_request("infer", np.zeros((1, 3, 2, 2), np.float32)), "nothing is open"),
+        (wire.request(["open", "nonsense", "1"], b"/nowhere"), "unknown runtime"),
+        (wire.request(["open", "onnxruntime", "1"], b"/nowhere"), "nowhere"),
+    ]:
+        with pytest.raises(wire.StandError, match=reason):
+            ask(process, request)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(30) == 0
+
+
+def test_a_stand_here_counts_nothing(tiny_exported: Exported) -> None:
+    stand = StandHere("onnxruntime", tiny_exported.onnx, 1)
+    with pytest.raises(RefusedError, match="--device emulated:CORE"):
+        stand.count(tiny_exported.reference()[0][:1])
