@@ -21,7 +21,7 @@ SOURCE = "GhostFaceNets, IEEE Access 2023, as later papers cite it"
 DIFFERS = "Keras counts the statistics of BN as parameters, and its profiler other operations too"
 
 
-class Row(NamedTuple):
+class GhostNetRow(NamedTuple):
     """One bottleneck: of its depthwise kernel, channels, gate and stride."""
 
     kernel: int
@@ -32,22 +32,22 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row(3, 16, 16),
-    Row(3, 48, 24, stride=2),
-    Row(3, 72, 24),
-    Row(5, 72, 40, gated=True, stride=2),
-    Row(5, 120, 40, gated=True),
-    Row(3, 240, 80, stride=2),
-    Row(3, 200, 80),
-    Row(3, 184, 80),
-    Row(3, 184, 80),
-    Row(3, 480, 112, gated=True),
-    Row(3, 672, 112, gated=True),
-    Row(5, 672, 160, gated=True, stride=2),
-    Row(5, 960, 160),
-    Row(5, 960, 160, gated=True),
-    Row(5, 960, 160),
-    Row(5, 512, 160, gated=True),
+    GhostNetRow(3, 16, 16),
+    GhostNetRow(3, 48, 24, stride=2),
+    GhostNetRow(3, 72, 24),
+    GhostNetRow(5, 72, 40, gated=True, stride=2),
+    GhostNetRow(5, 120, 40, gated=True),
+    GhostNetRow(3, 240, 80, stride=2),
+    GhostNetRow(3, 200, 80),
+    GhostNetRow(3, 184, 80),
+    GhostNetRow(3, 184, 80),
+    GhostNetRow(3, 480, 112, gated=True),
+    GhostNetRow(3, 672, 112, gated=True),
+    GhostNetRow(5, 672, 160, gated=True, stride=2),
+    GhostNetRow(5, 960, 160),
+    GhostNetRow(5, 960, 160, gated=True),
+    GhostNetRow(5, 960, 160),
+    GhostNetRow(5, 512, 160, gated=True),
 )
 
 
@@ -74,7 +74,7 @@ class Ghost(nn.Module):
 class GhostBottleneck(nn.Module):
     """Two ghost modules, a strided depthwise convolution between them (figure 3)."""
 
-    def __init__(self, channels_in: int, row: Row, activation: Activation) -> None:
+    def __init__(self, channels_in: int, row: GhostNetRow, activation: Activation) -> None:
         super().__init__()
         kernel, expanded, channels, gated, stride = row
         self.branch = nn.Sequential(Ghost(channels_in, expanded, activation))

@@ -15,7 +15,7 @@ REFERENCE = "arXiv 2107.13046"
 EMBEDDING_SIZE = 512
 
 
-class Row(NamedTuple):
+class MixNetRow(NamedTuple):
     """One block.
 
     `groups_in` and `groups_out` part the expanding and the projecting 1x1 convolution,
@@ -33,21 +33,21 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row(24, 6, 2, 1, 2, 0),
-    Row(24, 3, 2, 1, 2, 0),
-    Row(40, 6, 1, 3, 1, 2, stride=2),
-    Row(40, 6, 2, 2, 2, 2),
-    Row(40, 6, 2, 2, 2, 2),
-    Row(40, 6, 2, 2, 2, 2),
-    Row(80, 6, 1, 3, 2, 4, stride=2),
-    Row(80, 6, 1, 2, 2, 4),
-    Row(80, 6, 1, 2, 2, 4),
-    Row(120, 6, 2, 3, 2, 2),
-    Row(120, 3, 2, 4, 2, 2),
-    Row(120, 3, 2, 4, 2, 2),
-    Row(200, 6, 1, 5, 1, 2, stride=2),
-    Row(200, 6, 1, 4, 2, 2),
-    Row(200, 6, 1, 4, 2, 2),
+    MixNetRow(24, 6, 2, 1, 2, 0),
+    MixNetRow(24, 3, 2, 1, 2, 0),
+    MixNetRow(40, 6, 1, 3, 1, 2, stride=2),
+    MixNetRow(40, 6, 2, 2, 2, 2),
+    MixNetRow(40, 6, 2, 2, 2, 2),
+    MixNetRow(40, 6, 2, 2, 2, 2),
+    MixNetRow(80, 6, 1, 3, 2, 4, stride=2),
+    MixNetRow(80, 6, 1, 2, 2, 4),
+    MixNetRow(80, 6, 1, 2, 2, 4),
+    MixNetRow(120, 6, 2, 3, 2, 2),
+    MixNetRow(120, 3, 2, 4, 2, 2),
+    MixNetRow(120, 3, 2, 4, 2, 2),
+    MixNetRow(200, 6, 1, 5, 1, 2, stride=2),
+    MixNetRow(200, 6, 1, 4, 2, 2),
+    MixNetRow(200, 6, 1, 4, 2, 2),
 )
 
 
@@ -84,7 +84,7 @@ class MixedDepthwise(nn.Module):
 class MixBlock(nn.Module):
     """1x1 expand, mixed depthwise, gate, linear 1x1 (figure 1)."""
 
-    def __init__(self, channels_in: int, row: Row, activation: Activation) -> None:
+    def __init__(self, channels_in: int, row: MixNetRow, activation: Activation) -> None:
         super().__init__()
         width = channels_in * row.expansion
         self.residual = row.stride == 1 and channels_in == row.channels
@@ -108,7 +108,7 @@ class MixBlock(nn.Module):
 def mixfacenet(width: float, last: int) -> nn.Sequential:
     """`(N, 3, 112, 112)` to `(N, 512)`; `last` channels before the GDConv."""
     channels = int(16 * width)
-    stem = Row(channels, 1, 1, 1, 1, 0)
+    stem = MixNetRow(channels, 1, 1, 1, 1, 0)
     layers = nn.Sequential(
         ConvBNAct(3, channels, stride=2, activation=nn.PReLU),
         MixBlock(channels, stem, nn.PReLU),

@@ -35,8 +35,8 @@ from scipy.stats import beta
 
 from facebench.harness.comparison import extract
 from facebench.harness.comparison.compare import Side, compare
-from facebench.harness.comparison.interleaved.place import Place
-from facebench.harness.comparison.interleaved.ready import Ready, prepare
+from facebench.harness.comparison.interleaved.prepared_case import PreparedCase, prepare
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
 from facebench.harness.comparison.verdict import Line
 from facebench.harness.compiler import records
@@ -47,7 +47,7 @@ from facebench.harness.models.networks import resolve
 from facebench.harness.records.results import Latency
 from facebench.harness.runs import jobs, machine_history
 from facebench.harness.runtimes import session_process
-from facebench.harness.runtimes.session import StandHere
+from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.tuning import places as tuning
 from facebench.harness.tuning.workloads import workloads
 
@@ -60,8 +60,8 @@ _VERDICTS = ("slower", "faster", "same", "not decidable")
 _KERNELS, _PIXELS = 3, 1
 
 
-class Delayed(StandHere):
-    """A stand whose inferences take a share longer."""
+class Delayed(LocalSession):
+    """A session whose inferences take a share longer."""
 
     share = 0.0
 
@@ -81,7 +81,7 @@ class Delayed(StandHere):
 
 
 @dataclass(frozen=True)
-class Slowed(Place):
+class Slowed(PythonEnvironment):
     """A place whose seats are slower by a share."""
 
     share: float = 0.0
@@ -89,16 +89,16 @@ class Slowed(Place):
     def start(
         self, module: str, threads: int, errors: IO[bytes], *arguments: str
     ) -> subprocess.Popen[bytes]:
-        """As in `Place`; other processes than seats run as ever."""
+        """As in `PythonEnvironment`; other processes than seats run as ever."""
         if module != "facebench.harness.runtimes.session_process":
             return super().start(module, threads, errors, *arguments)
         return super().start("error_rates", threads, errors, "seat", str(self.share))
 
 
-def places(runtime: str, work: Path) -> list[Place]:
+def places(runtime: str, work: Path) -> list[PythonEnvironment]:
     """Of all that is compared in a set."""
     seats = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path[1:]])}
-    made: list[Place] = [Slowed(name, variables=seats) for name in _SAME]
+    made: list[PythonEnvironment] = [Slowed(name, variables=seats) for name in _SAME]
     made += [Slowed(name, variables=seats, share=share) for name, share in _DELAYS.items()]
     if runtime == "tvm":
         worse_records(work)
@@ -122,7 +122,7 @@ def worse_records(folder: Path) -> None:
     (folder / f"{goal.records}.jsonl").write_text("".join(lines))
 
 
-def take(ready: Sequence[Ready]) -> dict[str, Any]:
+def take(ready: Sequence[PreparedCase]) -> dict[str, Any]:
     """One set: what was measured, and what is said of it."""
     found = measure(ready, Turns())
     entries = {

@@ -26,10 +26,10 @@ from facebench.architectures import registry
 from facebench.harness.training import loop
 from facebench.harness.training.data.faces import load as load_faces
 from facebench.harness.training.data.memory import SHARE, held
-from facebench.harness.training.log import Row
-from facebench.harness.training.loop import Course
+from facebench.harness.training.log import LogRow
+from facebench.harness.training.loop import TrainingSpec
 from facebench.harness.training.recipe import load
-from facebench.harness.training.state import State, begin
+from facebench.harness.training.state import TrainingState, begin
 
 _PEOPLE, _IMAGES = 64, 20
 _STEPS = loop.WINDOW
@@ -48,12 +48,12 @@ def write_faces(folder: Path) -> None:
 class Rates:
     """A watcher that keeps what each row of the log says."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[LogRow] = field(default_factory=list)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: LogRow) -> None:
         self.rows.append(row)
 
-    def rest(self, state: State, epoch_done: bool) -> None:
+    def rest(self, state: TrainingState, epoch_done: bool) -> None:
         pass
 
 
@@ -96,7 +96,7 @@ def main() -> None:
                 state.student.network, state.classification, architecture.input_size, asked.batch
             )
             state, watcher = begin(architecture, recipe, 0, _PEOPLE), Rates()
-            loop.run(state, Course(faces, recipe, 0, architecture.input_size), watcher)
+            loop.run(state, TrainingSpec(faces, recipe, 0, architecture.input_size), watcher)
             (row,) = watcher.rows
             if number:  # the first round warms up
                 ratios.append(row.images_per_second / plain)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.padding import Padding
 from rich.text import Text
 
-from facebench.reports.claims import DEPENDS, REFUTED, SUPPORTED, Finding, Judged
+from facebench.reports.claims import DEPENDS, REFUTED, SUPPORTED, ClaimFinding, Judged
 from facebench.reports.text import plain
 
 _STYLES = {SUPPORTED: "green", REFUTED: "red", DEPENDS: "yellow"}
@@ -25,7 +25,7 @@ def lines(found: Sequence[Judged]) -> Iterator[Text | Padding]:
             yield Padding(_finding(finding), (0, 0, 0, 4))
 
 
-def _finding(one: Finding) -> Text:
+def _finding(one: ClaimFinding) -> Text:
     figure = f"{one.figure} [{one.interval}]" if one.interval else one.figure
     kind = one.kinds[0] if one.figure and one.kinds else ""
     head = ", ".join(filter(None, (plain(one.place), " ".join(filter(None, (figure, kind))))))

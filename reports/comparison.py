@@ -20,7 +20,7 @@ THREADS = 1
 
 
 @dataclass(frozen=True)
-class Ratio:
+class RelativeLatency:
     """A network's time over another's, in one setting.
 
     Attributes:
@@ -50,7 +50,7 @@ class ComparisonRow:
     paper: PaperRow | None
     cost: Cost | None
     cost_failure: Record | None
-    ratios: tuple[Ratio, ...]
+    ratios: tuple[RelativeLatency, ...]
     paper_ratio: float | None
     lfw: Record | None
 
@@ -61,7 +61,7 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparisonTable:
     """The whole table: its settings (columns) and rows."""
 
     settings: tuple[Setting, ...]
@@ -80,37 +80,43 @@ class Comparison:
 
 # Table, figures and files of one report all ask for the same comparison.
 @lru_cache(maxsize=1)
-def compare(evidence: Evidence) -> Comparison:
+def compare(evidence: Evidence) -> ComparisonTable:
     """Every row of Table 2 and every other network, against what was published."""
     columns = settings(evidence.latencies, threads=THREADS)
-    return Comparison(
+    return ComparisonTable(
         tuple(columns), tuple(_row(evidence, subject, columns) for subject in evidence.subjects)
     )
 
 
 def latency_ratio(
     evidence: Evidence, network: str, setting: Setting, over: str = BASELINE
-) -> Ratio:
+) -> RelativeLatency:
     """The network's median time over another's in the same setting."""
     ours = representative(evidence, network, setting)
     base = representative(evidence, over, setting)
     if network == over and ours is not None and ours.median is not None:
-        return Ratio(setting, Estimate(1.0, 1.0, 1.0), "ok", label=ours.label, record=ours.record)
+        return RelativeLatency(
+            setting, Estimate(1.0, 1.0, 1.0), "ok", label=ours.label, record=ours.record
+        )
     if ours is None:
-        return Ratio(setting, None, "missing", f"{network} was not timed under {setting.label}")
+        return RelativeLatency(
+            setting, None, "missing", f"{network} was not timed under {setting.label}"
+        )
     if ours.median is None:
-        return Ratio(setting, None, ours.status, ours.reason)
+        return RelativeLatency(setting, None, ours.status, ours.reason)
     if base is None or base.median is None:
         why = f"there is no time of {over} under {setting.label} to relate it to"
-        return Ratio(setting, None, "refused", why, ours.label)
+        return RelativeLatency(setting, None, "refused", why, ours.label)
     found = differences(ours.record.environment, base.record.environment)
     if other := another_machine(found):
         why = f"the two times come from different machines: {_sentence(other)}"
-        return Ratio(setting, None, "refused", why, ours.label)
+        return RelativeLatency(setting, None, "refused", why, ours.label)
     warning = f"records that are compared differ in {_sentence(found)}" if found else ""
     estimate = ratio(ours.median, base.median)
     label = ours.label or base.label
-    return Ratio(setting, estimate, "ok", label=label, warning=warning, record=ours.record)
+    return RelativeLatency(
+        setting, estimate, "ok", label=label, warning=warning, record=ours.record
+    )
 
 
 def representative(evidence: Evidence, network: str, setting: Setting) -> LatencyRow | None:
@@ -132,7 +138,7 @@ def representative(evidence: Evidence, network: str, setting: Setting) -> Latenc
     )[1]
 
 
-def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+def comparison_frame(comparison: ComparisonTable) -> pd.DataFrame:
     """The comparison in full precision, a kind beside every group of figures."""
     return frame(_flat(row) for row in comparison.rows)
 
@@ -183,7 +189,7 @@ def _flat(row: ComparisonRow) -> dict[str, CellValue]:
     return line
 
 
-def _flat_ratio(one: Ratio) -> dict[str, CellValue]:
+def _flat_ratio(one: RelativeLatency) -> dict[str, CellValue]:
     name = f"latency_ratio[{one.setting.label}]"
     return {
         name: one.estimate.value if one.estimate else None,

@@ -21,7 +21,7 @@ _MIRRORED = ("sum", "concatenation")
 
 
 @dataclass(frozen=True)
-class Point:
+class EmbeddingPoint:
     """Accuracy and time of one network with the same weights.
 
     Attributes:
@@ -62,7 +62,7 @@ def embedding_time(inference: Estimate, count: int) -> Estimate:
     return Estimate(count * inference.value, count * inference.low, count * inference.high)
 
 
-def points(evidence: Evidence, dataset: str, setting: Setting) -> list[Point]:
+def points(evidence: Evidence, dataset: str, setting: Setting) -> list[EmbeddingPoint]:
     """Networks that have a time under a setting and a score on a dataset, with equal weights."""
     candidates = [
         _point(network, row, score)
@@ -109,8 +109,8 @@ def _score(evidence: Evidence, row: LatencyRow, dataset: str) -> Record | None:
     return representative_score(here or (same if row.setting.precision == "fp32" else []))
 
 
-def _point(network: str, row: LatencyRow, score: Record) -> Point | None:
+def _point(network: str, row: LatencyRow, score: Record) -> EmbeddingPoint | None:
     if row.median is None:
         return None
     count = inferences_of(score)
-    return Point(network, embedding_time(row.median, count), score, row, count)
+    return EmbeddingPoint(network, embedding_time(row.median, count), score, row, count)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from facebench.harness.devices.emulator import model
-from facebench.harness.devices.emulator.fit import Fit, Row, fit
+from facebench.harness.devices.emulator.fit import Fit, FitRow, fit
 from facebench.harness.machine.cores import CORES
 from facebench.harness.records.case import Case
 from facebench.harness.records.instructions import Cycles, Instructions
@@ -61,7 +61,7 @@ class EmulatedRow:
 
 
 @dataclass(frozen=True)
-class Place:
+class EmulatedCore:
     """An emulated core, a runtime on it and what else was asked for alike; and its networks.
 
     Attributes:
@@ -114,7 +114,7 @@ class Place:
 
 # Section, figure and summary of one report all ask for the same places.
 @lru_cache(maxsize=1)
-def places(evidence: Evidence) -> tuple[Place, ...]:
+def places(evidence: Evidence) -> tuple[EmulatedCore, ...]:
     """All places that have a record; the one that the paper's times are of comes first."""
     found: dict[Case, list[Record]] = {}
     for record in evidence.records:
@@ -122,7 +122,7 @@ def places(evidence: Evidence) -> tuple[Place, ...]:
         if counted and record.case.device.startswith(_DEVICE):
             shared = replace(record.case, measure="", network="", weights="")
             found.setdefault(shared, []).append(record)
-    made = [Place(case, _rows(evidence, records)) for case, records in found.items()]
+    made = [EmulatedCore(case, _rows(evidence, records)) for case, records in found.items()]
     return tuple(sorted(made, key=lambda place: not place.fitted))
 
 
@@ -131,7 +131,7 @@ def paper_ratio(evidence: Evidence, row: EmulatedRow) -> float | None:
     return row.paper.latency_ms / evidence.paper_baseline.latency_ms if row.paper else None
 
 
-def refit(evidence: Evidence, place: Place) -> Fit | None:
+def refit(evidence: Evidence, place: EmulatedCore) -> Fit | None:
     """The model fitted again to the place's own records.
 
     Returns:
@@ -141,10 +141,10 @@ def refit(evidence: Evidence, place: Place) -> Fit | None:
     figures = CORES[PAPER_CORE].figures
     if not place.fitted or figures is None:
         return None
-    rows: dict[str, Row] = {}
+    rows: dict[str, FitRow] = {}
     for one in place.rows:
         if one.paper and one.counted and one.paper.network not in (AMBIGUOUS, *rows):
-            rows[one.paper.network] = Row(
+            rows[one.paper.network] = FitRow(
                 one.network,
                 model.compute_s(one.counted.work, figures.frequency_hz),
                 model.memory_s(one.counted, figures.dram_bandwidth_bytes_s),

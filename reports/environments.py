@@ -21,7 +21,7 @@ MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "tempe
 
 
 @dataclass(frozen=True)
-class Difference:
+class EnvironmentDifference:
     """One fact on which two environments disagree."""
 
     name: str
@@ -49,10 +49,10 @@ def _stays(name: str, value: Any) -> bool:
     return not isinstance(value, float) and not any(word in name for word in MOMENTARY)
 
 
-def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
+def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[EnvironmentDifference]:
     """Facts that both environments state, and state differently."""
     return [
-        Difference(name, ours, right[name])
+        EnvironmentDifference(name, ours, right[name])
         for name, ours in left.items()
         # What is equal, nearly all, is passed over before anything else is asked.
         if name in right
@@ -62,7 +62,7 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Diffe
     ]
 
 
-def another_machine(found: Iterable[Difference]) -> list[Difference]:
+def another_machine(found: Iterable[EnvironmentDifference]) -> list[EnvironmentDifference]:
     """Those of the differences that make it another machine."""
     return [difference for difference in found if difference.name in MACHINE]
 

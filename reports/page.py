@@ -52,7 +52,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowGroup:
     """Rows that belong together, under a heading of their own if it is not empty."""
 
     rows: Sequence[Sequence[Cell]]
@@ -66,7 +66,7 @@ class Table:
     name: str
     caption: str
     columns: Sequence[Column]
-    groups: Sequence[Rows]
+    groups: Sequence[RowGroup]
     notes: Sequence[str] = ()
 
     @property
@@ -205,7 +205,7 @@ def _shortened(block: Block) -> Block:
         return block
     kept, room = [], MOST_TABLE_ROWS
     for group in block.groups:
-        kept.append(Rows(group.rows[:room], group.heading))
+        kept.append(RowGroup(group.rows[:room], group.heading))
         room -= len(kept[-1].rows)
     left = sum(len(group.rows) for group in block.groups) - MOST_TABLE_ROWS
     caption = (

@@ -9,7 +9,7 @@ from functools import lru_cache
 import pandas as pd
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison.pair_agreement import Agreement, agreements
+from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
 from facebench.harness.records.record import Record
 from facebench.harness.verification.paired import holm
 from facebench.reports.evidence import BASELINE, Evidence, representative_score
@@ -22,7 +22,7 @@ class Against:
     """A record compared with the first one of its family; no agreement for a `reason`."""
 
     record: Record
-    agreement: Agreement | None
+    agreement: PairAgreement | None
     reason: str = ""
 
 

@@ -15,7 +15,7 @@ from facebench.reports.cells import NOTHING, millions, percent
 from facebench.reports.comparison import THREADS, ComparisonRow, compare, representative
 from facebench.reports.digits import compact, earned, significant
 from facebench.reports.embedding_time import embedding_time, inferences_of
-from facebench.reports.emulated import PAPER_THREADS, EmulatedRow, Place, paper_ratio, places
+from facebench.reports.emulated import PAPER_THREADS, EmulatedCore, EmulatedRow, paper_ratio, places
 from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
 from facebench.reports.tables import LatencyRow, Setting
 from facebench.reports.text import plain
@@ -134,7 +134,7 @@ def _caption(evidence: Evidence, left_out: Sequence[Setting], counts: set[int]) 
 
 def _emulated(evidence: Evidence) -> list[Table]:
     """Networks down; instructions and modelled time of each runtime on its first emulated core."""
-    first: dict[str, Place] = {}
+    first: dict[str, EmulatedCore] = {}
     for place in places(evidence):
         first.setdefault(place.case.runtime, place)
     shown = list(first.values())[:MOST_EMULATED]
@@ -163,7 +163,7 @@ def _emulated(evidence: Evidence) -> list[Table]:
     return [table]
 
 
-def _work(rows: Sequence[EmulatedRow | None], shown: Sequence[Place]) -> list[str]:
+def _work(rows: Sequence[EmulatedRow | None], shown: Sequence[EmulatedCore]) -> list[str]:
     texts = []
     for place, row in zip(shown, rows, strict=True):
         counted = row.counted if row else None

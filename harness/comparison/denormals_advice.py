@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facebench.harness.comparison.denormals_effect import Effect
+from facebench.harness.comparison.denormals_effect import DenormalsEffect
 from facebench.harness.records.denormals import Denormals, worst_first
 
 
@@ -30,7 +30,7 @@ def of_counts(network: str, found: Denormals) -> str:
     )
 
 
-def of_effect(effect: Effect, how: str) -> str:
+def of_effect(effect: DenormalsEffect, how: str) -> str:
     """What a measured effect means.
 
     Args:

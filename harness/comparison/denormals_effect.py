@@ -16,7 +16,7 @@ from facebench.harness.stats.ratios import log_ratio
 
 
 @dataclass(frozen=True)
-class Effect:
+class DenormalsEffect:
     """A case timed with denormal numbers kept, and flushed.
 
     Attributes:
@@ -39,7 +39,7 @@ class Effect:
         return self.interval is not None and self.interval[0] > 1
 
 
-def effects(records: Sequence[Record]) -> list[Effect]:
+def effects(records: Sequence[Record]) -> list[DenormalsEffect]:
     """One for each two latencies that differ in what becomes of denormal numbers alone."""
     timed: dict[Case, dict[str, Latency]] = {}
     for record in records:
@@ -51,14 +51,14 @@ def effects(records: Sequence[Record]) -> list[Effect]:
     ]
 
 
-def _effect(case: Case, kept: Latency, flushed: Latency) -> Effect:
+def _effect(case: Case, kept: Latency, flushed: Latency) -> DenormalsEffect:
     before, after = _medians(kept), _medians(flushed)
     interval = None
     if min(len(before), len(after)) > 1:
         low, high = log_ratio(after, before).interval()
         interval = float(low), float(high)
     speedup = statistics.geometric_mean(before) / statistics.geometric_mean(after)
-    return Effect(case, kept.median_ms, flushed.median_ms, float(speedup), interval)
+    return DenormalsEffect(case, kept.median_ms, flushed.median_ms, float(speedup), interval)
 
 
 def _medians(latency: Latency) -> list[float]:

@@ -21,7 +21,7 @@ MOST_REVISIONS = 1000
 
 
 @dataclass(frozen=True)
-class Point:
+class HistoryPoint:
     """A figure at one revision.
 
     Attributes:
@@ -43,7 +43,7 @@ class Series:
 
     case: Case
     figure: str
-    points: tuple[Point, ...]
+    points: tuple[HistoryPoint, ...]
     steps: tuple[Step, ...]
 
     def came_with(self, step: Step) -> tuple[str, ...]:
@@ -63,12 +63,12 @@ def series(
         margin: relative; smaller steps of figures with spread are none.
         words: only cases whose text holds all of these.
     """
-    found: dict[tuple[Case, str], list[Point]] = {}
+    found: dict[tuple[Case, str], list[HistoryPoint]] = {}
     for revision, when, entries in sides:
         for entry in entries:
             if all(word in case_text(entry.case) for word in words):
                 for figure in entry.figures:
-                    point = Point(revision, when, entry, figure)
+                    point = HistoryPoint(revision, when, entry, figure)
                     found.setdefault((entry.case, figure.name), []).append(point)
     return [
         Series(case, name, tuple(points), tuple(_steps(points, margin)))
@@ -105,7 +105,7 @@ def of_git(folder: Path) -> Iterator[tuple[str, str, Sequence[Entry]]]:
         yield commit[:10], when, [entry for entry in found if entry]
 
 
-def _steps(points: Sequence[Point], margin: float) -> list[Step]:
+def _steps(points: Sequence[HistoryPoint], margin: float) -> list[Step]:
     values = [point.figure.value for point in points]
     if all(isinstance(point.figure, Counted) and point.figure.exact for point in points):
         return exact_steps(values)

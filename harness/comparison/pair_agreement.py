@@ -38,7 +38,7 @@ class EmbeddingDifference:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class PairAgreement:
     """Two records on the same pairs.
 
     Attributes:
@@ -77,7 +77,7 @@ class Agreement:
         return "no difference shown"
 
 
-def agreements(records: Sequence[Record]) -> list[Agreement]:
+def agreements(records: Sequence[Record]) -> list[PairAgreement]:
     """Every two of some records, in their order.
 
     Raises:
@@ -96,12 +96,12 @@ def agreements(records: Sequence[Record]) -> list[Agreement]:
     return [replace(one, adjusted_p=p) for one, p in zip(made, adjusted, strict=True)]
 
 
-def _agreement(first: Record, second: Record) -> Agreement:
+def _agreement(first: Record, second: Record) -> PairAgreement:
     (one, one_scores), (two, two_scores) = _scored(first), _scored(second)
     one_says, two_says = _decisions(one, one_scores), _decisions(two, two_scores)
     same = one_scores.same
     paired = compare(one_says == same, two_says == same, one_scores.identities)
-    return Agreement(
+    return PairAgreement(
         first=first,
         second=second,
         paired=paired,

@@ -82,7 +82,7 @@ class Ratio:
             )
 
     @cached_property
-    def effect(self) -> ratios.Effect:
+    def effect(self) -> ratios.LogRatio:
         """Logarithm of the ratio."""
         base, new = self.base, self.new
         if base.beside and base.beside == new.beside and len(base.turns) == len(new.turns):

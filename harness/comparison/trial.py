@@ -8,8 +8,8 @@ from functools import partial
 
 from facebench.harness.comparison import extract
 from facebench.harness.comparison.compare import Side, compare
-from facebench.harness.comparison.interleaved.place import Place
-from facebench.harness.comparison.interleaved.ready import prepare
+from facebench.harness.comparison.interleaved.prepared_case import prepare
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
 from facebench.harness.comparison.verdict import Comparison
 from facebench.harness.measures.job import Job
@@ -24,7 +24,7 @@ Listener = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Question:
+class TrialQuestion:
     """What is on trial, and where.
 
     Attributes:
@@ -74,7 +74,7 @@ class Question:
                 with_fingerprint(jobs.latency_job(network, runtime, self.threads))
                 for network in self.all
             ]
-            ready = [prepare(Place(job.network.name), job.to_json()) for job in wanted]
+            ready = [prepare(PythonEnvironment(job.network.name), job.to_json()) for job in wanted]
             records += measure(ready, budget, partial(listen, runtime))
         return records
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Record:
+class TuningRecord:
     """What a search found for a workload.
 
     Attributes:
@@ -60,7 +60,7 @@ class Record:
         return self.scheduled / self.cost
 
 
-Records = Mapping[str, Record]
+Records = Mapping[str, TuningRecord]
 
 
 def load(target: str) -> Records:
@@ -72,7 +72,7 @@ def load(target: str) -> Records:
     Raises:
         BadInputError: a file is damaged.
     """
-    found: dict[str, Record] = {}
+    found: dict[str, TuningRecord] = {}
     for folder in (shipped.folder("tuning"), _own()) if target else ():
         found |= {r.workload: r for r in _read(folder / _file(target)) if r.tvm == _installed()}
     return found
@@ -83,7 +83,7 @@ def own_file(target: str) -> Path:
     return _own() / _file(target)
 
 
-def save(target: str, record: Record) -> None:
+def save(target: str, record: TuningRecord) -> None:
     """Put a record among the user's own, in the place of one that is there.
 
     Raises:
@@ -127,9 +127,9 @@ def claim(target: str) -> Iterator[None]:
         yield
 
 
-def made(work: Workload, tiling: Tiling, **found: Any) -> Record:
+def made(work: Workload, tiling: Tiling, **found: Any) -> TuningRecord:
     """A record of the TVM that is installed; `found` are its costs, and how."""
-    return Record(key(work), asdict(tiling), _installed(), **found)
+    return TuningRecord(key(work), asdict(tiling), _installed(), **found)
 
 
 def digest(records: Records) -> str:
@@ -163,7 +163,7 @@ def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling |
     return find
 
 
-def tiling_of(record: Record, work: Workload, vectors: Vectors) -> Tiling:
+def tiling_of(record: TuningRecord, work: Workload, vectors: Vectors) -> Tiling:
     """A record's tiling.
 
     Raises:
@@ -181,7 +181,7 @@ def tiling_of(record: Record, work: Workload, vectors: Vectors) -> Tiling:
     )
 
 
-def _read(path: Path) -> Iterator[Record]:
+def _read(path: Path) -> Iterator[TuningRecord]:
     """Raises BadInputError for a line that is no record."""
     try:
         lines = path.read_text().splitlines()
@@ -199,8 +199,8 @@ def _read(path: Path) -> Iterator[Record]:
             ) from error
 
 
-def _checked(data: Any) -> Record:
-    record = Record(**data)
+def _checked(data: Any) -> TuningRecord:
+    record = TuningRecord(**data)
     for name, kind in _KINDS.items():
         if type(getattr(record, name)) not in kind:
             raise TypeError(f"{name} is {getattr(record, name)!r}")

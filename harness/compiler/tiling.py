@@ -15,7 +15,7 @@ from facebench.harness.compiler.kernels.emit import register_lanes, spans
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 
-Tiling = convolution.Tiling | depthwise.Tiling
+Tiling = convolution.ConvolutionTiling | depthwise.DepthwiseTiling
 
 # Bytes of the input that stay in the second level of the cache while all filters
 # pass over them. Cores of phones have 512 KiB of it; the rest is for weights.
@@ -55,7 +55,7 @@ def candidates(work: Workload, vectors: Vectors) -> Iterator[Tiling]:
         yield from _depthwise(work, vectors)
 
 
-def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.Tiling]:
+def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.ConvolutionTiling]:
     filters = -(-work.filters // work.groups // vectors.lanes)
     pixels = work.batch * work.output[0] * work.output[1]
     pointwise = work.window.pointwise() and not work.planar
@@ -67,7 +67,7 @@ def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.T
             for unroll in _unrolled(work, vectors):
                 for chunk in chunks:
                     for first in (True, False):
-                        yield convolution.Tiling(tile, count, unroll, chunk, first)
+                        yield convolution.ConvolutionTiling(tile, count, unroll, chunk, first)
 
 
 def _unrolled(work: Convolution, vectors: Vectors) -> tuple[int, ...]:
@@ -90,25 +90,27 @@ def _chunks(work: Convolution, pixels: int) -> list[int]:
     return [size for size in sizes if size <= fitting] or sizes[-1:]
 
 
-def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwise.Tiling]:
+def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwise.DepthwiseTiling]:
     held = work.window.kernel[1] if isinstance(work, Depthwise) else 0
     for count in range(1, min(8, -(-work.channels // vectors.lanes)) + 1):
         most = (vectors.registers - count) // count - held
         for tile in range(1, min(max(most, 1), work.output[1]) + 1):
             for first in (True, False):
-                yield depthwise.Tiling(tile, count, first)
+                yield depthwise.DepthwiseTiling(tile, count, first)
 
 
 def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
     """Modelled cost of a workload: instructions where lanes are factors, else cycles."""
     if isinstance(work, Convolution):
-        assert isinstance(tiling, convolution.Tiling)
+        assert isinstance(tiling, convolution.ConvolutionTiling)
         return _convolution_cost(work, tiling, vectors)
-    assert isinstance(tiling, depthwise.Tiling)
+    assert isinstance(tiling, depthwise.DepthwiseTiling)
     return _depthwise_cost(work, tiling, vectors)
 
 
-def _convolution_cost(work: Convolution, tiling: convolution.Tiling, vectors: Vectors) -> float:
+def _convolution_cost(
+    work: Convolution, tiling: convolution.ConvolutionTiling, vectors: Vectors
+) -> float:
     reduced = work.channels // work.groups * work.window.taps
     pixels = work.batch * work.output[0] * work.output[1]
     total = 0.0
@@ -126,7 +128,7 @@ def _convolution_cost(work: Convolution, tiling: convolution.Tiling, vectors: Ve
     return total * chunks * work.groups * (1 + 0.1 * uneven) * (1 + _order(work, tiling))
 
 
-def _order(work: Convolution, tiling: convolution.Tiling) -> float:
+def _order(work: Convolution, tiling: convolution.ConvolutionTiling) -> float:
     """Breaks ties: what is read again and again should be the smaller of both."""
     weights = work.filters * work.channels // work.groups * work.window.taps
     inputs = work.batch * work.input[0] * work.input[1] * work.channels
@@ -166,7 +168,9 @@ def _tile(sums: int, vectors: Vectors) -> float:
     return _TILE + _SUM * sums * (1 if vectors.by_lane else vectors.lanes / 16)
 
 
-def _depthwise_cost(work: Depthwise | Pooling, tiling: depthwise.Tiling, vectors: Vectors) -> float:
+def _depthwise_cost(
+    work: Depthwise | Pooling, tiling: depthwise.DepthwiseTiling, vectors: Vectors
+) -> float:
     kernel = work.window.kernel
     total = 0.0
     for _, count, size in spans(work.output[1], tiling.pixels):
@@ -186,7 +190,9 @@ def _depthwise_cost(work: Depthwise | Pooling, tiling: depthwise.Tiling, vectors
     return total * work.batch * work.output[0] * _reread(work, tiling, vectors)
 
 
-def _reread(work: Depthwise | Pooling, tiling: depthwise.Tiling, vectors: Vectors) -> float:
+def _reread(
+    work: Depthwise | Pooling, tiling: depthwise.DepthwiseTiling, vectors: Vectors
+) -> float:
     """What it costs to read parts of cache lines, again for each block of channels."""
     if not tiling.channels_first:
         return 1.001

@@ -1,4 +1,4 @@
-"""An emulated core: a board's server on this machine, whose stands run in QEMU."""
+"""An emulated core: a board's server on this machine, whose sessions run in QEMU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.registry import DEVICES, Device, Facts
 from facebench.harness.machine import environment
 from facebench.harness.machine.cores import CORES
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.session import Session
 
 
 class EmulatedDevice:
@@ -39,8 +39,8 @@ class EmulatedDevice:
             self._core,
         )
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
-        """A stand on a server of its own, which ends with it."""
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
+        """A session on a server of its own, which ends with it."""
         self.facts()  # that it is set up
         server = _serve(self._core)
 
@@ -60,7 +60,7 @@ def _serve(core: str) -> subprocess.Popen[str]:
     python = [sys.executable, "-P", "-m"]
     serve = ["facebench", "device", "serve", "--port", "0", "--emulated", core]
     return subprocess.Popen(
-        [*python, "facebench.harness.devices.board.leash", *python, *serve],
+        [*python, "facebench.harness.devices.board.die_with_parent", *python, *serve],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 from facebench.harness.devices.registry import DEVICES, Facts
 from facebench.harness.machine import environment
 from facebench.harness.runtimes.registry import installed
-from facebench.harness.runtimes.session import Stand, StandHere
+from facebench.harness.runtimes.session import LocalSession, Session
 
 
 class Local:
@@ -23,9 +23,9 @@ class Local:
         """What it says of itself."""
         return Facts("host", tuple(installed()), 1, environment.machine_key(), environment.cores())
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
-        """A stand in this process."""
-        return StandHere(runtime, artifact, threads)
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
+        """A session in this process."""
+        return LocalSession(runtime, artifact, threads)
 
 
 DEVICES.add("local", Local())

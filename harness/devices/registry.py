@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facebench.architectures.registry import Registry
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.session import Session
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Device(Protocol):
         """
         ...
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
-        """Open an artifact there, where asked for so that the stand can count.
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
+        """Open an artifact there, where asked for so that the session can count.
 
         Raises:
             UnavailableError: it cannot be reached, or lacks the runtime.

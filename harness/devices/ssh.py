@@ -40,7 +40,7 @@ def _tunnel(destination: str, ssh_port: int | None, served: int) -> int:
     if not shutil.which("ssh"):
         raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
     tunnel = subprocess.Popen(
-        [sys.executable, "-P", "-m", "facebench.harness.devices.board.leash", *command],
+        [sys.executable, "-P", "-m", "facebench.harness.devices.board.die_with_parent", *command],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

@@ -48,7 +48,7 @@ class Energy:
 
 
 @dataclass(frozen=True)
-class Zone:
+class PowerZone:
     """A package's counter, in microjoules; after `most_uj` it begins from zero."""
 
     path: Path
@@ -68,7 +68,7 @@ class Zone:
 class Look:
     """The counters at one moment."""
 
-    uj: Mapping[Zone, int]
+    uj: Mapping[PowerZone, int]
     at_s: float
 
 
@@ -132,7 +132,7 @@ def why_not(root: Path = _ROOT) -> str:
     return ""
 
 
-def _packages(root: Path) -> Iterator[Zone]:
+def _packages(root: Path) -> Iterator[PowerZone]:
     """Counters of packages; parts of one have two numbers, and the platform another name."""
     for path in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):
         try:
@@ -141,10 +141,10 @@ def _packages(root: Path) -> Iterator[Zone]:
         except (OSError, ValueError):
             continue
         if name.startswith("package"):
-            yield Zone(path, most)
+            yield PowerZone(path, most)
 
 
-def _look(zones: tuple[Zone, ...]) -> Look | None:
+def _look(zones: tuple[PowerZone, ...]) -> Look | None:
     try:
         return (
             Look({zone: zone.read_uj() for zone in zones}, time.perf_counter()) if zones else None

@@ -79,7 +79,7 @@ class Cooler:
 
 
 @dataclass(frozen=True)
-class Zone:
+class ThermalZone:
     """A temperature sensor, in degrees Celsius."""
 
     name: str
@@ -88,7 +88,7 @@ class Zone:
 
 
 @dataclass(frozen=True)
-class State:
+class ThermalState:
     """A board's heat and clocks at one moment.
 
     Attributes:
@@ -98,7 +98,7 @@ class State:
         pi_flags: the Raspberry Pi's throttling flags; None on other boards.
     """
 
-    zones: tuple[Zone, ...] = ()
+    zones: tuple[ThermalZone, ...] = ()
     cpus: tuple[Cpu, ...] = ()
     cooling: tuple[Cooler, ...] = ()
     pi_flags: int | None = None
@@ -113,19 +113,19 @@ class State:
         return asdict(self)
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> State:
+    def from_json(data: dict[str, Any]) -> ThermalState:
         """The state that `to_json` made."""
-        return State(
-            zones=tuple(Zone(**zone) for zone in data["zones"]),
+        return ThermalState(
+            zones=tuple(ThermalZone(**zone) for zone in data["zones"]),
             cpus=tuple(Cpu(**cpu) for cpu in data["cpus"]),
             cooling=tuple(Cooler(**cooler) for cooler in data["cooling"]),
             pi_flags=data["pi_flags"],
         )
 
 
-def capture(root: Path = _ROOT) -> State:
+def capture(root: Path = _ROOT) -> ThermalState:
     """The state now, of the machine whose file system begins at `root`."""
-    return State(
+    return ThermalState(
         zones=tuple(_zones(root / "sys/class/thermal")),
         cpus=tuple(_cpus(root / "sys/devices/system/cpu")),
         cooling=tuple(_cooling(root / "sys/class/thermal")),
@@ -133,7 +133,9 @@ def capture(root: Path = _ROOT) -> State:
     )
 
 
-def throttled(before: State, after: State, during: Sequence[State] = ()) -> str:
+def throttled(
+    before: ThermalState, after: ThermalState, during: Sequence[ThermalState] = ()
+) -> str:
     """Why a case did not run at full speed, in a sentence; empty where nothing says so.
 
     Args:
@@ -168,7 +170,7 @@ def cool_down(
     return waited
 
 
-def _is_cool(state: State, root: Path) -> bool:
+def _is_cool(state: ThermalState, root: Path) -> bool:
     if any(cooler.slows_cpu for cooler in state.cooling) or (state.pi_flags or 0) & _PI_HEAT:
         return False
     hottest = state.hottest_c
@@ -178,7 +180,7 @@ def _is_cool(state: State, root: Path) -> bool:
     return hottest <= max(_COOL_C, _coolest_c[root] + _MARGIN_C)
 
 
-def _raised_flags(before: State, later: list[State]) -> Iterator[str]:
+def _raised_flags(before: ThermalState, later: list[ThermalState]) -> Iterator[str]:
     """Flags that were up at a look, or that say they have been between two looks."""
     new = (later[-1].pi_flags or 0) & ~(before.pi_flags or 0)
     seen = new >> _PI_SINCE_BOOT if before.pi_flags is not None else 0
@@ -189,21 +191,21 @@ def _raised_flags(before: State, later: list[State]) -> Iterator[str]:
             yield f"the Raspberry Pi's firmware reported {name}"
 
 
-def _lowered_limits(before: State, later: list[State]) -> Iterator[str]:
+def _lowered_limits(before: ThermalState, later: list[ThermalState]) -> Iterator[str]:
     for old, new in _pairs(before, later):
         if old.maximum_hz and new.maximum_hz and new.maximum_hz < old.maximum_hz:
             limits = f"from {_mhz(old.maximum_hz)} to {_mhz(new.maximum_hz)}"
             yield f"{old.name}'s highest frequency was lowered {limits}"
 
 
-def _active_cooling(later: list[State]) -> Iterator[str]:
+def _active_cooling(later: list[ThermalState]) -> Iterator[str]:
     for state in later:
         for cooler in state.cooling:
             if cooler.slows_cpu:
                 yield f"the cooling device {cooler.kind} held the CPU back"
 
 
-def _fallen_clocks(before: State, later: list[State]) -> Iterator[str]:
+def _fallen_clocks(before: ThermalState, later: list[ThermalState]) -> Iterator[str]:
     slowest: dict[Cpu, int] = {}
     for old, new in _pairs(before, later):
         if old.fixed and new.fixed and old.frequency_hz and new.frequency_hz:
@@ -214,7 +216,7 @@ def _fallen_clocks(before: State, later: list[State]) -> Iterator[str]:
             yield f"{cpu.name} fell {fall} under the {cpu.governor} governor"
 
 
-def _pairs(before: State, later: list[State]) -> Iterator[tuple[Cpu, Cpu]]:
+def _pairs(before: ThermalState, later: list[ThermalState]) -> Iterator[tuple[Cpu, Cpu]]:
     """Each CPU as it was before, with itself at each later look."""
     known = {cpu.name: cpu for cpu in before.cpus}
     for state in later:
@@ -231,12 +233,12 @@ def _pi_flags(root: Path) -> Iterator[int]:
             yield int(flags, 16)
 
 
-def _zones(folder: Path) -> Iterator[Zone]:
+def _zones(folder: Path) -> Iterator[ThermalZone]:
     lowest, highest = _PLAUSIBLE_C
     for path in _numbered(folder, "thermal_zone"):
         millidegrees = _number(path / "temp")
         if millidegrees is not None and lowest <= millidegrees / 1000 <= highest:
-            yield Zone(path.name, _text(path / "type"), millidegrees / 1000)
+            yield ThermalZone(path.name, _text(path / "type"), millidegrees / 1000)
 
 
 def _cooling(folder: Path) -> Iterator[Cooler]:

@@ -19,8 +19,8 @@ from facebench.harness.measures.job import Job
 from facebench.harness.models import precision
 from facebench.harness.models.export import Exported
 from facebench.harness.records.record import Check
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
+from facebench.harness.runtimes.session import Session
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache as files
 from facebench.harness.storage import fingerprints
@@ -44,16 +44,16 @@ class Deployment:
     runtime: Runtime
     artifact: Artifact
 
-    def open(self, threads: int, counting: bool = False) -> Stand:
+    def open(self, threads: int, counting: bool = False) -> Session:
         """The artifact, open on the case's device; it has not inferred yet."""
         device = DEVICES[self.job.case.device]
         return device.open(self.runtime.name, self.artifact.path, threads, counting)
 
-    def check(self, session: Session, most: int | None = None) -> tuple[float, tuple[Check, ...]]:
-        """Hold a session's outputs on the reference inputs against torch's.
+    def check(self, infer: Infer, most: int | None = None) -> tuple[float, tuple[Check, ...]]:
+        """Hold a infer's outputs on the reference inputs against torch's.
 
         Args:
-            session: from images (N, 3, H, W) to embeddings (N, E).
+            infer: from images (N, 3, H, W) to embeddings (N, E).
             most: of the reference inputs; None for all.
 
         Returns:
@@ -68,7 +68,7 @@ class Deployment:
         count = len(inputs) // batch * batch
         if not count:
             inputs, expected, count = _repeated(inputs, expected, batch)
-        answers = [session(inputs[i : i + batch]) for i in range(0, count, batch)]
+        answers = [infer(inputs[i : i + batch]) for i in range(0, count, batch)]
         case = self.job.case
         what = f"{self.runtime.name} on {case.network}"
         _require_shape(answers[0], (batch, expected.shape[1]), what)

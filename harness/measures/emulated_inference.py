@@ -16,7 +16,7 @@ from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.deployment import Deployment, deploy
 from facebench.harness.measures.job import Job
-from facebench.harness.records.instructions import Instructions, Kernel, Work
+from facebench.harness.records.instructions import Instructions, KernelCount, Work
 from facebench.harness.records.record import Check
 from facebench.harness.storage import cache, fingerprints
 
@@ -28,7 +28,7 @@ _SMALL = 0.001
 
 
 @dataclass(frozen=True)
-class Emulated:
+class EmulatedInference:
     """What was counted, the conditions of its validity, and the device's environment."""
 
     figures: Instructions
@@ -37,7 +37,7 @@ class Emulated:
     artifact_sha256: str
 
 
-def emulate(job: Job) -> Emulated:
+def emulate(job: Job) -> EmulatedInference:
     """Count an inference, or find the counts in the cache.
 
     Raises:
@@ -70,10 +70,10 @@ def emulate(job: Job) -> Emulated:
 
 def _count(job: Job, deployment: Deployment, folder: Path) -> None:
     core = CORES[DEVICES[job.case.device].facts().core]
-    with contextlib.closing(deployment.open(job.case.threads, counting=True)) as stand:
-        error, checks = deployment.check(stand.infer, _CHECKED)
-        packed = stand.count(deployment.batch_of_images())
-        # The libraries that name the kernels are in the stand's folder, which goes with it.
+    with contextlib.closing(deployment.open(job.case.threads, counting=True)) as session:
+        error, checks = deployment.check(session.infer, _CHECKED)
+        packed = session.count(deployment.batch_of_images())
+        # The libraries that name the kernels are in the session's folder, which goes with it.
         total, kernels = counters.tally(packed, TARGETS[core.target].elf_machine, core.figures)
     levels = core.figures.levels if core.figures else ()
     counted = {
@@ -104,15 +104,15 @@ def _largest(kernels: dict[str, Tally], instructions: int) -> list[tuple[str, Ta
     return [*large, (f"{len(small)} smaller ones", counters.together(small))]
 
 
-def _read(path: Path, deployment: Deployment) -> Emulated:
+def _read(path: Path, deployment: Deployment) -> EmulatedInference:
     kept = json.loads(path.read_text())
     figures = kept["figures"]
-    return Emulated(
+    return EmulatedInference(
         Instructions(
             core=figures["core"],
             line_bytes=tuple(figures["line_bytes"]),
             work=_as_work(figures["work"]),
-            kernels=tuple(Kernel(k["name"], _as_work(k["work"])) for k in figures["kernels"]),
+            kernels=tuple(KernelCount(k["name"], _as_work(k["work"])) for k in figures["kernels"]),
             output_error=figures["output_error"],
             label=deployment.artifact.label,
         ),

@@ -15,7 +15,7 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.perf_events import Counter
 from facebench.harness.measures import deployment
 from facebench.harness.measures.deployment import deploy
-from facebench.harness.measures.emulated_inference import Emulated, emulate
+from facebench.harness.measures.emulated_inference import EmulatedInference, emulate
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, Measure, Outcome
 from facebench.harness.records.instructions import Instructions, Work
@@ -64,11 +64,11 @@ def _counted_here(job: Job) -> Outcome:
     # The counter first: it counts the threads that are started after it.
     with perf_events.instructions() as counter:
         ready = deploy(job)
-        with contextlib.closing(ready.open(job.case.threads)) as stand:
-            error, checks = ready.check(stand.infer)
+        with contextlib.closing(ready.open(job.case.threads)) as session:
+            error, checks = ready.check(session.infer)
             images = ready.batch_of_images()
-            counts = count(counter, lambda: stand.infer(images))
-            where = stand.environment()
+            counts = count(counter, lambda: session.infer(images))
+            where = session.environment()
     figures = Instructions(
         core=str(environment.capture().get("cpu_model", "")),
         line_bytes=(),
@@ -113,7 +113,7 @@ def _of(counter: Counter, infer: Callable[[], object], inferences: int) -> int:
     return counter.stop()
 
 
-def circumstances(job: Job, emulated: Emulated) -> dict[str, Any]:
+def circumstances(job: Job, emulated: EmulatedInference) -> dict[str, Any]:
     """The emulated machine's environment, and the versions of what made the code here."""
     here = environment.versions()
     makers = ("torch", "onnx", *_MAKERS[job.case.runtime])

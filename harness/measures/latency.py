@@ -35,22 +35,22 @@ def _obtain(job: Job) -> Outcome:
     reached, unknown = _peak(job)
     with (
         flushing.held(job.case.denormals),
-        contextlib.closing(deployment.open(job.case.threads)) as stand,
+        contextlib.closing(deployment.open(job.case.threads)) as session,
     ):
-        error, agreed = deployment.check(stand.infer)
-        samples = stand.sample(deployment.batch_of_images(), job.budget)
-        footprint, no_energy = stand.footprint()
-        environment = stand.environment()
+        error, agreed = deployment.check(session.infer)
+        samples = session.sample(deployment.batch_of_images(), job.budget)
+        footprint, no_energy = session.footprint()
+        environment = session.environment()
         mode = None if DEVICES[job.case.device].remote else flushing.mode()
     latency = Latency(
         samples.samples_ms,
         samples.warmup_ms,
-        stand.load_ms,
+        session.load_ms,
         error,
         deployment.artifact.label,
         samples.reference_us,
         reached,
-        process_facts=(_process(samples, stand.load_ms, footprint),),
+        process_facts=(_process(samples, session.load_ms, footprint),),
     )
     seconds = time.perf_counter() - start
     # Of a process among several nothing can be said but that it computes the right thing.

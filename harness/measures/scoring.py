@@ -55,11 +55,12 @@ def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, .
     """
     threads = job.case.threads
     remote = DEVICES[job.case.device].remote
-    stands = [deployment.open(threads)] if remote else [deployment.open(1) for _ in range(threads)]
-    sessions = [stand.infer for stand in stands]
-    _, agreed = deployment.check(sessions[0])
+    count = 1 if remote else threads
+    sessions = [deployment.open(threads if remote else 1) for _ in range(count)]
+    infers = [session.infer for session in sessions]
+    _, agreed = deployment.check(infers[0])
     made = Embedder(
-        sessions,
+        infers,
         deployment.preprocessing,
         deployment.input_size,
         job.case.batch,

@@ -20,7 +20,7 @@ from facebench.harness.measures.registry import MEASURES, Measure, Outcome
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Check
 from facebench.harness.records.results import Throughput
-from facebench.harness.runtimes.registry import RUNTIMES, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Infer
 from facebench.harness.storage import fingerprints
 
 # Of fewer than six no interval of their median reaches 95 %.
@@ -34,15 +34,15 @@ def _obtain(job: Job) -> Outcome:
     case, budget = job.case, job.budget
     _require_batches(case)
     deployed = deploy(job)
-    sessions = [deployed.open(1).infer for _ in range(case.threads)]
-    _, agreed = deployed.check(sessions[0])
+    infers = [deployed.open(1).infer for _ in range(case.threads)]
+    _, agreed = deployed.check(infers[0])
     images = deployed.batch_of_images()
     hot = heat.capture()
     with pinning.pinned(case.threads if budget.pin else 0) as cpus:
         waited = busy.wait_for_quiet(case.threads, _QUIET_S)
         references, before = [reference.time_us()], busy.look()
         rates = []
-        for rate in _rates(sessions, images, budget.sampling_s / _WINDOWS):
+        for rate in _rates(infers, images, budget.sampling_s / _WINDOWS):
             rates.append(rate)
             references.append(reference.time_us())
         during = busy.between(before, busy.look())
@@ -66,24 +66,24 @@ def _require_batches(case: Case) -> None:
 
 
 def _rates(
-    sessions: Sequence[Session], images: np.ndarray[Any, np.dtype[np.float32]], window_s: float
+    infers: Sequence[Infer], images: np.ndarray[Any, np.dtype[np.float32]], window_s: float
 ) -> Iterator[float]:
     """Images a second of all sessions together, window after window; one before them warms up."""
 
-    def work(session: Session) -> float:
+    def work(infer: Infer) -> float:
         # Each over its own time: one that is done does not wait for the others' last batch.
         began = now = time.perf_counter()
         count = 0
         while now < end or not count:
-            session(images)
+            infer(images)
             count += len(images)
             now = time.perf_counter()
         return count / (now - began)
 
-    with ThreadPoolExecutor(len(sessions)) as pool:
+    with ThreadPoolExecutor(len(infers)) as pool:
         for number in range(_WINDOWS + 1):
             end = time.perf_counter() + window_s
-            rate = sum(pool.map(work, sessions))
+            rate = sum(pool.map(work, infers))
             if number:
                 yield rate
 

@@ -39,7 +39,7 @@ __all__ = [
 PRECISIONS = ("fp32", "fp16", "int8")
 
 # Largest difference from torch, relative to the largest element of the embeddings. Of int8
-# only finite outputs are asked, for which the largest float stands: see `faithful`.
+# only finite outputs are asked, for which the largest float sessions: see `faithful`.
 TOLERANCE = {"fp32": RUNTIME_TOLERANCE, "fp16": 2e-2, "int8": sys.float_info.max}
 
 # A line of this project's, no published one: the cosine of a face to its own fp32 embedding.

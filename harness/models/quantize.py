@@ -62,7 +62,7 @@ def quantize(name: str, source: Path, target: Path, calibration: Calibration) ->
             quantization.quantize_static(
                 prepared,
                 target,
-                _Reader(calibration),
+                _CalibrationReader(calibration),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=True,
@@ -85,7 +85,7 @@ def quantize(name: str, source: Path, target: Path, calibration: Calibration) ->
         )
 
 
-class _Reader:
+class _CalibrationReader:
     """Calibration images one at a time, as the quantizer asks for them."""
 
     def __init__(self, calibration: Calibration) -> None:

@@ -43,7 +43,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelCount:
     """A function of the runtime or of the compiled library, and its work."""
 
     name: str
@@ -68,7 +68,7 @@ class Instructions:
     core: str
     line_bytes: tuple[int, ...]
     work: Work
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[KernelCount, ...]
     output_error: float
     label: str = ""
 

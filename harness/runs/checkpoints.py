@@ -40,7 +40,7 @@ _KEPT = "kept"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Parts:
+class Checkpoints:
     """What is kept for the run of one results file, in the cache.
 
     Of a run that stores no records nothing is kept. What another run keeps is left alone,
@@ -99,7 +99,7 @@ class Parts:
 
 
 @contextmanager
-def claim(results: Path | None) -> Iterator[Parts]:
+def claim(results: Path | None) -> Iterator[Checkpoints]:
     """What is kept for a run, which has it for itself until this ends.
 
     Runs that write to one file at the same time take the numbers 0, 1 and on: one that is
@@ -109,7 +109,7 @@ def claim(results: Path | None) -> Iterator[Parts]:
         BadInputError: the cache can't be written.
     """
     if results is None:
-        yield Parts(None)
+        yield Checkpoints(None)
         return
     folder = cache.root() / "runs"
     name = cache.digest(str(results.resolve()))
@@ -124,7 +124,7 @@ def claim(results: Path | None) -> Iterator[Parts]:
                 lock.truncate(0)
                 lock.write(str(os.getpid()))
                 lock.flush()
-                yield Parts(results, run)
+                yield Checkpoints(results, run)
                 return
 
 

@@ -31,7 +31,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Row:
+class EstimateRow:
     """What a plan holds of one measure.
 
     Attributes:
@@ -105,14 +105,16 @@ def waiting(jobs: Sequence[Job], stored: Sequence[Record]) -> list[Job]:
     return [job for job in jobs if job.fingerprint not in known]
 
 
-def rows(jobs: Sequence[Job], expected: Sequence[Expected]) -> list[Row]:
+def rows(jobs: Sequence[Job], expected: Sequence[Expected]) -> list[EstimateRow]:
     """What a plan holds, by measure, in the order in which a run obtains them."""
     made = []
     for measure in dict.fromkeys(job.case.measure for job in in_order(jobs)):
         cases = sum(job.case.measure == measure for job in jobs)
         own = [one for one in expected if one.job.case.measure == measure]
         sources = {source: sum(one.source == source for one in own) for source in SOURCES}
-        made.append(Row(measure, cases, cases - len(own), sum(o.seconds for o in own), sources))
+        made.append(
+            EstimateRow(measure, cases, cases - len(own), sum(o.seconds for o in own), sources)
+        )
     return made
 
 

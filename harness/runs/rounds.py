@@ -14,7 +14,7 @@ from facebench.architectures.errors import FacebenchError
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, Several, failed
 from facebench.harness.records.record import Record
-from facebench.harness.runs.checkpoints import Parts
+from facebench.harness.runs.checkpoints import Checkpoints
 
 # Runs a job in a process of its own.
 Execute = Callable[[Job], Record]
@@ -42,7 +42,7 @@ class _Open:
 
 
 def run(
-    jobs: Sequence[Job], execute: Execute, parts: Parts, listen: PartListener
+    jobs: Sequence[Job], execute: Execute, parts: Checkpoints, listen: PartListener
 ) -> Iterator[Record]:
     """Run jobs on one device, process k of every case before process k + 1 of any.
 
@@ -62,7 +62,7 @@ def run(
 
 
 def _next(
-    one: _Open, number: int, execute: Execute, parts: Parts, listen: PartListener
+    one: _Open, number: int, execute: Execute, parts: Checkpoints, listen: PartListener
 ) -> Record | None:
     """The case's record, where it is complete with the process of this number."""
     if len(one.parts) <= number:

@@ -21,7 +21,7 @@ from facebench.harness.models import export
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import long_run, rounds, worker_pool
-from facebench.harness.runs.checkpoints import Parts, claim
+from facebench.harness.runs.checkpoints import Checkpoints, claim
 from facebench.harness.runs.rounds import Execute, PartListener
 
 # Told of each record as it comes, and whether it was stored already.
@@ -76,7 +76,7 @@ class Watch:
 
     progress: Progress
     listen_to_parts: PartListener
-    parts: Parts
+    parts: Checkpoints
 
     def rounds(self, jobs: Sequence[Job], execute: Execute) -> Iterator[Record]:
         """Run jobs alone on one device, in rounds."""

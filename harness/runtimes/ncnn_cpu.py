@@ -14,7 +14,7 @@ from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.harness.machine import flushing
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
 
@@ -67,7 +67,7 @@ def _pnnx() -> Path:
     return Path(spec.origin).parent / "pnnx"
 
 
-def _open(folder: Path, threads: int) -> Session:
+def _open(folder: Path, threads: int) -> Infer:
     import ncnn
 
     net = ncnn.Net()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
 
 
-def _open(path: Path, threads: int) -> Session:
+def _open(path: Path, threads: int) -> Infer:
     import openvino
 
     core = openvino.Core()

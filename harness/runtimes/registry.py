@@ -20,7 +20,7 @@ from facebench.harness.models.export import Exported
 from facebench.harness.stats.arrays import FloatArray
 
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32.
-Session = Callable[[FloatArray], FloatArray]
+Infer = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Runtime:
     name: str
     packages: tuple[str, ...]
     prepare: Callable[[Exported, int, str], Artifact]
-    open: Callable[[Path, int], Session]
+    open: Callable[[Path, int], Infer]
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
     flushing: str = ""

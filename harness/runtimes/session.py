@@ -1,4 +1,4 @@
-"""The protocol of stands, and the one in this process."""
+"""The protocol of sessions, and the one in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facebench.harness.machine.conditions import Conditions
 from facebench.harness.machine.energy import Meter
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.machine.memory import Memory
-from facebench.harness.runtimes.registry import RUNTIMES, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Infer
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.timing import sampler
 from facebench.harness.timing.sampler import Budget, Samples, sample
@@ -24,7 +24,7 @@ _COOL_S = 60.0
 _QUIET_S = 1.0
 
 
-class Stand(Protocol):
+class Session(Protocol):
     """One artifact open in one runtime on a device.
 
     Attributes:
@@ -67,8 +67,8 @@ class Stand(Protocol):
         ...
 
 
-class StandHere:
-    """A stand in this process."""
+class LocalSession:
+    """A session in this process."""
 
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         chosen = RUNTIMES[runtime]
@@ -76,7 +76,7 @@ class StandHere:
         memory.begin_anew()
         self._before_bytes = memory.peak_bytes()
         start = time.perf_counter()
-        self._session: Session = chosen.open(path, threads)
+        self._infer: Infer = chosen.open(path, threads)
         open_ms = (time.perf_counter() - start) * 1e3
         self.load_ms = (import_ms or 0.0) + open_ms
         self._loaded_bytes = memory.peak_bytes()
@@ -87,23 +87,23 @@ class StandHere:
         self._no_energy = ""
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """As in `Stand`."""
+        """As in `Session`."""
         if self._first_ms is not None:
-            return self._session(images)
+            return self._infer(images)
         start = time.perf_counter()
-        embeddings = self._session(images)
+        embeddings = self._infer(images)
         self._first_ms = (time.perf_counter() - start) * 1e3
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """As in `Stand`, once the machine is cool and quiet."""
+        """As in `Session`, once the machine is cool and quiet."""
         meter = Meter()
         heat.cool_down(_COOL_S)
         with pinning.pinned(self._threads if budget.pin else 0) as cpus:
             waited = busy.wait_for_quiet(self._threads, _QUIET_S)
             meter.rest()
             before = busy.look()
-            taken = sample(lambda: self._session(images), budget, meter)
+            taken = sample(lambda: self._infer(images), budget, meter)
             during = busy.between(before, busy.look())
         self._keep(taken, meter)
         return replace(taken, conditions=Conditions(cpus, waited, during))
@@ -111,7 +111,7 @@ class StandHere:
     def warm_up(self, images: FloatArray, seconds: float) -> dict[str, Any]:
         """Infer one batch until times agree; turns are taken with it from then on."""
         self._images = images
-        times, settled = sampler.warm_up(lambda: self._session(images), seconds)
+        times, settled = sampler.warm_up(lambda: self._infer(images), seconds)
         return {"warmup_ms": times, "settled": settled}
 
     def turn(self, count: int) -> dict[str, Any]:
@@ -124,12 +124,12 @@ class StandHere:
         if images is None:
             raise ValueError("a turn comes after a warm-up")
         before = reference.time_us()
-        self._session(images)
-        samples = [sampler.timed_ms(lambda: self._session(images)) for _ in range(count)]
+        self._infer(images)
+        samples = [sampler.timed_ms(lambda: self._infer(images)) for _ in range(count)]
         return {"samples_ms": samples, "reference_us": before}
 
     def footprint(self) -> tuple[Footprint, str]:
-        """As in `Stand`."""
+        """As in `Session`."""
         return self._footprint, self._no_energy
 
     def count(self, images: FloatArray) -> bytes:
@@ -137,7 +137,7 @@ class StandHere:
         raise RefusedError("instructions are counted on an emulated device: --device emulated:CORE")
 
     def environment(self) -> dict[str, Any]:
-        """As in `Stand`."""
+        """As in `Session`."""
         return environment.capture()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A stand in a process of its own: requests on standard input, replies on standard output."""
+"""A session in a process of its own: requests on standard input, replies on standard output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facebench.architectures.errors import FacebenchError
 from facebench.harness.machine.energy import NO_ENERGY
 from facebench.harness.machine.processes import die_with_parent
 from facebench.harness.runtimes import wire
-from facebench.harness.runtimes.session import StandHere
+from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.timing.sampler import Budget
 
@@ -37,17 +37,17 @@ def main() -> None:
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer request after request."""
-    stand: StandHere | None = None
+    session: LocalSession | None = None
     while (message := wire.read(requests)) is not None:
         words, payload = message
         try:
             if words[0] == "open":
-                stand = StandHere(words[1], Path(payload.decode()), int(words[2]))
-                answer = json.dumps({"load_ms": stand.load_ms}).encode()
-            elif stand is None:
+                session = LocalSession(words[1], Path(payload.decode()), int(words[2]))
+                answer = json.dumps({"load_ms": session.load_ms}).encode()
+            elif session is None:
                 raise ValueError("nothing is open yet")
             else:
-                answer = _answer(stand, words, payload)
+                answer = _answer(session, words, payload)
         except FacebenchError as error:
             replies.write(wire.error(str(error)))
         except Exception as error:  # a runtime's defect must be told, whatever it is
@@ -57,41 +57,41 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         replies.flush()
 
 
-def _answer(stand: StandHere, words: list[str], payload: bytes) -> bytes:
+def _answer(session: LocalSession, words: list[str], payload: bytes) -> bytes:
     verb, *rest = words
     if verb == "environment":
-        return json.dumps(stand.environment()).encode()
+        return json.dumps(session.environment()).encode()
     if verb == "turn":
-        return json.dumps(stand.turn(int(rest[0]))).encode()
+        return json.dumps(session.turn(int(rest[0]))).encode()
     if verb == "footprint":
-        footprint, no_energy = stand.footprint()
+        footprint, no_energy = session.footprint()
         return json.dumps(asdict(footprint) | {NO_ENERGY: no_energy}).encode()
     images = wire.images_of(rest[:4], payload)
     if verb == "infer":
-        return np.ascontiguousarray(stand.infer(images), "<f4").tobytes()
+        return np.ascontiguousarray(session.infer(images), "<f4").tobytes()
     if verb == "sample":
         warmup_s, sampling_s, processes, pin = rest[4:8]
         budget = Budget(
             float(warmup_s), float(sampling_s), processes=int(processes), pin=pin == "1"
         )
-        return json.dumps(asdict(stand.sample(images, budget))).encode()
+        return json.dumps(asdict(session.sample(images, budget))).encode()
     if verb == "warm":
-        return json.dumps(stand.warm_up(images, float(rest[4]))).encode()
+        return json.dumps(session.warm_up(images, float(rest[4]))).encode()
     if verb == "count":
-        return _count(stand, images)
-    raise ValueError(f"a stand does not know {verb!r}")
+        return _count(session, images)
+    raise ValueError(f"a session does not know {verb!r}")
 
 
-def _count(stand: StandHere, images: FloatArray) -> bytes:
+def _count(session: LocalSession, images: FloatArray) -> bytes:
     """Mark one inference, then two: their difference is one without what surrounds it."""
     mark = ctypes.CDLL(None).syscall
     gc.disable()  # it would come at some point of some inference
     mark(_MARK, _RESET)
-    stand.infer(images)
+    session.infer(images)
     for inferences in (1, 2):
         mark(_MARK, _START)
         for _ in range(inferences):
-            stand.infer(images)
+            session.infer(images)
         mark(_MARK, _STOP)
     return Path("/proc/self/maps").read_bytes()
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facebench.harness.models.export import Exported
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def _eager(folder: Path, threads: int) -> Session:
+def _eager(folder: Path, threads: int) -> Infer:
     return _session(Exported(folder).module(), threads)
 
 
-def _frozen(path: Path, threads: int) -> Session:
+def _frozen(path: Path, threads: int) -> Infer:
     import torch
 
     _use(threads)
@@ -29,7 +29,7 @@ def _frozen(path: Path, threads: int) -> Session:
     return _session(module, threads)
 
 
-def _session(module: nn.Module, threads: int) -> Session:
+def _session(module: nn.Module, threads: int) -> Infer:
     import torch
 
     _use(threads)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facebench.harness.machine import flushing
 from facebench.harness.models.export import Exported
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
 
 
@@ -25,7 +25,7 @@ def _import() -> None:
     import_tvm()
 
 
-def _open(folder: Path, threads: int) -> Session:
+def _open(folder: Path, threads: int) -> Infer:
     from facebench.harness.compiler import host
     from facebench.harness.compiler.build import Library, import_tvm
 

@@ -1,4 +1,4 @@
-"""What a stand's process is asked and answers, as bytes.
+"""What a session's process is asked and answers, as bytes.
 
 A request is a line of words, the last of them the length of the payload that
 follows it; a reply is `ok LENGTH` or `error LENGTH`, a line feed, and the payload:
@@ -12,10 +12,10 @@ follows it; a reply is `ok LENGTH` or `error LENGTH`, a line feed, and the paylo
     kernels N C H W BYTES 602112    reply: the output; each kernel is counted by itself,
                                 after BYTES were read that empty the caches
     environment 0               reply: the environment, as JSON
-    footprint 0                 reply: what it took beside time, as JSON; a stand that does not
+    footprint 0                 reply: what it took beside time, as JSON; a session that does not
                                 know the word answers with an error, and nothing is known
 
-So simple that a stand can be written in C. The numbers are little-endian.
+So simple that a session can be written in C. The numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LARGEST = 2**31
 
 
 class StandError(FacebenchError):
-    """What a stand answers instead: it could not do what it was asked."""
+    """What a session answers instead: it could not do what it was asked."""
 
 
 def request(words: list[str], payload: bytes = b"") -> bytes:
@@ -62,7 +62,7 @@ def read(stream: IO[bytes]) -> tuple[list[str], bytes] | None:
         return None
     words = line.decode("ascii", errors="replace").split()
     if len(words) < 2 or not words[-1].isdecimal() or int(words[-1]) > _LARGEST:
-        raise ValueError(f"not a message of a stand: {line[:80]!r}")
+        raise ValueError(f"not a message of a session: {line[:80]!r}")
     length = int(words.pop())
     payload = stream.read(length)
     if len(payload) != length:
@@ -100,4 +100,4 @@ def answer(message: bytes) -> bytes:
     line, _, payload = message.partition(b"\n")
     if line.startswith(b"ok "):
         return payload
-    raise StandError(payload.decode(errors="replace") or "the stand gave no reason")
+    raise StandError(payload.decode(errors="replace") or "the session gave no reason")

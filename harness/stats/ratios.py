@@ -34,7 +34,7 @@ POWER = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class Effect:
+class LogRatio:
     """Logarithm of new over base, by a t test.
 
     Where the two sides have spreads of their own it is that of B. L. Welch ("The
@@ -80,7 +80,7 @@ class Effect:
         return np.maximum(self.p_above(-margin), self.p_below(margin))
 
 
-def log_ratio(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
+def log_ratio(base: npt.ArrayLike, new: npt.ArrayLike) -> LogRatio:
     """Compare medians of processes.
 
     Args:
@@ -99,7 +99,7 @@ def log_ratio(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
     shape = (2,) + (1,) * (spreads.ndim - 1)
     shares = spreads**2 / counts.reshape(shape)
     variance = shares.sum(axis=0)
-    return Effect(
+    return LogRatio(
         estimate=np.asarray(sides[1].mean(axis=-1) - sides[0].mean(axis=-1)),
         error=np.sqrt(variance),
         degrees=variance**2 / (shares**2 / (counts - 1).reshape(shape)).sum(axis=0),
@@ -107,7 +107,7 @@ def log_ratio(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
     )
 
 
-def log_ratio_in_turns(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
+def log_ratio_in_turns(base: npt.ArrayLike, new: npt.ArrayLike) -> LogRatio:
     """Compare processes that took turns, the first with the first and so on.
 
     The ratio of two processes is the Hodges-Lehmann estimate over their turns, which bears
@@ -123,7 +123,7 @@ def log_ratio_in_turns(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
     first, second = np.triu_indices(ratios.shape[1])
     each = np.median((ratios[:, first] + ratios[:, second]) / 2, axis=1)
     spread = np.maximum(each.std(ddof=1), LEAST_SPREAD)
-    return Effect(
+    return LogRatio(
         estimate=np.asarray(each.mean()),
         error=np.asarray(spread / np.sqrt(len(each))),
         degrees=np.asarray(len(each) - 1.0),
@@ -132,7 +132,9 @@ def log_ratio_in_turns(base: npt.ArrayLike, new: npt.ArrayLike) -> Effect:
     )
 
 
-def processes_needed(effect: Effect, margin: float, level: float, same_level: float) -> int | None:
+def processes_needed(
+    effect: LogRatio, margin: float, level: float, same_level: float
+) -> int | None:
     """Processes a side that decide in four of five cases, were effect and spread as they look.
 
     Args:

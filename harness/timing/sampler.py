@@ -71,7 +71,7 @@ class Samples:
     reference kernel before, between and after the samples, and `fastest_us` is its
     fastest on that machine, 0 where it is not known; `throttled` says how the
     machine's heat slowed it, and is empty where nothing shows that. `heat` is what
-    could be read of clocks and temperatures before and after, see `heat.State`.
+    could be read of clocks and temperatures before and after, see `heat.ThermalState`.
     `conditions` is None where the machine is not ours to look at. `grown_bytes` is what
     the process's memory grew by from the first sample to the last; None where that is not known.
     """

@@ -29,7 +29,7 @@ _Infer = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Examination:
+class Evaluation:
     """A dataset of pairs that networks are scored on while they train.
 
     Attributes:
@@ -78,7 +78,7 @@ class Examination:
         return np.concatenate(blocks)
 
 
-def examination(name: str, data: Path | None) -> Examination:
+def evaluation_on(name: str, data: Path | None) -> Evaluation:
     """Open a dataset for scoring.
 
     Raises:
@@ -89,7 +89,7 @@ def examination(name: str, data: Path | None) -> Examination:
     if not isinstance(opened, PairSet):
         raise BadInputError(f"{name} has probes and distractors, no pairs: name another dataset")
     settled = preparation.settle(preparation.locate(opened, "file"), "refuse")
-    return Examination(name, settled.faces)
+    return Evaluation(name, settled.faces)
 
 
 def figures(accuracy: Accuracy) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Row:
+class LogRow:
     """What the steps since the row before were like.
 
     Attributes:
@@ -37,25 +37,25 @@ class Log:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(field.name for field in fields(Row))
+            writer.writerow(field.name for field in fields(LogRow))
             writer.writerows(astuple(row) for row in kept)
 
-    def append(self, row: Row) -> None:
+    def append(self, row: LogRow) -> None:
         """Add a row."""
         with self._path.open("a", newline="") as file:
             csv.writer(file).writerow(astuple(row))
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[LogRow]:
     """The rows of a log; one that was cut off is left out."""
     with path.open(newline="") as file:
         found = [_parsed(cells) for cells in csv.reader(file)]
     return [row for row in found if row is not None]
 
 
-def _parsed(cells: list[str]) -> Row | None:
+def _parsed(cells: list[str]) -> LogRow | None:
     try:
         step, epoch, *others = cells
-        return Row(int(step), int(epoch), *map(float, others))
+        return LogRow(int(step), int(epoch), *map(float, others))
     except (TypeError, ValueError):
         return None

@@ -18,10 +18,10 @@ from facebench.harness.training.allocator import keep_freed_memory
 from facebench.harness.training.data.augmentation import Augmentation
 from facebench.harness.training.data.batches import Batch, batches, batches_in
 from facebench.harness.training.data.faces import TrainingFaces
-from facebench.harness.training.log import Row
+from facebench.harness.training.log import LogRow
 from facebench.harness.training.losses.distillation import distillation
 from facebench.harness.training.recipe import Recipe
-from facebench.harness.training.state import State, parameters
+from facebench.harness.training.state import TrainingState, parameters
 
 # Steps of a row of the log. On a GPU losses are looked at no more often, as each look waits
 # for all that is in work there.
@@ -42,7 +42,7 @@ class DivergedError(FacebenchError):
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingSpec:
     """What a run goes through.
 
     Attributes:
@@ -75,17 +75,17 @@ class Course:
         return batches_in(self.faces, self.recipe.batch)
 
 
-class Watcher(Protocol):
+class TrainingWatcher(Protocol):
     """Who is told how a run goes; each is called in every process at the same step."""
 
-    def row(self, row: Row) -> None:
+    def row(self, row: LogRow) -> None:
         """After every `WINDOW` steps, and at the end of each epoch."""
 
-    def rest(self, state: State, epoch_done: bool) -> None:
+    def rest(self, state: TrainingState, epoch_done: bool) -> None:
         """Right after `row`: the state is sound here, and may be kept or evaluated."""
 
 
-def run(state: State, course: Course, watcher: Watcher) -> None:
+def run(state: TrainingState, course: TrainingSpec, watcher: TrainingWatcher) -> None:
     """Train from wherever the state is to the end.
 
     On one process the same course from the same state gives the same bits, whether or
@@ -104,7 +104,11 @@ def run(state: State, course: Course, watcher: Watcher) -> None:
 
 
 def _epoch(
-    state: State, course: Course, dealt: Iterator[Batch], forward: Forward, watcher: Watcher
+    state: TrainingState,
+    course: TrainingSpec,
+    dealt: Iterator[Batch],
+    forward: Forward,
+    watcher: TrainingWatcher,
 ) -> None:
     """To the end of the epoch that the state is in, or of the run."""
     epoch = state.step // course.epoch_length
@@ -123,8 +127,8 @@ def _epoch(
 
 
 def step(
-    state: State,
-    course: Course,
+    state: TrainingState,
+    course: TrainingSpec,
     forward: Forward,
     batch: Batch,
     rate: float,
@@ -143,8 +147,8 @@ def step(
 
 
 def _loss(
-    state: State,
-    course: Course,
+    state: TrainingState,
+    course: TrainingSpec,
     forward: Forward,
     batch: Batch,
 ) -> Tensor:
@@ -164,7 +168,7 @@ def _loss(
     return loss
 
 
-def _forward(state: State) -> Forward:
+def _forward(state: TrainingState) -> Forward:
     """The student; with several processes, in torch's wrapper that averages gradients."""
     student: nn.Module = state.student.train()
     if state.classification is not None:
@@ -175,7 +179,7 @@ def _forward(state: State) -> Forward:
     return DistributedDataParallel(student, broadcast_buffers=False)
 
 
-def _batches(state: State, course: Course) -> Generator[Batch]:
+def _batches(state: TrainingState, course: TrainingSpec) -> Generator[Batch]:
     """All batches from where the state is to the end."""
     recipe, ranks = course.recipe, state.ranks
     epoch, start = divmod(state.step, course.epoch_length)
@@ -200,8 +204,8 @@ def _batches(state: State, course: Course) -> Generator[Batch]:
 class _Window:
     """Steps since the last row, whose losses nobody has looked at yet."""
 
-    state: State
-    course: Course
+    state: TrainingState
+    course: TrainingSpec
     epoch: int
     began: float = field(default_factory=time.perf_counter)
     waited: float = 0.0
@@ -231,7 +235,7 @@ class _Window:
         self.rates.append(rate)
         self.indices.append(batch.indices)
 
-    def close(self) -> Row:
+    def close(self) -> LogRow:
         """Look at the losses.
 
         Raises:
@@ -243,7 +247,7 @@ class _Window:
         if bad is not None:
             raise self._diverged(bad, losses)
         images = len(losses) * self.course.recipe.batch
-        return Row(
+        return LogRow(
             self.state.step,
             self.epoch,
             self.rates[-1],

@@ -20,7 +20,7 @@ from facebench.harness.training.student import Student
 
 
 @dataclass
-class State:
+class TrainingState:
     """A training run between two steps.
 
     Attributes:
@@ -96,7 +96,7 @@ def begin(
     teacher_size: int | None = None,
     ranks: Ranks | None = None,
     channels_last: bool = False,
-) -> State:
+) -> TrainingState:
     """The state before the first step, the same for the same seed.
 
     Args:
@@ -130,7 +130,9 @@ def begin(
             "weight_decay": recipe.weight_decay_after_global,
         }
         optimizers.append(_optimizer([group], recipe))
-    return State(student, classification, optimizers, LossScale(recipe.precision == "fp16"), ranks)
+    return TrainingState(
+        student, classification, optimizers, LossScale(recipe.precision == "fp16"), ranks
+    )
 
 
 def _optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
@@ -146,6 +148,6 @@ def _by_person(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim > 0
 
 
-def parameters(state: State) -> list[nn.Parameter]:
+def parameters(state: TrainingState) -> list[nn.Parameter]:
     """All parameters that are trained."""
     return [p for o in state.optimizers for group in o.param_groups for p in group["params"]]

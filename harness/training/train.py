@@ -19,12 +19,12 @@ from facebench.harness.models.networks import Network
 from facebench.harness.training import checkpoint, loop, weights
 from facebench.harness.training.card import CARD, card
 from facebench.harness.training.data.faces import TrainingFaces
-from facebench.harness.training.evaluation import Examination, figures
-from facebench.harness.training.log import Log, Row
-from facebench.harness.training.loop import Course, DivergedError
+from facebench.harness.training.evaluation import Evaluation, figures
+from facebench.harness.training.log import Log, LogRow
+from facebench.harness.training.loop import DivergedError, TrainingSpec
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe
-from facebench.harness.training.state import State, begin
+from facebench.harness.training.state import TrainingState, begin
 
 CHECKPOINT, WEIGHTS, LOG, SCORES = "checkpoint.pt", "weights.safetensors", "log.csv", "scores.csv"
 LICENCE = (
@@ -36,7 +36,7 @@ LICENCE = (
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Distillation:
     """What a teacher says of the training set.
 
     Attributes:
@@ -83,8 +83,8 @@ class Task:
     seed: int
     faces: TrainingFaces
     folder: Path
-    lesson: Lesson | None = None
-    examination: Examination | None = None
+    lesson: Distillation | None = None
+    examination: Evaluation | None = None
     every: int = 1
     minutes: float = 5.0
     workers: int = 0
@@ -107,7 +107,7 @@ class Task:
 class Listener:
     """Who is told how a run goes."""
 
-    row: Callable[[Row, int], None] = field(default=lambda row, steps: None)
+    row: Callable[[LogRow, int], None] = field(default=lambda row, steps: None)
     say: Callable[[str], None] = field(default=lambda sentence: None)
 
 
@@ -154,7 +154,7 @@ def train(task: Task, ranks: Ranks = ALONE, listener: Listener | None = None) ->
     return Trained(path, _scored(task, path, facts, ranks))
 
 
-def _trained(task: Task, ranks: Ranks, listener: Listener) -> State:
+def _trained(task: Task, ranks: Ranks, listener: Listener) -> TrainingState:
     architecture = task.network.architecture()
     channels_last = ranks.device != "cpu"
     state = begin(
@@ -166,7 +166,7 @@ def _trained(task: Task, ranks: Ranks, listener: Listener) -> State:
         ranks,
         channels_last,
     )
-    course = Course(
+    course = TrainingSpec(
         task.faces,
         task.recipe,
         task.seed,
@@ -191,20 +191,22 @@ def _trained(task: Task, ranks: Ranks, listener: Listener) -> State:
 class _Keeper:
     """Writes the log and checkpoints, and scores the network, as the loop goes."""
 
-    def __init__(self, task: Task, course: Course, state: State, listener: Listener) -> None:
+    def __init__(
+        self, task: Task, course: TrainingSpec, state: TrainingState, listener: Listener
+    ) -> None:
         self._task, self._course, self._listener = task, course, listener
         self._first = state.ranks.first
         self._log = Log(task.folder / LOG, state.step) if self._first else None
         self._kept = time.monotonic()
 
-    def row(self, row: Row) -> None:
-        """See `loop.Watcher`."""
+    def row(self, row: LogRow) -> None:
+        """See `loop.TrainingWatcher`."""
         if self._log is not None:
             self._log.append(row)
             self._listener.row(row, self._course.steps)
 
-    def rest(self, state: State, epoch_done: bool) -> None:
-        """See `loop.Watcher`."""
+    def rest(self, state: TrainingState, epoch_done: bool) -> None:
+        """See `loop.TrainingWatcher`."""
         # All processes must agree, since each has a share of the centres to give.
         due = float(time.monotonic() - self._kept > 60 * self._task.minutes)
         if state.ranks.largest(torch.tensor(due, device=state.ranks.device)).item():
@@ -215,7 +217,7 @@ class _Keeper:
         if epoch_done and state.step < self._course.steps:
             self._examine(state)
 
-    def _examine(self, state: State) -> None:
+    def _examine(self, state: TrainingState) -> None:
         epoch = state.step // self._course.epoch_length
         examination = self._task.examination
         if examination is None or epoch % self._task.every:
@@ -238,7 +240,7 @@ def _append(path: Path, cells: tuple[Any, ...]) -> None:
         writer.writerow(cells)
 
 
-def _facts(task: Task, state: State) -> dict[str, Any]:
+def _facts(task: Task, state: TrainingState) -> dict[str, Any]:
     return {
         "run": task.identity,
         "images": len(task.faces),

@@ -41,7 +41,7 @@ _ANY_CORE = 0
 
 
 @dataclass(frozen=True)
-class Place:
+class BenchDevice:
     """Where kernels run.
 
     Attributes:
@@ -82,11 +82,11 @@ def _tell(answers: Any, data: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _here() -> Place:
+def _here() -> BenchDevice:
     from facebench.harness.compiler import library
 
     tvm = import_tvm()
-    return Place(
+    return BenchDevice(
         name="local",
         machine=library.host_machine(),
         processor=environment.identity()["cpu_model"],
@@ -96,13 +96,13 @@ def _here() -> Place:
     )
 
 
-def _board(name: str) -> Place:
+def _board(name: str) -> BenchDevice:
     device = DEVICES[name]
     if not isinstance(device, BoardDevice):
         raise UnavailableError(f"kernels cannot be timed on device {name}: name a board")
     board = device.connect()
     assert isinstance(board, PlainBoard | ServedBoard)
-    described, session = board.describe(), board.session
+    described, session = board.describe(), board.rpc_session
     with watched(name, "setting its threads"):
         session.get_function("runtime.config_threadpool")(_ANY_CORE, 1)
 
@@ -110,7 +110,7 @@ def _board(name: str) -> Place:
         session.upload(str(path), path.name)
         return session.load_module(path.name)
 
-    return Place(
+    return BenchDevice(
         name=name,
         machine=described.machine,
         processor=described.environment.get("cpu_model", name),
@@ -120,7 +120,7 @@ def _board(name: str) -> Place:
     )
 
 
-def _answer(place: Place, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(place: BenchDevice, request: dict[str, Any]) -> dict[str, Any]:
     try:
         with place.calling("loading kernels of the target"):
             kernels = place.load(Path(request["library"]))
@@ -140,14 +140,14 @@ def _answer(place: Place, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": last[-1]}
 
 
-def _tensors(place: Place, path: str) -> list[Any]:
+def _tensors(place: BenchDevice, path: str) -> list[Any]:
     tvm = import_tvm()
     with np.load(path, allow_pickle=False) as arrays, place.calling("sending operands"):
         return [tvm.runtime.tensor(array, place.device) for array in arrays.values()]
 
 
 def _timed(
-    place: Place, kernels: Any, request: dict[str, Any], arguments: Sequence[Any]
+    place: BenchDevice, kernels: Any, request: dict[str, Any], arguments: Sequence[Any]
 ) -> list[float]:
     """Seconds of a call of each kernel, which have their turns in rounds.
 

@@ -12,23 +12,23 @@ from facebench.harness.runs.cluster import machines
 from facebench.harness.runs.cluster.engine import Cluster
 from facebench.harness.runs.cluster.machines import Machine
 from facebench.harness.tuning import places
-from facebench.harness.tuning.lane import Lane, ProcessLane
 from facebench.harness.tuning.places import EMULATED, LOCAL, Goal
+from facebench.harness.tuning.worker_process import TuningProcess, TuningWorker
 
 
 class Tuner:
-    """A lane's process, on the machine that Ray chose for it."""
+    """A worker's process, on the machine that Ray chose for it."""
 
     def __init__(self, target: str, records: str, device: str, trials: int) -> None:
-        self._lane = ProcessLane(target, records, device, trials)
+        self._lane = TuningProcess(target, records, device, trials)
 
     def tune(self, work: dict[str, Any]) -> dict[str, Any]:
-        """See `Lane`."""
+        """See `TuningWorker`."""
         return self._lane.tune(workload.from_json(work))
 
 
 class ClusterLane:
-    """A place to tune on another machine; see `Lane`."""
+    """A place to tune on another machine; see `TuningWorker`."""
 
     def __init__(self, name: str, ray: Any, tuner: Any) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class ClusterLane:
         self._tuner = tuner
 
     def tune(self, work: Workload) -> dict[str, Any]:
-        """See `Lane`."""
+        """See `TuningWorker`."""
         try:
             answer: dict[str, Any] = self._ray.get(self._tuner.tune.remote(workload.to_json(work)))
         except self._ray.exceptions.RayTaskError as error:
@@ -48,31 +48,31 @@ class ClusterLane:
         return answer
 
     def close(self) -> None:
-        """See `Lane`."""
+        """See `TuningWorker`."""
         self._ray.kill(self._tuner)
 
 
-def lanes(
+def workers(
     cluster: Cluster, goal: Goal, devices: Sequence[str], trials: int, most: int
-) -> list[Lane]:
+) -> list[TuningWorker]:
     """Places to tune: a core each where code is emulated, a machine each where it is timed.
 
     A board is reached from the machine that has it as a resource, or from here.
 
     Args:
         devices: where kernels are tried; none for the target's usual place.
-        most: lanes that there is work for.
+        most: workers that there is work for.
     """
-    found: list[Lane] = []
+    found: list[TuningWorker] = []
     for device in devices or [places.usual(goal.target)]:
         lent = list(_lent(cluster, goal, device, trials))
-        found += lent or [ProcessLane(goal.target.name, goal.records, device, trials)]
-    for lane in found[most:]:
-        lane.close()
+        found += lent or [TuningProcess(goal.target.name, goal.records, device, trials)]
+    for worker in found[most:]:
+        worker.close()
     return found[:most]
 
 
-def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> Iterator[Lane]:
+def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> Iterator[TuningWorker]:
     for machine, cores, resources in _slots(cluster.machines, device):
         made = machines.place(cluster.ray, machine, Tuner, cores, resources=resources)
         tuner = made.remote(goal.target.name, goal.records, device, trials)

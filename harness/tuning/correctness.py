@@ -11,14 +11,14 @@ from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.tuning import operands
-from facebench.harness.tuning.costs import Cost
+from facebench.harness.tuning.costs import TilingCost
 from facebench.harness.tuning.operands import Operands
 
 # Relative to the largest element: the order of sums differs, and so does their rounding.
 TOLERANCE = 1e-5
 
 
-def require(cost: Cost, work: Workload, tiling: Tiling) -> None:
+def require(cost: TilingCost, work: Workload, tiling: Tiling) -> None:
     """See that a kernel computes its workload, on random and on extreme operands.
 
     Raises:

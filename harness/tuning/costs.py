@@ -19,7 +19,7 @@ class Failure:
     reason: str
 
 
-class Cost(Protocol):
+class TilingCost(Protocol):
     """Where kernels are tried.
 
     Attributes:

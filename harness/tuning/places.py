@@ -11,7 +11,7 @@ from facebench.harness.compiler import build, host, library
 from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
 from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.machine.cores import CORES
-from facebench.harness.tuning.costs import Cost
+from facebench.harness.tuning.costs import TilingCost
 from facebench.harness.tuning.emulated import EmulatedCost
 from facebench.harness.tuning.measured import MeasuredCost
 
@@ -56,7 +56,7 @@ def goal(target: Target) -> Goal:
 
 
 @contextmanager
-def costs(wanted: Goal, device: str = "") -> Iterator[Cost]:
+def costs(wanted: Goal, device: str = "") -> Iterator[TilingCost]:
     """What tells the costs of a target's kernels on a device.
 
     Args:

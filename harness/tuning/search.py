@@ -24,7 +24,7 @@ from tvm.s_tir import meta_schedule as ms
 from facebench.harness.compiler.definition import definition
 from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.workload import Workload
-from facebench.harness.tuning.costs import Cost, Failure
+from facebench.harness.tuning.costs import Failure, TilingCost
 from facebench.harness.tuning.proposals import Proposals
 
 # Tilings that are measured beside each other, with the best so far among them.
@@ -88,7 +88,7 @@ Listener = Callable[[Trials], None]
 def search(
     work: Workload,
     tilings: Sequence[Tiling],
-    cost: Cost,
+    cost: TilingCost,
     trials: int,
     listen: Listener,
 ) -> Trials:
@@ -221,7 +221,7 @@ class _Runner(ms.runner.PyRunner):  # type: ignore[misc]
         self,
         work: Workload,
         tilings: Sequence[Tiling],
-        cost: Cost,
+        cost: TilingCost,
         stopped: list[BaseException],
     ) -> None:
         self._work = work

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler import records, tiling
-from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.tuning import correctness
-from facebench.harness.tuning.costs import Cost, Failure
+from facebench.harness.tuning.costs import Failure, TilingCost
 from facebench.harness.tuning.search import MODEL, Listener, Trials, search
 
 # Tilings that are measured once more, beside the model's choice.
@@ -20,11 +20,11 @@ _FINALISTS = 3
 def tune(
     work: Workload,
     vectors: Vectors,
-    cost: Cost,
+    cost: TilingCost,
     trials: int,
     listen: Listener = lambda done: None,
     warn: Callable[[str], None] = lambda sentence: None,
-) -> Record:
+) -> TuningRecord:
     """Find the tiling of a workload that costs least.
 
     Another than the model's choice is taken where it is cheaper by more than noise when
@@ -58,12 +58,12 @@ def tune(
     )
 
 
-def enough(record: Record, work: Workload, vectors: Vectors, trials: int) -> bool:
+def enough(record: TuningRecord, work: Workload, vectors: Vectors, trials: int) -> bool:
     """Whether a record has had so many trials, or as many as there are tilings."""
     return record.trials >= min(trials, sum(1 for _ in tiling.candidates(work, vectors)))
 
 
-def _compared(work: Workload, done: Trials, cost: Cost) -> dict[int, float]:
+def _compared(work: Workload, done: Trials, cost: TilingCost) -> dict[int, float]:
     """Costs of the finalists and of the model's choice, measured once more beside each other."""
     ranked = sorted(done.costs, key=done.costs.__getitem__)
     finalists = [MODEL, *[number for number in ranked if number != MODEL][:_FINALISTS]]
@@ -80,7 +80,7 @@ def _winner(
     work: Workload,
     done: Trials,
     costs: dict[int, float],
-    cost: Cost,
+    cost: TilingCost,
     warn: Callable[[str], None],
 ) -> int:
     """The cheapest finalist whose kernel is right."""

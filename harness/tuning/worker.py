@@ -1,4 +1,4 @@
-"""The process of a lane: workloads on standard input, what became of them on standard output.
+"""The process of a worker: workloads on standard input, what became of them on standard output.
 
 Its argument is the process id of who started it. The first line in says for what, where and
 how long to tune; the first line out that this can be done here, or why not. After that
@@ -38,9 +38,9 @@ def main() -> None:
         task = json.loads(sys.stdin.readline())
         build.import_tvm()  # before anything below imports it with torch
         from facebench.harness.tuning import places
-        from facebench.harness.tuning.costs import Cost
+        from facebench.harness.tuning.costs import TilingCost
 
-        def answer(cost: Cost, work: workload.Workload) -> dict[str, Any]:
+        def answer(cost: TilingCost, work: workload.Workload) -> dict[str, Any]:
             from facebench.harness.tuning.tuner import tune
 
             warnings: list[str] = []

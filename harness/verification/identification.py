@@ -35,7 +35,7 @@ from facebench.harness.verification.tiles import (
     Floats,
     Indices,
     Kept,
-    Rows,
+    StoredRows,
     highest,
     normalize,
     tiles,
@@ -157,7 +157,7 @@ def search(
             f"probes of shape {embeddings.shape} with identities of shape {people.shape}: "
             "give (P, E) and (P,), none of them 0"
         )
-    rows = Rows(normalize(embeddings, "the probes", 0))
+    rows = StoredRows(normalize(embeddings, "the probes", 0))
     pairs, genuine = _genuine(rows, embeddings, people)
     kept = Kept(len(people))
     began, done = time.perf_counter(), 0
@@ -286,7 +286,7 @@ def _operating_points(
 
 
 def _genuine(
-    rows: Rows, embeddings: npt.NDArray[np.floating], people: npt.NDArray[np.generic]
+    rows: StoredRows, embeddings: npt.NDArray[np.floating], people: npt.NDArray[np.generic]
 ) -> tuple[Indices, Floats]:
     """Pairs `(M, 2)` of rows that show one person, the lower first, and their scores `(M,)`."""
     pairs, values = [], []

@@ -77,7 +77,7 @@ def highest(one: Floats, two: Floats) -> Floats:
     return np.sort(np.concatenate([one, two]))[::-1][:KEPT]
 
 
-class Rows:
+class StoredRows:
     """Probes at unit length, `(P, E)`, cut for products of one shape.
 
     BLAS adds up in another order where a matrix is narrow, so they are filled up

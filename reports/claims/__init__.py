@@ -15,7 +15,7 @@ DEPENDS = "depends"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """What the records say of a claim in one place.
 
     Attributes:
@@ -53,7 +53,7 @@ class Claim:
     text: str
     where: str
     needs: str
-    judge: Callable[[Evidence], Sequence[Finding]]
+    judge: Callable[[Evidence], Sequence[ClaimFinding]]
     order: int
 
 
@@ -62,7 +62,7 @@ class Judged:
     """A claim and what was found."""
 
     claim: Claim
-    findings: Sequence[Finding]
+    findings: Sequence[ClaimFinding]
 
     @property
     def verdict(self) -> str:
@@ -75,7 +75,7 @@ class Judged:
 
 CLAIMS: Registry[Claim] = Registry("claim", package="facebench.reports.claims")
 
-Judge = Callable[[Evidence], Sequence[Finding]]
+Judge = Callable[[Evidence], Sequence[ClaimFinding]]
 
 
 def claim(name: str, *, text: str, where: str, needs: str, order: int) -> Callable[[Judge], Judge]:
@@ -94,5 +94,5 @@ def judged(evidence: Evidence) -> list[Judged]:
     return [Judged(one, one.judge(evidence) or [_missing(one)]) for one in ordered]
 
 
-def _missing(one: Claim) -> Finding:
-    return Finding(UNDECIDED, "", "", "", (), f"It needs {one.needs}.")
+def _missing(one: Claim) -> ClaimFinding:
+    return ClaimFinding(UNDECIDED, "", "", "", (), f"It needs {one.needs}.")

@@ -9,13 +9,13 @@ import numpy as np
 from scipy.stats import ttest_ind
 
 from facebench.architectures.errors import BadInputError, RefusedError
-from facebench.harness.comparison.pair_agreement import Agreement, agreements
+from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
 from facebench.harness.records.results import Accuracy
 from facebench.harness.verification.paired import holm
 from facebench.reports.cells import percent
-from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
+from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.digits import Estimate, earned, interval, percentage
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
 from facebench.reports.tables import of_measure
@@ -33,7 +33,7 @@ _PAPER_DATA = "the paper trained on 3.8 million images of 85,000 people"
     needs=f"{BASELINE} and mobilenet_v2, trained alike, scored on the same pairs of real faces",
     order=30,
 )
-def accuracy_v2(evidence: Evidence) -> Sequence[Finding]:
+def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
     """By dataset and runtime."""
     return _better(evidence, BASELINE, "mobilenet_v2")
 
@@ -46,7 +46,7 @@ def accuracy_v2(evidence: Evidence) -> Sequence[Finding]:
     "pairs of real faces",
     order=32,
 )
-def gdconv(evidence: Evidence) -> Sequence[Finding]:
+def gdconv(evidence: Evidence) -> Sequence[ClaimFinding]:
     """On each base that has both."""
     return [one for better, worse in WITH_GDCONV for one in _better(evidence, better, worse)]
 
@@ -59,7 +59,7 @@ def gdconv(evidence: Evidence) -> Sequence[Finding]:
     needs="receptive fields of a trained network, which 'facebench run' adds for trained weights",
     order=33,
 )
-def corner_units(evidence: Evidence) -> Sequence[Finding]:
+def corner_units(evidence: Evidence) -> Sequence[ClaimFinding]:
     """What the corner unit sees of what the central one does; and the weights that were learned."""
     return [
         _corner(record, record.result)
@@ -76,7 +76,7 @@ def corner_units(evidence: Evidence) -> Sequence[Finding]:
     "faces",
     order=34,
 )
-def prelu(evidence: Evidence) -> Sequence[Finding]:
+def prelu(evidence: Evidence) -> Sequence[ClaimFinding]:
     """By dataset and runtime."""
     return _better(evidence, BASELINE, "mobilefacenet_relu")
 
@@ -88,7 +88,7 @@ def prelu(evidence: Evidence) -> Sequence[Finding]:
     needs=f"a score of {BASELINE} on lfw, with trained weights",
     order=36,
 )
-def lfw(evidence: Evidence) -> Sequence[Finding]:
+def lfw(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Of all weights that were scored: what fewer data reach refutes nothing."""
     return [
         _reaches(record, percent(record.result))
@@ -106,13 +106,13 @@ def lfw(evidence: Evidence) -> Sequence[Finding]:
     "that dataset is no longer distributed",
     order=38,
 )
-def megaface(evidence: Evidence) -> Sequence[Finding]:
+def megaface(evidence: Evidence) -> Sequence[ClaimFinding]:
     """No record of less than a million distractors speaks to it."""
     del evidence
     return []
 
 
-def _better(evidence: Evidence, better: str, worse: str) -> list[Finding]:
+def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimFinding]:
     """Whether one network beats another, wherever both were scored alike on real faces."""
     ours, theirs = (
         [r for r in evidence.scores if r.case.network == name and real_faces(r)]
@@ -125,7 +125,7 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[Finding]:
     ]
     if ours and theirs and not alike:
         why = "Their weights were not trained under the same conditions, as far as records say."
-        return [Finding(UNDECIDED, f"{better}, {worse}", "", "", ("measured",), why)]
+        return [ClaimFinding(UNDECIDED, f"{better}, {worse}", "", "", ("measured",), why)]
     groups: dict[tuple[str, ...], list[tuple[Record, Record]]] = {}
     for pair in alike:
         groups.setdefault(_place(pair[0]), []).append(pair)
@@ -139,7 +139,7 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[Finding]:
     return found + _by_pairs(single)
 
 
-def _over_seeds(alike: Sequence[tuple[Record, Record]]) -> Finding | None:
+def _over_seeds(alike: Sequence[tuple[Record, Record]]) -> ClaimFinding | None:
     """Two networks, each trained from several seeds; None where one of them was not.
 
     What a seed makes of a network is then part of the interval, which a test on the pairs of
@@ -168,7 +168,7 @@ def _over_seeds(alike: Sequence[tuple[Record, Record]]) -> Finding | None:
         for record, values in zip(alike[0], (ours, theirs), strict=True)
     ]
     training = alike[0][0].provenance["training"]
-    return Finding(
+    return ClaimFinding(
         verdict,
         _names(*alike[0]),
         f"{'+' if difference > 0 else ''}{earned(estimate)} points",
@@ -180,19 +180,19 @@ def _over_seeds(alike: Sequence[tuple[Record, Record]]) -> Finding | None:
     )
 
 
-def _by_pairs(alike: Sequence[tuple[Record, Record]]) -> list[Finding]:
+def _by_pairs(alike: Sequence[tuple[Record, Record]]) -> list[ClaimFinding]:
     """Two trained networks compared pair by pair of images."""
     made = [_agreement(two, one) for one, two in alike]
-    adjusted = iter(holm([one.paired.p_value for one in made if isinstance(one, Agreement)]))
+    adjusted = iter(holm([one.paired.p_value for one in made if isinstance(one, PairAgreement)]))
     return [
         _tested(one, next(adjusted))
-        if isinstance(one, Agreement)
-        else Finding(UNDECIDED, _names(*records), "", "", ("measured",), f"{one}.")
+        if isinstance(one, PairAgreement)
+        else ClaimFinding(UNDECIDED, _names(*records), "", "", ("measured",), f"{one}.")
         for one, records in zip(made, alike, strict=True)
     ]
 
 
-def _agreement(first: Record, second: Record) -> Agreement | str:
+def _agreement(first: Record, second: Record) -> PairAgreement | str:
     """The two compared pair by pair, or why they cannot be."""
     try:
         (made,) = agreements([first, second])
@@ -201,13 +201,13 @@ def _agreement(first: Record, second: Record) -> Agreement | str:
     return made
 
 
-def _tested(made: Agreement, p_value: float) -> Finding:
+def _tested(made: PairAgreement, p_value: float) -> ClaimFinding:
     """Whether the second of an agreement is the better one."""
     paired = made.paired
     low, high = (100 * end for end in paired.interval)
     difference = Estimate(100 * paired.difference, low, high)
     better = SUPPORTED if paired.difference > 0 else REFUTED
-    return Finding(
+    return ClaimFinding(
         better if p_value < _LEVEL else UNDECIDED,
         _names(made.second, made.first),
         f"{'+' if difference.value > 0 else ''}{earned(difference)} points",
@@ -221,7 +221,7 @@ def _names(one: Record, two: Record) -> str:
     return f"{one.case.network}, {two.case.network}: {', '.join(_place(one))}"
 
 
-def _why(made: Agreement, p_value: float) -> str:
+def _why(made: PairAgreement, p_value: float) -> str:
     paired, records = made.paired, (made.second, made.first)
     scores = [
         " ".join((record.case.network, *_score(record.result)))
@@ -243,7 +243,7 @@ def _score(result: Accuracy) -> tuple[str, str]:
     return f"{value} %", f"({around})"
 
 
-def _corner(record: Record, found: Fields) -> Finding:
+def _corner(record: Record, found: Fields) -> ClaimFinding:
     emphasis = found.centre_emphasis
     less = found.corner_share < 1
     learned = emphasis is None or emphasis > 1
@@ -253,10 +253,10 @@ def _corner(record: Record, found: Fields) -> Finding:
     verdict = SUPPORTED if less and learned else REFUTED
     figure = f"{found.corner_share:.2f}"
     place = f"{record.case.network}, {record.case.weights[:15]}"
-    return Finding(verdict, place, figure, "", (record.kind,), _upper(why))
+    return ClaimFinding(verdict, place, figure, "", (record.kind,), _upper(why))
 
 
-def _reaches(record: Record, score: Estimate) -> Finding:
+def _reaches(record: Record, score: Estimate) -> ClaimFinding:
     training = record.provenance.get("training")
     if score.low <= _PAPER_LFW <= score.high or score.low > _PAPER_LFW:
         verdict, why = SUPPORTED, "the interval holds the paper's figure, or lies above it"
@@ -271,7 +271,9 @@ def _reaches(record: Record, score: Estimate) -> Finding:
         why = f"{told}, and {_PAPER_DATA}: what less data reaches refutes nothing"
     value, around = percentage(score)
     place = ", ".join((record.case.weights[:15], *_place(record)))
-    return Finding(verdict, place, f"{value} %", around, (record.kind, "published"), _upper(why))
+    return ClaimFinding(
+        verdict, place, f"{value} %", around, (record.kind, "published"), _upper(why)
+    )
 
 
 def _upper(text: str) -> str:

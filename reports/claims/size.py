@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facebench.harness.records.results import Cost
-from facebench.reports.claims import REFUTED, SUPPORTED, Finding, claim
+from facebench.reports.claims import REFUTED, SUPPORTED, ClaimFinding, claim
 from facebench.reports.digits import agrees
 from facebench.reports.evidence import BASELINE, PAPER_MADDS_MILLIONS, Evidence
 
@@ -27,7 +27,7 @@ _CONNECTED = (7 * 7 - 1) * 1280 * 128
     needs=_NEEDS,
     order=10,
 )
-def parameters(evidence: Evidence) -> Sequence[Finding]:
+def parameters(evidence: Evidence) -> Sequence[ClaimFinding]:
     """By both ways to count: batch normalization folded, and as trained."""
     cost = evidence.costs.get(BASELINE)
     if cost is None:
@@ -45,7 +45,7 @@ def parameters(evidence: Evidence) -> Sequence[Finding]:
     needs=_NEEDS,
     order=12,
 )
-def madds(evidence: Evidence) -> Sequence[Finding]:
+def madds(evidence: Evidence) -> Sequence[ClaimFinding]:
     """By each counting rule."""
     cost = evidence.costs.get(BASELINE)
     return [] if cost is None else [_madds(rule, count) for rule, count in cost.madds.items()]
@@ -58,7 +58,7 @@ def madds(evidence: Evidence) -> Sequence[Finding]:
     needs=_NEEDS,
     order=14,
 )
-def size(evidence: Evidence) -> Sequence[Finding]:
+def size(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Of the weights in single precision."""
     cost = evidence.costs.get(BASELINE)
     if cost is None or "fp32" not in cost.size_bytes:
@@ -71,7 +71,7 @@ def size(evidence: Evidence) -> Sequence[Finding]:
     )
     place = "fp32, BN folded"
     verdict = SUPPORTED if same else REFUTED
-    return [Finding(verdict, place, f"{megabytes:.2f} MB", "", _COUNTED, f"{why}.")]
+    return [ClaimFinding(verdict, place, f"{megabytes:.2f} MB", "", _COUNTED, f"{why}.")]
 
 
 @claim(
@@ -81,7 +81,7 @@ def size(evidence: Evidence) -> Sequence[Finding]:
     needs="the cost of mobilenet_v2 and mobilenet_v2_gdconv",
     order=16,
 )
-def gdconv_cost(evidence: Evidence) -> Sequence[Finding]:
+def gdconv_cost(evidence: Evidence) -> Sequence[ClaimFinding]:
     """What the whole network grows by, beside what a fully connected layer in its place adds."""
     plain, gdconv = (evidence.costs.get(name) for name in ("mobilenet_v2", "mobilenet_v2_gdconv"))
     if plain is None or gdconv is None:
@@ -94,7 +94,7 @@ def gdconv_cost(evidence: Evidence) -> Sequence[Finding]:
     # Folded, BN leaves each of the layer's channels a bias.
     allowed = {"MAdds": {_GDCONV}, "parameters, BN folded": {_GDCONV, _GDCONV + 1280}}
     return [
-        Finding(
+        ClaimFinding(
             SUPPORTED if count in allowed[what] else REFUTED,
             what,
             f"+{count:,}",
@@ -107,20 +107,20 @@ def gdconv_cost(evidence: Evidence) -> Sequence[Finding]:
     ]
 
 
-def _below(count: int, rule: str) -> Finding:
+def _below(count: int, rule: str) -> ClaimFinding:
     verdict = SUPPORTED if count < 1_000_000 else REFUTED
     side = "below" if count < 1_000_000 else "not below"
     why = f"{count:,} is {side} a million."
-    return Finding(verdict, rule, f"{count / 1e6:.4f} M", "", _COUNTED, why)
+    return ClaimFinding(verdict, rule, f"{count / 1e6:.4f} M", "", _COUNTED, why)
 
 
-def _madds(rule: str, count: int) -> Finding:
+def _madds(rule: str, count: int) -> ClaimFinding:
     same = agrees(count / 1e6, PAPER_MADDS_MILLIONS)
     why = f"{count:,} {'rounds' if same else 'does not round'} to the paper's figure"
     if not same:
         why += ": the paper counts convolutions and linear layers alone"
     verdict = SUPPORTED if same else REFUTED
-    return Finding(verdict, rule, f"{count / 1e6:.1f} M", "", _COUNTED, f"{why}.")
+    return ClaimFinding(verdict, rule, f"{count / 1e6:.1f} M", "", _COUNTED, f"{why}.")
 
 
 def _madds_of(cost: Cost) -> int:

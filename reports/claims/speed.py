@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from facebench.harness.records.results import Cost
-from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, Finding, claim
-from facebench.reports.comparison import Ratio, latency_ratio, representative
+from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
+from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
 from facebench.reports.digits import Estimate, earned, interval, ratio
 from facebench.reports.emulated import PAPER_THREADS, places
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
@@ -29,7 +29,7 @@ _GDCONV_AT_MOST = 50.5 / 48.5
     needs=f"latencies of {BASELINE} and {RIVAL} under one runtime, on one device",
     order=20,
 )
-def speed_up(evidence: Evidence) -> Sequence[Finding]:
+def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
     """By runtime, device and threads; a modelled time decides nothing."""
     found = [_faster(evidence, one) for one in settings(evidence.latencies)]
     return [*filter(None, found), *_modelled(evidence, RIVAL)]
@@ -43,7 +43,7 @@ def speed_up(evidence: Evidence) -> Sequence[Finding]:
     needs=f"latencies of {BASELINE} and {_FEWER} under one runtime, on one device",
     order=22,
 )
-def fastest_variant(evidence: Evidence) -> Sequence[Finding]:
+def fastest_variant(evidence: Evidence) -> Sequence[ClaimFinding]:
     """The ratio beside the published one, whose milliseconds are rounded."""
     found = [_as_fast(evidence, one) for one in settings(evidence.latencies)]
     return [*filter(None, found), *_modelled(evidence, _FEWER)]
@@ -58,7 +58,7 @@ def fastest_variant(evidence: Evidence) -> Sequence[Finding]:
     "one device",
     order=24,
 )
-def gdconv_time(evidence: Evidence) -> Sequence[Finding]:
+def gdconv_time(evidence: Evidence) -> Sequence[ClaimFinding]:
     """On each base that has both, held against the most that the rounded milliseconds allow."""
     found = [
         _at_most(evidence, gdconv, plain, one)
@@ -68,7 +68,7 @@ def gdconv_time(evidence: Evidence) -> Sequence[Finding]:
     return list(filter(None, found))
 
 
-def _faster(evidence: Evidence, setting: Setting) -> Finding | None:
+def _faster(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
     one = latency_ratio(evidence, RIVAL, setting)
     if one.estimate is None:
         return _none(one)
@@ -77,7 +77,7 @@ def _faster(evidence: Evidence, setting: Setting) -> Finding | None:
     return _finding(evidence, one, verdict, (RIVAL, BASELINE), why)
 
 
-def _as_fast(evidence: Evidence, setting: Setting) -> Finding | None:
+def _as_fast(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
     one = latency_ratio(evidence, _FEWER, setting)
     if one.estimate is None:
         return _none(one)
@@ -88,7 +88,7 @@ def _as_fast(evidence: Evidence, setting: Setting) -> Finding | None:
     return _finding(evidence, one, verdict, (_FEWER, BASELINE), why)
 
 
-def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> Finding | None:
+def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> ClaimFinding | None:
     one = latency_ratio(evidence, gdconv, setting, plain)
     names = f"{gdconv}, {plain}: "
     if one.estimate is None:
@@ -114,12 +114,12 @@ def _against(estimate: Estimate, limit: float) -> str:
 
 def _finding(
     evidence: Evidence,
-    one: Ratio,
+    one: RelativeLatency,
     verdict: str,
     networks: tuple[str, str],
     why: list[str],
     names: str = "",
-) -> Finding:
+) -> ClaimFinding:
     assert one.estimate is not None
     rows = [representative(evidence, name, one.setting) for name in networks]
     if "untuned" in one.label:
@@ -129,7 +129,7 @@ def _finding(
         why.append("a condition of validity did not hold: see the latencies")
     if one.warning:
         why.append(one.warning)
-    return Finding(
+    return ClaimFinding(
         verdict,
         names + _place(one.setting),
         f"{earned(one.estimate)}×",
@@ -139,10 +139,10 @@ def _finding(
     )
 
 
-def _none(one: Ratio, names: str = "") -> Finding | None:
+def _none(one: RelativeLatency, names: str = "") -> ClaimFinding | None:
     if one.status == "missing":
         return None
-    return Finding(
+    return ClaimFinding(
         UNDECIDED, names + _place(one.setting), "", "", (one.setting.kind,), f"{one.reason}."
     )
 
@@ -184,7 +184,7 @@ def _work(rival: Cost, own: Cost) -> str:
     )
 
 
-def _modelled(evidence: Evidence, network: str) -> Iterator[Finding]:
+def _modelled(evidence: Evidence, network: str) -> Iterator[ClaimFinding]:
     for place in places(evidence):
         row = place.row(network)
         found = place.ratio(row) if row else None
@@ -192,7 +192,7 @@ def _modelled(evidence: Evidence, network: str) -> Iterator[Finding]:
             why = "A model's ratio has no interval, so it decides nothing: docs/model.md says how "
             name = f"{place.label}, {PAPER_THREADS} threads"
             kinds = ("modelled", "published")
-            yield Finding(UNDECIDED, name, f"{found:.2f}×", "", kinds, f"{why}far it is off.")
+            yield ClaimFinding(UNDECIDED, name, f"{found:.2f}×", "", kinds, f"{why}far it is off.")
 
 
 def _doubted(rows: Sequence[LatencyRow | None]) -> bool:

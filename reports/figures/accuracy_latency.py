@@ -11,7 +11,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from facebench.harness.records.results import Accuracy
 from facebench.reports.cells import percent
 from facebench.reports.digits import Estimate
-from facebench.reports.embedding_time import Point, mixed, plotted_settings, points, real_dataset
+from facebench.reports.embedding_time import (
+    EmbeddingPoint,
+    mixed,
+    plotted_settings,
+    points,
+    real_dataset,
+)
 from facebench.reports.evidence import BASELINE, Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures.labels import name_points
@@ -67,7 +73,7 @@ def shows(evidence: Evidence) -> bool:
     return bool(_panels(evidence))
 
 
-def _panels(evidence: Evidence) -> list[tuple[Setting, list[Point]]]:
+def _panels(evidence: Evidence) -> list[tuple[Setting, list[EmbeddingPoint]]]:
     dataset = real_dataset(evidence)
     if dataset is None:
         return []
@@ -75,7 +81,7 @@ def _panels(evidence: Evidence) -> list[tuple[Setting, list[Point]]]:
     return [(setting, points(evidence, dataset, setting)) for setting in found]
 
 
-def _charged(drawn: Sequence[Point]) -> str:
+def _charged(drawn: Sequence[EmbeddingPoint]) -> str:
     """How many inferences the times stand for."""
     if mixed(point.score for point in drawn):
         return (
@@ -90,7 +96,7 @@ def _charged(drawn: Sequence[Point]) -> str:
     return "All were scored without mirror images: each time is that of one inference."
 
 
-def _elsewhere(drawn: Sequence[Point]) -> str:
+def _elsewhere(drawn: Sequence[EmbeddingPoint]) -> str:
     others = {p.score.case.runtime for p in drawn if p.score.case.runtime != p.row.setting.runtime}
     if not others:
         return ""
@@ -100,12 +106,12 @@ def _elsewhere(drawn: Sequence[Point]) -> str:
     )
 
 
-def _accuracy(point: Point) -> Estimate:
+def _accuracy(point: EmbeddingPoint) -> Estimate:
     assert isinstance(point.score.result, Accuracy)
     return percent(point.score.result)
 
 
-def _panel(axes: Axes, setting: Setting, found: Sequence[Point], theme: Theme) -> None:
+def _panel(axes: Axes, setting: Setting, found: Sequence[EmbeddingPoint], theme: Theme) -> None:
     for point in found:
         colour = theme.accent if point.network == BASELINE else theme.faint
         accuracy = _accuracy(point)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from facebench.reports.comparison import THREADS, Comparison, ComparisonRow, compare
+from facebench.reports.comparison import THREADS, ComparisonRow, ComparisonTable, compare
 from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures.style import MARKERS, MOST_ROWS, Theme, name_rows, new, sides
@@ -56,7 +56,7 @@ def shows(evidence: Evidence) -> bool:
     return bool(_drawable(compare(evidence)))
 
 
-def _drawable(compared: Comparison) -> list[ComparisonRow]:
+def _drawable(compared: ComparisonTable) -> list[ComparisonRow]:
     return [
         row
         for row in compared.rows
@@ -65,7 +65,7 @@ def _drawable(compared: Comparison) -> list[ComparisonRow]:
 
 
 def _runtime(
-    axes: Axes, compared: Comparison, rows: Sequence[ComparisonRow], index: int, theme: Theme
+    axes: Axes, compared: ComparisonTable, rows: Sequence[ComparisonRow], index: int, theme: Theme
 ) -> None:
     setting = compared.settings[index]
     shift = _lane(index, compared)
@@ -86,7 +86,7 @@ def _runtime(
     )
 
 
-def _lane(index: int, compared: Comparison) -> float:
+def _lane(index: int, compared: ComparisonTable) -> float:
     """Where in its row a runtime's marker goes; the paper's lane is the last."""
     return BAND * ((index + 0.5) / (len(compared.settings) + 1) - 0.5)
 

@@ -12,7 +12,7 @@ from facebench.reports.emulated import (
     PAPER_CORE,
     PAPER_RUNTIME,
     PAPER_THREADS,
-    Place,
+    EmulatedCore,
     paper_ratio,
     places,
 )
@@ -80,12 +80,12 @@ def shows(evidence: Evidence) -> bool:
     return bool(_panels(evidence))
 
 
-def _panels(evidence: Evidence) -> list[tuple[Place, list[Named]]]:
+def _panels(evidence: Evidence) -> list[tuple[EmulatedCore, list[Named]]]:
     found = [(place, _points(evidence, place)) for place in places(evidence)]
     return [(place, points) for place, points in found if {p[0] for p in points} - {BASELINE}]
 
 
-def _points(evidence: Evidence, place: Place) -> list[Named]:
+def _points(evidence: Evidence, place: EmulatedCore) -> list[Named]:
     found = []
     for row in place.rows:
         ours, theirs = place.ratio(row), paper_ratio(evidence, row)
@@ -94,7 +94,7 @@ def _points(evidence: Evidence, place: Place) -> list[Named]:
     return found
 
 
-def _panel(axes: Axes, place: Place, points: Sequence[Named], theme: Theme) -> None:
+def _panel(axes: Axes, place: EmulatedCore, points: Sequence[Named], theme: Theme) -> None:
     axes.axline((1, 1), (2, 2), color=theme.faint, linestyle=":", zorder=1)
     for name, theirs, ours in points:
         base = name == BASELINE

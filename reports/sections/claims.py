@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facebench.reports.cells import NOTHING
-from facebench.reports.claims import REFUTED, SUPPORTED, Finding, Judged, judged
+from facebench.reports.claims import REFUTED, SUPPORTED, ClaimFinding, Judged, judged
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Details, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Details, Paragraph, RowGroup, Table, section
 
 _COLUMNS = [
     Column("Verdict", words=True),
@@ -34,13 +34,13 @@ def claims(evidence: Evidence) -> Sequence[Block]:
 
 def _details(one: Judged) -> Details:
     name = f"claim-{one.claim.name}"
-    rows = [Rows([_row(finding) for finding in one.findings])]
+    rows = [RowGroup([_row(finding) for finding in one.findings])]
     table = Table(name, f"Verdicts on: {one.claim.text}", _COLUMNS, rows)
     summary = f"{one.claim.text} ({one.claim.where})"
     return Details(summary, one.verdict, _TONES.get(one.verdict, "plain"), [table])
 
 
-def _row(one: Finding) -> list[Cell]:
+def _row(one: ClaimFinding) -> list[Cell]:
     figure = Cell(one.figure, one.interval, one.kinds[0]) if one.figure else NOTHING
     kind = one.kinds[0] if one.figure else NOTHING.text
     place = one.place or NOTHING.text

@@ -15,7 +15,7 @@ from facebench.reports.cells import (
     percent,
     plus_minus,
 )
-from facebench.reports.comparison import Comparison, ComparisonRow, Ratio, compare
+from facebench.reports.comparison import ComparisonRow, ComparisonTable, RelativeLatency, compare
 from facebench.reports.digits import agrees, earned, percent_difference
 from facebench.reports.evidence import (
     BASELINE,
@@ -26,7 +26,7 @@ from facebench.reports.evidence import (
     PaperRow,
     real_faces,
 )
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 
 PARAMETERS, MADDS = "Parameters, millions", "MAdds, millions (conv+linear)"
 LATENCY, LFW = f"Latency, relative to {BASELINE}", "LFW accuracy, %"
@@ -45,8 +45,8 @@ def comparison(evidence: Evidence) -> Sequence[Block]:
         f"The paper states MAdds for MobileFaceNet only: {PAPER_MADDS_MILLIONS} M.",
         _columns(compared),
         [
-            Rows([cells for paper, cells in rows if paper], "Rows of the paper’s Table 2"),
-            Rows(
+            RowGroup([cells for paper, cells in rows if paper], "Rows of the paper’s Table 2"),
+            RowGroup(
                 [cells for paper, cells in rows if not paper], "Further networks, not in the paper"
             ),
         ],
@@ -56,7 +56,7 @@ def comparison(evidence: Evidence) -> Sequence[Block]:
     return [*_explanations(compared), *warnings, table]
 
 
-def _columns(compared: Comparison) -> list[Column]:
+def _columns(compared: ComparisonTable) -> list[Column]:
     ratios = [Column(one.label, one.threads_text, one.kind, LATENCY) for one in compared.settings]
     return [
         Column("Network", words=True),
@@ -72,7 +72,7 @@ def _columns(compared: Comparison) -> list[Column]:
     ]
 
 
-def _cells(row: ComparisonRow, compared: Comparison, notes: Notes) -> list[Cell]:
+def _cells(row: ComparisonRow, compared: ComparisonTable, notes: Notes) -> list[Cell]:
     paper = row.paper
     name = Cell(paper.network, row.network or "no record") if paper else Cell(row.network or "")
     ratios = [_ratio(one, notes) for one in row.ratios] or [NOTHING] * len(compared.settings)
@@ -121,7 +121,7 @@ def _count(count: int, published: str | None) -> Cell:
     return Cell(millions(count), f"{difference}{mark}", "counted")
 
 
-def _ratio(one: Ratio, notes: Notes) -> Cell:
+def _ratio(one: RelativeLatency, notes: Notes) -> Cell:
     if one.status == "missing":
         return NOTHING
     if one.estimate is None:
@@ -132,7 +132,7 @@ def _ratio(one: Ratio, notes: Notes) -> Cell:
     return estimated(one.estimate, one.setting.kind, badge=badge, notes=notes.add(one.warning))
 
 
-def _lfw(row: ComparisonRow, compared: Comparison, notes: Notes) -> Cell:
+def _lfw(row: ComparisonRow, compared: ComparisonTable, notes: Notes) -> Cell:
     record = row.lfw
     if record is None:
         return NOTHING
@@ -155,7 +155,7 @@ def _twice(badge: str) -> str:
     )
 
 
-def _explanations(compared: Comparison) -> list[Paragraph]:
+def _explanations(compared: ComparisonTable) -> list[Paragraph]:
     return [
         Paragraph(_definitions([(r.paper, r.cost) for r in compared.rows if r.paper and r.cost])),
         Paragraph(

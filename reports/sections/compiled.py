@@ -9,7 +9,7 @@ from facebench.harness.records.results import Compilation
 from facebench.reports.cells import NOTHING, OBTAINED, absent, obtained
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import of_measure
 
 
@@ -23,7 +23,7 @@ def compiled(evidence: Evidence) -> Sequence[Block]:
     targets = dict.fromkeys(record.case.target for record in records)
     order = {network: index for index, network in enumerate(evidence.networks)}
     groups = [
-        Rows(
+        RowGroup(
             [
                 _cells(record, notes)
                 for record in sorted(records, key=lambda one: order[one.case.network])

@@ -8,7 +8,7 @@ from facebench.harness.records.results import Cost
 from facebench.reports.cells import NOTHING, OBTAINED, absent, obtained
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import of_measure
 
 MEMORY, MADDS = "Memory, fp32", "MAdds, by convention"
@@ -41,7 +41,7 @@ def cost(evidence: Evidence) -> Sequence[Block]:
         "Activations are elements written by all layers."
     )
     columns = [*_columns(conventions, precisions), OBTAINED]
-    return [Paragraph(text), Table("cost", "Exact counts.", columns, [Rows(rows)], notes.texts)]
+    return [Paragraph(text), Table("cost", "Exact counts.", columns, [RowGroup(rows)], notes.texts)]
 
 
 def _columns(conventions: list[str], precisions: list[str]) -> list[Column]:

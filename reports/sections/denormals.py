@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facebench.harness.comparison.denormals_advice import percent
-from facebench.harness.comparison.denormals_effect import Effect, effects
+from facebench.harness.comparison.denormals_effect import DenormalsEffect, effects
 from facebench.harness.records.denormals import Denormals, worst_first
 from facebench.harness.records.record import Record
 from facebench.reports.cells import NOTHING, absent, weights
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import of_measure
 
 TEXT = (
@@ -49,7 +49,7 @@ def _counts(evidence: Evidence, records: Sequence[Record]) -> Table:
         Column("Of its elements", kind="counted"),
         Column("Weights", words=True),
     ]
-    return Table("denormals", "Shares that are denormal.", columns, [Rows(rows)], notes.texts)
+    return Table("denormals", "Shares that are denormal.", columns, [RowGroup(rows)], notes.texts)
 
 
 def _cells(record: Record, notes: Notes) -> list[Cell]:
@@ -67,7 +67,7 @@ def _share(share: float) -> Cell:
     return Cell(percent(share), kind="counted")
 
 
-def _effects(gained: Sequence[Effect]) -> Table:
+def _effects(gained: Sequence[DenormalsEffect]) -> Table:
     columns = [
         Column("Network", words=True),
         Column("Runtime", words=True),
@@ -81,10 +81,10 @@ def _effects(gained: Sequence[Effect]) -> Table:
         "Times with denormal numbers kept and flushed to zero, and how many times as fast flushing "
         "is, with its 95 % interval over processes."
     )
-    return Table("flushing", caption, columns, [Rows([_effect(one) for one in gained])])
+    return Table("flushing", caption, columns, [RowGroup([_effect(one) for one in gained])])
 
 
-def _effect(one: Effect) -> list[Cell]:
+def _effect(one: DenormalsEffect) -> list[Cell]:
     texts = (one.kept_ms, one.flushed_ms)
     detail = ""
     if one.interval is not None:

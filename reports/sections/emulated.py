@@ -10,8 +10,8 @@ from facebench.reports.digits import significant
 from facebench.reports.emulated import (
     PAPER_CORE,
     PAPER_THREADS,
+    EmulatedCore,
     EmulatedRow,
-    Place,
     paper_ratio,
     places,
     refit,
@@ -24,7 +24,7 @@ from facebench.reports.page import (
     Column,
     Notes,
     Paragraph,
-    Rows,
+    RowGroup,
     Statement,
     Statements,
     Table,
@@ -66,7 +66,7 @@ def emulated(evidence: Evidence) -> Sequence[Block]:
     return [*blocks, *_kernels(found)]
 
 
-def _table(name: str, place: Place, evidence: Evidence) -> Table:
+def _table(name: str, place: EmulatedCore, evidence: Evidence) -> Table:
     notes = Notes()
     levels = max((len(row.counted.work.misses) for row in place.rows if row.counted), default=0)
     rows = [_cells(row, place, levels, evidence, notes) for row in place.rows]
@@ -84,11 +84,11 @@ def _table(name: str, place: Place, evidence: Evidence) -> Table:
     ]
     untuned = " The code is untuned." if place.untuned else ""
     caption = f"{place.label}: counts of one inference, and modelled times.{untuned}"
-    return Table(name, caption, columns, [Rows(rows)], notes.texts)
+    return Table(name, caption, columns, [RowGroup(rows)], notes.texts)
 
 
 def _cells(
-    row: EmulatedRow, place: Place, levels: int, evidence: Evidence, notes: Notes
+    row: EmulatedRow, place: EmulatedCore, levels: int, evidence: Evidence, notes: Notes
 ) -> list[Cell]:
     ours, theirs = place.ratio(row), paper_ratio(evidence, row)
     return [
@@ -151,7 +151,7 @@ def _memory(counted: Instructions) -> Cell:
     return Cell(significant(counted.memory_bytes / 1e6), kind="emulated")
 
 
-def _trust(evidence: Evidence, place: Place) -> list[Block]:
+def _trust(evidence: Evidence, place: EmulatedCore) -> list[Block]:
     """How far the modelled times of a place may be believed."""
     to = next((row.modelled.fitted_to for row in place.rows if row.modelled), None)
     if to is None:
@@ -195,13 +195,13 @@ def _trust(evidence: Evidence, place: Place) -> list[Block]:
     ]
 
 
-def _kernels(found: Sequence[Place]) -> list[Table]:
+def _kernels(found: Sequence[EmulatedCore]) -> list[Table]:
     groups = []
     for place in found:
         row = place.row(BASELINE)
         if row and row.counted and row.counted.kernels:
             heading = f"{place.label}{' (untuned)' if row.untuned else ''}"
-            groups.append(Rows(_kernel_rows(row.counted), heading))
+            groups.append(RowGroup(_kernel_rows(row.counted), heading))
     if not groups:
         return []
     caption = f"The {MOST_KERNELS} functions that execute most instructions of {BASELINE}."

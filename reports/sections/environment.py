@@ -13,7 +13,7 @@ from facebench.reports.environments import (
     distinct,
 )
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Paragraph, RowGroup, Table, section
 
 # A table with more columns than this is read by nobody.
 MOST_SHOWN = 6
@@ -36,7 +36,7 @@ def environment(evidence: Evidence) -> Sequence[Block]:
     caption = "Readings of the moment, such as load, are left out; each record holds its own."
     if len(found) > len(shown):
         caption += f" {len(found) - len(shown)} further environments are not shown."
-    table = Table("environment", caption, [Column("Fact", words=True), *heads], [Rows(rows)])
+    table = Table("environment", caption, [Column("Fact", words=True), *heads], [RowGroup(rows)])
     return [*_warning(found), table]
 
 

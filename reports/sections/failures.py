@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from facebench.harness.records.record import Record
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import unsuccessful
 
 HEADS = [
@@ -30,7 +30,7 @@ def failures(evidence: Evidence) -> Sequence[Block]:
             "refused: the evidence at hand cannot support the figure."
         )
         rows = [_cells(record) for record in missing]
-        table = Table("failures", "Cases without a figure.", HEADS, [Rows(rows)])
+        table = Table("failures", "Cases without a figure.", HEADS, [RowGroup(rows)])
         return [Paragraph(text), table, *_doubtful(evidence)]
     return [
         Paragraph(f"None: all {len(evidence.records)} cases hold a figure."),
@@ -71,7 +71,7 @@ def _doubtful(evidence: Evidence) -> list[Block]:
         Column("Which", words=True),
     ]
     caption = "Checks that did not hold: these figures are shown, and are less sure than the rest."
-    return [Table("checks", caption, heads, [Rows(rows)])]
+    return [Table("checks", caption, heads, [RowGroup(rows)])]
 
 
 def _some(records: Sequence[Record], most: int = 3) -> str:

@@ -19,7 +19,7 @@ from facebench.reports.cells import (
 )
 from facebench.reports.digits import Estimate, significant
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 
 INTRODUCTION = (
     "Each image of a probe’s person is put among all distractors in turn. Rank 1 is the share of "
@@ -58,7 +58,7 @@ def _table(evidence: Evidence, dataset: str, name: str) -> Table:
     ]
     labels = dict.fromkeys(one.label for one in results if one.label)
     caption = " ".join([f"Data set {dataset}.", *(f"{label}." for label in labels)])
-    return Table(name, caption, columns, [Rows(rows)], notes.texts)
+    return Table(name, caption, columns, [RowGroup(rows)], notes.texts)
 
 
 def _columns(fpirs: Sequence[float], fars: Sequence[float]) -> list[Column]:

@@ -12,7 +12,7 @@ from facebench.reports.comparison import THREADS, representative
 from facebench.reports.digits import Estimate, interval
 from facebench.reports.environments import another_machine, differences
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import LatencyRow, fastest, settings
 
 HEADS = [
@@ -72,7 +72,7 @@ def _overview(evidence: Evidence) -> list[Table]:
             f"Median time of one inference, {columns[0].threads_text}, with its 95 % interval; in "
             "bold the fastest of a row.",
             [Column("Network", words=True), *heads],
-            [Rows(rows)],
+            [RowGroup(rows)],
             notes.texts,
         )
     ]
@@ -81,7 +81,7 @@ def _overview(evidence: Evidence) -> list[Table]:
 def _full(evidence: Evidence) -> Table:
     notes = Notes()
     groups = [
-        Rows(list(_rows(list(rows), notes)), network)
+        RowGroup(list(_rows(list(rows), notes)), network)
         for network, rows in groupby(evidence.latencies, key=lambda row: row.network)
     ]
     return Table("latency", "Every latency, by network.", HEADS, groups, notes.texts)

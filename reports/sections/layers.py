@@ -8,7 +8,7 @@ from facebench.harness.records.layers import LayerTimes
 from facebench.harness.records.record import Record
 from facebench.reports.cells import NOTHING, OBTAINED, obtained
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import of_measure
 
 _MOST_OPERATORS, _MOST_LAYERS = 6, 10
@@ -54,7 +54,7 @@ def _operators(found: Sequence[tuple[Record, LayerTimes]]) -> Table:
         ]
         for record, result in found
     ]
-    return Table("layers-operators", "Time by operator.", columns, [Rows(rows)])
+    return Table("layers-operators", "Time by operator.", columns, [RowGroup(rows)])
 
 
 def _slowest(found: Sequence[tuple[Record, LayerTimes]]) -> Table:
@@ -65,7 +65,7 @@ def _slowest(found: Sequence[tuple[Record, LayerTimes]]) -> Table:
         Column("Share", "%", "measured"),
     ]
     groups = [
-        Rows(
+        RowGroup(
             [
                 [
                     Cell(layer.name),

@@ -11,7 +11,7 @@ from facebench.reports.cells import NOTHING, estimated, millions, weights
 from facebench.reports.digits import Estimate, significant
 from facebench.reports.evidence import Evidence
 from facebench.reports.limits import PRECISION, Limit, Roof, left_out, limits, roofs_of
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 
 PEAK = (
     "The rate of a network is its multiply-adds (MAdds, of convolutions and linear layers) over "
@@ -62,7 +62,9 @@ def _roofs(roofs: Sequence[Roof]) -> Table:
         "The roofs, with the median of all repetitions below the fastest where they were measured. "
         "From the ridge on, arithmetic is the bound and not memory."
     )
-    return Table("roofs", caption, columns, [Rows([_roof(r, notes) for r in roofs])], notes.texts)
+    return Table(
+        "roofs", caption, columns, [RowGroup([_roof(r, notes) for r in roofs])], notes.texts
+    )
 
 
 def _roof(roof: Roof, notes: Notes) -> list[Cell]:
@@ -106,7 +108,7 @@ def _times(found: Sequence[Limit]) -> Table:
         Column("Weights", words=True),
     ]
     groups = [
-        Rows([_cells(one, notes) for one in rows], network)
+        RowGroup([_cells(one, notes) for one in rows], network)
         for network, rows in groupby(found, key=lambda one: one.network)
     ]
     caption = (

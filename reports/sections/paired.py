@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.harness.comparison.pair_agreement import Agreement
+from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.records.record import Record
 from facebench.reports.cells import NOTHING, absent, weights
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.paired import Against, Family, families
 
 INTRODUCTION = (
@@ -54,7 +54,7 @@ def _table(family: Family, name: str) -> Table:
         Column("Verdict", words=True),
         Column("Kind", words=True),
     ]
-    return Table(name, _caption(family), heads, [Rows(rows)], notes.texts)
+    return Table(name, _caption(family), heads, [RowGroup(rows)], notes.texts)
 
 
 def _caption(family: Family) -> str:
@@ -98,7 +98,7 @@ def _cells(other: Against, family: Family, notes: Notes) -> list[Cell]:
     ]
 
 
-def _difference(one: Agreement, kind: str) -> list[Cell]:
+def _difference(one: PairAgreement, kind: str) -> list[Cell]:
     low, high = one.paired.interval
     difference = Cell(_points(one.paired.difference), kind=kind)
     if low == high:
@@ -116,7 +116,7 @@ def _p_value(p: float) -> str:
     return f"< {_LEAST_P:.4f}" if p < _LEAST_P else f"{p:.2g}"
 
 
-def _disagree(one: Agreement) -> bool:
+def _disagree(one: PairAgreement) -> bool:
     low, high = one.paired.interval
     return one.changed > 0 and one.adjusted_p < 0.05 and low <= 0.0 <= high
 

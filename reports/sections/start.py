@@ -9,7 +9,7 @@ from facebench.harness.records.results import Latency
 from facebench.reports.cells import NOTHING, OBTAINED, obtained, weights
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import LatencyRow
 
 TEXT = (
@@ -38,7 +38,7 @@ def start(evidence: Evidence) -> Sequence[Block]:
         return []
     energy = any(result.joules is not None for _, result in known)
     groups = [
-        Rows([_cells(row, result, energy) for row, result in rows], network)
+        RowGroup([_cells(row, result, energy) for row, result in rows], network)
         for network, rows in groupby(known, key=lambda one: one[0].network)
     ]
     table = Table("start", "How each case starts, and its memory.", _columns(energy), groups)

@@ -12,7 +12,7 @@ from facebench.harness.records.results import Throughput
 from facebench.reports.cells import NOTHING, absent, doubts, estimated, obtained, weights
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import of_measure
 
 TEXT = (
@@ -36,7 +36,7 @@ def throughput(evidence: Evidence) -> Sequence[Block]:
         rows.setdefault(replace(record.case, threads=0), {})[record.case.threads] = record
     notes = Notes()
     groups = [
-        Rows([_cells(case, rows[case], counts, notes) for case in cases], network)
+        RowGroup([_cells(case, rows[case], counts, notes) for case in cases], network)
         for network, cases in groupby(rows, key=lambda case: case.network)
     ]
     heads = [Column("Runtime", words=True), Column("Precision", words=True), Column("Batch")]

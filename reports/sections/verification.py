@@ -22,7 +22,7 @@ from facebench.reports.cells import (
 )
 from facebench.reports.digits import Estimate, earned, near_one, significant
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, Rows, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.scores import Summarised, summarised, tar
 
 ACCURACY, TAR = "Accuracy, %", "TAR, %, at a FAR of"
@@ -85,7 +85,9 @@ def _dataset(evidence: Evidence, dataset: str, name: str) -> list[Block]:
         for record in records
     ]
     columns = [*(column for column, _ in [*heads, *figures]), OBTAINED]
-    table = Table(name, _caption(dataset, list(lines.values())), columns, [Rows(rows)], notes.texts)
+    table = Table(
+        name, _caption(dataset, list(lines.values())), columns, [RowGroup(rows)], notes.texts
+    )
     return [table, *_refused(lines.values())]
 
 

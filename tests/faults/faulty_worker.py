@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from facebench.harness.runs import worker
-from facebench.harness.runtimes.registry import RUNTIMES, Session
+from facebench.harness.runtimes.registry import RUNTIMES, Infer
 from facebench.harness.stats.arrays import FloatArray
 
 # Calls after which a runtime goes wrong: warmed up, and in the middle of its samples.
@@ -130,7 +130,7 @@ def main() -> None:
     fault: Fault = globals()[sys.argv.pop()]
     whole = RUNTIMES["onnxruntime"]
 
-    def open_(path: Path, threads: int) -> Session:
+    def open_(path: Path, threads: int) -> Infer:
         session = whole.open(path, threads)
         calls = 0
 

@@ -15,7 +15,7 @@ from facebench.harness.machine.footprint import Footprint
 from facebench.harness.machine.memory import Memory
 from facebench.harness.records.case import Case
 from facebench.harness.records.denormals import DenormalCount, Denormals
-from facebench.harness.records.instructions import Instructions, Kernel, Work
+from facebench.harness.records.instructions import Instructions, KernelCount, Work
 from facebench.harness.records.layers import LayerTime, LayerTimes
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
@@ -213,7 +213,7 @@ def emulated(network: str, core: str = "kryo", runtime: str = "ncnn") -> list[Re
         core=core,
         line_bytes=tuple(level.line_bytes for level in figures.levels),
         work=work(madds, levels),
-        kernels=tuple(Kernel(n, work(madds, levels, share)) for n, share in shares.items()),
+        kernels=tuple(KernelCount(n, work(madds, levels, share)) for n, share in shares.items()),
         output_error=1e-6,
         label="untuned" if tvm else "",
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from facebench.harness.records.record import Record
 from facebench.harness.runs.cluster.alike import Likeness, told
-from facebench.harness.runs.cluster.seat import timed_on
+from facebench.harness.runs.cluster.timing_machine import timed_on
 from facebench.reports.environments import apart
 from tests.reports.report_records import latency
 

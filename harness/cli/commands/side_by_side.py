@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from facebench.harness.cli.output import console
 from facebench.harness.comparison.escape import visible
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 
 _PREPARING = "preparing"
 
@@ -35,7 +35,7 @@ class Bar:
         self._tasks = {_PREPARING: self._progress.add_task(_PREPARING, total=None, newest="")}
         self._phase = _PREPARING
         self._done = ""
-        self.watch = Watch(self._tell_note, self._tell_now, self._tell_phase)
+        self.watch = RevisionWatch(self._tell_note, self._tell_now, self._tell_phase)
 
     def __enter__(self) -> Bar:
         self._progress.start()

@@ -22,10 +22,10 @@ from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
 
 if TYPE_CHECKING:
     from facebench.harness.training.data.faces import TrainingFaces
-    from facebench.harness.training.log import Row
+    from facebench.harness.training.log import LogRow
     from facebench.harness.training.ranks import Ranks
     from facebench.harness.training.recipe import Recipe
-    from facebench.harness.training.train import Lesson, Trained
+    from facebench.harness.training.train import Distillation, Trained
 
 
 # What the command on a machine of a cluster is not told.
@@ -123,7 +123,7 @@ def train(
     facebench train mobilefacenet mobilenet_v2 --data faces.tar --cluster auto -o trained
     torchrun --nproc-per-node 8 -m facebench train mobilefacenet --data faces.rec -o trained
     """
-    from facebench.harness.training.evaluation import examination
+    from facebench.harness.training.evaluation import evaluation_on
     from facebench.harness.training.ranks import joined
     from facebench.harness.training.recipe import load
     from facebench.harness.training.train import Task, folder_of
@@ -143,7 +143,7 @@ def train(
         _require_none(failures)
         return
     with joined() as ranks, _Progress(ranks.first) as progress:
-        examined = ranks.in_turn(lambda: examination(evaluate, None)) if evaluate else None
+        examined = ranks.in_turn(lambda: evaluation_on(evaluate, None)) if evaluate else None
         faces = _faces(data, without, landmarks, ranks, progress)
         lesson = _lesson(master, faces, ranks, progress)
         for seed in range(seeds):
@@ -247,9 +247,9 @@ def _faces(
 
 def _lesson(
     teacher: Network | None, faces: TrainingFaces, ranks: Ranks, progress: _Progress
-) -> Lesson | None:
+) -> Distillation | None:
     from facebench.harness.training.teaching import teach
-    from facebench.harness.training.train import Lesson
+    from facebench.harness.training.train import Distillation
 
     if teacher is None:
         return None
@@ -257,7 +257,7 @@ def _lesson(
     targets = ranks.in_turn(
         lambda: teach(teacher, faces, lambda done: progress.part("teacher", done, total))
     )
-    return Lesson(teacher, targets)
+    return Distillation(teacher, targets)
 
 
 def _workers(chosen: int | None, ranks: Ranks, faces: TrainingFaces) -> int:
@@ -318,7 +318,7 @@ class _Progress:
 
         name = f"{network} seed {seed}"
 
-        def row(row: Row, steps: int) -> None:
+        def row(row: LogRow, steps: int) -> None:
             figures = (
                 f"loss {row.loss:.4f}  rate {row.learning_rate:.2g}  "
                 f"{row.images_per_second:,.0f} images/s  waits {row.waiting_share:.1%}"

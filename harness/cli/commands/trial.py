@@ -130,7 +130,7 @@ def try_(
     out = out or Path(f"{file.stem}-trial")
     names = _load(file)
     known = resolve(against)
-    question = trial.Question(
+    question = trial.TrialQuestion(
         known,
         [resolve(name) for name in names],
         _runtimes(runtime),
@@ -192,7 +192,7 @@ def _cores(names: str) -> list[str]:
     return chosen
 
 
-def _timed(question: trial.Question, budget: Turns, store: Store) -> list[Record]:
+def _timed(question: trial.TrialQuestion, budget: Turns, store: Store) -> list[Record]:
     """Latencies in turns, under a bar."""
     with Progress(
         TextColumn("{task.description}"),
@@ -236,7 +236,7 @@ def _teach(
 
 
 def _scored(
-    question: trial.Question, trained: Path, dataset: str, data: Path | None, store: Store
+    question: trial.TrialQuestion, trained: Path, dataset: str, data: Path | None, store: Store
 ) -> list[Record]:
     from facebench.harness.training.train import WEIGHTS, folder_of
     from facebench.harness.verification.datasets.registry import data_root

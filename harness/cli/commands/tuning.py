@@ -22,7 +22,7 @@ from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network, resolve
 from facebench.harness.runs import plan
 from facebench.harness.runs.cluster.engine import Cluster
-from facebench.harness.tuning.lane import Lane, ProcessLane
+from facebench.harness.tuning.worker_process import TuningProcess, TuningWorker
 
 if TYPE_CHECKING:
     from facebench.harness.tuning.places import Goal
@@ -86,7 +86,7 @@ def tune(
     build.import_tvm()  # before anything below imports it with torch
     machines = None if cluster is None else Cluster(cluster)
     devices = options.comma_list(device)
-    summaries: list[tuning.Summary] = []
+    summaries: list[tuning.TuningSummary] = []
     failures: list[str] = []
     for one in targets:
         try:
@@ -121,37 +121,39 @@ def _tuned(
     works: Sequence[Workload],
     trials: int,
     missing: bool,
-) -> tuning.Summary:
+) -> tuning.TuningSummary:
     """Tune for one target."""
-    from facebench.harness.tuning import campaign, places, spread
+    from facebench.harness.tuning import distribute, places, tuning_run
 
     goal = places.goal(target)
-    found: list[records.Record] = []
+    found: list[records.TuningRecord] = []
     failures: list[str] = []
     with records.claim(goal.records):
-        wanted = campaign.left(goal, works, trials, missing)
+        wanted = tuning_run.left(goal, works, trials, missing)
         if wanted:
             with tuning.TuneProgress(goal.records, len(wanted), trials) as progress:
                 if cluster is None and len(devices) < 2:
                     with places.costs(goal, "".join(devices)) as cost:
-                        found, failures = campaign.run(goal, wanted, cost, trials, progress)
+                        found, failures = tuning_run.run(goal, wanted, cost, trials, progress)
                 else:
-                    lanes = _lanes(goal, devices, cluster, trials, len(wanted))
-                    found, failures = spread.run(goal.records, wanted, lanes, progress)
+                    workers = _workers(goal, devices, cluster, trials, len(wanted))
+                    found, failures = distribute.run(goal.records, wanted, workers, progress)
     path = str(records.own_file(goal.records))
     how = ", ".join(dict.fromkeys(record.how for record in found))
     kept = len(works) - len(wanted)
-    return tuning.Summary(goal.records, path, how, len(works), kept, found, failures)
+    return tuning.TuningSummary(goal.records, path, how, len(works), kept, found, failures)
 
 
-def _lanes(
+def _workers(
     goal: Goal, devices: Sequence[str], cluster: Cluster | None, trials: int, most: int
-) -> list[Lane]:
+) -> list[TuningWorker]:
     if cluster is None:
-        return [ProcessLane(goal.target.name, goal.records, one, trials) for one in devices[:most]]
-    from facebench.harness.tuning.cluster import lanes
+        return [
+            TuningProcess(goal.target.name, goal.records, one, trials) for one in devices[:most]
+        ]
+    from facebench.harness.tuning.cluster import workers
 
-    return lanes(cluster, goal, devices, trials, most)
+    return workers(cluster, goal, devices, trials, most)
 
 
 def _asked_for(

@@ -14,7 +14,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import console, scores
-from facebench.harness.comparison.pair_agreement import Agreement, agreements
+from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
 from facebench.harness.machine import environment
 from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
@@ -180,7 +180,7 @@ def _flat(record: Record, summaries: dict[str, Summary | None]) -> dict[str, Any
 def _json(
     records: Sequence[Record],
     summaries: dict[str, Summary | None],
-    compared: Sequence[Agreement],
+    compared: Sequence[PairAgreement],
 ) -> dict[str, Any]:
     return {
         "records": [_flat(record, summaries) for record in records],

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from facebench.harness.cli.output import console
 from facebench.harness.comparison import denormals_advice
-from facebench.harness.comparison.denormals_effect import Effect
+from facebench.harness.comparison.denormals_effect import DenormalsEffect
 from facebench.harness.records.denormals import DenormalCount, Denormals, worst_first
 from facebench.harness.records.record import Record
 from facebench.harness.runtimes.registry import RUNTIMES
@@ -30,7 +30,7 @@ def counts(records: Sequence[Record]) -> None:
         console.out.print(denormals_advice.of_counts(network, result), markup=False, soft_wrap=True)
 
 
-def effects(found: Sequence[Effect]) -> None:
+def effects(found: Sequence[DenormalsEffect]) -> None:
     """Cases down; both times, and how many times as fast flushing makes them."""
     if not found:
         return

@@ -8,10 +8,10 @@ from datetime import timedelta
 from rich.table import Table
 
 from facebench.harness.cli.output import console
-from facebench.harness.runs.estimate import Row
+from facebench.harness.runs.estimate import EstimateRow
 
 
-def holds(rows: Sequence[Row], timed: bool) -> Table:
+def holds(rows: Sequence[EstimateRow], timed: bool) -> Table:
     """A table of measures: how many cases, how many are done, and what the rest takes."""
     names = ["cases", "done", *(["to run", "one by one", "times from"] if timed else ["to run"])]
     table = console.new_table("measure", *names)
@@ -25,7 +25,7 @@ def holds(rows: Sequence[Row], timed: bool) -> Table:
     return table
 
 
-def durations(rows: Sequence[Row], took: Mapping[int, float], cores: int) -> Iterator[str]:
+def durations(rows: Sequence[EstimateRow], took: Mapping[int, float], cores: int) -> Iterator[str]:
     """What the whole takes by the number of machines, and what is not in that."""
     unknown = sum(row.sources["unknown"] for row in rows)
     least = "at least " if unknown else ""
@@ -44,5 +44,5 @@ def duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds))) if seconds >= 1 else f"{seconds:.1f} s"
 
 
-def _sources(row: Row) -> str:
+def _sources(row: EstimateRow) -> str:
     return ", ".join(f"{source}: {count}" for source, count in row.sources.items() if count)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facebench.harness.cli.output.console import err, new_table, out
-from facebench.harness.comparison.pair_agreement import Agreement
+from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.records.record import Record
 from facebench.harness.records.results import Accuracy, Identification, OperatingPoint
 from facebench.harness.verification.metrics import wilson
@@ -30,7 +30,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary | None]) -
         _print_not_found(record)
 
 
-def agreements(found: Sequence[Agreement]) -> None:
+def agreements(found: Sequence[PairAgreement]) -> None:
     """Comparisons pair by pair; runs of one network say what changed."""
     if not found:
         return

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from facebench.harness.cli.output.console import new_table, out
-from facebench.harness.comparison.trial import Question
+from facebench.harness.comparison.trial import TrialQuestion
 from facebench.harness.measures.layers import LAYERS_IN
 from facebench.harness.records.record import Record
 from facebench.harness.records.results import Accuracy, Cost, LayerTimes
@@ -34,7 +34,7 @@ def layers(records: Sequence[Record]) -> None:
         out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def front(question: Question, records: Sequence[Record]) -> None:
+def front(question: TrialQuestion, records: Sequence[Record]) -> None:
     """Which accuracy a network must reach to be on the front of accuracy against MAdds."""
     known = _reference()
     if not known:

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from facebench.harness.cli.output.console import err
-from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.records import TuningRecord
 
 
 class TuneProgress:
@@ -66,7 +66,7 @@ class TuneProgress:
         completed = self._done * self._trials + min(tried, self._trials)
         self._bar.update(self._task, completed=completed, newest=escape(line))
 
-    def tuned(self, name: str, record: Record) -> None:
+    def tuned(self, name: str, record: TuningRecord) -> None:
         """Show what a workload's search found."""
         cost = in_words(record.cost, record.unit)
         self._next(f"{name}: {cost}, {against(record.cost, record.scheduled)}")
@@ -100,7 +100,7 @@ def against(cost: float, scheduled: float) -> str:
 
 
 @dataclass(frozen=True)
-class Summary:
+class TuningSummary:
     """What a search was for, and what came of it.
 
     Attributes:
@@ -118,7 +118,7 @@ class Summary:
     how: str
     workloads: int
     kept: int
-    found: Sequence[Record]
+    found: Sequence[TuningRecord]
     failures: Sequence[str]
 
     @property

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from facebench.architectures.errors import FacebenchError
-from facebench.harness.comparison.interleaved.ready import Ready
-from facebench.harness.comparison.interleaved.seat import Seat, Turn
+from facebench.harness.comparison.interleaved.prepared_case import PreparedCase
+from facebench.harness.comparison.interleaved.worker_handle import Turn, WorkerHandle
 from facebench.harness.machine import busy, heat, pinning, reference
 from facebench.harness.machine.conditions import Conditions
 from facebench.harness.measures import validity
@@ -63,13 +63,15 @@ class Turns:
 class _Side:
     """What is known of one case so far."""
 
-    ready: Ready
+    ready: PreparedCase
     turns: list[Turn] = field(default_factory=list)
     warmup_ms: list[float] = field(default_factory=list)
     facts: list[Process] = field(default_factory=list)
     failed: str = ""
 
-    def take(self, seat: Seat, turns: Sequence[Turn], throttled: str, seen: Conditions) -> None:
+    def take(
+        self, seat: WorkerHandle, turns: Sequence[Turn], throttled: str, seen: Conditions
+    ) -> None:
         """Keep what a process gave."""
         references = [turn.reference_us for turn in turns]
         self.turns += turns
@@ -88,7 +90,7 @@ class _Side:
 
 
 def measure(
-    cases: Sequence[Ready], budget: Turns, listen: Listener = lambda done, of: None
+    cases: Sequence[PreparedCase], budget: Turns, listen: Listener = lambda done, of: None
 ) -> list[Record]:
     """Time cases in turns; a record each, which say that they belong together.
 
@@ -115,7 +117,7 @@ def measure(
 def _round(sides: Sequence[_Side], budget: Turns) -> None:
     """One process a side, all at once."""
     with contextlib.ExitStack() as stack:
-        seats = [(side, stack.enter_context(Seat(side.ready))) for side in sides]
+        seats = [(side, stack.enter_context(WorkerHandle(side.ready))) for side in sides]
         for _, seat in seats:
             seat.ask_to_open()
         seats = list(_those_that(seats, lambda seat: seat.opened()))
@@ -137,8 +139,8 @@ def _round(sides: Sequence[_Side], budget: Turns) -> None:
 
 
 def _in_turns(
-    seats: Sequence[tuple[_Side, Seat]], budget: Turns
-) -> tuple[dict[_Side, list[Turn]], list[tuple[_Side, Seat]]]:
+    seats: Sequence[tuple[_Side, WorkerHandle]], budget: Turns
+) -> tuple[dict[_Side, list[Turn]], list[tuple[_Side, WorkerHandle]]]:
     """So many turns of each, the order reversed every time; and who lasted to the end."""
     counts = {side: _count(seat.warmup_ms, budget.turn_s) for side, seat in seats}
     taken: dict[_Side, list[Turn]] = {side: [] for side, _ in seats}
@@ -158,8 +160,8 @@ def _count(warmup_ms: Sequence[float], turn_s: float) -> int:
 
 
 def _those_that(
-    seats: Sequence[tuple[_Side, Seat]], do: Callable[[Seat], None]
-) -> Iterator[tuple[_Side, Seat]]:
+    seats: Sequence[tuple[_Side, WorkerHandle]], do: Callable[[WorkerHandle], None]
+) -> Iterator[tuple[_Side, WorkerHandle]]:
     """The seats that do it without failing."""
     for side, seat in seats:
         with _failing(side):

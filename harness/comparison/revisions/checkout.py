@@ -11,7 +11,7 @@ from pathlib import Path
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.revisions import kept
 from facebench.harness.comparison.revisions.git import Repository, commit, git, names
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.storage import cache
 
 PREFIX = "git:"
@@ -66,7 +66,7 @@ def resolve(where: Repository, text: str) -> Revision:
     return Revision(text, head, changed, _key(where.top, head, changed))
 
 
-def check_out(where: Repository, revision: Revision, watch: Watch) -> Path:
+def check_out(where: Repository, revision: Revision, watch: RevisionWatch) -> Path:
     """The folder of a revision's files, whole; made where there is none yet.
 
     It is a repository of its own that borrows the user's objects. Of a working tree, files

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import install, kept, requirements
 from facebench.harness.comparison.revisions.checkout import Revision
 from facebench.harness.comparison.revisions.install import Maker
 from facebench.harness.comparison.revisions.requirements import Requirements
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.storage import cache
 
 # Written last: an environment without it was interrupted, and is made anew.
@@ -27,8 +27,8 @@ _FOLDERS = {"FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_TUNING"}
 
 
 def place(
-    tree: Path, prefix: Path, revision: Revision, watch: Watch, make: Maker = install.make
-) -> Place:
+    tree: Path, prefix: Path, revision: Revision, watch: RevisionWatch, make: Maker = install.make
+) -> PythonEnvironment:
     """Where a revision is measured; its environment is made where there is none yet.
 
     Environments are kept by what they hold: the dependencies. Revisions that differ in sources
@@ -58,17 +58,17 @@ def place(
             f"{revision.label} asks for no facebench (in requirements*.txt or pyproject.toml), so "
             "the one that runs this measures it, with the packages it has here"
         )
-        return Place(revision.label, Path(sys.executable), variables, folder)
+        return PythonEnvironment(revision.label, Path(sys.executable), variables, folder)
     made = _made(project, wanted, revision, watch, make)
     # An empty one hides the user's own.
     variables |= {"PYTHONPATH": str(project) if wanted.own else "", "PYTHONHOME": ""}
-    found = Place(revision.label, made / "bin" / "python", variables, folder)
+    found = PythonEnvironment(revision.label, made / "bin" / "python", variables, folder)
     _require_facebench(found)
     return found
 
 
 def _made(
-    project: Path, wanted: Requirements, revision: Revision, watch: Watch, make: Maker
+    project: Path, wanted: Requirements, revision: Revision, watch: RevisionWatch, make: Maker
 ) -> Path:
     build = platform.python_version(), platform.machine(), str(Path(sys.executable).resolve())
     key = cache.digest(wanted.key, build)
@@ -89,7 +89,7 @@ def _made(
     return folder
 
 
-def _require_facebench(place: Place) -> None:
+def _require_facebench(place: PythonEnvironment) -> None:
     asked = "import sys, importlib.util as i; sys.exit(not i.find_spec('facebench'))"
     done = subprocess.run(
         [str(place.python), "-P", "-c", asked],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 
@@ -24,7 +24,7 @@ _DONE = (0, 1)
 
 
 def run(
-    place: Place, plan: str, folder: Path, known: Sequence[Record], listen: Listen
+    place: PythonEnvironment, plan: str, folder: Path, known: Sequence[Record], listen: Listen
 ) -> list[Record]:
     """The records of a plan, as the side's own facebench obtains them.
 
@@ -57,7 +57,7 @@ def run(
     return found
 
 
-def _run(place: Place, command: Sequence[str], listen: Listen) -> tuple[int, str]:
+def _run(place: PythonEnvironment, command: Sequence[str], listen: Listen) -> tuple[int, str]:
     """The exit code, and the last line of standard error."""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with subprocess.Popen(

@@ -9,7 +9,7 @@ from pathlib import Path
 from facebench.harness.comparison import extract
 from facebench.harness.comparison.compare import Side
 from facebench.harness.comparison.entry import Entry
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import (
     checkout,
     environment,
@@ -22,7 +22,7 @@ from facebench.harness.comparison.revisions.checkout import Revision
 from facebench.harness.comparison.revisions.git import Repository, repository
 from facebench.harness.comparison.revisions.install import Maker
 from facebench.harness.comparison.revisions.plans import Halves
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.storage import cache, fingerprints
@@ -65,7 +65,7 @@ class Measured:
 
 
 def measure(
-    names: Sequence[str], wanted: Wanted, watch: Watch, make: Maker = install.make
+    names: Sequence[str], wanted: Wanted, watch: RevisionWatch, make: Maker = install.make
 ) -> Measured:
     """Measure revisions of the repository one stands in, side by side.
 
@@ -99,7 +99,9 @@ def measure(
     return Measured(tuple(sides), _how(len(places), rounds))
 
 
-def _place(where: Repository, revision: Revision, watch: Watch, make: Maker) -> Place:
+def _place(
+    where: Repository, revision: Revision, watch: RevisionWatch, make: Maker
+) -> PythonEnvironment:
     tree = checkout.check_out(where, revision, watch)
     return environment.place(tree, where.prefix, revision, watch, make)
 
@@ -107,7 +109,7 @@ def _place(where: Repository, revision: Revision, watch: Watch, make: Maker) -> 
 def _key(
     where: Repository,
     revisions: Sequence[Revision],
-    places: Sequence[Place],
+    places: Sequence[PythonEnvironment],
     halves: Sequence[Halves],
 ) -> str:
     """All that rounds depend on; not their number, so that more of them go on."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.records.results import RESULTS
 
 # Measures whose figures have spread: the rest is the same however often it is obtained.
@@ -42,7 +42,7 @@ class Halves:
     timed: str
 
 
-def halves(name: str, place: Place, measures: Collection[str] = ()) -> Halves:
+def halves(name: str, place: PythonEnvironment, measures: Collection[str] = ()) -> Halves:
     """The plan of a revision.
 
     Args:
@@ -74,7 +74,7 @@ def halves(name: str, place: Place, measures: Collection[str] = ()) -> Halves:
     )
 
 
-def _find(name: str, place: Place) -> Path:
+def _find(name: str, place: PythonEnvironment) -> Path:
     path = (place.folder or Path()) / name
     if path.is_file():
         return path
@@ -88,13 +88,13 @@ def _find(name: str, place: Place) -> Path:
     )
 
 
-def _built_in(place: Place) -> Path:
+def _built_in(place: PythonEnvironment) -> Path:
     command = [str(place.python), "-P", "-c", _WHERE]
     done = subprocess.run(command, env=place.environment(), capture_output=True, text=True)
     return Path(done.stdout.strip()) / "plans"
 
 
-def _read(path: Path, place: Place) -> dict[str, Any]:
+def _read(path: Path, place: PythonEnvironment) -> dict[str, Any]:
     try:
         plan = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

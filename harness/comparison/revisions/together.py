@@ -11,12 +11,12 @@ from typing import Any
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.interleaved import PROTOCOL
-from facebench.harness.comparison.interleaved.place import Place
-from facebench.harness.comparison.interleaved.ready import Request, ask, prepare
+from facebench.harness.comparison.interleaved.prepared_case import Request, ask, prepare
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns
 from facebench.harness.comparison.interleaved.turns import measure as measure_in_turns
 from facebench.harness.comparison.revisions import kept
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
@@ -26,7 +26,7 @@ _TURNS = 16
 _ASKED = "from facebench.harness.comparison.interleaved import PROTOCOL; print(PROTOCOL)"
 
 
-def able(place: Place) -> bool:
+def able(place: PythonEnvironment) -> bool:
     """Whether a side's own facebench can take turns, and as this one does."""
     command = [str(place.python), "-P", "-c", _ASKED]
     done = subprocess.run(
@@ -36,7 +36,11 @@ def able(place: Place) -> bool:
 
 
 def measure(
-    places: Sequence[Place], plans: Sequence[str], processes: int, folder: Path, watch: Watch
+    places: Sequence[PythonEnvironment],
+    plans: Sequence[str],
+    processes: int,
+    folder: Path,
+    watch: RevisionWatch,
 ) -> list[list[Record]]:
     """Records of each side's timed cases.
 
@@ -79,7 +83,7 @@ def measure(
     return records
 
 
-def _requests(place: Place, plan: str, file: Path) -> dict[Case, Request]:
+def _requests(place: PythonEnvironment, plan: str, file: Path) -> dict[Case, Request]:
     """A side's timed jobs, by their cases without weights: two sides may differ in these."""
     file.write_text(plan)
     answer, last = ask(place, "facebench.harness.comparison.interleaved.listing", "", str(file))
@@ -97,7 +101,7 @@ def _requests(place: Place, plan: str, file: Path) -> dict[Case, Request]:
 
 
 def _in_turns(
-    places: Sequence[Place], requests: Sequence[Request], processes: int, listen: Any
+    places: Sequence[PythonEnvironment], requests: Sequence[Request], processes: int, listen: Any
 ) -> list[Record]:
     ready = [prepare(place, one) for place, one in zip(places, requests, strict=True)]
     budget = requests[0]["budget"]

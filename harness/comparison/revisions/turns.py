@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import kept, launch, together
 from facebench.harness.comparison.revisions.plans import TIMED, Halves
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 
 
 def measure(
-    places: Sequence[Place], plans: Sequence[Halves], rounds: int, folder: Path, watch: Watch
+    places: Sequence[PythonEnvironment],
+    plans: Sequence[Halves],
+    rounds: int,
+    folder: Path,
+    watch: RevisionWatch,
 ) -> tuple[list[list[Record]], int]:
     """Records of each side: what is exact once, what is timed with one process a case and round.
 
@@ -35,7 +39,7 @@ def measure(
     """
     known: list[list[Record]] = [[] for _ in places]
     if any(plan.exact for plan in plans):
-        step = _Step("exact figures", folder / "exact", 0, len(places), watch)
+        step = _TurnStep("exact figures", folder / "exact", 0, len(places), watch)
         known = _round(places, [plan.exact for plan in plans], known, range(len(places)), step)
     texts = [plan.timed for plan in plans]
     if len(places) > 1 and any(texts) and all(map(together.able, places)):
@@ -46,7 +50,7 @@ def measure(
     for number in range(rounds if any(texts) else 0):
         order = [(number + side) % len(places) for side in range(len(places))]
         total = rounds * len(places)
-        step = _Step("rounds", folder / str(number), number * len(places), total, watch)
+        step = _TurnStep("rounds", folder / str(number), number * len(places), total, watch)
         found = _round(places, texts, known, order, step)
         new = list(map(_new, found, known))
         records = [[*old, *more] for old, more in zip(records, new, strict=True)]
@@ -57,10 +61,12 @@ def measure(
     return records, rounds if any(texts) else 0
 
 
-class _Step:
+class _TurnStep:
     """One folder of records for each side, that is there whole or not at all."""
 
-    def __init__(self, name: str, folder: Path, done: int, total: int, watch: Watch) -> None:
+    def __init__(
+        self, name: str, folder: Path, done: int, total: int, watch: RevisionWatch
+    ) -> None:
         self.folder = folder
         self._name = name
         self._done = done
@@ -68,7 +74,7 @@ class _Step:
         self._watch = watch
         watch.phase(name, done, total)
 
-    def listen(self, place: Place) -> Callable[[str, int, int], None]:
+    def listen(self, place: PythonEnvironment) -> Callable[[str, int, int], None]:
         """What a side's run tells."""
 
         def told(text: str, done: int, of: int) -> None:
@@ -84,11 +90,11 @@ class _Step:
 
 
 def _round(
-    places: Sequence[Place],
+    places: Sequence[PythonEnvironment],
     texts: Sequence[str],
     known: Sequence[Sequence[Record]],
     order: Sequence[int],
-    step: _Step,
+    step: _TurnStep,
 ) -> list[list[Record]]:
     """Each side's records, in the order of the sides; from the folder where it is complete."""
     folder = step.folder

@@ -11,7 +11,7 @@ def _silent(*told: object) -> None:
 
 
 @dataclass(frozen=True)
-class Watch:
+class RevisionWatch:
     """Callbacks.
 
     Attributes:

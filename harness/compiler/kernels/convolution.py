@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Tiling:
+class ConvolutionTiling:
     """How a convolution is blocked.
 
     Attributes:
@@ -40,12 +40,16 @@ class Tiling:
     weights_first: bool
 
 
-def emit_convolution(work: Convolution, tiling: Tiling, vectors: Vectors) -> tirx.PrimFunc:
+def emit_convolution(
+    work: Convolution, tiling: ConvolutionTiling, vectors: Vectors
+) -> tirx.PrimFunc:
     """The kernel: arguments input, weights, bias, then slopes and added map if any, output."""
-    return emit.function("convolution", _Kernel(work, tiling, vectors).emit)
+    return emit.function("convolution", _ConvolutionKernel(work, tiling, vectors).emit)
 
 
-def pack(work: Convolution, tiling: Tiling, vectors: Vectors, weights: FloatArray) -> FloatArray:
+def pack(
+    work: Convolution, tiling: ConvolutionTiling, vectors: Vectors, weights: FloatArray
+) -> FloatArray:
     """Weights (F, C / groups, KH, KW) in the order in which the kernel reads them, flat.
 
     That is group, block of filters, then tap and input channel, or, where the input
@@ -60,10 +64,10 @@ def pack(work: Convolution, tiling: Tiling, vectors: Vectors, weights: FloatArra
     return np.concatenate(parts).astype(np.float32)
 
 
-class _Kernel:
+class _ConvolutionKernel:
     """One kernel while it is emitted."""
 
-    def __init__(self, work: Convolution, tiling: Tiling, vectors: Vectors) -> None:
+    def __init__(self, work: Convolution, tiling: ConvolutionTiling, vectors: Vectors) -> None:
         self._work = work
         self._tiling = tiling
         self._vectors = vectors

@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Tiling:
+class DepthwiseTiling:
     """How a depthwise convolution or pooling is blocked.
 
     Attributes:
@@ -40,17 +40,19 @@ class Tiling:
     channels_first: bool
 
 
-def emit_depthwise(work: Depthwise, tiling: Tiling, vectors: Vectors) -> tirx.PrimFunc:
+def emit_depthwise(work: Depthwise, tiling: DepthwiseTiling, vectors: Vectors) -> tirx.PrimFunc:
     """The kernel: arguments input, weights, bias, then slopes and added map if any, output."""
-    return emit.function("depthwise", _Kernel(work, tiling, vectors).emit)
+    return emit.function("depthwise", _DepthwiseKernel(work, tiling, vectors).emit)
 
 
-def emit_pooling(work: Pooling, tiling: Tiling, vectors: Vectors) -> tirx.PrimFunc:
+def emit_pooling(work: Pooling, tiling: DepthwiseTiling, vectors: Vectors) -> tirx.PrimFunc:
     """The kernel: arguments input and output."""
-    return emit.function("pooling", _Kernel(work, tiling, vectors).emit)
+    return emit.function("pooling", _DepthwiseKernel(work, tiling, vectors).emit)
 
 
-def pack(work: Depthwise, tiling: Tiling, vectors: Vectors, weights: FloatArray) -> FloatArray:
+def pack(
+    work: Depthwise, tiling: DepthwiseTiling, vectors: Vectors, weights: FloatArray
+) -> FloatArray:
     """Weights (C, 1, KH, KW) as the kernel reads them: block of channels, tap, channel; flat."""
     width = tiling.vectors * vectors.lanes
     taps = weights.reshape(work.channels, -1)
@@ -58,10 +60,12 @@ def pack(work: Depthwise, tiling: Tiling, vectors: Vectors, weights: FloatArray)
     return np.concatenate(parts).astype(np.float32)
 
 
-class _Kernel:
+class _DepthwiseKernel:
     """One kernel while it is emitted."""
 
-    def __init__(self, work: Depthwise | Pooling, tiling: Tiling, vectors: Vectors) -> None:
+    def __init__(
+        self, work: Depthwise | Pooling, tiling: DepthwiseTiling, vectors: Vectors
+    ) -> None:
         self._work = work
         self._tiling = tiling
         self._vectors = vectors

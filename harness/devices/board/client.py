@@ -1,4 +1,4 @@
-"""Connects to a board that `facebench device serve` serves, and opens stands there."""
+"""Connects to a board that `facebench device serve` serves, and opens sessions there."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ import numpy as np
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.harness.compiler import library
 from facebench.harness.compiler.build import import_tvm
-from facebench.harness.devices.board.session import PROTOCOL
+from facebench.harness.devices.board.served_client import PROTOCOL
 from facebench.harness.devices.board.watchdog import last_line, limit_silence, watched
 from facebench.harness.devices.emulator import counters
 from facebench.harness.machine.energy import NO_ENERGY
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.runtimes import wire
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.session import Session
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.timing.sampler import Budget, Samples
 
 # A board that was lost and starts again listens after a while, in seconds.
 RETURN_S = 20.0
 
-# Longest answer of a stand, in seconds; it is asked for every two, so that a
+# Longest answer of a session, in seconds; it is asked for every two, so that a
 # silent board is noticed before.
 CASE_S = 600.0
 _POLL_S = 2.0
@@ -76,8 +76,8 @@ class Board(Protocol):
         """What it says of itself."""
         ...
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
-        """Open an artifact there; the stand's end is that of the connection.
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
+        """Open an artifact there; the session's end is that of the connection.
 
         Raises:
             UnavailableError: it lacks the runtime.
@@ -111,17 +111,17 @@ def connect(
     from facebench.harness.devices.board.plain import PlainBoard
 
     name = name or f"{host}:{port}"
-    session = _session(host, port, key, name)
+    rpc_session = _session(host, port, key, name)
     with watched(name, "asking what it serves"):
         try:
-            session.get_function("facebench.describe")
+            rpc_session.get_function("facebench.describe")
         except AttributeError:
-            return PlainBoard(session, name, at_end)
-    return ServedBoard(session, name, at_end)
+            return PlainBoard(rpc_session, name, at_end)
+    return ServedBoard(rpc_session, name, at_end)
 
 
 def _session(host: str, port: int, key: str, name: str) -> Any:
-    """TVM's session, tried for `RETURN_S` while nothing listens."""
+    """TVM's rpc_session, tried for `RETURN_S` while nothing listens."""
     try:
         socket.getaddrinfo(host, port)
     except OSError as error:
@@ -131,9 +131,9 @@ def _session(host: str, port: int, key: str, name: str) -> Any:
     while True:
         with watched(name, "connecting"):
             try:
-                session = rpc.connect(host, port, key)
+                rpc_session = rpc.connect(host, port, key)
                 limit_silence(port)
-                return session
+                return rpc_session
             except RuntimeError as error:
                 reason = last_line(error)
         if "matches key" in reason:
@@ -150,16 +150,16 @@ def _session(host: str, port: int, key: str, name: str) -> Any:
 class ServedBoard:
     """A board that `facebench device serve` serves."""
 
-    def __init__(self, session: Any, name: str, at_end: Callable[[], object]) -> None:
+    def __init__(self, rpc_session: Any, name: str, at_end: Callable[[], object]) -> None:
         self.name = name
-        self.session = session
+        self.rpc_session = rpc_session
         self._at_end = at_end
         self._described: Description | None = None
 
     def call(self, doing: str, function: str, *arguments: Any) -> Any:
-        """Call one of the functions of `board.session`."""
+        """Call one of the functions of `board.rpc_session`."""
         with watched(self.name, doing):
-            return self.session.get_function(f"facebench.{function}")(*arguments)
+            return self.rpc_session.get_function(f"facebench.{function}")(*arguments)
 
     def describe(self) -> Description:
         """As in `Board`; asked for once.
@@ -173,7 +173,7 @@ class ServedBoard:
             self._described = Description(**said | {"runtimes": tuple(said["runtimes"])})
         return self._described
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
         """As in `Board`; where it cannot be, it hangs up, for the board serves one at a time."""
         try:
             return self._open(runtime, artifact, threads, counting)
@@ -181,7 +181,7 @@ class ServedBoard:
             self.close()
             raise
 
-    def _open(self, runtime: str, artifact: Path, threads: int, counting: bool) -> Stand:
+    def _open(self, runtime: str, artifact: Path, threads: int, counting: bool) -> Session:
         described = self.describe()
         require(self.name, described, runtime, artifact)
         packed = memoryview(_pack(artifact))
@@ -193,10 +193,10 @@ class ServedBoard:
         if refusal:
             raise UnavailableError(f"board {self.name}: {refusal}")
         reply = self.reply("opening the network")
-        return RemoteStand(self, described.kind, json.loads(reply)["load_ms"])
+        return RemoteSession(self, described.kind, json.loads(reply)["load_ms"])
 
     def ask(self, doing: str, request: bytes) -> bytes:
-        """The stand's answer to a request.
+        """The session's answer to a request.
 
         Raises:
             StandError: it cannot do it, or died of it.
@@ -206,7 +206,7 @@ class ServedBoard:
         return self.reply(doing)
 
     def reply(self, doing: str) -> bytes:
-        """The stand's answer to what it was asked before."""
+        """The session's answer to what it was asked before."""
         end = time.monotonic() + CASE_S
         while time.monotonic() < end:
             message = bytes(self.call(doing, "receive", _POLL_S))
@@ -221,12 +221,12 @@ class ServedBoard:
 
     def close(self) -> None:
         """As in `Board`."""
-        self.session = None  # TVM hangs up with its last reference
+        self.rpc_session = None  # TVM hangs up with its last reference
         self._at_end()
 
 
-class RemoteStand:
-    """A stand on a served board; see `Stand`."""
+class RemoteSession:
+    """A session on a served board; see `Session`."""
 
     def __init__(self, board: ServedBoard, kind: str, load_ms: float) -> None:
         self.load_ms = load_ms
@@ -234,13 +234,13 @@ class RemoteStand:
         self._kind = kind
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """As in `Stand`."""
+        """As in `Session`."""
         reply = self._board.ask("inferring", wire.images_request("infer", images))
         embeddings: FloatArray = np.frombuffer(reply, "<f4").reshape(len(images), -1)
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """As in `Stand`, by the board's clock."""
+        """As in `Session`, by the board's clock."""
         if self._kind == "emulated":
             raise RefusedError(
                 "an emulator's time says nothing of ARM: measure latency on a board, or ask "
@@ -251,7 +251,7 @@ class RemoteStand:
         return Samples.from_json(json.loads(self._board.ask("sampling", request)))
 
     def footprint(self) -> tuple[Footprint, str]:
-        """As in `Stand`; of a board that was served before there were any, nothing."""
+        """As in `Session`; of a board that was served before there were any, nothing."""
         try:
             reply = self._board.ask("asking what it took", wire.request(["footprint"]))
         except wire.StandError:
@@ -260,7 +260,7 @@ class RemoteStand:
         return Footprint.from_json(said), said[NO_ENERGY]
 
     def count(self, images: FloatArray) -> bytes:
-        """As in `Stand`: what `emulation.counters.pack` makes."""
+        """As in `Session`: what `emulation.counters.pack` makes."""
         if self._kind != "emulated":
             raise RefusedError(
                 "instructions are counted on an emulated device: --device emulated:CORE"
@@ -270,7 +270,7 @@ class RemoteStand:
         return counters.pack(maps, json.loads(zlib.decompress(regions)))
 
     def environment(self) -> dict[str, Any]:
-        """As in `Stand`; of an emulated one, the machine that emulates it."""
+        """As in `Session`; of an emulated one, the machine that emulates it."""
         if self._kind == "emulated":
             return self._board.describe().environment
         said: dict[str, Any] = json.loads(
@@ -279,7 +279,7 @@ class RemoteStand:
         return said
 
     def close(self) -> None:
-        """End the stand and hang up."""
+        """End the session and hang up."""
         self._board.close()
 
 

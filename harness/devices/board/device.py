@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, UnavailableError
-from facebench.harness.devices.board import asking
+from facebench.harness.devices.board import device_facts
 from facebench.harness.devices.board.client import Board
 from facebench.harness.devices.registry import Facts
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.session import Session
 
 
 class BoardDevice:
@@ -42,7 +42,7 @@ class BoardDevice:
     @cache  # noqa: B019  # a few boards at most
     def facts(self) -> Facts:
         """As in `Device`; of several boards, what one says is taken for all."""
-        return asking.facts(self.name)
+        return device_facts.facts(self.name)
 
     def ask(self) -> Facts:
         """As `facts`, in this process, which is lost with the board."""
@@ -52,7 +52,7 @@ class BoardDevice:
         board.close()
         return Facts(said.target, said.runtimes, count, said.identity, said.cores, said.name)
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
         """As in `Device`."""
         return self.connect().open(runtime, artifact, threads, counting)
 

@@ -1,4 +1,4 @@
-"""What a board's server needs to know to start stands: the protocol, and this machine."""
+"""What a board's server needs to know to start sessions: the protocol, and this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facebench.harness.runtimes.registry import RUNTIMES
 
 
 class Launcher(Protocol):
-    """Starts stands on what a server offers."""
+    """Starts sessions on what a server offers."""
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ class Launcher(Protocol):
         ...
 
     def command(self, runtime: str, counters: Path | None) -> list[str]:
-        """The command of a stand; where asked for, it leaves `counters`.0 and `counters`.1.
+        """The command of a session; where asked for, it leaves `counters`.0 and `counters`.1.
 
         Raises:
             RefusedError: the runtime does not run there.
@@ -54,12 +54,12 @@ class Launcher(Protocol):
         ...
 
     def environment(self) -> dict[str, str]:
-        """Variables that a stand needs beyond the server's own."""
+        """Variables that a session needs beyond the server's own."""
         ...
 
 
 class HereLauncher:
-    """Starts stands on this machine."""
+    """Starts sessions on this machine."""
 
     name = ""
     kind = "measured"

@@ -13,7 +13,7 @@ from facebench.harness.compiler.build import import_tvm
 from facebench.harness.devices.board import client
 from facebench.harness.devices.board.watchdog import watched
 from facebench.harness.machine.footprint import Footprint
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.session import Session
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache
 from facebench.harness.timing import sampler
@@ -31,9 +31,9 @@ _CALL_S = 2.0
 class PlainBoard:
     """A board of which only TVM is known; only the runtime `tvm` opens there."""
 
-    def __init__(self, session: Any, name: str, at_end: Callable[[], object]) -> None:
+    def __init__(self, rpc_session: Any, name: str, at_end: Callable[[], object]) -> None:
         self.name = name
-        self.session = session
+        self.rpc_session = rpc_session
         self._at_end = at_end
 
     def describe(self) -> client.Description:
@@ -49,11 +49,11 @@ class PlainBoard:
             environment=dict(_ENVIRONMENT),
         )
 
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Stand:
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
         """As in `Board`."""
         try:
             client.require(self.name, self.describe(), runtime, artifact)
-            return PlainStand(self, artifact / "network.so", threads)
+            return PlainSession(self, artifact / "network.so", threads)
         except BaseException:
             self.close()
             raise
@@ -61,29 +61,29 @@ class PlainBoard:
     def close(self) -> None:
         """As in `Board`."""
         # TVM hangs up with its last reference, and its machine has some in cycles.
-        self.session = None
+        self.rpc_session = None
         gc.collect()
         self._at_end()
 
 
-class PlainStand:
-    """A compiled network in TVM's virtual machine, over RPC; see `Stand`."""
+class PlainSession:
+    """A compiled network in TVM's virtual machine, over RPC; see `Session`."""
 
     def __init__(self, board: PlainBoard, path: Path, threads: int) -> None:
         self._board = board
         with watched(board.name, "sending the network"):
-            board.session.upload(str(path), path.name)
+            board.rpc_session.upload(str(path), path.name)
         with watched(board.name, "opening the network"):
-            board.session.get_function("runtime.config_threadpool")(_ANY_CORE, threads)
+            board.rpc_session.get_function("runtime.config_threadpool")(_ANY_CORE, threads)
             start = time.perf_counter()
-            library = board.session.load_module(path.name)
-            self._device = board.session.cpu()
+            library = board.rpc_session.load_module(path.name)
+            self._device = board.rpc_session.cpu()
             self._machine = import_tvm().runtime.vm.VirtualMachine(library, self._device)
         # By this machine's clock, for no other can be asked; the network adds to it.
         self.load_ms = (time.perf_counter() - start) * 1e3
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """As in `Stand`."""
+        """As in `Session`."""
         with watched(self._board.name, "inferring"):
             self._set(images)
             self._machine.invoke_stateful("main")
@@ -91,7 +91,7 @@ class PlainStand:
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """As in `Stand`: TVM times each inference on the board, in calls of about two seconds."""
+        """As in `Session`: TVM times each inference on the board, in calls of about two seconds."""
         with watched(self._board.name, "sampling"):
             self._set(images)
         warmup, stable = self._for(budget.warmup_s, 2 * sampler.WINDOW, sampler.settled)
@@ -99,7 +99,7 @@ class PlainStand:
         return Samples(tuple(warmup), tuple(samples), stable)
 
     def footprint(self) -> tuple[Footprint, str]:
-        """As in `Stand`: that nothing is known of it."""
+        """As in `Session`: that nothing is known of it."""
         return Footprint(), "a plain TVM server tells nothing of energy"
 
     def count(self, images: FloatArray) -> bytes:
@@ -107,7 +107,7 @@ class PlainStand:
         raise RefusedError("instructions are counted on an emulated device: --device emulated:CORE")
 
     def environment(self) -> dict[str, Any]:
-        """As in `Stand`: that nothing is known of it."""
+        """As in `Session`: that nothing is known of it."""
         return self._board.describe().environment
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.build import import_tvm
 from facebench.harness.devices.board import trackers
 from facebench.harness.devices.board.launcher import Launcher
-from facebench.harness.devices.board.session import Session, register
+from facebench.harness.devices.board.served_client import ServedClient, register
 from facebench.harness.machine.processes import die_with_parent
 
 DEFAULT_PORT = 9090
@@ -54,13 +54,13 @@ def serve(
     if tracker:
         trackers.boards(*tracker)
     import_tvm()
-    # Private: it runs our functions in each session. TVM's `Server` starts a new
+    # Private: it runs our functions in each client. TVM's `Server` starts a new
     # Python where none are registered. TVM's version is pinned.
     from tvm.rpc import server
 
     server.logger.setLevel(logging.ERROR)
     listening = _listen(host, port)
-    register(Session(launcher))
+    register(ServedClient(launcher))
     _end_on_signals()
     address = "{}:{}".format(*listening.getsockname()[:2])
     if not _loopback(host):
@@ -74,12 +74,12 @@ def serve(
             try:
                 server._listen_loop(listening, listening.getsockname()[1], key, tracker, None, None)
             except (RuntimeError, OSError) as error:
-                # A session that dies, or whose folder stays, would otherwise end the server.
-                tell(f"a session ended badly; the next one can come: {error}")
+                # A client that dies, or whose folder stays, would otherwise end the server.
+                tell(f"a client ended badly; the next one can come: {error}")
                 os.chdir("/")
     finally:
-        for session in multiprocessing.active_children():
-            session.kill()
+        for client in multiprocessing.active_children():
+            client.kill()
         listening.close()
 
 
@@ -131,7 +131,7 @@ def _end_on_signals() -> None:
 
 
 def _in_session() -> None:
-    """A session waits in C, where Python's handlers do not run; and it must not outlive us."""
+    """A client waits in C, where Python's handlers do not run; and it must not outlive us."""
     die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)

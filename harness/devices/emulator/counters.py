@@ -1,7 +1,7 @@
 """What an emulated inference executed: our plugin's counters, by kernel and by kind of work.
 
-A stand marks two regions, the second of one inference more than the first (see
-`stands.process`); their difference is one, without start-up and what surrounds it.
+A session marks two regions, the second of one inference more than the first (see
+`sessions.process`); their difference is one, without start-up and what surrounds it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def work(tally: Tally, levels: int) -> Work:
 
 
 def pack(maps: str, regions: Iterable[str]) -> bytes:
-    """A stand's memory map and its regions' counters, to travel."""
+    """A session's memory map and its regions' counters, to travel."""
     return zlib.compress(json.dumps({"maps": maps, "regions": list(regions)}).encode())
 
 

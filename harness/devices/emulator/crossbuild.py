@@ -1,4 +1,4 @@
-"""Builds the project's own C files: the stand for ARM, the emulator's plugin for this machine.
+"""Builds the project's own C files: the session for ARM, the emulator's plugin for this machine.
 
 The compiler is the one in the `ziglang` package, which brings the C libraries of
 all machines with it, so no cross compiler and no sysroot are needed to build.
@@ -26,23 +26,23 @@ _CORES = {
 _GLIBC = "2.28"
 
 
-def stand(triple: str, folder: Path) -> Path:
-    """Build the stand in C, which runs what TVM compiled.
+def session(triple: str, folder: Path) -> Path:
+    """Build the session in C, which runs what TVM compiled.
 
     Args:
         triple: `aarch64-linux-gnu`, `arm-linux-gnueabihf` (ARMv7-A with NEON) or
             `x86_64-linux-gnu`.
-        folder: where the executable `stand` is written.
+        folder: where the executable `session` is written.
 
     Raises:
         UnavailableError: the compiler is not installed, fails or does not know the triple.
     """
     if triple not in _CORES:
         raise UnavailableError(
-            f"there is no stand for {triple}; there is one for {', '.join(sorted(_CORES))}"
+            f"there is no session for {triple}; there is one for {', '.join(sorted(_CORES))}"
         )
-    output = folder / "stand"
-    source = Path(__file__).with_name("stand.c")
+    output = folder / "session"
+    source = Path(__file__).with_name("session.c")
     machine = ["-target", f"{triple}.{_GLIBC}", f"-mcpu={_CORES[triple]}"]
     # Libraries that it opens find in it what TVM's runtime has elsewhere (-rdynamic).
     _compile([*_ZIG, *machine, "-std=c11", "-O2", "-rdynamic", str(source), "-ldl"], output)

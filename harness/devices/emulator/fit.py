@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 
 @dataclass(frozen=True)
-class Row:
+class FitRow:
     """A network with its two terms and its published time.
 
     Attributes:
@@ -53,7 +53,7 @@ class Fit:
     rank_correlation: float
 
 
-def fit(rows: Sequence[Row], base: str) -> Fit:
+def fit(rows: Sequence[FitRow], base: str) -> Fit:
     """Fit by least squares of relative errors, constants not negative.
 
     Args:

@@ -1,4 +1,4 @@
-"""Starts stands on an emulated core."""
+"""Starts sessions on an emulated core."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from facebench.harness.devices.emulator.setup import Emulated, find
 from facebench.harness.machine.cores import CORES
 from facebench.harness.storage import cache, fingerprints
 
-# Runtimes with a build for the emulated Python, or a stand in C, by architecture.
+# Runtimes with a build for the emulated Python, or a session in C, by architecture.
 _RUNTIMES = {"aarch64": ("ncnn", "onnxruntime", "tvm"), "armhf": ("tvm",)}
 
 _PACKAGES = Path(__file__).parent.parent.parent
 
 
 class EmulatedLauncher:
-    """Starts stands in QEMU, which see a named core and count what they execute.
+    """Starts sessions in QEMU, which see a named core and count what they execute.
 
     Raises:
         UnknownNameError: there is no such core.
@@ -48,7 +48,7 @@ class EmulatedLauncher:
             repr(self._core),
             self._emulated.versions,
             cache.file_digest(self._emulated.plugin),
-            cache.file_digest(self._emulated.stand(self.architecture)),
+            cache.file_digest(self._emulated.session(self.architecture)),
             fingerprints.code("facebench.harness.devices.emulator", "facebench.harness.runtimes"),
         )
 
@@ -62,7 +62,7 @@ class EmulatedLauncher:
         return list(_RUNTIMES[self.architecture])
 
     def command(self, runtime: str, counters: Path | None) -> list[str]:
-        """The command of a stand, which writes its counters to `counters`.0 and .1.
+        """The command of a session, which writes its counters to `counters`.0 and .1.
 
         Raises:
             RefusedError: there is no build of the runtime for the core's architecture.
@@ -81,7 +81,7 @@ class EmulatedLauncher:
             # Without it, addresses differ from run to run, and with them a few instructions.
             command = ["setarch", "-R", *command]
         if runtime == "tvm":
-            return [*command, str(self._emulated.stand(self.architecture))]
+            return [*command, str(self._emulated.session(self.architecture))]
         return [
             *command,
             str(root / "usr/bin/python3.11"),
@@ -91,7 +91,7 @@ class EmulatedLauncher:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Variables that a stand needs."""
+        """Variables that a session needs."""
         path = os.pathsep.join([str(self._emulated.site), str(_PACKAGES)])
         return {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 

@@ -9,7 +9,7 @@ from facebench.harness.devices.emulator import crossbuild, sysroot, wheels
 from facebench.harness.devices.emulator.pieces import Piece, folder
 from facebench.harness.storage import cache, fingerprints
 
-# The architectures that are emulated, by the triple that their stand is built for.
+# The architectures that are emulated, by the triple that their session is built for.
 TRIPLES = {"aarch64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}
 
 _SOURCES = Path(__file__).parent
@@ -34,16 +34,16 @@ def built() -> list[Piece]:
     """What is built from the project's own sources; it needs no network."""
     digests = sources()
     plugin = Piece("plugin.so", "QEMU's plugin", digests["plugin.c"], _build_plugin)
-    stands = [
+    sessions = [
         Piece(
-            f"{architecture}/stand",
-            f"the stand in C for {triple}",
-            digests["stand.c"],
-            partial(_build_stand, triple),
+            f"{architecture}/session",
+            f"the session in C for {triple}",
+            digests["session.c"],
+            partial(_build_session, triple),
         )
         for architecture, triple in TRIPLES.items()
     ]
-    return [plugin, *stands]
+    return [plugin, *sessions]
 
 
 def linked() -> Path | None:
@@ -55,7 +55,7 @@ def linked() -> Path | None:
 def sources() -> dict[str, str]:
     """Digest of each C source with what builds it: other options are a reason to build again."""
     builder = fingerprints.code("facebench.harness.devices.emulator.crossbuild")
-    names = ("plugin.c", "stand.c")
+    names = ("plugin.c", "session.c")
     return {name: cache.digest(builder, cache.file_digest(_SOURCES / name)) for name in names}
 
 
@@ -95,6 +95,6 @@ def _build_plugin(path: Path) -> dict[str, str]:
     return {}
 
 
-def _build_stand(triple: str, path: Path) -> dict[str, str]:
-    crossbuild.stand(triple, path.parent).rename(path)
+def _build_session(triple: str, path: Path) -> dict[str, str]:
+    crossbuild.session(triple, path.parent).rename(path)
     return {}

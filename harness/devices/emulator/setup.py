@@ -41,13 +41,13 @@ class Emulated:
         """
         return self._of(architecture, "root")
 
-    def stand(self, architecture: str) -> Path:
-        """The stand in C, an executable of `aarch64` or `armhf`.
+    def session(self, architecture: str) -> Path:
+        """The session in C, an executable of `aarch64` or `armhf`.
 
         Raises:
             UnavailableError: there is none for it.
         """
-        return self._of(architecture, "stand")
+        return self._of(architecture, "session")
 
     @property
     def python(self) -> Path:
@@ -193,7 +193,7 @@ def _try_out(emulated: Emulated) -> None:
     for architecture in recipes.TRIPLES:
         root = emulated.folder / architecture / "root"
         if root.exists():
-            qemu.run(architecture, root, [emulated.stand(architecture)], mend)
+            qemu.run(architecture, root, [emulated.session(architecture)], mend)
 
 
 def _summary(wanted: list[Piece], absent: dict[str, str]) -> dict[str, Any]:

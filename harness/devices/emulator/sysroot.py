@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.devices.emulator import programs, qemu
 
-# The architecture's name in Debian, and what our stands need of it.
+# The architecture's name in Debian, and what our sessions need of it.
 DEBIAN = {
     "aarch64": (
         "arm64",

@@ -19,7 +19,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import resolve
 from facebench.harness.records.record import Check, Record
 from facebench.harness.records.results import Latency
-from facebench.harness.runs.cluster.seat import timed_on
+from facebench.harness.runs.cluster.timing_machine import timed_on
 from facebench.harness.runs.jobs import latency_job
 from facebench.harness.stats.ratios import log_ratio
 from facebench.harness.timing.sampler import Budget

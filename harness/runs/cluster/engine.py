@@ -30,7 +30,7 @@ from facebench.harness.records.record import Record, from_json
 from facebench.harness.runs.cluster import alike, machines, tasks
 from facebench.harness.runs.cluster.alike import Likeness
 from facebench.harness.runs.cluster.machines import Machine
-from facebench.harness.runs.cluster.seat import Seat
+from facebench.harness.runs.cluster.timing_machine import TimingMachine
 from facebench.harness.runs.runner import (
     Watch,
     elsewhere,
@@ -78,7 +78,7 @@ class Cluster:
             (one, machines.place(self.ray, one, tasks.version, 0).remote()) for one in self.machines
         ]
         machines.require_same([(one, self._version(reference)) for one, reference in asked])
-        self.seat = Seat(self.ray, self.machines[0])
+        self.seat = TimingMachine(self.ray, self.machines[0])
         self._alike = machines.named(self.machines, identical)
         self._say = say
         self._lost: set[str] = set()
@@ -101,7 +101,7 @@ class Cluster:
         Timed ones go to the machine whose times `known` holds already, or to this one where
         it is of the cluster, or to the first by name.
         """
-        self.seat = Seat(self.ray, self._choose(known))
+        self.seat = TimingMachine(self.ray, self._choose(known))
         return self._settled(jobs)
 
     def obtain(self, jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
@@ -202,7 +202,12 @@ class Cluster:
                 waiting = self._moved(waiting, error)
 
     def _beside(
-        self, seat: Seat, likeness: Likeness, waiting: list[Job], watch: Watch, left: list[Job]
+        self,
+        seat: TimingMachine,
+        likeness: Likeness,
+        waiting: list[Job],
+        watch: Watch,
+        left: list[Job],
     ) -> Iterator[Record]:
         """Records of jobs that a machine times that is like home; where it is lost, the rest."""
         try:
@@ -222,9 +227,9 @@ class Cluster:
         among = self._alike if self.home in self._alike else []
         return [one for one in among if one != self.home and one.node not in self._lost]
 
-    def _shown_alike(self, jobs: Sequence[Job]) -> list[tuple[Seat, Likeness]]:
+    def _shown_alike(self, jobs: Sequence[Job]) -> list[tuple[TimingMachine, Likeness]]:
         """Those of them that have shown it: reserved, each with its likeness."""
-        seats = [Seat(self.ray, machine) for machine in self._neighbours()]
+        seats = [TimingMachine(self.ray, machine) for machine in self._neighbours()]
         if not seats:
             return []
         calibration = alike.job()
@@ -247,7 +252,9 @@ class Cluster:
                 found.append((seat, likeness))
         return found
 
-    def _calibrated(self, seat: Seat, jobs: Sequence[Job], calibration: Job) -> list[float]:
+    def _calibrated(
+        self, seat: TimingMachine, jobs: Sequence[Job], calibration: Job
+    ) -> list[float]:
         there = self._fingerprints(seat.machine, jobs)
         if there != [job.fingerprint for job in jobs]:
             raise UnavailableError("its CPU or what it has installed is another")
@@ -267,7 +274,7 @@ class Cluster:
             ) from error
         # Ray takes a while to notice.
         self.machines = [one for one in machines.alive() if one.node not in self._lost]
-        self.seat = Seat(self.ray, self._choose([]))
+        self.seat = TimingMachine(self.ray, self._choose([]))
         return self._settled(jobs)
 
     def _settled(self, jobs: Sequence[Job]) -> list[Job]:

@@ -31,7 +31,7 @@ from facebench.harness.verification.detectors.stages import (
     CELL,
     REFINED_SIZES,
     STRIDE,
-    Stage,
+    CascadeStage,
     open_stages,
 )
 from facebench.harness.verification.faces import FloatArray, Picture
@@ -91,7 +91,7 @@ class Mtcnn:
         return shifted(cells[kept], shifts[0, row, column]), scores[0, row, column]
 
     def _surer(
-        self, picture: Picture, boxes: FloatArray, stage: Stage, number: int
+        self, picture: Picture, boxes: FloatArray, stage: CascadeStage, number: int
     ) -> tuple[FloatArray, FloatArray]:
         """Boxes that a network agrees to, shifted by it; landmarks if it finds them."""
         windows = visible(squares(boxes), *picture.shape[:2])

@@ -21,7 +21,7 @@ _FATAL_ONLY = 4
 
 
 @dataclass(frozen=True)
-class Network:
+class DetectorNetwork:
     """A network with one input, pictures with three channels.
 
     Attributes:
@@ -66,7 +66,7 @@ def normalized(pictures: Picture) -> Pictures:
     return np.asarray((pictures.astype(np.float32) - 127.5) / 128, np.float32)
 
 
-def load(path: Path) -> Network:
+def load(path: Path) -> DetectorNetwork:
     """Open an ONNX file, and read the layout of its input from the graph.
 
     Raises:
@@ -88,7 +88,7 @@ def load(path: Path) -> Network:
     return _described(path, session)
 
 
-def _described(path: Path, session: Any) -> Network:
+def _described(path: Path, session: Any) -> DetectorNetwork:
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
         shown = ", ".join(f"{node.name} {node.shape} {node.type}" for node in inputs)
@@ -105,4 +105,4 @@ def _described(path: Path, session: Any) -> Network:
         )
     last = rest[2] == 3
     height, width = rest[:2] if last else rest[1:]
-    return Network(path, (height, width), last, batch == 1, session)
+    return DetectorNetwork(path, (height, width), last, batch == 1, session)

@@ -18,7 +18,7 @@ import numpy as np
 from facebench.architectures.errors import BadInputError
 from facebench.harness.verification.detectors.boxes import choose, suppress
 from facebench.harness.verification.detectors.networks import (
-    Network,
+    DetectorNetwork,
     Outputs,
     Pictures,
     load,
@@ -159,7 +159,7 @@ def decode(
 
 
 def _order(
-    network: Network, outputs: Outputs, wanted: list[FloatArray]
+    network: DetectorNetwork, outputs: Outputs, wanted: list[FloatArray]
 ) -> list[tuple[int, int, int]]:
     """Which outputs are scores, boxes and landmarks of each map, by their shapes."""
     columns = [output.shape[-1] if output.ndim else 0 for output in outputs]

@@ -15,7 +15,12 @@ import cv2
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.detectors.networks import Network, Outputs, Pictures, load
+from facebench.harness.verification.detectors.networks import (
+    DetectorNetwork,
+    Outputs,
+    Pictures,
+    load,
+)
 from facebench.harness.verification.faces import FloatArray
 
 # Pixels that a place of the first network's map sees, and between two places.
@@ -31,7 +36,7 @@ _PROBE = (24, 36)
 _NOISES, _SPOT = 32, 4.0
 
 
-class Stage:
+class CascadeStage:
     """One network of the three.
 
     Args:
@@ -44,7 +49,7 @@ class Stage:
     """
 
     def __init__(
-        self, network: Network, heads: tuple[int, ...], size: tuple[int, int] | None
+        self, network: DetectorNetwork, heads: tuple[int, ...], size: tuple[int, int] | None
     ) -> None:
         self._network, self._makes_maps = network, size is None
         self.transposed = False
@@ -82,7 +87,7 @@ class Stage:
         return last.swapaxes(1, 2) if self.transposed else last
 
 
-def open_stages(paths: tuple[Path, ...]) -> tuple[Stage, Stage, Stage]:
+def open_stages(paths: tuple[Path, ...]) -> tuple[CascadeStage, CascadeStage, CascadeStage]:
     """The networks P, R and O.
 
     Raises:
@@ -91,9 +96,9 @@ def open_stages(paths: tuple[Path, ...]) -> tuple[Stage, Stage, Stage]:
     p, r, o = (load(path) for path in paths)
     small, large = ((size, size) for size in REFINED_SIZES)
     stages = (
-        Stage(p, (_SCORE, _BOX), None),
-        Stage(r, (_SCORE, _BOX), small),
-        Stage(o, (_SCORE, _BOX, _LANDMARKS), large),
+        CascadeStage(p, (_SCORE, _BOX), None),
+        CascadeStage(r, (_SCORE, _BOX), small),
+        CascadeStage(o, (_SCORE, _BOX, _LANDMARKS), large),
     )
     transposed = is_transposed(stages[2])
     for stage in stages:
@@ -101,7 +106,7 @@ def open_stages(paths: tuple[Path, ...]) -> tuple[Stage, Stage, Stage]:
     return stages
 
 
-def is_transposed(output: Stage) -> bool:
+def is_transposed(output: CascadeStage) -> bool:
     """Whether the network that finds landmarks expects pictures turned over their diagonal.
 
     It is shown noise. Where the noise draws its landmarks to the left, the
@@ -127,7 +132,7 @@ def is_transposed(output: Stage) -> bool:
     return bool(plain @ down < plain @ across)
 
 
-def _require_size(network: Network, size: tuple[int, int] | None) -> None:
+def _require_size(network: DetectorNetwork, size: tuple[int, int] | None) -> None:
     """Refuse a network whose input is fixed at another size; `None` asks for free ones."""
     fits = (None, None) if size is None else size
     if any(is_ not in (None, wanted) for is_, wanted in zip(network.size, fits, strict=True)):
@@ -140,7 +145,7 @@ def _require_size(network: Network, size: tuple[int, int] | None) -> None:
 
 
 def _order(
-    network: Network, outputs: Outputs, heads: tuple[int, ...], makes_maps: bool
+    network: DetectorNetwork, outputs: Outputs, heads: tuple[int, ...], makes_maps: bool
 ) -> tuple[list[int], list[int]]:
     """The output of each head and the axis of its elements, by shape."""
     axes = [_axis(output.shape, heads) for output in outputs]

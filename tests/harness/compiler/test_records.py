@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import build, records, tiling
-from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Window, key
@@ -23,7 +23,7 @@ OTHER = Convolution(1, (4, 4), (4, 4), 8, 16, Window((1, 1)))
 
 positive = st.floats(min_value=1e-9, max_value=1e9)
 made = st.builds(
-    Record,
+    TuningRecord,
     workload=st.text(min_size=1, max_size=30),
     tiling=st.dictionaries(st.text(max_size=8), st.integers(0, 2**31) | st.booleans(), max_size=4),
     tvm=st.just(version("apache-tvm")),
@@ -41,7 +41,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def record(work: Depthwise | Convolution = WORK, number: int = 1, **changes: object) -> Record:
+def record(
+    work: Depthwise | Convolution = WORK, number: int = 1, **changes: object
+) -> TuningRecord:
     """A record whose tiling is the workload's `number`-th."""
     found = list(tiling.candidates(work, AVX2))[number]
     made = records.made(
@@ -52,7 +54,7 @@ def record(work: Depthwise | Convolution = WORK, number: int = 1, **changes: obj
 
 @settings(max_examples=30)
 @given(st.lists(made, min_size=1, max_size=5, unique_by=lambda one: one.workload))
-def test_what_is_saved_is_loaded_in_whatever_order(saved: list[Record]) -> None:
+def test_what_is_saved_is_loaded_in_whatever_order(saved: list[TuningRecord]) -> None:
     for one in saved:
         records.save("some-target", one)
     path = records.own_file("some-target")

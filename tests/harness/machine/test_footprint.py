@@ -15,14 +15,14 @@ from facebench.harness.models import networks
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
 from facebench.harness.records.results import Latency
-from facebench.harness.runtimes.session import StandHere
+from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.timing.sampler import Budget
 from tests.harness.command_line import facebench
 from tests.reports.report_records import beside_time, latency, started
 
 
 def test_a_stand_says_how_it_started(tiny_exported: Exported) -> None:
-    stand = StandHere("onnxruntime", tiny_exported.onnx, 1)
+    stand = LocalSession("onnxruntime", tiny_exported.onnx, 1)
     stand.sample(tiny_exported.reference()[0][:1], Budget(0.05, 0.01))
     footprint, no_energy = stand.footprint()
     assert footprint.open_ms is not None

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.harness.machine.heat import Cooler, Cpu, State, Zone, capture, cool_down, throttled
+from facebench.harness.machine.heat import (
+    Cooler,
+    Cpu,
+    ThermalState,
+    ThermalZone,
+    capture,
+    cool_down,
+    throttled,
+)
 
 ZONE = "sys/class/thermal/thermal_zone{}/{}"
 COOLER = "sys/class/thermal/cooling_device{}/{}"
@@ -52,14 +60,14 @@ def fill(root: Path, files: Mapping[str, object]) -> Path:
     return root
 
 
-def clock(hz: int = 1_500_000_000, **changes: Any) -> State:
+def clock(hz: int = 1_500_000_000, **changes: Any) -> ThermalState:
     cpu = Cpu("cpu0", hz, 600_000_000, 1_500_000_000, 1_800_000_000, "performance", "cpufreq-dt")
-    return State(cpus=(replace(cpu, **changes),))
+    return ThermalState(cpus=(replace(cpu, **changes),))
 
 
 def test_a_board_is_read(board: Board) -> None:
     state = capture(board(cooling=2, flags="50005"))
-    assert state.zones == (Zone("thermal_zone0", "cpu-thermal", 48.312),)
+    assert state.zones == (ThermalZone("thermal_zone0", "cpu-thermal", 48.312),)
     assert state.cooling == (Cooler("cooling_device0", "cpufreq-cpu0", 2),)
     assert state.cpus == clock().cpus
     assert state.pi_flags == 0x50005
@@ -72,8 +80,8 @@ def test_the_flags_of_a_raspberry_pi_5_are_found(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_shows_nothing_has_an_empty_state(tmp_path: Path) -> None:
-    assert capture(tmp_path) == State()
-    assert capture(tmp_path / "absent") == State()
+    assert capture(tmp_path) == ThermalState()
+    assert capture(tmp_path / "absent") == ThermalState()
 
 
 def test_sensors_that_are_off_or_absurd_are_left_out(tmp_path: Path) -> None:
@@ -94,8 +102,8 @@ def test_cpus_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 states = st.builds(
-    State,
-    zones=st.tuples(st.builds(Zone, st.text(), st.text(), st.floats(-40, 150))),
+    ThermalState,
+    zones=st.tuples(st.builds(ThermalZone, st.text(), st.text(), st.floats(-40, 150))),
     cpus=st.lists(st.builds(Cpu, st.text(), st.none() | st.integers(0))).map(tuple),
     cooling=st.tuples(st.builds(Cooler, st.text(), st.text(), st.integers(1))),
     pi_flags=st.none() | st.integers(0, 2**20),
@@ -103,13 +111,13 @@ states = st.builds(
 
 
 @given(states)
-def test_a_state_survives_json(state: State) -> None:
-    assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+def test_a_state_survives_json(state: ThermalState) -> None:
+    assert ThermalState.from_json(json.loads(json.dumps(state.to_json()))) == state
 
 
 @given(states)
-def test_nothing_slowed_a_machine_that_shows_nothing(state: State) -> None:
-    assert throttled(State(), State()) == ""
+def test_nothing_slowed_a_machine_that_shows_nothing(state: ThermalState) -> None:
+    assert throttled(ThermalState(), ThermalState()) == ""
     assert isinstance(throttled(state, state, [state]), str)
 
 
@@ -150,8 +158,8 @@ def test_a_lowered_limit_is_a_reason() -> None:
     ],
 )
 def test_only_what_holds_the_cpu_back_throttles(kind: str, slows: bool) -> None:
-    active = State(cooling=(Cooler("cooling_device0", kind, 1),))
-    reason = throttled(State(), State(), [active, active])
+    active = ThermalState(cooling=(Cooler("cooling_device0", kind, 1),))
+    reason = throttled(ThermalState(), ThermalState(), [active, active])
     assert reason == (f"the cooling device {kind} held the CPU back" if slows else "")
 
 
@@ -171,7 +179,9 @@ def test_only_what_holds_the_cpu_back_throttles(kind: str, slows: bool) -> None:
 def test_the_raspberry_pis_flags(
     before: int | None, during: int | None, after: int | None, named: str
 ) -> None:
-    reason = throttled(State(pi_flags=before), State(pi_flags=after), [State(pi_flags=during)])
+    reason = throttled(
+        ThermalState(pi_flags=before), ThermalState(pi_flags=after), [ThermalState(pi_flags=during)]
+    )
     assert reason == (f"the Raspberry Pi's firmware reported {named}" if named else "")
 
 

@@ -21,7 +21,7 @@ from facebench.harness.machine.footprint import Footprint
 from facebench.harness.machine.memory import Memory
 from facebench.harness.records.case import Case
 from facebench.harness.records.denormals import DenormalCount, Denormals
-from facebench.harness.records.instructions import Cycles, Instructions, Kernel, Work
+from facebench.harness.records.instructions import Cycles, Instructions, KernelCount, Work
 from facebench.harness.records.layers import LayerTime, LayerTimes
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
@@ -68,7 +68,7 @@ EXAMPLES: dict[str, Result] = {
         "kryo",
         (64, 128),
         WORK,
-        (Kernel("conv", WORK), Kernel("2 smaller ones", WORK)),
+        (KernelCount("conv", WORK), KernelCount("2 smaller ones", WORK)),
         1e-6,
         "untuned",
     ),

@@ -12,7 +12,7 @@ from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.runs import rounds
-from facebench.harness.runs.checkpoints import Parts
+from facebench.harness.runs.checkpoints import Checkpoints
 from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import noise, part, process
 
@@ -53,7 +53,7 @@ class Machine:
 
 
 def run(
-    machine: Machine, jobs: Sequence[Job], parts: Parts, told: list[str] | None = None
+    machine: Machine, jobs: Sequence[Job], parts: Checkpoints, told: list[str] | None = None
 ) -> list[Record]:
     def listen(record: Record, done: int, of: int) -> None:
         if told is not None:
@@ -62,7 +62,7 @@ def run(
     return list(rounds.run(jobs, machine.execute, parts, listen))
 
 
-NOWHERE = Parts(None)
+NOWHERE = Checkpoints(None)
 
 
 def test_process_k_of_every_case_comes_before_process_k_plus_1_of_any() -> None:
@@ -101,7 +101,7 @@ def test_a_run_that_is_killed_between_processes_goes_on_with_the_next(
     jobs = [job("a"), job("b"), job("c")]
     levels = {"a": [5.0], "b": APART, "c": [2.0]}
     whole, killed = Machine(levels), Machine(levels)
-    parts = Parts(tmp_path / f"{killed_after}.jsonl")
+    parts = Checkpoints(tmp_path / f"{killed_after}.jsonl")
     expected = run(whole, jobs, NOWHERE)
     killed.most = killed_after
     done: list[Record] = []

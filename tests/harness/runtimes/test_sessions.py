@@ -1,4 +1,4 @@
-"""Stands: what goes over their pipes, and one in a process of its own."""
+"""Sessions: what goes over their pipes, and one in a process of its own."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
-from facebench.harness.runtimes.session import StandHere
+from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Samples
 
 
@@ -42,7 +42,7 @@ def test_images_arrive_as_they_were_sent(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"ok -1\n", b"ok 99999999999\n", b"\xff 1 x\n"])
 def test_what_is_no_message_is_told_so(line: bytes) -> None:
-    with pytest.raises(ValueError, match="not a message of a stand"):
+    with pytest.raises(ValueError, match="not a message of a session"):
         wire.read(io.BytesIO(line))
 
 
@@ -113,6 +113,6 @@ def test_a_process_answers_what_it_cannot_do_and_goes_on(
 
 
 def test_a_stand_here_counts_nothing(tiny_exported: Exported) -> None:
-    stand = StandHere("onnxruntime", tiny_exported.onnx, 1)
+    session = LocalSession("onnxruntime", tiny_exported.onnx, 1)
     with pytest.raises(RefusedError, match="--device emulated:CORE"):
-        stand.count(tiny_exported.reference()[0][:1])
+        session.count(tiny_exported.reference()[0][:1])

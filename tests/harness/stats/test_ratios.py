@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_ind
 
 from facebench.harness.comparison.verdict import Policy
-from facebench.harness.stats.ratios import Effect, log_ratio, log_ratio_in_turns, processes_needed
+from facebench.harness.stats.ratios import LogRatio, log_ratio, log_ratio_in_turns, processes_needed
 
 TRIALS = 20_000
 POLICY = Policy()
@@ -24,7 +24,7 @@ everywhere = pytest.mark.parametrize("spread", SPREADS)
 for_each_count = pytest.mark.parametrize("count", COUNTS)
 
 
-def many(slower: float, spread: float, count: int, odd: float = 0.0) -> Effect:
+def many(slower: float, spread: float, count: int, odd: float = 0.0) -> LogRatio:
     """Trials of so many processes a side, NEW being slower.
 
     Args:
@@ -40,11 +40,11 @@ def many(slower: float, spread: float, count: int, odd: float = 0.0) -> Effect:
     return log_ratio(medians(1.0), medians(1.0 + slower))
 
 
-def slower(effect: Effect) -> npt.NDArray[np.bool_]:
+def slower(effect: LogRatio) -> npt.NDArray[np.bool_]:
     return np.asarray((effect.p_above() < POLICY.level) & (effect.estimate > MARGIN))
 
 
-def same(effect: Effect) -> npt.NDArray[np.bool_]:
+def same(effect: LogRatio) -> npt.NDArray[np.bool_]:
     return np.asarray(~slower(effect) & (effect.p_apart(MARGIN) < POLICY.same_level))
 
 
@@ -132,7 +132,9 @@ def test_processes_that_agree_to_the_last_digit_prove_nothing_about_small_change
 def test_as_many_processes_as_are_asked_for_decide(change: float) -> None:
     spread = 0.01
     seen = many(change, spread, 3)
-    one = Effect(np.asarray(math.log1p(change)), seen.error[0], seen.degrees[0], np.asarray(spread))
+    one = LogRatio(
+        np.asarray(math.log1p(change)), seen.error[0], seen.degrees[0], np.asarray(spread)
+    )
     needed = processes_needed(one, MARGIN, POLICY.level, POLICY.same_level)
     assert needed is not None
     effect = many(change, spread, needed)
@@ -145,13 +147,13 @@ def test_as_many_processes_as_are_asked_for_decide(change: float) -> None:
 
 def test_a_change_at_the_margin_is_not_decided_by_any_number_of_processes() -> None:
     margin = np.asarray(MARGIN)
-    effect = Effect(margin - 1e-6, np.asarray(0.01), np.asarray(8.0), np.asarray(0.01))
+    effect = LogRatio(margin - 1e-6, np.asarray(0.01), np.asarray(8.0), np.asarray(0.01))
     assert processes_needed(effect, MARGIN, POLICY.level, POLICY.same_level) is None
 
 
 def in_turns(
     change: float, count: int = 6, turns: int = 16, spread: float = 0.004, seed: int = 0
-) -> Effect:
+) -> LogRatio:
     """Trials of processes in turns on a machine that others slow for seconds at a time.
 
     Each trial's processes see the same 5 % of drift, and a tenth of the turns are disturbed
@@ -173,7 +175,7 @@ def in_turns(
         name: np.asarray([getattr(effect, name) for effect in effects])
         for name in ("estimate", "error", "degrees", "spread")
     }
-    return Effect(**stacked, sides=1)
+    return LogRatio(**stacked, sides=1)
 
 
 def test_turns_bear_a_machine_that_drifts_by_more_than_what_is_looked_for() -> None:

@@ -10,10 +10,10 @@ from torch import nn
 from facebench.architectures.registry import Architecture
 from facebench.harness.training import loop
 from facebench.harness.training.data.faces import TrainingFaces, load
-from facebench.harness.training.loop import Course
+from facebench.harness.training.loop import TrainingSpec
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe, checked
-from facebench.harness.training.state import State, begin
+from facebench.harness.training.state import TrainingState, begin
 
 SIZE = 112
 EMBEDDING = 16
@@ -95,7 +95,7 @@ class Silent:
     def row(self, row: loop.Row) -> None:
         self.rows.append(row)
 
-    def rest(self, state: State, epoch_done: bool) -> None:
+    def rest(self, state: TrainingState, epoch_done: bool) -> None:
         pass
 
 
@@ -105,11 +105,11 @@ def trained(
     targets: torch.Tensor | None = None,
     architecture: Architecture = TINY,
     ranks: Ranks = ALONE,
-) -> tuple[State, list[loop.Row]]:
+) -> tuple[TrainingState, list[loop.Row]]:
     size = None if targets is None else targets.shape[2]
     state = begin(architecture, how, 0, len(faces.identities), size, ranks)
     watcher = Silent()
-    loop.run(state, Course(faces, how, 0, (SIZE, SIZE), targets), watcher)
+    loop.run(state, TrainingSpec(faces, how, 0, (SIZE, SIZE), targets), watcher)
     return state, watcher.rows
 
 

@@ -8,9 +8,9 @@ import torch
 from facebench.architectures.errors import BadInputError
 from facebench.harness.training import checkpoint, loop
 from facebench.harness.training.data.faces import TrainingFaces
-from facebench.harness.training.loop import Course
+from facebench.harness.training.loop import TrainingSpec
 from facebench.harness.training.recipe import Recipe
-from facebench.harness.training.state import State, begin
+from facebench.harness.training.state import TrainingState, begin
 from tests.harness.training.small import SIZE, TINY, Silent, faces_in, recipe
 
 
@@ -30,7 +30,7 @@ class Stopping(Silent):
         super().__init__()
         self.path, self.keep, self.stop = path, keep, stop
 
-    def rest(self, state: State, epoch_done: bool) -> None:
+    def rest(self, state: TrainingState, epoch_done: bool) -> None:
         if state.step == self.keep:
             checkpoint.save(self.path, {"of": "test"}, state.facts())
         if state.step == self.stop:
@@ -53,9 +53,9 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(loop, "WINDOW", 4)
-    course = Course(faces, how, 5, (SIZE, SIZE))
+    course = TrainingSpec(faces, how, 5, (SIZE, SIZE))
 
-    def fresh() -> State:
+    def fresh() -> TrainingState:
         return begin(TINY, how, 5, len(faces.identities))
 
     whole, watcher = fresh(), Silent()

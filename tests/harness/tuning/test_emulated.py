@@ -68,7 +68,7 @@ def test_every_operand_has_its_own_answer(cost: Any) -> None:
 
 @pytest.mark.parametrize("work", [POINTWISE, DEPTHWISE], ids=lambda work: type(work).__name__)
 def test_a_cost_is_at_least_what_multiply_adds_take(cost: Any, work: Any) -> None:
-    # One multiply-add of four lanes a cycle.
+    # One multiply-add of four workers a cycle.
     for found in cost.measure_all(work, some(cost, work)):
         assert isinstance(found, float)
         assert math.isfinite(found)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from facebench.harness.cli.output.tuning import Summary, against, in_words
-from facebench.harness.compiler.records import Record
+from facebench.harness.cli.output.tuning import TuningSummary, against, in_words
+from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.tuning import measured
 from tests.harness.command_line import facebench
 
@@ -101,13 +101,13 @@ def test_a_damaged_file_of_records_is_named(tiny_onnx: Path, own: Path, capfd: O
 
 
 def test_costs_and_gains_are_in_words() -> None:
-    record = Record("w", {}, "0", 30e-6, 40e-6, "seconds", "measured on paper", 8)
+    record = TuningRecord("w", {}, "0", 30e-6, 40e-6, "seconds", "measured on paper", 8)
     assert in_words(31.24e-6, "seconds") == "31.2 us"
     assert in_words(12345.6, "cycles") == "12,346 cycles"
     assert against(30.0, 40.0) == "25 % under the schedule"
     assert against(40.0, 40.0) == "the model's choice"
-    same = Record("w", {}, "0", 1.0, 1.0, "seconds", "", 8)
-    summary = Summary("t", "p", "measured on paper", 3, 1, [record, same], [])
+    same = TuningRecord("w", {}, "0", 1.0, 1.0, "seconds", "", 8)
+    summary = TuningSummary("t", "p", "measured on paper", 3, 1, [record, same], [])
     assert summary.improved == 1
     assert summary.gain == pytest.approx((4 / 3) ** 0.5)
     assert "3 workloads, 1 had records, 2 tuned; 1 improved, 1.155 times" in summary.in_words()

@@ -14,8 +14,8 @@ import pytest
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.harness.comparison import extract
 from facebench.harness.comparison.entry import Entry, Timed
-from facebench.harness.comparison.interleaved.place import Place
-from facebench.harness.comparison.interleaved.ready import Ready, prepare
+from facebench.harness.comparison.interleaved.prepared_case import PreparedCase, prepare
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
 from facebench.harness.comparison.question import Ratio
 from facebench.harness.comparison.verdict import Policy
@@ -26,11 +26,11 @@ from facebench.harness.records.results import Latency
 from facebench.harness.runs import jobs
 
 SHORT = Turns(processes=2, turns=3, turn_s=0.002, warmup_s=0.02)
-HERE = Place("here")
+HERE = PythonEnvironment("here")
 
 
 @dataclass(frozen=True)
-class Broken(Place):
+class Broken(PythonEnvironment):
     """A place in which seats end as soon as they are started."""
 
     code: str = "import sys; sys.exit('no more memory')"
@@ -52,7 +52,7 @@ def job(tiny: Network, cache_folder: Path) -> Job:
 
 
 @pytest.fixture(scope="module")
-def ready(job: Job) -> Ready:
+def ready(job: Job) -> PreparedCase:
     return prepare(HERE, job.to_json())
 
 
@@ -62,7 +62,7 @@ def latencies(records: Sequence[Record]) -> list[Latency]:
     return found
 
 
-def test_each_process_gives_its_turns_and_says_with_whom(ready: Ready) -> None:
+def test_each_process_gives_its_turns_and_says_with_whom(ready: PreparedCase) -> None:
     heard: list[tuple[int, int]] = []
     records = measure([ready, ready], SHORT, lambda done, of: heard.append((done, of)))
     first, second = latencies(records)
@@ -80,7 +80,7 @@ def test_each_process_gives_its_turns_and_says_with_whom(ready: Ready) -> None:
         assert from_json(to_json(record)) == record
 
 
-def test_turns_of_one_measurement_are_compared_with_each_other(ready: Ready) -> None:
+def test_turns_of_one_measurement_are_compared_with_each_other(ready: PreparedCase) -> None:
     mine = [extract.entry(record) for record in measure([ready, ready], SHORT)]
     later = [extract.entry(record) for record in measure([ready, ready], SHORT)]
 
@@ -94,7 +94,7 @@ def test_turns_of_one_measurement_are_compared_with_each_other(ready: Ready) -> 
     assert sides(mine[0], later[0]) == 2
 
 
-def test_a_side_that_fails_is_out_and_the_other_goes_on(ready: Ready) -> None:
+def test_a_side_that_fails_is_out_and_the_other_goes_on(ready: PreparedCase) -> None:
     good, bad = measure([ready, replace(ready, place=Broken("broken"))], SHORT)
     assert len(latencies([good])[0].processes) == 2
     assert bad.status == "failed"
@@ -105,7 +105,7 @@ def test_a_side_that_fails_is_out_and_the_other_goes_on(ready: Ready) -> None:
 def test_a_place_without_facebench_is_named(job: Job, tmp_path: Path) -> None:
     (tmp_path / "facebench").mkdir()
     (tmp_path / "facebench" / "__init__.py").touch()
-    other = Place("another", variables={"PYTHONPATH": str(tmp_path)})
+    other = PythonEnvironment("another", variables={"PYTHONPATH": str(tmp_path)})
     with pytest.raises(
         UnavailableError, match=r"in another: .*facebench.harness.comparison.interleaved"
     ):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import together
 from tests.harness.command_line import facebench
 from tests.harness.comparison.revisions.conftest import PLAN, Repo
@@ -93,7 +93,7 @@ def test_a_larger_network_is_a_regression_and_the_same_is_none(
 def test_a_revision_that_cannot_take_turns_is_measured_in_whole_runs(
     repo: Repo, face: bytes, compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def able(place: Place) -> bool:
+    def able(place: PythonEnvironment) -> bool:
         return "v1" in place.name
 
     monkeypatch.setattr(together, "able", able)

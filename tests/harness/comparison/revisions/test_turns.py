@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import kept, launch, plans, together, turns
 from facebench.harness.comparison.revisions.plans import Halves
-from facebench.harness.comparison.revisions.watch import Watch
+from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.results import Latency
@@ -41,7 +41,7 @@ class Runs:
 
     def __call__(
         self,
-        place: Place,
+        place: PythonEnvironment,
         plan: str,
         folder: Path,
         known: Sequence[Record],
@@ -58,21 +58,25 @@ class Runs:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> list[Place]:
-    return [Place(name, Path(sys.executable), {}, tmp_path) for name in ("BASE", "NEW")]
+def places(tmp_path: Path) -> list[PythonEnvironment]:
+    return [PythonEnvironment(name, Path(sys.executable), {}, tmp_path) for name in ("BASE", "NEW")]
 
 
 def measured(
-    runs: Runs, places: Sequence[Place], folder: Path, rounds: int = 3, plans: object = PLANS
+    runs: Runs,
+    places: Sequence[PythonEnvironment],
+    folder: Path,
+    rounds: int = 3,
+    plans: object = PLANS,
 ) -> tuple[list[list[Record]], int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "run", runs)
         patch.setattr(together, "able", lambda place: False)
-        return turns.measure(places, plans, rounds, folder, Watch())  # type: ignore[arg-type]
+        return turns.measure(places, plans, rounds, folder, RevisionWatch())  # type: ignore[arg-type]
 
 
 def test_what_is_exact_is_obtained_once_and_times_in_turns(
-    places: list[Place], tmp_path: Path
+    places: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     runs = Runs()
     records, rounds = measured(runs, places, tmp_path / "rounds")
@@ -90,7 +94,7 @@ def test_what_is_exact_is_obtained_once_and_times_in_turns(
 
 @pytest.mark.parametrize("stop_at", range(8))
 def test_an_interruption_loses_the_round_in_hand_alone(
-    stop_at: int, places: list[Place], tmp_path: Path
+    stop_at: int, places: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         measured(Runs(stop_at), places, tmp_path / "rounds")
@@ -101,7 +105,7 @@ def test_an_interruption_loses_the_round_in_hand_alone(
 
 
 def test_more_rounds_go_on_and_those_of_yesterday_do_not(
-    places: list[Place], tmp_path: Path
+    places: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     measured(Runs(), places, tmp_path / "rounds")
     runs = Runs()
@@ -115,7 +119,9 @@ def test_more_rounds_go_on_and_those_of_yesterday_do_not(
     assert len(again.done) == 8
 
 
-def test_one_round_is_enough_where_nothing_is_timed(places: list[Place], tmp_path: Path) -> None:
+def test_one_round_is_enough_where_nothing_is_timed(
+    places: list[PythonEnvironment], tmp_path: Path
+) -> None:
     runs = Runs(found=[COST])
     records, rounds = measured(runs, places, tmp_path / "rounds")
     assert (len(runs.done), rounds) == (4, 0)
@@ -130,7 +136,7 @@ def test_one_round_is_enough_where_nothing_is_timed(places: list[Place], tmp_pat
     assert [known for *_, known in runs.done] == [[], [], *[["cost"]] * 4]
 
 
-def test_a_plan_in_two_is_a_plan(places: list[Place], tmp_path: Path) -> None:
+def test_a_plan_in_two_is_a_plan(places: list[PythonEnvironment], tmp_path: Path) -> None:
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "ci.toml").write_text(
         'networks = ["onnx:é\\"\\\\.onnx"]\nruntimes = ["ncnn"]\nsampling_s = 1e-3\npin = false\n'
@@ -149,7 +155,7 @@ def test_a_plan_in_two_is_a_plan(places: list[Place], tmp_path: Path) -> None:
     assert timed["targets"] == timed["datasets"] == timed["emulated"] == []
 
 
-def test_only_what_is_wanted_is_in_it(places: list[Place], tmp_path: Path) -> None:
+def test_only_what_is_wanted_is_in_it(places: list[PythonEnvironment], tmp_path: Path) -> None:
     counts = plans.halves("quick", places[0], ["cost"])
     assert counts.timed == ""
     assert tomllib.loads(counts.exact)["datasets"] == []
@@ -172,7 +178,7 @@ def test_any_plan_is_written_as_it_was(plan: dict[str, object]) -> None:
     assert tomllib.loads(plans.to_toml(plan)) == plan
 
 
-def test_what_a_side_says_no_to_names_it(places: list[Place], tmp_path: Path) -> None:
+def test_what_a_side_says_no_to_names_it(places: list[PythonEnvironment], tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="BASE, its own facebench: the plan: unknown key 'x'"):
         launch.run(places[0], "x = 1\n", tmp_path / "out", [], lambda *told: None)
     broken = replace(places[0], python=Path("/bin/false"))

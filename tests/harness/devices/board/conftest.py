@@ -71,7 +71,7 @@ def facebench_device(*words: str) -> list[str]:
     python = [sys.executable, "-P", "-m"]
     return [
         *python,
-        "facebench.harness.devices.board.leash",
+        "facebench.harness.devices.board.die_with_parent",
         *python,
         "facebench",
         "device",

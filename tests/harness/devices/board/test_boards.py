@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from facebench.architectures.errors import BadInputError, LostError, RefusedError, UnavailableError
-from facebench.harness.devices.board import client, session, watchdog
+from facebench.harness.devices.board import client, served_client, watchdog
 from facebench.harness.devices.board.client import connect
 from facebench.harness.devices.board.launcher import HereLauncher
-from facebench.harness.devices.board.session import Session
+from facebench.harness.devices.board.served_client import ServedClient
 from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.environment import machine_key
@@ -30,7 +30,7 @@ from facebench.harness.records.results import Latency
 from facebench.harness.runs import worker_pool
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
-from facebench.harness.runtimes.session import StandHere
+from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
 from tests.harness.devices.board.conftest import LaidCable, Serve
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
@@ -62,9 +62,9 @@ def test_a_network_runs_on_a_board_as_it_does_here(
     device = f"rpc://127.0.0.1:{serve('serve', '--port', '0').port}"
     path = RUNTIMES[runtime].prepare(tiny_exported, 1, "host").path
     image = tiny_exported.reference()[0][:1]
-    stand = DEVICES[device].open(runtime, path, 1)
-    np.testing.assert_array_equal(stand.infer(image), StandHere(runtime, path, 1).infer(image))
-    stand.close()
+    session = DEVICES[device].open(runtime, path, 1)
+    np.testing.assert_array_equal(session.infer(image), LocalSession(runtime, path, 1).infer(image))
+    session.close()
     outcome = MEASURES["latency"].obtain(job(tiny, device, runtime))
     assert isinstance(outcome.result, Latency)
     assert len(outcome.result.samples_ms) >= MINIMUM_SAMPLES
@@ -127,16 +127,16 @@ def test_a_server_serves_on_after_a_session_that_was_cut(
 ) -> None:
     server = serve("serve", "--port", "0")
     led = cable(server.port)
-    stand = connect("127.0.0.1", led.port).open("onnxruntime", tiny_exported.onnx, 1)
+    session = connect("127.0.0.1", led.port).open("onnxruntime", tiny_exported.onnx, 1)
     led.cut()
     with pytest.raises(LostError, match="was lost"):
-        stand.infer(tiny_exported.reference()[0][:1])
+        session.infer(tiny_exported.reference()[0][:1])
     after = connect("127.0.0.1", server.port).open("onnxruntime", tiny_exported.onnx, 1)
     assert np.isfinite(after.infer(tiny_exported.reference()[0][:1])).all()
     after.close()
 
 
-def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_stand(
+def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_session(
     serve: Serve, tiny: Network, tiny_exported: Exported
 ) -> None:
     server = serve("serve", "--port", "0")
@@ -146,13 +146,13 @@ def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_stan
         exported=tiny_exported.folder,
     )
     board = psutil.Process(server.process.pid)
-    stands: list[psutil.Process] = []
+    sessions: list[psutil.Process] = []
 
     def kill_while_sampling() -> None:
-        while not (stands := board.children(recursive=True)):
+        while not (sessions := board.children(recursive=True)):
             time.sleep(0.05)
         time.sleep(3)
-        stands[:] = board.children(recursive=True)
+        sessions[:] = board.children(recursive=True)
         board.kill()
 
     thread = threading.Thread(target=kill_while_sampling)
@@ -162,8 +162,8 @@ def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_stan
     assert record.status == "failed"
     assert record.kind == kind_of(endless.case)
     assert f"127.0.0.1:{server.port}" in record.reason
-    psutil.wait_procs(stands, timeout=10)
-    assert not any(stand.is_running() for stand in stands)
+    psutil.wait_procs(sessions, timeout=10)
+    assert not any(session.is_running() for session in sessions)
 
 
 def test_a_board_that_hangs_is_noticed(serve: Serve) -> None:
@@ -210,7 +210,7 @@ def test_a_library_for_another_cpu_is_refused_before_it_is_sent(
 
 
 class Dying(HereLauncher):
-    """Its stands end by a signal once they are asked anything."""
+    """Its sessions end by a signal once they are asked anything."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -229,7 +229,7 @@ def test_a_stand_that_dies_says_of_what(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "network.onnx").touch()
-    own = Session(Dying(number))
+    own = ServedClient(Dying(number))
     own.put(client._pack(tmp_path / "network.onnx"))
     assert own.open("onnxruntime", "network.onnx", 1, False) == ""
     with pytest.raises(wire.StandError, match=said):
@@ -281,10 +281,10 @@ def test_a_tracker_lends_two_boards_at_once(serve: Serve, tiny_exported: Exporte
     device = DEVICES[f"tracker://{at}/pi"]
     assert device.facts().slots == 2
     image = tiny_exported.reference()[0][:1]
-    stands = [device.open("onnxruntime", tiny_exported.onnx, 1) for _ in range(2)]
-    for stand in stands:
-        assert np.isfinite(stand.infer(image)).all()
-        stand.close()
+    sessions = [device.open("onnxruntime", tiny_exported.onnx, 1) for _ in range(2)]
+    for session in sessions:
+        assert np.isfinite(session.infer(image)).all()
+        session.close()
     with pytest.raises(UnavailableError, match=r"no board of key 'jetson' \(keys: pi\)"):
         DEVICES[f"tracker://{at}/jetson"].open("onnxruntime", tiny_exported.onnx, 1)
     # One that goes away leaves the other.
@@ -314,9 +314,9 @@ def test_ssh_leads_to_a_board_that_listens_to_itself_alone(
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     device = DEVICES[f"ssh://pi@board:2222?serve={port}"]
-    stand = device.open("onnxruntime", tiny_exported.onnx, 1)
-    assert np.isfinite(stand.infer(tiny_exported.reference()[0][:1])).all()
-    stand.close()
+    session = device.open("onnxruntime", tiny_exported.onnx, 1)
+    assert np.isfinite(session.infer(tiny_exported.reference()[0][:1])).all()
+    session.close()
     asked = (tmp_path / "asked").read_text()
     assert "-p 2222" in asked
     assert "BatchMode=yes" in asked
@@ -360,4 +360,4 @@ def free_port() -> int:
 
 def test_silence_of_a_board_is_shorter_than_that_of_a_case() -> None:
     assert watchdog.LOST_S < client.CASE_S < LIMIT_S
-    assert session.PROTOCOL == 2
+    assert served_client.PROTOCOL == 2

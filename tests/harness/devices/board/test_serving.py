@@ -22,19 +22,19 @@ from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.runs import worker_pool
-from facebench.harness.runtimes.session import Stand
+from facebench.harness.runtimes.session import Session
 from facebench.harness.runtimes.wire import StandError
 from facebench.harness.timing.sampler import Budget
 from tests.harness.command_line import facebench
 from tests.harness.devices.board.conftest import PATIENCE_S, LaidCable, Serve, Served
 
 
-def opened(server: Served, exported: Exported) -> Stand:
+def opened(server: Served, exported: Exported) -> Session:
     return connect("127.0.0.1", server.port).open("onnxruntime", exported.onnx, 1)
 
 
 def below(server: Served) -> list[psutil.Process]:
-    """Its sessions and their stands."""
+    """Its clients and their sessions."""
     return psutil.Process(server.process.pid).children(recursive=True)
 
 
@@ -104,18 +104,18 @@ def test_an_artifact_that_cannot_be_opened_is_told_with_the_board(
 
 
 def test_a_board_counts_no_instructions(board: Served, tiny_exported: Exported) -> None:
-    stand = opened(board, tiny_exported)
+    session = opened(board, tiny_exported)
     with pytest.raises(RefusedError, match="emulated:CORE"):
-        stand.count(tiny_exported.reference()[0][:1])
-    stand.close()
+        session.count(tiny_exported.reference()[0][:1])
+    session.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_server_that_is_ended_leaves_no_stand(
+def test_a_server_that_is_ended_leaves_no_session(
     serve: Serve, tiny_exported: Exported, number: signal.Signals
 ) -> None:
     server = serve("serve", "--port", "0")
-    stand = opened(server, tiny_exported)
+    session = opened(server, tiny_exported)
     processes = below(server)
     assert len(processes) >= 2
     server.process.send_signal(number)
@@ -123,13 +123,13 @@ def test_a_server_that_is_ended_leaves_no_stand(
     assert code == (-number if number == signal.SIGKILL else 0)
     assert psutil.wait_procs(processes, PATIENCE_S)[1] == []
     with pytest.raises(LostError):
-        stand.infer(tiny_exported.reference()[0][:1])
+        session.infer(tiny_exported.reference()[0][:1])
 
 
-def test_a_client_that_hangs_up_leaves_no_stand(board: Served, tiny_exported: Exported) -> None:
-    stand = opened(board, tiny_exported)
+def test_a_client_that_hangs_up_leaves_no_session(board: Served, tiny_exported: Exported) -> None:
+    session = opened(board, tiny_exported)
     assert len(below(board)) >= 2
-    stand.close()
+    session.close()
     assert eventually(lambda: not below(board))
 
 
@@ -137,23 +137,23 @@ def test_a_client_that_says_nothing_does_not_keep_others_out(
     board: Served, tiny_exported: Exported
 ) -> None:
     with socket.create_connection(("127.0.0.1", board.port)):
-        stand = opened(board, tiny_exported)
-        assert np.isfinite(stand.infer(tiny_exported.reference()[0][:1])).all()
-        stand.close()
+        session = opened(board, tiny_exported)
+        assert np.isfinite(session.infer(tiny_exported.reference()[0][:1])).all()
+        session.close()
 
 
 def test_a_case_whose_session_was_lost_is_tried_once_more(serve: Serve, tiny: Network) -> None:
     server = serve("serve", "--port", "0")
     killed: list[int] = []
 
-    def kill_the_first_with_a_stand() -> None:
-        # A session, and the stand below it.
+    def kill_the_first_with_a_session() -> None:
+        # A process, and the session below it.
         eventually(lambda: len(below(server)) >= 2)
-        for session in psutil.Process(server.process.pid).children():
-            session.kill()
-            killed.append(session.pid)
+        for process in psutil.Process(server.process.pid).children():
+            process.kill()
+            killed.append(process.pid)
 
-    thread = threading.Thread(target=kill_the_first_with_a_stand)
+    thread = threading.Thread(target=kill_the_first_with_a_session)
     thread.start()
     device = f"rpc://127.0.0.1:{server.port}"
     case = Case("latency", tiny.name, tiny.weights, runtime="onnxruntime", device=device)
@@ -161,7 +161,7 @@ def test_a_case_whose_session_was_lost_is_tried_once_more(serve: Serve, tiny: Ne
     thread.join()
     assert killed
     assert record.status == "ok", record.reason
-    assert any("a session ended badly" in line for line in server.said)
+    assert any("a client ended badly" in line for line in server.said)
 
 
 SILENCED = """

@@ -115,7 +115,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made.program("qemu-arm", _QEMU)
     (folder / "python" / "pip" / "__init__.py").touch()
     (folder / "python" / "pip" / "__main__.py").write_text(_PIP)
-    for name in ("plugin.c", "stand.c"):
+    for name in ("plugin.c", "session.c"):
         (folder / "sources" / name).write_text("first\n")
     monkeypatch.setenv("STAGE", str(folder))
     # What the scripts need of the system, and neither its qemu nor its apt.
@@ -131,14 +131,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
         with made.log.open("a") as file:
             print(line, file=file)
 
-    def stand(triple: str, target: Path) -> Path:
-        log(f"stand {triple}")
-        return shutil.copy(folder / "sources" / "stand.c", target / "stand")
+    def session(triple: str, target: Path) -> Path:
+        log(f"session {triple}")
+        return shutil.copy(folder / "sources" / "session.c", target / "session")
 
     def native_library(source: Path, output: Path) -> None:
         log(f"library {source.name}")
         shutil.copy(source, output)
 
-    monkeypatch.setattr(crossbuild, "stand", stand)
+    monkeypatch.setattr(crossbuild, "session", session)
     monkeypatch.setattr(crossbuild, "native_library", native_library)
     return made

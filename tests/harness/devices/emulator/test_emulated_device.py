@@ -81,9 +81,9 @@ def test_two_runs_of_a_case_execute_the_same_instructions(
     deployment = deploy(job(tiny, runtime))
     counts = []
     for _ in range(2):
-        stand = deployment.open(1, counting=True)
-        counts.append(stand.count(deployment.batch_of_images()))
-        stand.close()
+        session = deployment.open(1, counting=True)
+        counts.append(session.count(deployment.batch_of_images()))
+        session.close()
     first, second = (counters.tally(packed, "EM_AARCH64", None)[0] for packed in counts)
     assert first.instructions == second.instructions
     assert first.mix == second.mix
@@ -125,9 +125,9 @@ def test_the_embeddings_of_100_images_agree_with_torch(
         deployment = deploy(job(tiny, runtime, core))
         height, width = deployment.input_size
         images = np.random.default_rng(0).standard_normal((100, 3, height, width), np.float32)
-        stand = deployment.open(1)
-        found = np.concatenate([stand.infer(images[i : i + 1]) for i in range(100)])
-        stand.close()
+        session = deployment.open(1)
+        found = np.concatenate([session.infer(images[i : i + 1]) for i in range(100)])
+        session.close()
         with torch.inference_mode():
             expected = deployment.exported.module()(torch.from_numpy(images)).numpy()
         cosine = (found * expected).sum(axis=1) / (

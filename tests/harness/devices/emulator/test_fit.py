@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facebench.harness.devices.emulator.fit import Row, fit
+from facebench.harness.devices.emulator.fit import FitRow, fit
 
 COMPUTE, MEMORY, THREADS = 2.2, 1.5, 4
 
 
-def rows(noise: float = 0.0, count: int = 8) -> list[Row]:
+def rows(noise: float = 0.0, count: int = 8) -> list[FitRow]:
     """Networks whose published times the two terms explain, but for so much noise."""
     draw = random.Random(7)
     made = []
@@ -20,18 +20,18 @@ def rows(noise: float = 0.0, count: int = 8) -> list[Row]:
         compute_s, memory_s = draw.uniform(0.02, 0.1), draw.uniform(0.002, 0.02)
         exact = COMPUTE * compute_s / THREADS + MEMORY * memory_s
         published = exact * (1 + noise * draw.uniform(-1, 1))
-        made.append(Row(f"net{index}", compute_s, memory_s, published, THREADS))
+        made.append(FitRow(f"net{index}", compute_s, memory_s, published, THREADS))
     return made
 
 
-def least_squares(chosen: list[Row]) -> NDArray[np.float64]:
+def least_squares(chosen: list[FitRow]) -> NDArray[np.float64]:
     """Both constants by least squares of relative errors; the reference, with no bound."""
     terms = [[r.compute_s / r.threads / r.published_s, r.memory_s / r.published_s] for r in chosen]
     found: NDArray[np.float64] = np.linalg.lstsq(np.array(terms), np.ones(len(chosen)))[0]
     return found
 
 
-def modelled(row: Row, constants: NDArray[np.float64]) -> float:
+def modelled(row: FitRow, constants: NDArray[np.float64]) -> float:
     return float(constants[0] * row.compute_s / row.threads + constants[1] * row.memory_s)
 
 
@@ -73,7 +73,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
 
 def test_constants_are_never_negative() -> None:
     # More traffic, less time: an unbounded fit would take memory for a gain.
-    given = [Row(f"net{i}", 0.1 + 0.01 * i, 0.01 * i, 0.1 - 0.02 * i, 1) for i in range(4)]
+    given = [FitRow(f"net{i}", 0.1 + 0.01 * i, 0.01 * i, 0.1 - 0.02 * i, 1) for i in range(4)]
     assert least_squares(given)[1] < 0
     found = fit(given, "net0")
     assert found.memory == 0
@@ -82,7 +82,11 @@ def test_constants_are_never_negative() -> None:
 
 def test_rank_correlation_sees_order_alone() -> None:
     # Three networks by compute alone, in the reverse order of their published times.
-    given = [Row("a", 1.0, 0.0, 3.0, 1), Row("b", 2.0, 0.0, 2.0, 1), Row("c", 3.0, 0.0, 1.0, 1)]
+    given = [
+        FitRow("a", 1.0, 0.0, 3.0, 1),
+        FitRow("b", 2.0, 0.0, 2.0, 1),
+        FitRow("c", 3.0, 0.0, 1.0, 1),
+    ]
     assert fit(given, "a").rank_correlation == pytest.approx(-1)
 
 

@@ -39,12 +39,12 @@ def test_pieces_are_made_in_order_and_tried_out_last(stage: Stage) -> None:
         "apt-get download libc6 libgcc-s1",
         f"pip {WHEELS}",
         "library plugin.c",
-        "stand aarch64-linux-gnu",
-        "stand arm-linux-gnueabihf",
+        "session aarch64-linux-gnu",
+        "session arm-linux-gnueabihf",
         f"qemu-aarch64 import sys; sys.path.insert(0, '{folder()}/aarch64/site'); import "
         + ", ".join(wheels.wanted()),
-        f"qemu-aarch64 {folder()}/aarch64/stand",
-        f"qemu-arm {folder()}/armhf/stand",
+        f"qemu-aarch64 {folder()}/aarch64/session",
+        f"qemu-arm {folder()}/armhf/session",
     ]
 
 
@@ -67,7 +67,7 @@ def test_what_is_found_afterwards(stage: Stage) -> None:
     assert found.site.is_dir()
     assert found.plugin.read_text() == "first\n"
     assert found.root("armhf").is_dir()
-    assert found.stand("armhf").read_text() == "first\n"
+    assert found.session("armhf").read_text() == "first\n"
     assert found.versions["qemu"] == "9.9.9 (Pretended)"
     assert found.versions["libc6"] == "1:2.3-4"
     assert found.versions["numpy"] == wheels.wanted()["numpy"]
@@ -120,7 +120,7 @@ def test_a_piece_without_its_note_is_made_again(stage: Stage) -> None:
     ("source", "built"),
     [
         ("plugin.c", ["library plugin.c"]),
-        ("stand.c", ["stand aarch64-linux-gnu", "stand arm-linux-gnueabihf"]),
+        ("session.c", ["session aarch64-linux-gnu", "session arm-linux-gnueabihf"]),
     ],
 )
 def test_what_is_built_from_a_changed_source_is_built_again_by_itself(
@@ -132,7 +132,7 @@ def test_what_is_built_from_a_changed_source_is_built_again_by_itself(
     assert setup.COMMAND in setup.ready()
     found = setup.find()
     assert stage.asked() == built
-    made = found.plugin if source == "plugin.c" else found.stand("aarch64")
+    made = found.plugin if source == "plugin.c" else found.session("aarch64")
     assert made.read_text() == "second\n"
     assert setup.ready() == ""
 

@@ -23,12 +23,12 @@ from facebench.architectures.errors import BadInputError, LostError, Unavailable
 from facebench.harness.measures.job import Job
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store, latest
-from facebench.harness.runs.checkpoints import Parts
+from facebench.harness.runs.checkpoints import Checkpoints
 from facebench.harness.runs.cluster import alike as likeness
 from facebench.harness.runs.cluster import engine, machines
 from facebench.harness.runs.cluster.engine import Cluster
 from facebench.harness.runs.cluster.machines import Machine
-from facebench.harness.runs.cluster.seat import Seat
+from facebench.harness.runs.cluster.timing_machine import TimingMachine
 from facebench.harness.runs.runner import Watch
 from facebench.harness.verification.alignment import template
 from tests.faults.trials import figures
@@ -354,7 +354,7 @@ def test_a_machine_with_another_facebench_is_named() -> None:
         machines.require_same([(ONE, machines.version()), (TWO, "another")])
 
 
-class Chair(Seat):
+class Chair(TimingMachine):
     """A seat without Ray, on a machine that answers so many jobs before it is lost."""
 
     def __init__(self, lab: Lab, machine: Machine) -> None:
@@ -408,7 +408,7 @@ def chairs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def timed(lab: Lab, names: str = "abc") -> list[Record]:
-    watch = Watch(lambda done, total: None, lambda record, done, of: None, Parts(None))
+    watch = Watch(lambda done, total: None, lambda record, done, of: None, Checkpoints(None))
     jobs = [job("latency", name) for name in names]
     done = {one.network: engine._Exporting() for one in jobs}
     for one in done.values():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from facebench.architectures.errors import RefusedError, UnavailableError
-from facebench.harness.comparison.interleaved.place import Place
+from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record, from_json
@@ -28,7 +28,7 @@ _LIMIT_S = 900.0
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class PreparedCase:
     """What turns are taken with.
 
     Attributes:
@@ -40,7 +40,7 @@ class Ready:
         images: `(N, 3, H, W)`, one batch.
     """
 
-    place: Place
+    place: PythonEnvironment
     case: Case
     fingerprint: str
     record: Record
@@ -48,11 +48,13 @@ class Ready:
     images: FloatArray
 
     @staticmethod
-    def from_json(place: Place, request: Request, data: Mapping[str, Any]) -> Ready:
+    def from_json(
+        place: PythonEnvironment, request: Request, data: Mapping[str, Any]
+    ) -> PreparedCase:
         """What `prepare.prepare` made of a request."""
         images = np.frombuffer(base64.b64decode(data.get("images", "")), "<f4")
         found = data.get("artifact")
-        return Ready(
+        return PreparedCase(
             place,
             Case(**request["case"]),
             request["fingerprint"],
@@ -62,7 +64,7 @@ class Ready:
         )
 
 
-def prepare(place: Place, request: Request) -> Ready:
+def prepare(place: PythonEnvironment, request: Request) -> PreparedCase:
     """Deploy and check a case in its place.
 
     Args:
@@ -86,13 +88,13 @@ def prepare(place: Place, request: Request) -> Ready:
         threads=case.threads,
     )
     try:
-        return Ready.from_json(place, request, json.loads(answer))
+        return PreparedCase.from_json(place, request, json.loads(answer))
     except ValueError as error:
         raise UnavailableError(f"{case} in {place.name}: {last}") from error
 
 
 def ask(
-    place: Place, module: str, request: str, *arguments: str, threads: int = 1
+    place: PythonEnvironment, module: str, request: str, *arguments: str, threads: int = 1
 ) -> tuple[bytes, str]:
     """What a module of a place's facebench answers, and the last line of its standard error."""
     with tempfile.TemporaryFile() as log:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.harness.compiler import records
-from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.workload import Workload, key
-from facebench.harness.tuning.costs import Cost
+from facebench.harness.tuning.costs import TilingCost
 from facebench.harness.tuning.interruption import noticed
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.search import MODEL, Trials
@@ -24,7 +24,7 @@ class Watcher(Protocol):
         """A workload's search goes on; costs are the lowest so far and the model's choice's."""
         ...
 
-    def tuned(self, name: str, record: Record) -> None:
+    def tuned(self, name: str, record: TuningRecord) -> None:
         """A workload has its record."""
         ...
 
@@ -64,8 +64,8 @@ def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> l
 
 
 def run(
-    goal: Goal, works: Sequence[Workload], cost: Cost, trials: int, watcher: Watcher
-) -> tuple[list[Record], list[str]]:
+    goal: Goal, works: Sequence[Workload], cost: TilingCost, trials: int, watcher: Watcher
+) -> tuple[list[TuningRecord], list[str]]:
     """Tune workloads one after the other; the records, and why others have none.
 
     Each record is written before the next workload's search begins.
@@ -74,7 +74,7 @@ def run(
         LostError: the device answers no more.
         BadInputError: records cannot be written.
     """
-    found: list[Record] = []
+    found: list[TuningRecord] = []
     failures: list[str] = []
     with noticed() as check_interruption:
         for work in works:

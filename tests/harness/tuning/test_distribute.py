@@ -18,9 +18,9 @@ from facebench.harness.compiler.workload import (
     Workload,
     key,
 )
-from facebench.harness.tuning import spread
+from facebench.harness.tuning import distribute
 from tests.harness.tuning.fakes import REGISTERS, WORK
-from tests.harness.tuning.test_campaign import Silent
+from tests.harness.tuning.test_tuning_run import Silent
 
 WORKS: list[Workload] = [
     Depthwise(1, (side, side), (side, side), 8, Window((3, 3), (1, 1), (1, 1)))
@@ -65,34 +65,34 @@ class FakeLane:
 
 
 def test_each_workload_is_tuned_once_and_kept() -> None:
-    lanes = [FakeLane(name) for name in "abc"]
+    workers = [FakeLane(name) for name in "abc"]
     watcher = Silent()
-    found, failures = spread.run("some-target", WORKS, lanes, watcher)
-    assert Counter(work for lane in lanes for work in lane.asked) == Counter(WORKS)
+    found, failures = distribute.run("some-target", WORKS, workers, watcher)
+    assert Counter(work for worker in workers for work in worker.asked) == Counter(WORKS)
     assert failures == []
     assert set(records.load("some-target")) == {key(work) for work in WORKS}
     assert {record.workload for record in found} == set(watcher.done)
-    assert all(lane.closed for lane in lanes)
+    assert all(worker.closed for worker in workers)
 
 
 def test_a_place_that_is_lost_gives_back_what_it_had() -> None:
-    lanes = [FakeLane(""), FakeLane("lost", 1), FakeLane("refuses", 0, UnavailableError("no"))]
-    found, failures = spread.run("some-target", WORKS, lanes, Silent())
+    workers = [FakeLane(""), FakeLane("lost", 1), FakeLane("refuses", 0, UnavailableError("no"))]
+    found, failures = distribute.run("some-target", WORKS, workers, Silent())
     assert failures == []
     assert {record.workload for record in found} == {key(work) for work in WORKS}
 
 
 def test_a_workload_that_takes_two_places_along_is_given_up() -> None:
-    lanes = [FakeLane("c"), FakeLane("b", lives=0), FakeLane("a", lives=0)]
-    found, failures = spread.run("some-target", [WORK], lanes, Silent())
+    workers = [FakeLane("c"), FakeLane("b", lives=0), FakeLane("a", lives=0)]
+    found, failures = distribute.run("some-target", [WORK], workers, Silent())
     assert found == []
     assert "2 places were lost while they tuned it (it answers no more)" in failures[0]
-    assert lanes[0].asked == []
+    assert workers[0].asked == []
 
 
 def test_where_no_place_is_left_it_says_why_and_keeps_what_was_found() -> None:
     with pytest.raises(UnavailableError, match="is left: only: it answers no more"):
-        spread.run("some-target", WORKS, [FakeLane("only", lives=3)], Silent())
+        distribute.run("some-target", WORKS, [FakeLane("only", lives=3)], Silent())
     assert len(records.load("some-target")) == 3
 
 

@@ -15,7 +15,7 @@ from facebench.harness.compiler.workload import Workload
 from facebench.harness.runs.worker_pool import last_line
 
 
-class Lane(Protocol):
+class TuningWorker(Protocol):
     """Where workloads are tuned, such as a board or a machine of a cluster.
 
     Attributes:
@@ -38,7 +38,7 @@ class Lane(Protocol):
         ...
 
 
-class ProcessLane:
+class TuningProcess:
     """A process of this machine, which tries kernels here or on a device it reaches.
 
     Args:
@@ -51,7 +51,7 @@ class ProcessLane:
     def __init__(self, target: str, records: str, device: str, trials: int) -> None:
         self.name = device or "this machine"
         self._records = records
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the lane
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "facebench.harness.tuning.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -63,7 +63,7 @@ class ProcessLane:
         self._task = {"target": target, "device": device, "trials": trials}
 
     def tune(self, work: Workload) -> dict[str, Any]:
-        """See `Lane`."""
+        """See `TuningWorker`."""
         if not self._ready:
             found = self._ask(self._task)
             if found["records"] != self._records:
@@ -75,7 +75,7 @@ class ProcessLane:
         return self._ask(workload.to_json(work))
 
     def close(self) -> None:
-        """See `Lane`."""
+        """See `TuningWorker`."""
         self._process.kill()
         self._process.wait()
         self._log.close()

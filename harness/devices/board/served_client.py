@@ -1,4 +1,4 @@
-"""One client's session on a board: it starts a stand and passes messages to and fro."""
+"""What one client of a board has running: it starts a session and passes messages to and fro."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from facebench.harness.runtimes import wire
 # Of the functions below, and of what they take and give.
 PROTOCOL = 2
 
-# A stand whose input is closed has this long to go.
+# A session whose input is closed has this long to go.
 _GO_S = 2.0
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class Session:
+class ServedClient:
     """What a client can call; each method is registered as `facebench.<its name>`.
 
-    The session's process has the session's work folder as its current one.
+    The client's process has its work folder as its current one.
     """
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._packed = io.BytesIO()
-        self._stand: _Stand | None = None
+        self._session: _ServedSession | None = None
 
     def describe(self) -> str:
         """What this board is, as JSON."""
@@ -69,7 +69,7 @@ class Session:
         self._packed.write(chunk)
 
     def open(self, runtime: str, name: str, threads: int, counting: bool) -> str:
-        """Start a stand on the artifact that was put, and ask it to open it.
+        """Start a session on the artifact that was put, and ask it to open it.
 
         Args:
             name: of the file or folder in the archive.
@@ -89,40 +89,40 @@ class Session:
         except FacebenchError as error:
             return str(error)
         variables = dict.fromkeys((*_THREAD_VARIABLES, "TVM_NUM_THREADS"), str(threads))
-        self._stand = _Stand(command, variables | self._launcher.environment(), counters)
+        self._session = _ServedSession(command, variables | self._launcher.environment(), counters)
         self.send(wire.request(["open", runtime, str(threads)], str(folder / name).encode()))
         return ""
 
     def send(self, request: bytes) -> None:
-        """Pass a request on to the stand."""
-        if self._stand is not None:
-            self._stand.requests.put(bytes(request))
+        """Pass a request on to the session."""
+        if self._session is not None:
+            self._session.requests.put(bytes(request))
 
     def receive(self, seconds: float) -> bytes:
-        """The stand's reply; empty where there is none within some seconds."""
-        if self._stand is None:
-            return wire.error("no stand is open")
+        """The session's reply; empty where there is none within some seconds."""
+        if self._session is None:
+            return wire.error("no session is open")
         try:
-            return self._stand.replies.get(timeout=seconds)
+            return self._session.replies.get(timeout=seconds)
         except queue.Empty:
             return b""
 
     def counters(self) -> bytes:
         """The texts of a count's regions, in order, as compressed JSON."""
-        found = self._stand.counters if self._stand else None
+        found = self._session.counters if self._session else None
         paths = [found.with_name(f"{found.name}.{n}") for n in (0, 1)] if found else []
         texts = [path.read_text() for path in paths if path.exists()]
         return zlib.compress(json.dumps(texts).encode())
 
     def close(self) -> None:
-        """End the stand."""
-        if self._stand is not None:
-            self._stand.close()
-            self._stand = None
+        """End the session."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
 
-class _Stand:
-    """A stand's process, and the thread that talks with it, for a send must not block."""
+class _ServedSession:
+    """A session's process, and the thread that talks with it, for a send must not block."""
 
     def __init__(
         self, command: list[str], variables: dict[str, str], counters: Path | None
@@ -137,9 +137,9 @@ class _Stand:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=os.environ | variables,
-            preexec_fn=die_with_parent,  # whatever the stand is written in
+            preexec_fn=die_with_parent,  # whatever the session is written in
         )
-        # The end of a session's process calls these; nothing calls `atexit` there.
+        # The end of a client's process calls these; nothing calls `atexit` there.
         util.Finalize(self, self._process.kill, exitpriority=1)
         threading.Thread(target=self._exchange, daemon=True).start()
 
@@ -189,25 +189,25 @@ class _Stand:
 
 
 def _machine(launcher: Launcher) -> str:
-    """ELF name of the architecture that a stand's libraries must be for."""
+    """ELF name of the architecture that a session's libraries must be for."""
     if launcher.kind == "emulated":
         return TARGETS[launcher.target].elf_machine
     # Not the kernel's: one of 64 bits may run a system of 32.
     return library.machine(Path("/proc/self/exe"))
 
 
-def register(session: Session) -> None:
-    """Offer a session's methods to TVM's clients."""
+def register(client: ServedClient) -> None:
+    """Offer a client's methods to TVM's clients."""
     import tvm_ffi
 
     functions: dict[str, Any] = {
-        "describe": session.describe,
-        "put": session.put,
-        "open": session.open,
-        "send": session.send,
-        "receive": session.receive,
-        "counters": session.counters,
-        "close": session.close,
+        "describe": client.describe,
+        "put": client.put,
+        "open": client.open,
+        "send": client.send,
+        "receive": client.receive,
+        "counters": client.counters,
+        "close": client.close,
     }
     for name, function in functions.items():
         tvm_ffi.register_global_func(f"facebench.{name}", function)

@@ -1,4 +1,4 @@
-"""The stand in C answers as torch does, here and on emulated ARM, and says what is wrong."""
+"""The session in C answers as torch does, here and on emulated ARM, and says what is wrong."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def deploy(exported: Exported, target: str, batch: int, folder: Path) -> Path:
 
 
 class Asked:
-    """A stand's process."""
+    """A session's process."""
 
     def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -92,12 +92,12 @@ class Asked:
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     triple = f"{platform.machine()}-linux-gnu"
-    return crossbuild.stand(triple, tmp_path_factory.mktemp("stand"))
+    return crossbuild.session(triple, tmp_path_factory.mktemp("session"))
 
 
 @pytest.fixture
 def start(here: Path) -> Iterator[Callable[[], Asked]]:
-    """Starts stands of this machine, which are ended with the test."""
+    """Starts sessions of this machine, which are ended with the test."""
     started: list[Asked] = []
 
     def one() -> Asked:
@@ -105,12 +105,12 @@ def start(here: Path) -> Iterator[Callable[[], Asked]]:
         return started[-1]
 
     yield one
-    for stand in started:
-        stand.kill()
+    for session in started:
+        session.kill()
 
 
 @pytest.fixture
-def stand(start: Callable[[], Asked]) -> Asked:
+def session(start: Callable[[], Asked]) -> Asked:
     return start()
 
 
@@ -120,14 +120,14 @@ def tiny_folder(tiny_exported: Exported, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_several_batches_are_answered_as_torch_does(
-    stand: Asked, tiny_folder: Path, tiny_exported: Exported
+    session: Asked, tiny_folder: Path, tiny_exported: Exported
 ) -> None:
-    word, payload = stand.open(tiny_folder)
+    word, payload = session.open(tiny_folder)
     assert word == "ok"
     assert json.loads(payload)["load_ms"] > 0
     images, expected = tiny_exported.reference()
     assert len(images) == 8
-    assert relative_error(stand.infer(images), expected) < 1e-5
+    assert relative_error(session.infer(images), expected) < 1e-5
 
 
 FAST = {"mobilefacenet", "shufflenet_v1"}
@@ -140,11 +140,11 @@ FAST = {"mobilefacenet", "shufflenet_v1"}
         for name in registry.paper_names()
     ],
 )
-def test_every_network_is_answered_as_torch_does(name: str, stand: Asked, tmp_path: Path) -> None:
+def test_every_network_is_answered_as_torch_does(name: str, session: Asked, tmp_path: Path) -> None:
     exported = export.export(networks.resolve(name))
-    stand.open(deploy(exported, "host", 1, tmp_path))
+    session.open(deploy(exported, "host", 1, tmp_path))
     images, expected = exported.reference()
-    assert relative_error(stand.infer(images), expected) < RUNTIME_TOLERANCE
+    assert relative_error(session.infer(images), expected) < RUNTIME_TOLERANCE
 
 
 class Halves(nn.Module):
@@ -163,14 +163,14 @@ class Halves(nn.Module):
 
 
 def test_a_network_that_parts_and_joins_is_answered_as_torch_does(
-    stand: Asked, tmp_path: Path
+    session: Asked, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
     onnx = write_onnx(Halves().eval(), tmp_path / "halves.onnx")
     exported = export.export(networks.resolve(f"onnx:{onnx}"))
-    stand.open(deploy(exported, "host", 1, tmp_path))
+    session.open(deploy(exported, "host", 1, tmp_path))
     images, expected = exported.reference()
-    assert relative_error(stand.infer(images), expected) < 1e-5
+    assert relative_error(session.infer(images), expected) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ def test_emulated_arm_answers_as_torch_does(
     emulator = shutil.which(f"qemu-{arch}")
     if emulator is None or root is None:
         pytest.skip(f"no qemu-{arch}, or no C library for it")
-    built = crossbuild.stand(triple, tmp_path)
-    stand = Asked([emulator, "-L", str(root), str(built)])
-    word, payload = stand.open(deploy(tiny_exported, target, 2, tmp_path))
+    built = crossbuild.session(triple, tmp_path)
+    session = Asked([emulator, "-L", str(root), str(built)])
+    word, payload = session.open(deploy(tiny_exported, target, 2, tmp_path))
     assert word == "ok", payload
     images, expected = tiny_exported.reference()
-    assert relative_error(stand.infer(images), expected) < 1e-5
-    assert stand.close() == 0
+    assert relative_error(session.infer(images), expected) < 1e-5
+    assert session.close() == 0
 
 
 def test_threads_change_no_bit(
@@ -202,38 +202,38 @@ def test_threads_change_no_bit(
     images, _ = tiny_exported.reference()
     answers = []
     for threads in (1, 3):
-        stand = start()
-        stand.open(tiny_folder, threads)
-        answers.append(stand.infer(images))
+        session = start()
+        session.open(tiny_folder, threads)
+        answers.append(session.infer(images))
     np.testing.assert_array_equal(*answers)
 
 
 def test_counting_replies_where_the_library_lies(
-    stand: Asked, tiny_folder: Path, tiny_exported: Exported
+    session: Asked, tiny_folder: Path, tiny_exported: Exported
 ) -> None:
-    stand.open(tiny_folder)
+    session.open(tiny_folder)
     images, expected = tiny_exported.reference()
-    word, payload = stand.ask(wire.images_request("count", images[:2]))
+    word, payload = session.ask(wire.images_request("count", images[:2]))
     assert word == "ok"
     code = [line for line in payload.decode().splitlines() if line.endswith("network.so")]
     assert any(" r-xp " in line for line in code)
-    assert relative_error(stand.infer(images[2:4]), expected[2:4]) < 1e-5
+    assert relative_error(session.infer(images[2:4]), expected[2:4]) < 1e-5
 
 
 def test_kernels_are_run_one_by_one_to_the_same_answer(
-    stand: Asked, tiny_folder: Path, tiny_exported: Exported
+    session: Asked, tiny_folder: Path, tiny_exported: Exported
 ) -> None:
-    stand.open(tiny_folder)
+    session.open(tiny_folder)
     images, expected = tiny_exported.reference()
-    word, payload = stand.ask(wire.images_request("kernels", images[:2], 4096))
+    word, payload = session.ask(wire.images_request("kernels", images[:2], 4096))
     assert word == "ok"
     answer = np.frombuffer(payload, "<f4").reshape(2, -1)
     assert relative_error(answer, expected[:2]) < 1e-5
 
 
-def test_the_stand_ends_with_its_input(stand: Asked, tiny_folder: Path) -> None:
-    stand.open(tiny_folder)
-    assert stand.close() == 0
+def test_the_stand_ends_with_its_input(session: Asked, tiny_folder: Path) -> None:
+    session.open(tiny_folder)
+    assert session.close() == 0
 
 
 def image(*shape: int) -> FloatArray:
@@ -255,21 +255,21 @@ def image(*shape: int) -> FloatArray:
     ],
 )
 def test_a_wrong_request_is_answered_with_a_sentence_and_the_next_one_right(
-    request_: bytes, sentence: str, stand: Asked, tiny_folder: Path, tiny_exported: Exported
+    request_: bytes, sentence: str, session: Asked, tiny_folder: Path, tiny_exported: Exported
 ) -> None:
-    stand.open(tiny_folder)
-    word, payload = stand.ask(request_)
+    session.open(tiny_folder)
+    word, payload = session.ask(request_)
     assert word == "error"
     with pytest.raises(wire.StandError, match=sentence):
         wire.answer(wire.error(payload.decode()))
     images, expected = tiny_exported.reference()
-    assert relative_error(stand.infer(images[:2]), expected[:2]) < 1e-5
+    assert relative_error(session.infer(images[:2]), expected[:2]) < 1e-5
 
 
-def test_nothing_can_be_asked_before_a_network_is_open(stand: Asked, tmp_path: Path) -> None:
-    word, payload = stand.ask(wire.images_request("infer", image(2, 3, 16, 16)))
+def test_nothing_can_be_asked_before_a_network_is_open(session: Asked, tmp_path: Path) -> None:
+    word, payload = session.ask(wire.images_request("infer", image(2, 3, 16, 16)))
     assert (word, payload) == ("error", b"no network is open yet")
-    word, payload = stand.open(tmp_path)
+    word, payload = session.open(tmp_path)
     assert word == "error"
     assert b"network.program: No such file" in payload
 
@@ -285,42 +285,42 @@ def test_nothing_can_be_asked_before_a_network_is_open(stand: Asked, tmp_path: P
     ],
 )
 def test_a_damaged_program_is_refused(
-    edit: Callable[[bytes], bytes], sentence: str, stand: Asked, tiny_folder: Path, tmp_path: Path
+    edit: Callable[[bytes], bytes], sentence: str, session: Asked, tiny_folder: Path, tmp_path: Path
 ) -> None:
     shutil.copy(tiny_folder / "network.so", tmp_path)
     held = (tiny_folder / "network.program").read_bytes()
     (tmp_path / "network.program").write_bytes(edit(held))
-    word, payload = stand.open(tmp_path)
+    word, payload = session.open(tmp_path)
     assert word == "error"
     assert sentence in payload.decode()
-    assert stand.open(tiny_folder)[0] == "ok"
+    assert session.open(tiny_folder)[0] == "ok"
 
 
 def test_a_kernel_that_fails_is_named_with_tvms_reason(
-    stand: Asked, tiny_folder: Path, tmp_path: Path
+    session: Asked, tiny_folder: Path, tmp_path: Path
 ) -> None:
     shutil.copy(tiny_folder / "network.so", tmp_path)
     held = (tiny_folder / "network.program").read_bytes()
     (tmp_path / "network.program").write_bytes(held.replace(b" 2 3 16 16\n", b" 2 3 16 12\n", 1))
-    assert stand.open(tmp_path)[0] == "ok"
-    word, payload = stand.ask(wire.images_request("infer", image(2, 3, 16, 12)))
+    assert session.open(tmp_path)[0] == "ok"
+    word, payload = session.ask(wire.images_request("infer", image(2, 3, 16, 12)))
     assert word == "error"
     assert payload.startswith(b"kernel convolution")
     assert b"failed: ValueError: Mismatched" in payload
 
 
 def test_a_library_for_another_machine_is_refused(
-    stand: Asked, tiny_exported: Exported, tmp_path: Path
+    session: Asked, tiny_exported: Exported, tmp_path: Path
 ) -> None:
     other = "cortex-a7" if platform.machine() != "armv7l" else "cortex-a72"
-    word, payload = stand.open(deploy(tiny_exported, other, 1, tmp_path))
+    word, payload = session.open(deploy(tiny_exported, other, 1, tmp_path))
     assert word == "error"
     assert payload.startswith(b"cannot load network.so")
 
 
 def test_a_machine_without_a_stand_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="no stand for riscv64-linux-gnu"):
-        crossbuild.stand("riscv64-linux-gnu", tmp_path)
+    with pytest.raises(UnavailableError, match="no session for riscv64-linux-gnu"):
+        crossbuild.session("riscv64-linux-gnu", tmp_path)
 
 
 @pytest.mark.parametrize("compiler", ["cc", "ziglang"])

@@ -18,7 +18,7 @@ def timed_on(record: Record, machine: str) -> Record:
     return replace(record, provenance=record.provenance | {"timed_on": machine})
 
 
-class Seat:
+class TimingMachine:
     """Where jobs are timed.
 
     Args:

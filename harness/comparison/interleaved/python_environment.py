@@ -14,7 +14,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 @dataclass(frozen=True)
-class Place:
+class PythonEnvironment:
     """An environment that processes of facebench are started in.
 
     Attributes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from facebench.architectures.errors import UnavailableError
-from facebench.harness.comparison.interleaved.ready import Ready
+from facebench.harness.comparison.interleaved.prepared_case import PreparedCase
 from facebench.harness.machine import pinning
 from facebench.harness.runtimes import wire
 
@@ -31,14 +31,14 @@ class Turn:
     reference_us: float
 
 
-class Seat:
+class WorkerHandle:
     """Starts the process and speaks with it; every method waits for its reply.
 
     All of them raise `UnavailableError` where the process ends, hangs or cannot do
     what it is asked.
     """
 
-    def __init__(self, ready: Ready) -> None:
+    def __init__(self, ready: PreparedCase) -> None:
         self._ready = ready
         self._name = f"{ready.case} in {ready.place.name}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the seat

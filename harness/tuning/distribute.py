@@ -9,10 +9,10 @@ from typing import Any
 
 from facebench.architectures.errors import LostError, UnavailableError
 from facebench.harness.compiler import records
-from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.workload import Workload
-from facebench.harness.tuning.campaign import Watcher
-from facebench.harness.tuning.lane import Lane
+from facebench.harness.tuning.tuning_run import Watcher
+from facebench.harness.tuning.worker_process import TuningWorker
 from facebench.harness.tuning.workloads import in_short
 
 # Places that a workload may take along before it is given up.
@@ -23,8 +23,8 @@ _PATIENCE_S = 1.0
 
 
 def run(
-    target: str, works: Sequence[Workload], lanes: Sequence[Lane], watcher: Watcher
-) -> tuple[list[Record], list[str]]:
+    target: str, works: Sequence[Workload], workers: Sequence[TuningWorker], watcher: Watcher
+) -> tuple[list[TuningRecord], list[str]]:
     """Tune workloads, each in one of the places; the records, and why others have none.
 
     A place that is lost gives back what it had in hand, and the others go on.
@@ -32,20 +32,20 @@ def run(
     Args:
         target: whose records are made.
         works: each once.
-        lanes: the places; they are closed at the end.
+        workers: the places; they are closed at the end.
         watcher: told of each workload that is done.
 
     Raises:
         UnavailableError: no place is left.
         BadInputError: records cannot be written.
     """
-    waiting, idle = deque(works), list(lanes)
-    pending: dict[Future[dict[str, Any]], tuple[Lane, Workload]] = {}
-    found: list[Record] = []
+    waiting, idle = deque(works), list(workers)
+    pending: dict[Future[dict[str, Any]], tuple[TuningWorker, Workload]] = {}
+    found: list[TuningRecord] = []
     failures: list[str] = []
     losses: Counter[Workload] = Counter()
     reason = ""
-    pool = ThreadPoolExecutor(len(lanes))
+    pool = ThreadPoolExecutor(len(workers))
 
     def fail(work: Workload, why: str) -> None:
         watcher.failed(in_short(work), why)
@@ -54,16 +54,16 @@ def run(
     try:
         while waiting or pending:
             while waiting and idle:
-                lane, work = idle.pop(), waiting.popleft()
-                pending[pool.submit(lane.tune, work)] = lane, work
+                worker, work = idle.pop(), waiting.popleft()
+                pending[pool.submit(worker.tune, work)] = worker, work
             if not pending:
                 raise UnavailableError(f"no place to tune for {target} is left: {reason}")
             for future in wait(pending, _PATIENCE_S, FIRST_COMPLETED).done:
-                lane, work = pending.pop(future)
+                worker, work = pending.pop(future)
                 try:
                     answer = future.result()
                 except (LostError, UnavailableError) as error:
-                    reason = f"{lane.name}: {error}"
+                    reason = f"{worker.name}: {error}"
                     watcher.warn(f"{reason}; it is left out")
                     losses[work] += isinstance(error, LostError)
                     if losses[work] < _TRIES:
@@ -71,18 +71,18 @@ def run(
                     else:
                         fail(work, f"{_TRIES} places were lost while they tuned it ({error})")
                     continue
-                idle.append(lane)
+                idle.append(worker)
                 for warning in answer["warnings"]:
                     watcher.warn(warning)
                 if "failed" in answer:
                     fail(work, answer["failed"])
                     continue
-                record = Record(**answer["record"])
+                record = TuningRecord(**answer["record"])
                 records.save(target, record)
                 watcher.tuned(in_short(work), record)
                 found.append(record)
     finally:
-        for lane in lanes:
-            lane.close()
+        for worker in workers:
+            worker.close()
         pool.shutdown(cancel_futures=True)
     return found, failures

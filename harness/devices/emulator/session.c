@@ -1,4 +1,4 @@
-/* A stand for code that TVM compiled, where neither TVM's runtime nor Python is.
+/* A session for code that TVM compiled, where neither TVM's runtime nor Python is.
  *
  * It opens network.so and network.program of one folder and answers requests on
  * standard input; harness/runtimes/wire.py describes the messages, and
@@ -324,7 +324,7 @@ static bool load_library(const char *path, void **library)
     for (size_t i = 0; i < sizeof context / sizeof context[0]; i++) {
         Function *pointer = dlsym(*library, context[i].pointer);
         if (pointer && !context[i].function)
-            return fail("network.so needs %s, which this stand has not", context[i].pointer + 2);
+            return fail("network.so needs %s, which this session has not", context[i].pointer + 2);
         if (pointer)
             *pointer = context[i].function;
     }
@@ -372,7 +372,7 @@ static bool read_request(Request *request)
     errno = 0;
     unsigned long long length = count < 2 ? 0 : strtoull(request->words[count - 1], &end, 10);
     if (count < 2 || *end || errno || length >= SIZE_MAX) {
-        fputs("not a message of a stand\n", stderr);
+        fputs("not a message of a session\n", stderr);
         exit(2);
     }
     request->word_count = count - 1;
@@ -408,9 +408,9 @@ static bool answer_open(Request *request)
 {
     double start = milliseconds();
     if (request->word_count != 3 || strcmp(request->words[1], "tvm"))
-        return fail("this stand runs what TVM compiled and nothing else");
+        return fail("this session runs what TVM compiled and nothing else");
     if (ready)
-        return fail("this stand has opened a network already; start another one");
+        return fail("this session has opened a network already; start another one");
     threads = atoi(request->words[2]);
     if (threads < 1)
         return fail("%s is no number of threads", request->words[2]);
@@ -573,7 +573,7 @@ static bool answer(Request *request)
         return answer_count(request);
     if (!strcmp(verb, "kernels"))
         return answer_kernels(request);
-    return fail("a stand in C does not know '%.64s'", verb);
+    return fail("a session in C does not know '%.64s'", verb);
 }
 
 int main(void)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from facebench.harness.compiler import records, tiling
-from facebench.harness.compiler.records import Record
+from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.workload import Depthwise, Window, Workload, key
 from facebench.harness.models.export import Exported
-from facebench.harness.tuning import campaign, places
+from facebench.harness.tuning import places, tuning_run
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.workloads import in_short, workloads
 from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
@@ -38,7 +38,7 @@ class Silent:
     def trying(self, name: str, tried: int, best: float, scheduled: float, unit: str) -> None:
         pass
 
-    def tuned(self, name: str, record: Record) -> None:
+    def tuned(self, name: str, record: TuningRecord) -> None:
         self.done.append(record.workload)
 
     def failed(self, name: str, reason: str) -> None:
@@ -50,16 +50,16 @@ class Silent:
 
 def run(works: list[Workload], cost: FakeCost, trials: int = 4) -> Silent:
     watcher = Silent()
-    campaign.run(GOAL, works, cost, trials, watcher)
+    tuning_run.run(GOAL, works, cost, trials, watcher)
     return watcher
 
 
 def test_workloads_with_enough_trials_are_not_tuned_again() -> None:
-    assert campaign.left(GOAL, WORKS, 4, missing=False) == WORKS
+    assert tuning_run.left(GOAL, WORKS, 4, missing=False) == WORKS
     run([WORK], FakeCost(lambda one: 1.0))
-    assert campaign.left(GOAL, WORKS, 4, missing=False) == [NARROW, WIDE]
-    assert campaign.left(GOAL, WORKS, 5, missing=False) == WORKS
-    assert campaign.left(GOAL, WORKS, 5, missing=True) == [NARROW, WIDE]
+    assert tuning_run.left(GOAL, WORKS, 4, missing=False) == [NARROW, WIDE]
+    assert tuning_run.left(GOAL, WORKS, 5, missing=False) == WORKS
+    assert tuning_run.left(GOAL, WORKS, 5, missing=True) == [NARROW, WIDE]
 
 
 def test_a_record_that_no_kernel_can_have_is_tuned_again(own: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_record_that_no_kernel_can_have_is_tuned_again(own: Path) -> None:
     line = json.loads(path.read_text())
     line["tiling"]["pixels"] = 99
     path.write_text(json.dumps(line) + "\n")
-    assert campaign.left(GOAL, [WORK], 4, missing=True) == [WORK]
+    assert tuning_run.left(GOAL, [WORK], 4, missing=True) == [WORK]
 
 
 @pytest.mark.parametrize("swallowed", [False, True])
@@ -89,7 +89,7 @@ def test_what_was_found_before_ctrl_c_is_kept(swallowed: bool) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(WORKS, costs)
     assert set(records.load("some-target")) == {key(WORK)}
-    assert campaign.left(GOAL, WORKS, 4, missing=False) == [NARROW, WIDE]
+    assert tuning_run.left(GOAL, WORKS, 4, missing=False) == [NARROW, WIDE]
     assert signal.getsignal(signal.SIGINT) is before
 
 
