@@ -299,6 +299,7 @@ def examples() -> list[Record]:
 )
 def test_a_flipped_bit_is_never_read_as_a_figure(tmp_path: Path, bit: int, where: float) -> None:
     path = tmp_path / f"{bit}-{where}.jsonl"
+    path.unlink(missing_ok=True)  # of the same example, tried before
     store = Store(path)
     for record in examples():
         store.append(record)

@@ -90,9 +90,9 @@ class Silent:
     """A watcher that keeps the rows."""
 
     def __init__(self) -> None:
-        self.rows: list[loop.Row] = []
+        self.rows: list[loop.LogRow] = []
 
-    def row(self, row: loop.Row) -> None:
+    def row(self, row: loop.LogRow) -> None:
         self.rows.append(row)
 
     def rest(self, state: TrainingState, epoch_done: bool) -> None:
@@ -105,7 +105,7 @@ def trained(
     targets: torch.Tensor | None = None,
     architecture: Architecture = TINY,
     ranks: Ranks = ALONE,
-) -> tuple[TrainingState, list[loop.Row]]:
+) -> tuple[TrainingState, list[loop.LogRow]]:
     size = None if targets is None else targets.shape[2]
     state = begin(architecture, how, 0, len(faces.identities), size, ranks)
     watcher = Silent()
