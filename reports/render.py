@@ -144,7 +144,7 @@ def _address(svg: bytes) -> str:
 
 def _templates() -> Environment:
     environment = Environment(
-        loader=PackageLoader("reports"),
+        loader=PackageLoader("facebench.reports"),
         autoescape=True,
         finalize=_visible,
         trim_blocks=True,
