@@ -48,7 +48,9 @@ class Timed:
     @property
     def value(self) -> float:
         """Geometric mean of the medians: a ratio of two is what `statistics.log_ratio` has."""
-        return float(np.exp(np.mean(np.log(self.medians))))
+        mean = np.exp(np.mean(np.log(self.medians)))
+        # Rounding may take it out of the range that a mean lies in.
+        return float(np.clip(mean, min(self.medians), max(self.medians)))
 
 
 # A count that is a little different in every process.

@@ -4,9 +4,11 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from facebench.harness.comparison.entry import Entry
+from facebench.harness.comparison.entry import Entry, Timed
 from facebench.harness.comparison.history import of_files, series
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
@@ -14,7 +16,16 @@ from facebench.harness.records.results import Cost
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES, history
 from facebench.reports.figures.style import Theme, image
-from tests.harness.comparison.sides import HOSTILE, accuracy, cost, latency, side
+from tests.harness.comparison.sides import (
+    HOSTILE,
+    LATENCY,
+    accuracy,
+    cost,
+    entry,
+    latency,
+    side,
+    timed,
+)
 from tests.reports import report_records
 
 
@@ -36,6 +47,18 @@ def test_figures_of_all_sorts_are_drawn_and_the_same_ones_give_the_same_bytes() 
     ElementTree.fromstring(made)
     assert drawn(*revisions) == made
     assert drawn(*revisions[1:]) != made
+
+
+@given(st.lists(st.floats(1e-3, 1e5), min_size=1, max_size=4))
+def test_a_mean_of_times_lies_among_them_to_the_last_bit(medians: list[float]) -> None:
+    """The logarithm's rounding took it out, and error bars had negative lengths."""
+    found = Timed("median", "ms", tuple(medians), tuple(1 for _ in medians))
+    assert min(medians) <= found.value <= max(medians)
+
+
+def test_one_process_a_revision_is_drawn() -> None:
+    medians = 0.1, 0.3, 2.7, 48.3
+    drawn(*([entry(LATENCY, timed((median,)))] for median in medians))
 
 
 def test_one_revision_is_drawn() -> None:
