@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Registry(Generic[Entry]):
         self._loading = threading.RLock()
         self._entries: dict[str, Entry] = {}
         self._families: dict[str, tuple[Callable[[str], Entry], str]] = {}
+        self._modules: dict[str, str] = {}
 
     def family(
         self, prefix: str, about: str
@@ -59,6 +61,7 @@ class Registry(Generic[Entry]):
 
         def decorate(make: Callable[[str], Entry]) -> Callable[[str], Entry]:
             self._families[prefix] = (make, about)
+            self._modules[prefix] = make.__module__
             return make
 
         return decorate
@@ -68,8 +71,13 @@ class Registry(Generic[Entry]):
         self._load()
         return {prefix: about for prefix, (_, about) in self._families.items()}
 
-    def add(self, name: str, entry: Entry) -> Entry:
+    def add(self, name: str, entry: Entry, module: str = "") -> Entry:
         """Register `entry` under `name`.
+
+        Args:
+            name: by which it is looked up.
+            entry: what is registered.
+            module: that it comes from; by default the one that calls this.
 
         Raises:
             ValueError: the name is taken; no two things share a name.
@@ -77,7 +85,18 @@ class Registry(Generic[Entry]):
         if name in self._entries:
             raise ValueError(f"{self.noun} {name!r} is registered twice")
         self._entries[name] = entry
+        self._modules[name] = module or sys._getframe(1).f_globals["__name__"]
         return entry
+
+    def module(self, name: str) -> str:
+        """The full name of the module that registered an entry, or its family.
+
+        Raises:
+            UnknownNameError: there is no such entry.
+        """
+        self[name]
+        prefix, colon, _ = name.partition(":")
+        return self._modules[prefix if colon and prefix in self._families else name]
 
     def names(self) -> list[str]:
         """All names, in the order of registration."""
@@ -232,6 +251,7 @@ def register(
                 source=extensions.source(),
                 published=published,
             ),
+            build.__module__,
         )
         return build
 
@@ -266,6 +286,18 @@ def families() -> list[str]:
     """The prefixes that stand for a whole family of names, such as `timm`."""
     _architectures.names()
     return list(_families)
+
+
+def module(name: str) -> str:
+    """The full name of the module that registered an architecture, or its family.
+
+    Raises:
+        UnknownNameError: there is none; the message names the nearest.
+    """
+    prefix, colon, _ = name.partition(":")
+    if colon and prefix in families():
+        return _families[prefix].__module__
+    return _architectures.module(name)
 
 
 def find(name: str) -> Architecture:

@@ -44,7 +44,7 @@ from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.workload import key
 from facebench.harness.models.export import export
 from facebench.harness.models.networks import resolve
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.harness.runs import jobs, machine_history
 from facebench.harness.runtimes import session_process
 from facebench.harness.runtimes.session import LocalSession

@@ -13,8 +13,8 @@ from facebench.harness.models import cost
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import resolve
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.harness.records.store import Store
 from facebench.harness.verification.alignment import align
 from facebench.harness.verification.datasets.registry import DATASETS

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Cost
 from facebench.reports.render import render
 from tests.reports.report_records import BASE_MS, cost, latency
 

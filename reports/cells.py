@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from scipy.special import stdtrit
 
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.reports.digits import Estimate, earned, interval, percentage, significant
 from facebench.reports.page import Cell, Column, Notes
 from facebench.reports.tables import LatencyRow

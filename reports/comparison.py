@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import pandas as pd
 
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Cost
 from facebench.reports.digits import Estimate, ratio
 from facebench.reports.embedding_time import inferences_of
 from facebench.reports.environments import another_machine, differences

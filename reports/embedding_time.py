@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence, real_faces, representative_score
 from facebench.reports.tables import LatencyRow, Setting, settings

@@ -8,8 +8,9 @@ from functools import cached_property
 
 from facebench.harness.comparison.extract import entry
 from facebench.harness.comparison.history import Series, series
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Cost
 from facebench.harness.records.store import latest, paper_table
 from facebench.reports.environments import apart
 from facebench.reports.tables import LatencyRow, Setting, latency_rows, of_measure

@@ -9,8 +9,8 @@ from decimal import Decimal
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.architectures.registry import Registry
 from facebench.harness.comparison.pair_agreement import agreements
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.harness.verification.paired import holm
 from facebench.reports.cells import percent
 from facebench.reports.comparison import THREADS, representative

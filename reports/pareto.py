@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from facebench.harness.records.results import Accuracy
+from facebench.harness.records.accuracy import Accuracy
 from facebench.reports.cells import percent
 from facebench.reports.digits import Estimate
 from facebench.reports.embedding_time import plotted_settings, points, real_dataset

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from facebench.harness.records.accuracy import Accuracy, Identification
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Identification
 from facebench.harness.verification.metrics import wilson
 from facebench.harness.verification.summary import Rate
 from facebench.reports.embedding_time import inferences

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.harness.verification.summary import Rate, Summary, summarise
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence, representative_score

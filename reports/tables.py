@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from facebench.harness.records.artifacts import Compilation
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Compilation, Cost, Latency
 from facebench.reports.digits import Estimate
 
 CellValue = str | int | float | None

@@ -9,8 +9,8 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.reports.cells import NOTHING, millions, percent
 from facebench.reports.comparison import THREADS, ComparisonRow, compare, representative
 from facebench.reports.digits import compact, earned, significant

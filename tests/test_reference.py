@@ -4,7 +4,7 @@ import re
 from statistics import fmean, stdev
 
 from facebench.architectures import registry
-from facebench.harness.records.results import Accuracy
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import shipped
 from facebench.harness.storage.cache import file_digest

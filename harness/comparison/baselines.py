@@ -17,9 +17,10 @@ from typing import Any
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.decode import build
-from facebench.harness.comparison.entry import Counted, Decided, Entry, Figure, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.environments import facts
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
 from facebench.harness.storage.cache import digest
 
 FORMAT = 1

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.comparison.entry import Counted, Decided, Entry, Figure, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.environments import Difference, differences, matters
 from facebench.harness.comparison.question import Lead, Question, Ratio
 from facebench.harness.comparison.verdict import Comparison, Line, Policy, Verdict
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
 from facebench.harness.verification.paired import holm
 
 

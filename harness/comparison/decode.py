@@ -25,7 +25,7 @@ def build(kind: type[T], data: Mapping[str, Any]) -> T:
         TypeError: a field is missing or unknown, or holds what it can't.
 
     Example:
-        >>> from facebench.harness.comparison.entry import Counted
+        >>> from facebench.harness.records.comparable import Counted
         >>> build(Counted, {"name": "size", "unit": "bytes", "value": "3"})
         Traceback (most recent call last):
         ...

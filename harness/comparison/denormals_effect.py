@@ -10,8 +10,8 @@ import numpy as np
 
 from facebench.harness.machine.flushing import FLUSHED, KEPT
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.harness.stats.ratios import log_ratio
 
 

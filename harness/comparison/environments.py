@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.harness.comparison.entry import Counted, Decided, Entry, Figure
+from facebench.harness.comparison.entry import Entry
+from facebench.harness.records.comparable import Counted, Decided, Figure
 
 KINDS = {
     "machine": "the CPU: model, features, cores",

@@ -1,28 +1,15 @@
-"""Records as entries. A result of another measure is one line in `_FIGURES`."""
+"""Records as entries: what of their results is compared, their measures say."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from facebench.harness.comparison.entry import PEAK_MEMORY, Counted, Decided, Entry, Figure, Timed
-from facebench.harness.records.denormals import Denormals
-from facebench.harness.records.instructions import Cycles, Instructions
-from facebench.harness.records.receptive_fields import Fields
+from facebench.harness.comparison.entry import Entry
+from facebench.harness.measures.registry import MEASURES
+from facebench.harness.records.comparable import Counted, Figure, Timed
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import (
-    Accuracy,
-    Compilation,
-    Cost,
-    Export,
-    Identification,
-    Latency,
-    LayerTimes,
-    Throughput,
-)
-from facebench.harness.verification.paired import decisions
 
 
 def entries(records: Sequence[Record]) -> list[Entry]:
@@ -31,20 +18,23 @@ def entries(records: Sequence[Record]) -> list[Entry]:
     Two records repeat each other where case and fingerprint are the same: files of
     several runs of the same code may be put together, and each run's process counts.
     """
-    newest = {record.case.key: record for record in records}
-    return [_pooled(newest[key], records) for key in newest]
+    of_case: dict[str, list[Record]] = {}
+    for record in records:
+        of_case.setdefault(record.case.key, []).append(record)
+    return [_pooled(of_one) for of_one in of_case.values()]
 
 
 def entry(record: Record) -> Entry:
     """What comparing needs of one record."""
     result = record.result
-    figures = _FIGURES[type(result)](result) if result is not None else ()
+    measure = MEASURES[record.case.measure]
+    figures = measure.comparable(result) if result is not None else ()
     return Entry(
         case=record.case,
         kind=record.kind,
         status=record.status,
         reason=record.reason,
-        label=getattr(result, "label", ""),
+        label=record.label,
         environment=record.environment,
         figures=tuple(figures),
         doubts=tuple(f"{check.name}: no, {check.detail}" for check in record.failed_checks),
@@ -53,13 +43,13 @@ def entry(record: Record) -> Entry:
     )
 
 
-def _pooled(newest: Record, records: Sequence[Record]) -> Entry:
+def _pooled(records: Sequence[Record]) -> Entry:
+    """One case's records, in order, as one entry."""
+    newest = records[-1]
     repeated = [
         entry(record)
         for record in records
-        if record.case == newest.case
-        and record.status == newest.status == "ok"
-        and record.fingerprint == newest.fingerprint != ""
+        if record.status == newest.status == "ok" and record.fingerprint == newest.fingerprint != ""
     ]
     return join(repeated) if repeated else entry(newest)
 
@@ -91,78 +81,3 @@ def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
         medians=tuple(median for one in timed for median in one.medians),
         samples=tuple(count for one in timed for count in one.samples),
     )
-
-
-def _latency(result: Latency) -> list[Figure]:
-    groups = result.by_process
-    medians = tuple(statistics.median(group) for group in groups)
-    turns = tuple(ms for process in result.turn_medians_ms for ms in process)
-    counts = tuple(map(len, groups))
-    times = Timed("latency", "ms", medians, counts, result.beside, turns)
-    added = result.added_bytes
-    return [times] if added is None else [times, Counted(PEAK_MEMORY, "bytes", added)]
-
-
-def _throughput(result: Throughput) -> list[Figure]:
-    per_image = (1e3 / result.images_per_second,)
-    return [Timed("time an image", "ms", per_image, (len(result.rates),))]
-
-
-def _instructions(result: Instructions) -> list[Figure]:
-    return [Counted("instructions", "", result.work.instructions)]
-
-
-def _cycles(result: Cycles) -> list[Figure]:
-    return [
-        Counted(f"modelled time, {threads} thread{'s' * (threads != '1')}", "ms", ms)
-        for threads, ms in result.milliseconds.items()
-    ]
-
-
-def _cost(result: Cost) -> list[Figure]:
-    madds = [Counted(f"MAdds ({name})", "", count) for name, count in result.madds.items()]
-    return [
-        Counted("parameters", "", result.parameters),
-        *madds,
-        Counted("activations", "", result.activations),
-        Counted("peak activations", "bytes", result.peak_activation_bytes),
-    ]
-
-
-def _size(result: Export | Compilation) -> list[Figure]:
-    return [Counted("size", "bytes", result.size_bytes)]
-
-
-def _accuracy(result: Accuracy) -> list[Figure]:
-    scores = result.scores
-    if scores is None:
-        return [Decided("accuracy", result.accuracy, result.pairs)]
-    right = decisions(scores.scores, scores.folds, result.fold_thresholds) == scores.same
-    return [Decided.pack("accuracy", right, scores.digest, scores.identities)]
-
-
-def _identification(result: Identification) -> list[Figure]:
-    return [Decided("rank 1", result.rank1, result.mated_searches)]
-
-
-def _denormals(result: Denormals) -> list[Figure]:
-    return [
-        Counted("denormal weights", "", sum(one.denormals for one in result.weights)),
-        Counted("denormal activations", "", sum(one.denormals for one in result.activations)),
-    ]
-
-
-_FIGURES: dict[type, Callable[[Any], list[Figure]]] = {
-    Latency: _latency,
-    Throughput: _throughput,
-    Instructions: _instructions,
-    Cycles: _cycles,
-    Cost: _cost,
-    Export: _size,
-    Compilation: _size,
-    Accuracy: _accuracy,
-    Identification: _identification,
-    Denormals: _denormals,
-    Fields: lambda result: [],  # maps, of which no one figure is the better
-    LayerTimes: lambda result: [],  # of one process, and the profiler's own time is in them
-}

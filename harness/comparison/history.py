@@ -10,10 +10,11 @@ from pathlib import Path
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.comparison.baselines import from_text
 from facebench.harness.comparison.compare import Side
-from facebench.harness.comparison.entry import Counted, Entry, Figure
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.environments import differences, matters
 from facebench.harness.comparison.wording import case_text
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Figure
 from facebench.harness.stats.change_points import Step, exact_steps, steps
 
 # Revisions beyond this are older than anyone asks for.

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.harness.verification import embedding
 from facebench.harness.verification.paired import PairedComparison, compare, decisions, holm
 

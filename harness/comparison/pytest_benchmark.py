@@ -15,8 +15,9 @@ import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.decode import build
-from facebench.harness.comparison.entry import Entry, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Timed
 
 RUNTIME = "pytest-benchmark"
 

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.comparison.entry import Decided, Timed
 from facebench.harness.comparison.verdict import Policy, Verdict
+from facebench.harness.records.comparable import Decided, Timed
 from facebench.harness.stats import ratios, tango
 from facebench.harness.verification.paired import PairedComparison, mcnemar
 from facebench.harness.verification.paired import compare as compare_pairs

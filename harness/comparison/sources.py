@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison import extract, pytest_benchmark
 from facebench.harness.comparison.baselines import PREFIX, Baselines
 from facebench.harness.comparison.compare import Side
 from facebench.harness.comparison.entry import Entry
-from facebench.harness.records.results import RESULTS
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.store import RECORDS, Store
 
 
@@ -30,9 +30,7 @@ def load(text: str, baselines: Baselines, measures: Collection[str] = ()) -> Sid
         BadInputError: there is no such thing, or nothing in it.
     """
     for measure in measures:
-        if measure not in RESULTS:
-            raise UnknownNameError(f"unknown measure {measure!r} (known: {', '.join(RESULTS)})")
-
+        MEASURES[measure]
     name = text.removeprefix(PREFIX)
     found = baselines.load(name) if name != text else _read(Path(text))
     if not found:

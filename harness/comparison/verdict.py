@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from facebench.harness.comparison.entry import Counted, Decided, Figure
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Figure
 
 
 class Verdict(StrEnum):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from facebench.harness.comparison.baselines import PREFIX
-from facebench.harness.comparison.entry import PEAK_MEMORY, Decided, Figure
 from facebench.harness.comparison.environments import brief
 from facebench.harness.comparison.escape import visible
 from facebench.harness.comparison.verdict import Comparison, Line, Verdict
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import PEAK_MEMORY, Decided, Figure
 
 HEAD = ("case", "figure", "BASE", "NEW", "change", "95 % interval", "kind", "verdict")
 
@@ -34,7 +34,7 @@ def figure_text(figure: Figure) -> str:
     """A figure's value with its unit.
 
     Example:
-        >>> from facebench.harness.comparison.entry import Counted
+        >>> from facebench.harness.records.comparable import Counted
         >>> figure_text(Counted("size", "bytes", 4_012_544))
         '4,012,544 bytes'
     """

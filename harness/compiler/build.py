@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -12,13 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import library, link, records
 from facebench.harness.compiler.targets import Target, tuned_as
+from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.compiler.vectors import vectors
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
-from facebench.harness.records.results import Compilation
+from facebench.harness.records.artifacts import Compilation
 from facebench.harness.storage import cache, fingerprints
 
 
@@ -59,25 +59,9 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
         asdict(resolved),
         records.digest(tuning(resolved)),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
-        fingerprints.code("facebench.harness.compiler"),
+        fingerprints.code(__name__),
     )
     return Library(cache.entry("tvm", key, lambda folder: _write(exported, target, batch, folder)))
-
-
-def resolve(target: Target) -> Target:
-    """The target with `host` replaced by what LLVM detects of this machine."""
-    if target.triple:
-        return target
-    codegen = _codegen()
-    return Target(
-        target.name,
-        triple=str(codegen.llvm_get_system_triple()),
-        cpu=str(codegen.llvm_get_system_cpu()),
-        features=(),
-        required=(),
-        elf_machine=library.host_machine(),
-        description=target.description,
-    )
 
 
 def tuning(target: Target) -> records.Records:
@@ -86,27 +70,6 @@ def tuning(target: Target) -> records.Records:
         return records.load(target.name)
     described = import_tvm().target.Target(target.options())
     return records.load(tuned_as(target, features_of(target, described)))
-
-
-def import_tvm() -> Any:
-    """The `tvm` package, without torch.
-
-    TVM imports torch where it is installed, for exchanging tensors that are
-    not exchanged here. That takes four seconds of each process, and torch's
-    threads and allocator would sit beside the code that is timed.
-    """
-    if "tvm" not in sys.modules and "torch" not in sys.modules:
-        sys.modules["torch"] = None  # type: ignore[assignment]
-        try:
-            importlib.import_module("tvm.relax")
-        finally:
-            del sys.modules["torch"]
-    return importlib.import_module("tvm")
-
-
-def _codegen() -> Any:
-    import_tvm()
-    return importlib.import_module("tvm.target.codegen")
 
 
 def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None:
@@ -135,28 +98,6 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
         kernels=kernels,
     )
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
-
-
-def features_of(target: Target, described: Any) -> tuple[str, ...]:
-    """CPU features that LLVM generates code with.
-
-    Raises:
-        UnavailableError: LLVM does not know the CPU, or gives it other features.
-    """
-    codegen = _codegen()
-    if not codegen.llvm_is_valid_cpu(target.cpu, target.triple):
-        raise UnavailableError(
-            f"this LLVM does not know the CPU {target.cpu!r} of target {target.name}; "
-            "install another apache-tvm or choose another target"
-        )
-    features = tuple(sorted(str(name) for name in codegen.llvm_get_cpu_features(described)))
-    missing = set(target.required) - set(features)
-    if missing:
-        raise UnavailableError(
-            f"LLVM gives target {target.name} no {', '.join(sorted(missing))}, which its core "
-            "has; the code would not be what the name says"
-        )
-    return features
 
 
 @lru_cache(maxsize=1)

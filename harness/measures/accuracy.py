@@ -5,9 +5,13 @@ from __future__ import annotations
 from facebench.harness.measures import scoring
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome, Sharding
+from facebench.harness.measures.registry import Measure, Outcome, Per, Sharding, register
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.comparable import Decided
+from facebench.harness.records.record import Record
 from facebench.harness.verification.embedding import blocks_of, extract, extract_blocks
 from facebench.harness.verification.faces import PairSet
+from facebench.harness.verification.paired import decisions
 from facebench.harness.verification.protocol import score, verify
 
 
@@ -53,15 +57,31 @@ def _shards(job: Job) -> int:
     return blocks_of(len(scoring.dataset(job).open(job.data).keys))
 
 
-MEASURES.add(
-    "accuracy",
+def _summary(record: Record, result: Accuracy) -> str:
+    label = f" ({result.label})" if result.label else ""
+    return f"{result.accuracy:.2%} ± {result.standard_error:.2%}{label}"
+
+
+def _comparable(result: Accuracy) -> list[Decided]:
+    scores = result.scores
+    if scores is None:
+        return [Decided("accuracy", result.accuracy, result.pairs)]
+    right = decisions(scores.scores, scores.folds, result.fold_thresholds) == scores.same
+    return [Decided.pack("accuracy", right, scores.digest, scores.identities)]
+
+
+register(
     Measure(
-        "accuracy",
-        "",
-        _obtain,
-        scoring.depends_on,
+        name="accuracy",
+        about="share of a data set's pairs that are told right, 1:1",
+        result=Accuracy,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        depends_on=scoring.depends_on,
         stage=3,
         exclusive=True,
         sharding=Sharding(_shards, _prepare),
-    ),
+        per=Per.DATASET,
+    )
 )

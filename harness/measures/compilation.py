@@ -9,8 +9,10 @@ from facebench.harness.compiler import build, records
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.machine.environment import identity, version
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
-from facebench.harness.storage import fingerprints
+from facebench.harness.measures.registry import Measure, Outcome, Per, register
+from facebench.harness.records.artifacts import Compilation
+from facebench.harness.records.comparable import Counted
+from facebench.harness.records.record import Record
 from facebench.harness.storage.cache import file_digest
 
 
@@ -25,10 +27,31 @@ def _depends_on(job: Job) -> Any:
     return (
         asdict(target),
         None if target.triple else (machine["cpu_model"], machine["cpu_features"]),
-        fingerprints.code("facebench.harness.compiler"),
         records.stored(target.name),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
     )
 
 
-MEASURES.add("compile", Measure("compile", "counted", _obtain, _depends_on, stage=1))
+def _summary(record: Record, result: Compilation) -> str:
+    return f"{result.elf_machine}, {result.size_bytes / 1e6:.1f} MB"
+
+
+def _comparable(result: Compilation) -> list[Counted]:
+    return [Counted("size", "bytes", result.size_bytes)]
+
+
+register(
+    Measure(
+        name="compile",
+        about="a shared library for a target, made by TVM",
+        result=Compilation,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        kind="counted",
+        depends_on=_depends_on,
+        stage=1,
+        per=Per.TARGET,
+        runtime="tvm",
+    )
+)

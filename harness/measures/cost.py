@@ -6,8 +6,10 @@ from typing import Any
 
 from facebench.harness.machine.environment import version
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
-from facebench.harness.storage import fingerprints
+from facebench.harness.measures.registry import Measure, Outcome, Per, register
+from facebench.harness.records.comparable import Counted
+from facebench.harness.records.cost import Cost
+from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
@@ -19,9 +21,35 @@ def _obtain(job: Job) -> Outcome:
 
 
 def _depends_on(job: Job) -> Any:
-    return fingerprints.code(
-        "facebench.harness.models.cost", "facebench.harness.models.bn_folding"
-    ), version("fvcore")
+    return version("fvcore")
 
 
-MEASURES.add("cost", Measure("cost", "counted", _obtain, _depends_on, stage=0))
+def _summary(record: Record, result: Cost) -> str:
+    return f"{result.parameters / 1e6:.3f} M parameters as trained"
+
+
+def _comparable(result: Cost) -> list[Counted]:
+    madds = [Counted(f"MAdds ({name})", "", count) for name, count in result.madds.items()]
+    return [
+        Counted("parameters", "", result.parameters),
+        *madds,
+        Counted("activations", "", result.activations),
+        Counted("peak activations", "bytes", result.peak_activation_bytes),
+    ]
+
+
+register(
+    Measure(
+        name="cost",
+        about="parameters, multiply-adds, activations and bytes, counted",
+        result=Cost,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        kind="counted",
+        depends_on=_depends_on,
+        stage=0,
+        of_network=True,
+        per=Per.NETWORK,
+    )
+)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from facebench.architectures.errors import RefusedError
 from facebench.harness.devices.emulator import model
 from facebench.harness.machine.cores import CORES
 from facebench.harness.measures import instructions
 from facebench.harness.measures.emulated_inference import emulate
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
-from facebench.harness.storage import fingerprints
+from facebench.harness.measures.registry import Measure, Outcome, Per, labelled, register
+from facebench.harness.records.comparable import Counted
+from facebench.harness.records.instructions import Cycles
+from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
@@ -30,8 +30,29 @@ def _obtain(job: Job) -> Outcome:
     )
 
 
-def _depends_on(job: Job) -> Any:
-    return fingerprints.code(__name__), instructions.depends_on(job)
+def _summary(record: Record, result: Cycles) -> str:
+    threads, ms = next(iter(result.milliseconds.items()))
+    return f"{ms:.3g} ms, {threads} thread, {labelled(record)}"
 
 
-MEASURES.add("cycles", Measure("cycles", "modelled", _obtain, _depends_on, stage=4))
+def _comparable(result: Cycles) -> list[Counted]:
+    return [
+        Counted(f"modelled time, {threads} thread{'s' * (threads != '1')}", "ms", ms)
+        for threads, ms in result.milliseconds.items()
+    ]
+
+
+register(
+    Measure(
+        name="cycles",
+        about="time of an inference on a named core, modelled from what it executes",
+        result=Cycles,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        kind="modelled",
+        depends_on=instructions.depends_on,
+        stage=4,
+        per=Per.CORE,
+    )
+)

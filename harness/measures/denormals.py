@@ -7,9 +7,11 @@ from typing import Any
 from facebench.architectures.errors import RefusedError
 from facebench.harness.machine.environment import version
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.measures.registry import Measure, Outcome, register
 from facebench.harness.models.denormals import count
-from facebench.harness.storage import fingerprints
+from facebench.harness.records.comparable import Counted
+from facebench.harness.records.denormals import Denormals
+from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
@@ -23,10 +25,32 @@ def _obtain(job: Job) -> Outcome:
 
 
 def _depends_on(job: Job) -> Any:
-    sources = fingerprints.code(
-        "facebench.harness.models.denormals", "facebench.harness.measures.denormals"
+    return version("onnxruntime"), version("onnx")
+
+
+def _summary(record: Record, result: Denormals) -> str:
+    counts = (*result.weights, *result.activations)
+    return f"{sum(one.denormals for one in counts):,} denormal numbers"
+
+
+def _comparable(result: Denormals) -> list[Counted]:
+    return [
+        Counted("denormal weights", "", sum(one.denormals for one in result.weights)),
+        Counted("denormal activations", "", sum(one.denormals for one in result.activations)),
+    ]
+
+
+register(
+    Measure(
+        name="denormals",
+        about="denormal numbers in weights and in what layers compute, counted",
+        result=Denormals,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        kind="counted",
+        depends_on=_depends_on,
+        stage=1,
+        of_network=True,
     )
-    return sources, version("onnxruntime"), version("onnx")
-
-
-MEASURES.add("denormals", Measure("denormals", "counted", _obtain, _depends_on, stage=1))
+)

@@ -12,12 +12,12 @@ import numpy as np
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.architectures.registry import Preprocessing
-from facebench.harness.compiler import records
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine import environment
 from facebench.harness.measures.job import Job
 from facebench.harness.models import precision
 from facebench.harness.models.export import Exported
+from facebench.harness.records.case import Case
 from facebench.harness.records.record import Check
 from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.runtimes.session import Session
@@ -122,30 +122,19 @@ def deploy(job: Job) -> Deployment:
 
 
 def depends_on(job: Job) -> Any:
-    """What an artifact and its session depend on beyond network and case, for a fingerprint."""
+    """What an artifact and its session depend on beyond network, case and code."""
     runtime = RUNTIMES[job.case.runtime]
-    sources = [
-        "facebench.harness.runtimes",
-        "facebench.harness.measures.deployment",
-        "facebench.harness.runtimes",
-    ]
-    tuned = ""
-    if runtime.name == "tvm":
-        sources.append("facebench.harness.compiler")
-        tuned = records.stored(job.case.target)
-    if job.case.precision != "fp32":
-        sources += [
-            "facebench.harness.models.precision",
-            "facebench.harness.models.quantize",
-            "facebench.harness.verification.calibration",
-        ]
     return (
-        fingerprints.code(*sources),
-        tuned,
+        runtime.depends_on(job.case.target),
         [environment.version(name) for name in runtime.packages],
         DEVICES[job.case.device].facts().identity if job.case.device != "local" else "",
         faces_digest(job.calibration, job.data) if job.calibration else "",
     )
+
+
+def code(case: Case) -> str:
+    """Hash of the code that an artifact runs in: its runtime's and its device's."""
+    return fingerprints.code(RUNTIMES.module(case.runtime), DEVICES.module(case.device))
 
 
 @cache

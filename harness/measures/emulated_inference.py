@@ -14,6 +14,7 @@ from facebench.harness.devices.emulator import counters, setup
 from facebench.harness.devices.emulator.counters import Tally
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
+from facebench.harness.measures import deployment as deployments
 from facebench.harness.measures.deployment import Deployment, deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.records.instructions import Instructions, KernelCount, Work
@@ -62,7 +63,8 @@ def emulate(job: Job) -> EmulatedInference:
         job.case.threads,
         job.case.batch,
         device.facts().identity,
-        fingerprints.code("facebench.harness.devices.emulator", "facebench.harness.runtimes"),
+        fingerprints.code(__name__),
+        deployments.code(job.case),
     )
     folder = cache.entry("emulation", key, lambda made: _count(job, deployment, made))
     return _read(folder / "inference.json", deployment)

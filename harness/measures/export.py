@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
-from facebench.harness.records.results import Export
+from facebench.harness.measures.registry import Measure, Outcome, Per, register
+from facebench.harness.records.artifacts import Export
+from facebench.harness.records.comparable import Counted
+from facebench.harness.records.record import Record
 from facebench.harness.storage.cache import file_digest
 
 
@@ -21,8 +21,24 @@ def _obtain(job: Job) -> Outcome:
     return Outcome(result, provenance={"artifact_sha256": file_digest(exported.onnx)})
 
 
-def _depends_on(job: Job) -> Any:
-    return "export"
+def _summary(record: Record, result: Export) -> str:
+    return f"ONNX, {result.size_bytes / 1e6:.2f} MB, error {result.output_error:.1e}"
 
 
-MEASURES.add("export", Measure("export", "counted", _obtain, _depends_on, stage=0))
+def _comparable(result: Export) -> list[Counted]:
+    return [Counted("size", "bytes", result.size_bytes)]
+
+
+register(
+    Measure(
+        name="export",
+        about="an ONNX file, held against torch",
+        result=Export,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        kind="counted",
+        stage=0,
+        per=Per.NETWORK,
+    )
+)

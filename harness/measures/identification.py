@@ -13,7 +13,10 @@ import numpy as np
 from facebench.harness.measures import scoring
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome, Sharding
+from facebench.harness.measures.registry import Measure, Outcome, Per, Sharding, register
+from facebench.harness.records.accuracy import Identification
+from facebench.harness.records.comparable import Decided
+from facebench.harness.records.record import Record
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.verification.embedding import (
     Embedder,
@@ -158,7 +161,7 @@ class _Work:
             self.faces.digest,
             shard,
             self.shards,
-            fingerprints.code("facebench.harness.verification", __name__),
+            fingerprints.code(__name__),
         )
 
     def _progress(self) -> Progress:
@@ -171,15 +174,27 @@ class _Work:
         return tell
 
 
-MEASURES.add(
-    "identification",
+def _summary(record: Record, result: Identification) -> str:
+    label = f" ({result.label})" if result.label else ""
+    return f"rank 1 {result.rank1:.2%} of {result.mated_searches:,}{label}"
+
+
+def _comparable(result: Identification) -> list[Decided]:
+    return [Decided("rank 1", result.rank1, result.mated_searches)]
+
+
+register(
     Measure(
-        "identification",
-        "",
-        _obtain,
-        scoring.depends_on,
+        name="identification",
+        about="share of probes that are found among distractors, 1:N",
+        result=Identification,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        depends_on=scoring.depends_on,
         stage=3,
         exclusive=True,
         sharding=Sharding(_shards, _prepare),
-    ),
+        per=Per.DATASET,
+    )
 )

@@ -17,10 +17,10 @@ from facebench.harness.measures import deployment
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.emulated_inference import EmulatedInference, emulate
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.measures.registry import Measure, Outcome, Per, labelled, register
+from facebench.harness.records.comparable import Counted
 from facebench.harness.records.instructions import Instructions, Work
-from facebench.harness.records.record import Check
-from facebench.harness.storage import fingerprints
+from facebench.harness.records.record import Check, Record
 
 # Packages that make of an exported network what a runtime executes.
 _MAKERS = {"ncnn": ("pnnx",), "onnxruntime": (), "tvm": ("apache-tvm", "apache-tvm-ffi")}
@@ -122,19 +122,27 @@ def circumstances(job: Job, emulated: EmulatedInference) -> dict[str, Any]:
 
 def depends_on(job: Job) -> Any:
     """What the counts depend on beyond network and case, for a fingerprint."""
-    here = (
-        ()
-        if DEVICES[job.case.device].kind == "emulated"
-        else (
-            fingerprints.code(__name__, "facebench.harness.machine.perf_events"),
-            DEVICES[job.case.device].facts().identity,
-        )
-    )
-    return (
-        fingerprints.code("facebench.harness.devices.emulator"),
-        deployment.depends_on(job),
-        *here,
-    )
+    return deployment.depends_on(job), DEVICES[job.case.device].facts().identity
 
 
-MEASURES.add("instructions", Measure("instructions", "", _obtain, depends_on, stage=4))
+def _summary(record: Record, result: Instructions) -> str:
+    return f"{result.work.instructions / 1e6:.1f} M instructions {labelled(record)}"
+
+
+def _comparable(result: Instructions) -> list[Counted]:
+    return [Counted("instructions", "", result.work.instructions)]
+
+
+register(
+    Measure(
+        name="instructions",
+        about="instructions that an inference executes, by kernel, and its memory traffic",
+        result=Instructions,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        depends_on=depends_on,
+        stage=4,
+        per=Per.CORE,
+    )
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from dataclasses import asdict
 from typing import Any
@@ -16,11 +17,19 @@ from facebench.harness.measures import deployment as deployments
 from facebench.harness.measures import merging, validity
 from facebench.harness.measures.deployment import Deployment, deploy
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome, Several
+from facebench.harness.measures.registry import (
+    Measure,
+    Outcome,
+    Per,
+    Several,
+    labelled,
+    register,
+)
+from facebench.harness.records.comparable import PEAK_MEMORY, Counted, Figure, Timed
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.peak import NO_PEAK, Peak
-from facebench.harness.records.results import Latency, Process
+from facebench.harness.records.record import Record
 from facebench.harness.runtimes.registry import RUNTIMES
-from facebench.harness.storage import fingerprints
 from facebench.harness.timing import peak
 from facebench.harness.timing.sampler import Samples
 
@@ -114,26 +123,41 @@ def _require_switch(job: Job) -> None:
 
 
 def _depends_on(job: Job) -> Any:
-    sources = ["facebench.harness.timing"]
-    sources += [f"facebench.harness.measures.{name}" for name in ("latency", "merging", "validity")]
     return (
-        fingerprints.code(*sources),
         deployments.depends_on(job),
         DEVICES[job.case.device].facts().identity,
         asdict(job.budget),
     )
 
 
-MEASURES.add(
-    "latency",
+def _summary(record: Record, result: Latency) -> str:
+    lower, upper = result.interval_ms
+    return f"{result.median_ms:.3g} ms [{lower:.3g}, {upper:.3g}] {labelled(record)}"
+
+
+def _comparable(result: Latency) -> list[Figure]:
+    groups = result.by_process
+    medians = tuple(statistics.median(group) for group in groups)
+    turns = tuple(ms for process in result.turn_medians_ms for ms in process)
+    counts = tuple(map(len, groups))
+    times = Timed("latency", "ms", medians, counts, result.beside, turns)
+    added = result.added_bytes
+    return [times] if added is None else [times, Counted(PEAK_MEMORY, "bytes", added)]
+
+
+register(
     Measure(
-        "latency",
-        "",
-        _obtain,
-        _depends_on,
+        name="latency",
+        about="wall time of an inference",
+        result=Latency,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        depends_on=_depends_on,
         stage=2,
         exclusive=True,
         timed=True,
         several=Several(merging.enough, merging.merge),
-    ),
+        per=Per.DEVICE,
+    )
 )

@@ -14,9 +14,9 @@ from facebench.harness.machine import environment
 from facebench.harness.measures import deployment as deployments
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.measures.registry import Measure, Outcome, Per, register
 from facebench.harness.records.layers import LayerTime, LayerTimes
-from facebench.harness.storage import fingerprints
+from facebench.harness.records.record import Record
 
 # The runtime whose profiler tells what single layers take.
 LAYERS_IN = "onnxruntime"
@@ -66,10 +66,24 @@ def profile(path: Path, images: Any, threads: int = 1) -> tuple[LayerTime, ...]:
     )
 
 
-def _depends_on(job: Job) -> Any:
-    return fingerprints.code(__name__), deployments.depends_on(job)
+def _summary(record: Record, result: LayerTimes) -> str:
+    operator, share = next(iter(result.shares.items()))
+    return f"{len(result.layers)} layers, {share:.0%} of their time in {operator}"
 
 
-MEASURES.add(
-    "layers", Measure("layers", "", _obtain, _depends_on, stage=2, exclusive=True, timed=True)
+# Nothing is compared: times are of one process, and the profiler's own time is in them.
+register(
+    Measure(
+        name="layers",
+        about="time of each layer, as ONNX Runtime's own profiler tells it",
+        result=LayerTimes,
+        obtain=_obtain,
+        summary=_summary,
+        depends_on=deployments.depends_on,
+        stage=2,
+        exclusive=True,
+        timed=True,
+        per=Per.NETWORK,
+        runtime=LAYERS_IN,
+    )
 )

@@ -10,8 +10,8 @@ from typing import Any
 from facebench.architectures.errors import RefusedError
 from facebench.harness.measures import validity
 from facebench.harness.measures.job import Job
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 
 # What an environment says of the moment; all else must agree.
 _MOMENTARY = ("host", "load_1min", "memory_available_bytes")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
-from facebench.harness.storage import fingerprints
+from facebench.harness.measures.registry import Measure, Outcome, Per, register
+from facebench.harness.models.networks import Network
+from facebench.harness.records.receptive_fields import Fields
+from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
@@ -15,8 +15,27 @@ def _obtain(job: Job) -> Outcome:
     return Outcome(compute(job.network.module(), job.network.architecture().input_size))
 
 
-def _depends_on(job: Job) -> Any:
-    return fingerprints.code(__name__)
+def _summary(record: Record, result: Fields) -> str:
+    seen = f"the corner unit sees {result.corner_share:.2f} of what the central one does"
+    emphasis = result.centre_emphasis
+    return seen if emphasis is None else f"{seen}; GDConv's centre weighs {emphasis:.2f}"
 
 
-MEASURES.add("fields", Measure("fields", "counted", _obtain, _depends_on, stage=0))
+def _suits(network: Network) -> bool:
+    return network.trained and not network.is_onnx
+
+
+# Nothing is compared: of two maps no one figure is the better.
+register(
+    Measure(
+        name="fields",
+        about="effective receptive fields of the last map, and the global operator's weights",
+        result=Fields,
+        obtain=_obtain,
+        summary=_summary,
+        kind="counted",
+        stage=0,
+        per=Per.NETWORK,
+        suits=_suits,
+    )
+)

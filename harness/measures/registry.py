@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from functools import partial
+from typing import Any, Generic, TypeVar
 
+from facebench.architectures.extensions import load_installed
 from facebench.architectures.registry import Registry
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.measures.job import Job
+from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Figure
 from facebench.harness.records.record import Check, Record
-from facebench.harness.records.results import Result
+from facebench.harness.records.results import RESULTS, Result
+
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -54,36 +61,80 @@ class Sharding:
     prepare: Callable[[Job], None]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One kind of figure.
+class Per(Enum):
+    """What a plan has one case of a measure for, beside each network; named as its keys are."""
+
+    NETWORK = "networks"
+    TARGET = "targets"  # of the compiler
+    DEVICE = "devices"  # real ones; with each runtime, precision and number of threads
+    CORE = "emulated"  # emulated ones; with each runtime and precision, in one thread
+    BATCH = "batches"  # with each runtime, precision and number of threads, on this machine
+    DATASET = "datasets"  # of which it is the measure; with each precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(Generic[R]):
+    """One kind of figure: what is obtained, how it reads, and how two of them are compared.
 
     Attributes:
         name: as in `Case.measure`.
+        about: what it obtains, in a line.
+        result: the type of its results, by which records are read.
+        obtain: obtains it for a job, with the conditions of validity that were looked at.
+        summary: a result and its record in a line, for the terminal.
+        comparable: what of a result is compared, each with its direction and margin: less is
+            better of `Timed` and `Counted`, more of `Decided`; none where nothing is.
         kind: how its figures are obtained, one of `record.KINDS`; empty where the device says it.
-        obtain: obtains it for a job.
-        depends_on: what the result depends on beyond the network and the
-            case, for its fingerprint.
+        depends_on: what the result depends on beyond the network, the case and the code, for
+            its fingerprint: versions, files, the device.
         stage: measures of a lower stage come first in a run; those of stage 0
             need no exported network.
         exclusive: nothing else of ours may run meanwhile.
         timed: its figures are times, which are compared between records of one machine alone.
+        of_network: its figures are counts of the network alone: no version of a package and no
+            other code changes them.
         several: how processes of a case are joined; None where there is always one.
         sharding: how machines share a case; None where one machine does it all.
+        per: what a plan has a case of it for; None where no plan has any. A plan whose key of
+            the measure's name is false has none either.
+        suits: whether a plan has cases of it for a network.
+        runtime: the only one that it is obtained in; empty where a plan chooses, or none runs.
     """
 
     name: str
-    kind: str
+    about: str
+    result: type[R]
     obtain: Callable[[Job], Outcome]
-    depends_on: Callable[[Job], Any]
+    summary: Callable[[Record, R], str]
     stage: int
+    comparable: Callable[[R], Sequence[Figure]] = lambda result: ()
+    kind: str = ""
+    depends_on: Callable[[Job], Any] = lambda job: ""
     exclusive: bool = False
     timed: bool = False
+    of_network: bool = False
     several: Several | None = None
     sharding: Sharding | None = None
+    per: Per | None = None
+    suits: Callable[[Network], bool] = lambda network: True
+    runtime: str = ""
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether processes of two sides can take turns with it: it is timed in several."""
+        return self.timed and self.several is not None
 
 
-MEASURES: Registry[Measure] = Registry("measure", package="facebench.harness.measures")
+MEASURES: Registry[Measure[Any]] = Registry(
+    "measure", "facebench.harness.measures", partial(load_installed, "measures")
+)
+
+
+def register(measure: Measure[R]) -> Measure[R]:
+    """Make a measure known, and its type of results to whoever reads records."""
+    module = measure.obtain.__module__
+    RESULTS.add(measure.name, measure.result, module)
+    return MEASURES.add(measure.name, measure, module)
 
 
 def runs_elsewhere(job: Job) -> bool:
@@ -105,3 +156,15 @@ def failed(job: Job, reason: str) -> Record:
 def kind_of(case: Case) -> str:
     """How the figures of a case are obtained: one of `record.KINDS`."""
     return MEASURES[case.measure].kind or DEVICES[case.device].kind
+
+
+def in_short(record: Record) -> str:
+    """A record's main figure in a line, or why there is none."""
+    if record.result is None:
+        return f"{record.status}: {record.reason}"
+    return MEASURES[record.case.measure].summary(record, record.result)
+
+
+def labelled(record: Record) -> str:
+    """How a record's figure was obtained, and what limits its meaning: the end of a summary."""
+    return f"{record.kind} {record.label}".rstrip()

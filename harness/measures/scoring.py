@@ -11,7 +11,6 @@ from facebench.harness.measures.deployment import Deployment
 from facebench.harness.measures.job import Job
 from facebench.harness.models.precision import require_disjoint
 from facebench.harness.records.record import Check
-from facebench.harness.storage import fingerprints
 from facebench.harness.storage.cache import digest
 from facebench.harness.verification import preparation
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset
@@ -64,7 +63,7 @@ def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, .
         deployment.preprocessing,
         deployment.input_size,
         job.case.batch,
-        digest(deployment.digest, deployment.runtime.name, deployments.depends_on(job)),
+        digest(deployment.digest, deployments.code(job.case), deployments.depends_on(job)),
     )
     return made, agreed
 
@@ -104,7 +103,6 @@ def depends_on(job: Job) -> Any:
         return "refused"
     return (
         deployments.faces_digest(job.dataset or job.case.dataset, job.data),
-        fingerprints.code("facebench.harness.verification", "facebench.harness.measures.scoring"),
         deployments.depends_on(job),
     )
 

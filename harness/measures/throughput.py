@@ -16,12 +16,12 @@ from facebench.harness.machine.conditions import Conditions
 from facebench.harness.measures import deployment
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, Measure, Outcome
+from facebench.harness.measures.registry import Measure, Outcome, Per, labelled, register
 from facebench.harness.records.case import Case
-from facebench.harness.records.record import Check
-from facebench.harness.records.results import Throughput
+from facebench.harness.records.comparable import Timed
+from facebench.harness.records.record import Check, Record
+from facebench.harness.records.throughput import Throughput
 from facebench.harness.runtimes.registry import RUNTIMES, Infer
-from facebench.harness.storage import fingerprints
 
 # Of fewer than six no interval of their median reaches 95 %.
 _WINDOWS = 7
@@ -112,7 +112,6 @@ def _checks(result: Throughput, threads: int, throttled: str) -> tuple[Check, ..
 
 def _depends_on(job: Job) -> Any:
     return (
-        fingerprints.code(__name__, "facebench.harness.timing"),
         deployment.depends_on(job),
         environment.machine_key(),
         job.budget.sampling_s,
@@ -120,7 +119,30 @@ def _depends_on(job: Job) -> Any:
     )
 
 
-MEASURES.add(
-    "throughput",
-    Measure("throughput", "", _obtain, _depends_on, stage=2, exclusive=True, timed=True),
+def _summary(record: Record, result: Throughput) -> str:
+    lower, upper = result.interval
+    rate = f"{result.images_per_second:.3g} images/s [{lower:.3g}, {upper:.3g}]"
+    where = f"batch {record.case.batch}, threads {record.case.threads}"
+    return f"{where}: {rate} {labelled(record)}"
+
+
+def _comparable(result: Throughput) -> list[Timed]:
+    per_image = (1e3 / result.images_per_second,)
+    return [Timed("time an image", "ms", per_image, (len(result.rates),))]
+
+
+register(
+    Measure(
+        name="throughput",
+        about="images embedded a second, by single-threaded sessions",
+        result=Throughput,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        depends_on=_depends_on,
+        stage=2,
+        exclusive=True,
+        timed=True,
+        per=Per.BATCH,
+    )
 )

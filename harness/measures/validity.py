@@ -10,8 +10,8 @@ import numpy as np
 
 from facebench.harness.machine import busy, reference
 from facebench.harness.machine.busy import Share
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.record import Check
-from facebench.harness.records.results import Latency, Process
 from facebench.harness.stats.autocorrelation import effective_size
 from facebench.harness.stats.drift import drift
 from facebench.harness.stats.intervals import spread

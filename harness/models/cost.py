@@ -35,7 +35,7 @@ from torch import nn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.bn_folding import fold_batch_norm, inference_form
-from facebench.harness.records.results import Cost, LayerCost
+from facebench.harness.records.cost import Cost, LayerCost
 
 CONVENTIONS = ("conv+linear", "+bn", "+activation")
 BYTES = {"fp32": 4, "fp16": 2, "int8": 1}

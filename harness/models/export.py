@@ -97,18 +97,13 @@ def find(network: Network) -> Exported | None:
 
 
 def key(network: Network) -> str:
-    """Hash of all that an exported network depends on. Needs no torch."""
+    """Hash of all that an exported network depends on."""
     return cache.digest(
         network.name,
         network.weights,
         network.preprocessing and asdict(network.preprocessing),
         network.source,
-        fingerprints.code(
-            "facebench.architectures",
-            "facebench.harness.models.export",
-            "facebench.harness.models.bn_folding",
-            "facebench.harness.models.networks",
-        ),
+        fingerprints.code(__name__, network.module_name),
         {name: version(name) for name in ("torch", "onnx", "onnxruntime", "onnx2torch", "timm")},
     )
 

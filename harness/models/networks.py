@@ -61,6 +61,11 @@ class Network:
             return found
         return replace(found, preprocessing=self.preprocessing)
 
+    @property
+    def module_name(self) -> str:
+        """The full name of the Python module that defines it."""
+        return __name__ if self.is_onnx else registry.module(self.name)
+
     def facts(self) -> dict[str, Any]:
         """What a report tells of architecture and training, for a record's provenance."""
         found = self.architecture()

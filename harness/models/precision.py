@@ -99,9 +99,7 @@ def lower(
         [cache.file_digest(exported.folder / name) for name in _NAMES],
         precision,
         faces and faces.digest,
-        fingerprints.code(
-            "facebench.harness.models.precision", "facebench.harness.models.quantize"
-        ),
+        fingerprints.code(__name__),
         {name: version(name) for name in ("numpy", "onnx", "onnxruntime")},
     )
     return Exported(

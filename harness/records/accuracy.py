@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.results import Result
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Accuracy(Result):
     """Verification accuracy by the 10-fold protocol.
 
     Attributes:
@@ -76,7 +77,7 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class Identification:
+class Identification(Result):
     """Search of probes among distractors, as MegaFace does it.
 
     Each image of a probe's identity is put among all distractors in turn; the

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from facebench.harness.records.results import Result
+
 
 @dataclass(frozen=True)
 class DenormalCount:
@@ -30,7 +32,7 @@ class DenormalCount:
 
 
 @dataclass(frozen=True)
-class Denormals:
+class Denormals(Result):
     """Denormal numbers in a network, fp32, BN folded, where nothing flushes them.
 
     Attributes:

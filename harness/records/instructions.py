@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from facebench.harness.records.results import Result
+
 
 @dataclass(frozen=True)
 class Work:
@@ -51,7 +53,7 @@ class KernelCount:
 
 
 @dataclass(frozen=True)
-class Instructions:
+class Instructions(Result):
     """One inference on an emulated core: exact counts, and misses of simulated caches.
 
     Of this machine, by its own counter, `work` has the instructions alone.
@@ -79,7 +81,7 @@ class Instructions:
 
 
 @dataclass(frozen=True)
-class Cycles:
+class Cycles(Result):
     """What a model makes of an emulated inference on a core: never measured.
 
     Attributes:

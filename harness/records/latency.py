@@ -12,6 +12,7 @@ import numpy as np
 from facebench.harness.machine.conditions import Conditions
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.records.peak import Peak
+from facebench.harness.records.results import Result
 from facebench.harness.stats.intervals import median_interval, quantile, two_level_interval
 
 
@@ -45,7 +46,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(Result):
     """Wall time of single inferences, in milliseconds.
 
     Attributes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from facebench.harness.records.results import Result
+
 
 @dataclass(frozen=True)
 class LayerTime:
@@ -22,7 +24,7 @@ class LayerTime:
 
 
 @dataclass(frozen=True)
-class LayerTimes:
+class LayerTimes(Result):
     """Of one inference, layer by layer, in execution order.
 
     Attributes:

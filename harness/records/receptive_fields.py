@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facebench.harness.records.results import Result
+
 Map = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class Fields:
+class Fields(Result):
     """Of one network (arXiv 1701.04128 for the method, 1804.07573 section 3.1 for the question).
 
     Attributes:

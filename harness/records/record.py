@@ -32,7 +32,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from facebench.architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.records.case import Case
 from facebench.harness.records.results import RESULTS, Result
 
@@ -96,6 +96,11 @@ class Record:
         """Conditions of validity that do not hold."""
         return tuple(check for check in self.checks if not check.passed)
 
+    @property
+    def label(self) -> str:
+        """What limits the meaning of the figures, such as `untuned`; empty where nothing does."""
+        return str(getattr(self.result, "label", ""))
+
 
 def to_json(record: Record) -> dict[str, Any]:
     """The record as JSON's types, its schema version first."""
@@ -125,6 +130,8 @@ def from_json(data: Any) -> Record:
         if result is None:
             return record
         return replace(record, result=_build(RESULTS[case.measure], result))
+    except UnknownNameError as error:
+        raise BadInputError(f"a record of an {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
         raise BadInputError(f"not a record of this project: {error!r}") from error
 

@@ -36,7 +36,7 @@ def perform(job: Job) -> Record:
     where: dict[str, Any] = {}
     provenance: dict[str, Any] = {
         "facebench": environment.version("facebench") or "",
-        "code": fingerprints.code("facebench.architectures", "facebench.harness"),
+        "code": fingerprints.whole(),
         "git_revision": _git_revision(),
         "weights": job.case.weights,
     }

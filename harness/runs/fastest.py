@@ -5,8 +5,8 @@ from __future__ import annotations
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Throughput
 from facebench.harness.records.store import Store
+from facebench.harness.records.throughput import Throughput
 from facebench.harness.runs import jobs, runner
 from facebench.harness.runtimes.registry import RUNTIMES, installed
 from facebench.harness.storage import cache

@@ -8,12 +8,11 @@ from pathlib import Path
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.registry import DEVICES
+from facebench.harness.measures.fingerprint import fingerprint
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES
-from facebench.harness.models import export
+from facebench.harness.measures.registry import MEASURES, Per
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
-from facebench.harness.storage import cache
 from facebench.harness.timing.sampler import Budget
 from facebench.harness.verification import preparation
 from facebench.harness.verification.datasets.registry import DATASETS
@@ -89,8 +88,8 @@ def device_jobs(timed: Job) -> list[Job]:
     """
     if DEVICES[timed.case.device].kind != "emulated":
         return [timed]
-    emulated = ("instructions", "cycles")
-    return [replace(timed, case=replace(timed.case, measure=measure)) for measure in emulated]
+    emulated = [measure.name for measure in MEASURES if measure.per is Per.CORE]
+    return [replace(timed, case=replace(timed.case, measure=name)) for name in emulated]
 
 
 def instructions_job(network: Network, runtime: str, device: str, target: str = "") -> Job:
@@ -175,5 +174,4 @@ def scoring_job(
 
 def with_fingerprint(job: Job) -> Job:
     """The job with the hash of all that its result depends on."""
-    depends = MEASURES[job.case.measure].depends_on(job)
-    return replace(job, fingerprint=cache.digest(job.case.key, export.key(job.network), depends))
+    return replace(job, fingerprint=fingerprint(job))

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from datetime import datetime
 
 from facebench.harness.devices.registry import DEVICES
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.harness.runs import machine_history
 
 # In a record's provenance: how far times of this machine differ from hour to hour.

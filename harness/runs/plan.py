@@ -44,7 +44,7 @@ from facebench.harness.devices.emulator import setup
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.job import LIMIT_S, Job
-from facebench.harness.measures.layers import LAYERS_IN
+from facebench.harness.measures.registry import MEASURES, Measure, Per
 from facebench.harness.models.networks import (
     RANDOM,
     SHIPPED,
@@ -59,7 +59,6 @@ from facebench.harness.runs.jobs import (
     BUDGET,
     Precision,
     Scoring,
-    device_jobs,
     latency_job,
     scoring_job,
     throughput_job,
@@ -159,17 +158,32 @@ def network_names(plan: Plan) -> Sequence[str]:
 
 
 def _cases(network: Network, plan: Plan) -> Iterator[Case]:
-    """What needs no runtime."""
-    base = Case("cost", network.name, network.weights)
-    yield replace(base, measure="export")
-    yield base
-    if plan.layers:
-        yield replace(base, measure="layers", runtime=LAYERS_IN)
-    if network.trained and not network.is_onnx:
-        yield replace(base, measure="fields")
+    """What needs no choice of a runtime."""
+    for measure in _measures(Per.NETWORK, network, plan):
+        yield Case(measure.name, network.name, network.weights, runtime=measure.runtime)
     for target in TARGETS.names() if plan.targets == "all" else plan.targets:
-        TARGETS[target]
-        yield replace(base, measure="compile", runtime="tvm", target=target)
+        for measure in _measures(Per.TARGET, network, plan):
+            yield Case(
+                measure.name,
+                network.name,
+                network.weights,
+                runtime=measure.runtime,
+                target=TARGETS[target].name,
+            )
+
+
+def _measures(per: Per, network: Network, plan: Plan) -> list[Measure[Any]]:
+    """Those that a plan has cases of for a network; its key of a measure's name may say no."""
+    return [
+        measure
+        for measure in MEASURES
+        if measure.per is per and measure.suits(network) and getattr(plan, measure.name, True)
+    ]
+
+
+def _of_each(measures: Sequence[Measure[Any]], job: Job) -> list[Job]:
+    """The job's case as one of each measure."""
+    return [replace(job, case=replace(job.case, measure=measure.name)) for measure in measures]
 
 
 def _cores(plan: Plan) -> Sequence[str]:
@@ -183,22 +197,24 @@ def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> 
     budget = _budget(plan)
     emulated = DEVICES[device].kind == "emulated"
     runtimes = plan.emulated_runtimes if emulated else _runtimes(plan, device)
+    measures = _measures(Per.CORE if emulated else Per.DEVICE, network, plan)
     for runtime in runtimes:
         RUNTIMES[runtime].require()
         for threads, how in product((1,) if emulated else plan.threads, _precisions(plan, runtime)):
             timed = latency_job(network, runtime, threads, 1, how, budget, device)
-            yield from device_jobs(replace(timed, data=data))
+            yield from _of_each(measures, replace(timed, data=data))
 
 
 def _throughputs(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
     """Every batch in as many sessions as there are threads; of a runtime that lacks batches too."""
     if "local" not in plan.devices:
         return
+    measures = _measures(Per.BATCH, network, plan)
     for runtime in _runtimes(plan, "local") if plan.batches else ():
         RUNTIMES[runtime].require()
         for how, threads, batch in product(_precisions(plan, runtime), plan.threads, plan.batches):
             job = throughput_job(network, runtime, threads, batch, how, _budget(plan))
-            yield replace(job, data=data)
+            yield from _of_each(measures, replace(job, data=data))
 
 
 def _budget(plan: Plan) -> Budget:

@@ -23,7 +23,7 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     key = cache.digest(
         cache.file_digest(exported.torchscript),
         version("pnnx"),
-        fingerprints.code("facebench.harness.runtimes.ncnn_cpu"),
+        fingerprints.code(__name__),
     )
     return Artifact(cache.entry("ncnn", key, lambda folder: _convert(exported, folder)))
 

@@ -52,6 +52,8 @@ class Runtime:
             threads do what the thread does that opens it; else empty.
         batches: whether it infers several images at once.
         importing: imports its package, where that takes more than its name.
+        depends_on: what an artifact for a target depends on beside packages and code, such as
+            what was tuned for it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Runtime:
     flushing: str = ""
     batches: bool = True
     importing: Callable[[], object] | None = None
+    depends_on: Callable[[str], str] = lambda target: ""
 
     def require_flushing(self) -> None:
         """See that it can be told what to do with denormal numbers.

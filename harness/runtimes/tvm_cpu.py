@@ -20,14 +20,15 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
 
 
 def _import() -> None:
-    from facebench.harness.compiler.build import import_tvm
+    from facebench.harness.compiler.tvm import import_tvm
 
     import_tvm()
 
 
 def _open(folder: Path, threads: int) -> Infer:
     from facebench.harness.compiler import host
-    from facebench.harness.compiler.build import Library, import_tvm
+    from facebench.harness.compiler.build import Library
+    from facebench.harness.compiler.tvm import import_tvm
 
     host.require(Library(folder).compilation().features, f"{folder / 'network.so'}")
     # Read by TVM's thread pool at its first use.
@@ -44,9 +45,21 @@ def _open(folder: Path, threads: int) -> Infer:
     return infer
 
 
+def _tuned(target: str) -> str:
+    from facebench.harness.compiler import records
+
+    return records.stored(target)
+
+
 RUNTIMES.add(
     "tvm",
     Runtime(
-        "tvm", ("apache-tvm",), _prepare, _open, flushing=flushing.OF_THREAD, importing=_import
+        "tvm",
+        ("apache-tvm",),
+        _prepare,
+        _open,
+        flushing=flushing.OF_THREAD,
+        importing=_import,
+        depends_on=_tuned,
     ),
 )

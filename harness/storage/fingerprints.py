@@ -1,14 +1,17 @@
 """What a result depends on in our own code: a module and all of it that is imported from there.
 
 Nothing is listed by hand. Imports are read from the source, those inside of functions too, so
-that a module counts whether or not it was imported yet.
+that a module counts whether or not it was imported yet; so does one whose full name stands in
+quotes, since it runs in a process of its own. What a registry loads is imported nowhere:
+`Registry.module` says which module a registered thing comes from.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import re
+import sys
+from functools import lru_cache
 from pathlib import Path
 
 from facebench.harness.storage.cache import digest, file_digest
@@ -19,9 +22,102 @@ _IMPORT = re.compile(
     r"|import[ \t]+(facebench[\w.]*))",
     re.MULTILINE,
 )
+_QUOTED = re.compile(r"""["'](facebench(?:\.\w+)+)["']""")
 
 
-@functools.cache
+class Sources:
+    """The sources of facebench in one folder, each read once.
+
+    Args:
+        root: the package's folder, which holds `architectures` and `harness`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.code = lru_cache(None)(self._code)
+        self.closure = lru_cache(None)(self._closure)
+        self.imported = lru_cache(None)(self._imported)
+        self._find = lru_cache(None)(self._found)
+
+    def _code(self, *names: str) -> str:
+        return digest([(name, self._files_digest(name)) for name in sorted(self.closure(*names))])
+
+    def _closure(self, *names: str) -> frozenset[str]:
+        found: set[str] = set()
+        waiting = [module for name in names for module in (name, *self._inside(name))]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self.imported(name)
+        return frozenset(found)
+
+    def _imported(self, name: str) -> frozenset[str]:
+        path = self._path(name)
+        text = path.read_text(encoding="utf-8", errors="replace") if path else ""
+        found = {quoted for quoted in _QUOTED.findall(text) if self._find(quoted) is not None}
+        for base, names, plain in _IMPORT.findall(text):
+            found.add(plain or base)
+            for part in re.sub(r"#[^\n]*|[()\\]", " ", names).split(","):
+                words = part.split()
+                if words and self._find(f"{base}.{words[0]}") is not None:
+                    found.add(f"{base}.{words[0]}")
+        return frozenset(
+            ".".join(parts[: depth + 1])
+            for parts in (one.split(".") for one in found)
+            for depth in range(len(parts))
+        )
+
+    def _inside(self, name: str) -> list[str]:
+        """All modules of a package; none where it is a module."""
+        path = self._path(name)
+        if path is None or path.name != "__init__.py":
+            return []
+        relative = (one.relative_to(path.parent) for one in path.parent.rglob("*.py"))
+        return [
+            ".".join((name, *one.with_suffix("").parts))
+            for one in relative
+            if one.name != "__init__.py"
+        ]
+
+    def _files_digest(self, name: str) -> list[str]:
+        """Hashes of a module's source, and of the data file of its name that lies beside it."""
+        path = self._path(name)
+        files = (path, path.with_suffix(".toml")) if path else ()
+        return [file_digest(one) for one in files if one.is_file()]
+
+    def _path(self, name: str) -> Path | None:
+        """The source of a module; None of one that has none, such as a notebook's."""
+        found = self._find(name)
+        if found is None and name not in sys.modules:
+            raise ModuleNotFoundError(name)
+        return found
+
+    def _found(self, name: str) -> Path | None:
+        """The source of a module; found without importing it where it is one of ours."""
+        package, _, inside = name.partition(".")
+        if package != _PACKAGE:
+            return _foreign(name)
+        stem = self._root.joinpath(*inside.split("."))
+        candidates = Path(f"{stem}.py"), stem / "__init__.py"
+        return next((path for path in candidates if path.is_file()), None)
+
+
+def _foreign(name: str) -> Path | None:
+    """The source of a module from elsewhere, which a user or a package registered from."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        origin = getattr(loaded, "__file__", None)
+    else:
+        spec = importlib.util.find_spec(name)
+        origin = spec.origin if spec else None
+    return Path(origin) if origin and Path(origin).is_file() else None
+
+
+# The code that runs.
+OURS = Sources(Path(__file__).parents[2])
+
+
 def code(*names: str) -> str:
     """Hash of modules and of everything in facebench that they import, as deep as it goes.
 
@@ -32,74 +128,17 @@ def code(*names: str) -> str:
         ModuleNotFoundError: there is no such module.
 
     Example:
-        >>> code("facebench.harness.records.case") == code("facebench.harness.stats.ratios")
+        >>> code("facebench.architectures") == code("facebench.harness")
         False
     """
-    return digest([(name, _files_digest(name)) for name in sorted(closure(*names))])
+    return OURS.code(*names)
 
 
-@functools.cache
 def closure(*names: str) -> frozenset[str]:
     """Names of the modules that `code` hashes."""
-    found: set[str] = set()
-    waiting = [module for name in names for module in (name, *_inside(name))]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += imported(name)
-    return frozenset(found)
+    return OURS.closure(*names)
 
 
-@functools.cache
-def imported(name: str) -> frozenset[str]:
-    """Names of the modules of facebench that a module imports, and of the packages they lie in."""
-    found = set()
-    for base, names, plain in _IMPORT.findall(_path(name).read_text(encoding="utf-8")):
-        found.add(plain or base)
-        for part in re.sub(r"#[^\n]*|[()\\]", " ", names).split(","):
-            inside = f"{base}.{part.split()[0]}" if part.split() else base
-            if _find(inside) is not None:
-                found.add(inside)
-    return frozenset(
-        ".".join(parts[: depth + 1])
-        for parts in (one.split(".") for one in found)
-        for depth in range(len(parts))
-    )
-
-
-def _inside(name: str) -> list[str]:
-    """All modules of a package; none where it is a module."""
-    path = _path(name)
-    if path.name != "__init__.py":
-        return []
-    relative = (one.relative_to(path.parent) for one in path.parent.rglob("*.py"))
-    return [
-        ".".join((name, *one.with_suffix("").parts))
-        for one in relative
-        if one.name != "__init__.py"
-    ]
-
-
-def _files_digest(name: str) -> list[str]:
-    """Hashes of a module's source, and of the data file of its name that lies beside it."""
-    path = _path(name)
-    return [file_digest(one) for one in (path, path.with_suffix(".toml")) if one.is_file()]
-
-
-def _path(name: str) -> Path:
-    found = _find(name)
-    if found is None:
-        raise ModuleNotFoundError(name)
-    return found
-
-
-@functools.cache
-def _find(name: str) -> Path | None:
-    """The source of a module; found without importing it where it is one of ours."""
-    if name.partition(".")[0] != _PACKAGE:
-        spec = importlib.util.find_spec(name)
-        return Path(spec.origin) if spec and spec.origin else None
-    stem = Path(__file__).parents[2].joinpath(*name.split(".")[1:])
-    candidates = stem.with_name(f"{stem.name}.py"), stem / "__init__.py"
-    return next((path for path in candidates if path.is_file()), None)
+def whole() -> str:
+    """Hash of all code that can have a part in a figure: what is no report."""
+    return OURS.code("facebench.architectures", "facebench.harness")

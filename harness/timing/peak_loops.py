@@ -17,8 +17,8 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as tir
 
 from facebench.harness.compiler import link
-from facebench.harness.compiler.build import resolve
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import resolve
 
 if TYPE_CHECKING:
     from facebench.harness.timing.peak_worker import Shape

@@ -102,7 +102,7 @@ def _loops() -> Any:
     key = cache.digest(
         machine_key(),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
-        fingerprints.code("facebench.harness.timing", "facebench.harness.compiler.link"),
+        fingerprints.code(__name__),
     )
     return tvm_ffi.load_module(str(cache.entry("peak", key, _compile) / "loops.so"))
 

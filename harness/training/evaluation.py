@@ -14,7 +14,7 @@ from torch import nn
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Architecture
 from facebench.harness.machine.environment import cores
-from facebench.harness.records.results import Accuracy
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.verification import preparation
 from facebench.harness.verification.crops import cut
 from facebench.harness.verification.datasets.registry import DATASETS, data_root

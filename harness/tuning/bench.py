@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from facebench.architectures.errors import FacebenchError, LostError, UnavailableError
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board.client import ServedBoard
 from facebench.harness.devices.board.device import BoardDevice
 from facebench.harness.devices.board.plain import PlainBoard

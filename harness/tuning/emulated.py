@@ -35,11 +35,11 @@ from facebench.architectures.errors import (
     WrongAnswerError,
 )
 from facebench.harness.compiler import link
-from facebench.harness.compiler.build import import_tvm
 from facebench.harness.compiler.kernels.provider import function, packing
 from facebench.harness.compiler.program import Call, Program, Tensor
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.compiler.workload import Workload
 from facebench.harness.devices.emulator import counters, model

@@ -7,8 +7,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from facebench.architectures.errors import RefusedError, UnavailableError
-from facebench.harness.compiler import build, host, library
+from facebench.harness.compiler import host, library
 from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
+from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.machine.cores import CORES
 from facebench.harness.tuning.costs import TilingCost
@@ -42,9 +43,9 @@ def goal(target: Target) -> Goal:
         UnavailableError: LLVM does not know the CPU, or this machine is of no class that
             has records.
     """
-    target = build.resolve(target)
-    described = build.import_tvm().target.Target(target.options())
-    features = build.features_of(target, described)
+    target = resolve(target)
+    described = import_tvm().target.Target(target.options())
+    features = features_of(target, described)
     name = tuned_as(target, features)
     if not name:
         known = [one.name for one in TARGETS if one.triple]

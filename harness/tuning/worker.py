@@ -19,8 +19,9 @@ from facebench.architectures.errors import (
     UnavailableError,
     WrongAnswerError,
 )
-from facebench.harness.compiler import build, workload
+from facebench.harness.compiler import workload
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.machine.processes import LOST, die_with_parent
 
 
@@ -36,7 +37,7 @@ def main() -> None:
             lines.flush()
 
         task = json.loads(sys.stdin.readline())
-        build.import_tvm()  # before anything below imports it with torch
+        import_tvm()  # before anything below imports it with torch
         from facebench.harness.tuning import places
         from facebench.harness.tuning.costs import TilingCost
 

@@ -75,9 +75,7 @@ def crops_key(faces: FaceSet, keys: Sequence[str], input_size: tuple[int, int]) 
         (faces.image_digests[key].hex(), np.asarray(faces.landmarks[key], np.float64).tolist())
         for key in keys
     ]
-    code = fingerprints.code(
-        "facebench.harness.verification.alignment", "facebench.harness.verification.faces"
-    )
+    code = fingerprints.code(__name__)
     return cache.digest(images, input_size, code, cv2.__version__, PIL.__version__)
 
 

@@ -189,7 +189,7 @@ def _block(
         len(embedder.streams),  # the speed depends on it, the embeddings do not
         mirrored,
         crops_key(faces, keys, embedder.input_size),
-        fingerprints.code(__name__, "facebench.harness.verification.crops"),
+        fingerprints.code(__name__),
     )
     folder = cache.entry(_KIND, key, make)
     facts = json.loads((folder / "facts.json").read_text())

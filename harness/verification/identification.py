@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError, RefusedError
-from facebench.harness.records.results import Identification, OperatingPoint
+from facebench.harness.records.accuracy import Identification, OperatingPoint
 from facebench.harness.verification.tiles import (
     RANKS,
     Floats,

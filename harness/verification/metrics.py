@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from facebench.architectures.errors import BadInputError, RefusedError
-from facebench.harness.records.results import OperatingPoint
+from facebench.harness.records.accuracy import OperatingPoint
 from facebench.harness.verification.counts import (
     ROUNDING,
     Counts,

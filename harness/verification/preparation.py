@@ -187,9 +187,7 @@ def _detected(
     faces: FaceSet, detector: Detector, path: Path | None, progress: Progress, begin: float
 ) -> dict[str, FloatArray]:
     """Landmarks by image; images in which the detector finds no face have none."""
-    code = fingerprints.code(
-        "facebench.harness.verification.detectors", "facebench.harness.verification.faces"
-    )
+    code = fingerprints.code(__name__, DETECTORS.module(detector.name))
     by = (detector.name, _weights(detector, path), code, [version(name) for name in _PACKAGES])
     # Not opened where all is in the cache.
     find = functools.cache(lambda: detector.open(path))

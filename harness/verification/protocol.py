@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.records.results import Accuracy
 from facebench.harness.storage import cache
 from facebench.harness.verification.embedding import Embeddings
 from facebench.harness.verification.faces import Pair, PairSet

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.records.accuracy import OperatingPoint
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.records.results import OperatingPoint
 from facebench.harness.verification import metrics
 from facebench.harness.verification.resampling import Interval, bootstrap_intervals
 

@@ -10,9 +10,9 @@ from scipy.stats import ttest_ind
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.harness.verification.paired import holm
 from facebench.reports.cells import percent
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.harness.records.results import Cost
+from facebench.harness.records.cost import Cost
 from facebench.reports.claims import REFUTED, SUPPORTED, ClaimFinding, claim
 from facebench.reports.digits import agrees
 from facebench.reports.evidence import BASELINE, PAPER_MADDS_MILLIONS, Evidence

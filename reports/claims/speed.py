@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from facebench.harness.records.results import Cost
+from facebench.harness.records.cost import Cost
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
 from facebench.reports.digits import Estimate, earned, interval, ratio

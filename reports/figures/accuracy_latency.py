@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from facebench.harness.records.results import Accuracy
+from facebench.harness.records.accuracy import Accuracy
 from facebench.reports.cells import percent
 from facebench.reports.digits import Estimate
 from facebench.reports.embedding_time import (

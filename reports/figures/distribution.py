@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.reports.comparison import THREADS, representative
 from facebench.reports.evidence import BASELINE, Evidence
 from facebench.reports.figures import FIGURES, Drawing

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from facebench.harness.comparison.entry import Decided, Timed
 from facebench.harness.comparison.history import Series
 from facebench.harness.comparison.wording import case_text
+from facebench.harness.records.comparable import Decided, Timed
 from facebench.reports.evidence import HISTORY_MARGIN, Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures.style import Theme, new, short

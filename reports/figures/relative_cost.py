@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from facebench.harness.records.results import Cost
+from facebench.harness.records.cost import Cost
 from facebench.reports.evidence import BASELINE, Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures.style import MOST_ROWS, Theme, name_rows, new

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.harness.records.results import Accuracy, Cost
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.cost import Cost
 from facebench.reports.cells import (
     NOTHING,
     OBTAINED,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from facebench.harness.records.artifacts import Compilation
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Compilation
 from facebench.reports.cells import NOTHING, OBTAINED, absent, obtained
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence

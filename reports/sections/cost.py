@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.harness.records.results import Cost
+from facebench.harness.records.cost import Cost
 from facebench.reports.cells import NOTHING, OBTAINED, absent, obtained
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence

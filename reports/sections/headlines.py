@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.harness.records.results import Accuracy
+from facebench.harness.records.accuracy import Accuracy
 from facebench.reports.cells import percent, plus_minus
 from facebench.reports.comparison import THREADS, representative
 from facebench.reports.digits import earned, interval

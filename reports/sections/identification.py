@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from facebench.harness.records.accuracy import Identification, OperatingPoint
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Identification, OperatingPoint
 from facebench.harness.verification.metrics import wilson
 from facebench.reports.cells import (
     NOTHING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.harness.runs.long_run import long_run_ms
 from facebench.reports.cells import NOTHING, OBTAINED, absent, median, obtained, quantity, weights
 from facebench.reports.comparison import THREADS, representative

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.reports.cells import NOTHING, OBTAINED, obtained, weights
 from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence

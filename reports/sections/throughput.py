@@ -8,7 +8,7 @@ from itertools import groupby
 
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Throughput
+from facebench.harness.records.throughput import Throughput
 from facebench.reports.cells import NOTHING, absent, doubts, estimated, obtained, weights
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence

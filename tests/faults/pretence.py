@@ -18,8 +18,9 @@ from typing import Any
 from facebench.harness.measures.job import Job, Progress
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Cost, Result
+from facebench.harness.records.results import Result
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner
 from facebench.harness.runs.checkpoints import claim

@@ -11,7 +11,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.models import networks
 from facebench.harness.models.export import Exported
 from facebench.harness.records.case import Case
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import with_fingerprint
 from facebench.harness.timing.sampler import Budget

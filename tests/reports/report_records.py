@@ -13,23 +13,18 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.energy import Energy
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.machine.memory import Memory
+from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
+from facebench.harness.records.artifacts import Compilation
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.denormals import DenormalCount, Denormals
 from facebench.harness.records.instructions import Instructions, KernelCount, Work
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.layers import LayerTime, LayerTimes
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, Record
-from facebench.harness.records.results import (
-    Accuracy,
-    Compilation,
-    Cost,
-    Identification,
-    Latency,
-    OperatingPoint,
-    Process,
-    Throughput,
-)
+from facebench.harness.records.throughput import Throughput
 from facebench.harness.verification.protocol import cross_validate
 
 # Network: row in Table 2, parameters as trained, BN folded, MAdds, activations.

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
 from facebench.harness.cli.main import cli
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Latency
 from facebench.harness.records.store import Store
 from facebench.reports.claims import (
     CLAIMS,

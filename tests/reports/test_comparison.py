@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.reports.comparison import compare, latency_ratio
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Statements

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Latency
 from facebench.reports.comparison import compare, comparison_frame
 from facebench.reports.embedding_time import mixed, plotted_settings, points, real_dataset
 from facebench.reports.evidence import Evidence

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from facebench.harness.comparison.entry import Entry, Timed
 from facebench.harness.comparison.history import of_files, series
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Cost
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES, history
 from facebench.reports.figures.style import Theme, image

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from facebench.harness.machine.cores import CORES
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.peak import NO_PEAK, Peak
 from facebench.harness.records.record import Check, Record
-from facebench.harness.records.results import Cost, Latency
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.harness.verification.paired import holm
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Paragraph, Table

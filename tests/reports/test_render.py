@@ -14,8 +14,9 @@ import pytest
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import KINDS, Record
-from facebench.harness.records.results import Cost, Latency
 from facebench.reports import render as render_module
 from facebench.reports.figures import FIGURES
 from facebench.reports.markdown import escape

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.reports import scores as scores_module
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES

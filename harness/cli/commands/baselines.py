@@ -15,11 +15,11 @@ from facebench.harness.cli.commands.comparing import measure, percent, store
 from facebench.harness.cli.output import console
 from facebench.harness.comparison import history as histories
 from facebench.harness.comparison.baselines import Baselines, default_root
-from facebench.harness.comparison.entry import Counted
 from facebench.harness.comparison.escape import visible
 from facebench.harness.comparison.history import Series
 from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.wording import case_text, figure_text, percents
+from facebench.harness.records.comparable import Counted
 from facebench.harness.stats.change_points import LEAST_POINTS
 
 _FORMS = (".png", ".svg")

@@ -9,7 +9,7 @@ import click
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.output import console
-from facebench.harness.records.results import Accuracy
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.store import Store
 from facebench.harness.storage.cache import file_digest
 

@@ -29,8 +29,8 @@ from facebench.harness.comparison.revisions.measure import CHANGES, ROUNDS, Meas
 from facebench.harness.comparison.revisions.measure import measure as measure_revisions
 from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.verdict import Comparison, Line, Policy
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.case import Case
-from facebench.harness.records.results import RESULTS
 
 store = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -39,7 +39,7 @@ store = click.option(
 
 
 measure = click.option(
-    "--measure", default="", metavar="M[,M]", help=f"Only of these: {', '.join(RESULTS)}.",
+    "--measure", default="", metavar="M[,M]", help=f"Only of these: {', '.join(MEASURES.names())}.",
 )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from facebench.architectures.errors import (
 )
 from facebench.harness.cli import options
 from facebench.harness.cli.output import console, tuning
-from facebench.harness.compiler import build, records
+from facebench.harness.compiler import records
 from facebench.harness.compiler.targets import TARGETS, Target
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.workload import Workload
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network, resolve
@@ -83,7 +84,7 @@ def tune(
     """
     wanted, targets = _asked_for(networks, target, missing, chosen)
     exported = [export(network) for network in wanted]
-    build.import_tvm()  # before anything below imports it with torch
+    import_tvm()  # before anything below imports it with torch
     machines = None if cluster is None else Cluster(cluster)
     devices = options.comma_list(device)
     summaries: list[tuning.TuningSummary] = []

@@ -16,9 +16,10 @@ from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import console, scores
 from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
 from facebench.harness.machine import environment
+from facebench.harness.measures.registry import in_short
 from facebench.harness.models.networks import Network
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy
 from facebench.harness.records.store import Store
 from facebench.harness.runs import jobs
 from facebench.harness.runs.fastest import FASTEST, find_fastest
@@ -159,7 +160,7 @@ def _runtimes(
 def _fastest(network: Network, how: jobs.Precision, threads: int | None) -> tuple[str, int]:
     def listen(record: Record, stored: bool) -> None:
         if not stored:
-            console.err.print(f"trying {record.case}: {console.in_short(record)}", markup=False)
+            console.err.print(f"trying {record.case}: {in_short(record)}", markup=False)
 
     name, batch = find_fastest(network, how, threads or environment.cores(), listen)
     console.err.print(f"{network.name}: fastest in {name} with a batch of {batch}", markup=False)

@@ -21,22 +21,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from facebench.harness.measures.registry import in_short
 from facebench.harness.records.case import Case
-from facebench.harness.records.denormals import Denormals
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles, Instructions
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import (
-    Accuracy,
-    Compilation,
-    Cost,
-    Export,
-    Identification,
-    Latency,
-    LayerTimes,
-    Throughput,
-)
 from facebench.harness.runs.long_run import long_run_ms
 
 # Wide enough for every table where standard output is a file or a pipe.
@@ -59,8 +50,8 @@ def flat(record: Record) -> dict[str, Any]:
     if result is not None:
         derived = [n for n, v in vars(type(result)).items() if isinstance(v, property)]
         figures = asdict(result) | {name: getattr(result, name) for name in derived}
-    if isinstance(result, Accuracy) and result.scores is not None:
-        figures["scores"] = _pairs(result.scores)
+        packed = [n for n, v in vars(result).items() if isinstance(v, PairScores)]
+        figures |= {name: _pairs(getattr(result, name)) for name in packed}
     whole = asdict(record)
     del whole["result"]
     case: dict[str, Any] = whole.pop("case")
@@ -135,51 +126,6 @@ class RunProgress:
     def within(self, done: int, total: int) -> None:
         """Show how far a long case is: a `job.Progress`."""
         self._bar.update(self._inner, completed=done, total=total, visible=True)
-
-
-def in_short(record: Record) -> str:
-    """A record's main figure, with its spread and its kind where it is no plain count."""
-    result = record.result
-    match result:
-        case Export():
-            return f"ONNX, {result.size_bytes / 1e6:.2f} MB, error {result.output_error:.1e}"
-        case Cost():
-            return f"{result.parameters / 1e6:.3f} M parameters as trained"
-        case Compilation():
-            return f"{result.elf_machine}, {result.size_bytes / 1e6:.1f} MB"
-        case Latency():
-            lower, upper = result.interval_ms
-            label = f" {result.label}" if result.label else ""
-            return f"{result.median_ms:.3g} ms [{lower:.3g}, {upper:.3g}] {record.kind}{label}"
-        case Instructions():
-            label = f" {result.label}" if result.label else ""
-            return f"{result.work.instructions / 1e6:.1f} M instructions {record.kind}{label}"
-        case Cycles():
-            threads, ms = next(iter(result.milliseconds.items()))
-            label = f" {result.label}" if result.label else ""
-            return f"{ms:.3g} ms, {threads} thread, {record.kind}{label}"
-        case Denormals():
-            counts = (*result.weights, *result.activations)
-            return f"{sum(one.denormals for one in counts):,} denormal numbers"
-        case Fields():
-            seen = f"the corner unit sees {result.corner_share:.2f} of what the central one does"
-            emphasis = result.centre_emphasis
-            return seen if emphasis is None else f"{seen}; GDConv's centre weighs {emphasis:.2f}"
-        case LayerTimes():
-            operator, share = next(iter(result.shares.items()))
-            return f"{len(result.layers)} layers, {share:.0%} of their time in {operator}"
-        case Throughput():
-            lower, upper = result.interval
-            rate = f"{result.images_per_second:.3g} images/s [{lower:.3g}, {upper:.3g}]"
-            where = f"batch {record.case.batch}, threads {record.case.threads}"
-            return " ".join(filter(None, (f"{where}: {rate}", record.kind, result.label)))
-        case Identification():
-            label = f" ({result.label})" if result.label else ""
-            return f"rank 1 {result.rank1:.2%} of {result.mated_searches:,}{label}"
-        case Accuracy():
-            label = f" ({result.label})" if result.label else ""
-            return f"{result.accuracy:.2%} ± {result.standard_error:.2%}{label}"
-    return f"{record.status}: {record.reason}"
 
 
 def catalogue(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from facebench.harness.cli.output.console import err, new_table, out
 from facebench.harness.comparison.pair_agreement import PairAgreement
+from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Identification, OperatingPoint
 from facebench.harness.verification.metrics import wilson
 from facebench.harness.verification.summary import Rate, Summary
 

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency, Throughput
+from facebench.harness.records.throughput import Throughput
 
 _UNKNOWN = "–"
 

@@ -9,8 +9,10 @@ from rich.markup import escape
 from facebench.harness.cli.output.console import new_table, out
 from facebench.harness.comparison.trial import TrialQuestion
 from facebench.harness.measures.layers import LAYERS_IN
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.cost import Cost
+from facebench.harness.records.layers import LayerTimes
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Accuracy, Cost, LayerTimes
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import shipped
 

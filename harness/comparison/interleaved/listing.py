@@ -12,6 +12,7 @@ from typing import Any
 
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.devices.registry import DEVICES
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.runs import plan as plans
 
 
@@ -24,12 +25,12 @@ def main() -> None:
 
 
 def listed(plan: str) -> dict[str, Any]:
-    """The latencies of a plan that can be taken side by side."""
+    """What of a plan can be timed side by side."""
     try:
         jobs = plans.jobs(plans.load(plan), None)
     except FacebenchError as error:
         return {"error": str(error)}
-    timed = [job for job in jobs if job.case.measure == "latency"]
+    timed = [job for job in jobs if MEASURES[job.case.measure].in_turns]
     return {"jobs": [job.to_json() for job in timed if not DEVICES[job.case.device].remote]}
 
 

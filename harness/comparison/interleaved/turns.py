@@ -26,8 +26,8 @@ from facebench.harness.comparison.interleaved.worker_handle import Turn, WorkerH
 from facebench.harness.machine import busy, heat, pinning, reference
 from facebench.harness.machine.conditions import Conditions
 from facebench.harness.measures import validity
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency, Process
 from facebench.harness.runs import long_run
 from facebench.harness.storage import cache
 from facebench.harness.timing.sampler import WINDOW

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from facebench.harness.comparison.entry import Decided, Entry, Figure, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.wording import case_text
+from facebench.harness.records.comparable import Decided, Figure, Timed
 
 
 def to_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -118,9 +118,7 @@ def _key(
         for revision, place, half in zip(revisions, places, halves, strict=True)
     ]
     # Of a side that this facebench measures: its own code.
-    return cache.digest(
-        sides, str(where.prefix), fingerprints.code("facebench.architectures", "facebench.harness")
-    )
+    return cache.digest(sides, str(where.prefix), fingerprints.whole())
 
 
 def _entries(records: Sequence[Record], wanted: Wanted) -> list[Entry]:

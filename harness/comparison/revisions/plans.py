@@ -10,19 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
-from facebench.harness.records.results import RESULTS
-
-# Measures whose figures have spread: the rest is the same however often it is obtained.
-TIMED = frozenset({"latency"})
-
-# Keys of a plan that bring nothing but these measures.
-_BRINGS = {
-    "targets": {"compile"},
-    "datasets": {"accuracy", "identification"},
-    "emulated": {"instructions", "cycles"},
-}
+from facebench.harness.measures.registry import MEASURES
 
 _WHERE = "import importlib.util as i; print(*i.find_spec('harness').submodule_search_locations)"
 
@@ -55,22 +45,21 @@ def halves(name: str, place: PythonEnvironment, measures: Collection[str] = ()) 
         UnknownNameError: there is no such measure.
         BadInputError: the revision has no such plan, or it can't be read.
     """
-    for measure in measures:
-        if measure not in RESULTS:
-            raise UnknownNameError(f"unknown measure {measure!r} (known: {', '.join(RESULTS)})")
+    wanted = [MEASURES[name] for name in measures] or list(MEASURES)
     path = _find(name, place)
     plan = _read(path, place)
-    wanted = set(measures) or set(RESULTS)
     devices = plan.get("devices", ["local"])
     emulated = [one for one in devices if str(one).startswith("emulated:")]
-    nothing: dict[str, list[str]] = {key: [] for key in _BRINGS}
-    unwanted = {key: nothing[key] for key, brought in _BRINGS.items() if not brought & wanted}
+    exact_keys = {one.per for one in MEASURES} - {one.per for one in MEASURES if one.timed}
+    nothing: dict[str, list[str]] = {per.value: [] for per in exact_keys if per is not None}
+    asked = {one.per.value for one in wanted if one.per is not None}
+    unwanted = {key: nothing[key] for key in nothing if key not in asked}
     exact = plan | unwanted | {"runtimes": [], "devices": emulated}
     timed = plan | nothing | {"processes": 1, "devices": [d for d in devices if d not in emulated]}
     return Halves(
         name,
-        to_toml(exact) if wanted - TIMED else "",
-        to_toml(timed) if wanted & TIMED else "",
+        to_toml(exact) if not all(one.in_turns for one in wanted) else "",
+        to_toml(timed) if any(one.in_turns for one in wanted) else "",
     )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import kept, launch, together
-from facebench.harness.comparison.revisions.plans import TIMED, Halves
+from facebench.harness.comparison.revisions.plans import Halves
 from facebench.harness.comparison.revisions.watch import RevisionWatch
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 
@@ -56,7 +57,7 @@ def measure(
         records = [[*old, *more] for old, more in zip(records, new, strict=True)]
         # What a run brings along that is exact, the next ones find done.
         known = [[*old, *_untimed(more)] for old, more in zip(known, new, strict=True)]
-        if not any(record.case.measure in TIMED for side in new for record in side):
+        if not any(MEASURES[record.case.measure].in_turns for side in new for record in side):
             return records, 0
     return records, rounds if any(texts) else 0
 
@@ -114,4 +115,4 @@ def _new(found: Sequence[Record], known: Sequence[Record]) -> list[Record]:
 
 
 def _untimed(records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if record.case.measure not in TIMED]
+    return [record for record in records if not MEASURES[record.case.measure].in_turns]

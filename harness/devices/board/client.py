@@ -18,7 +18,7 @@ import numpy as np
 
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.harness.compiler import library
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board.served_client import PROTOCOL
 from facebench.harness.devices.board.watchdog import last_line, limit_silence, watched
 from facebench.harness.devices.emulator import counters

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board import client
 from facebench.harness.devices.board.watchdog import watched
 from facebench.harness.machine.footprint import Footprint

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board import trackers
 from facebench.harness.devices.board.launcher import Launcher
 from facebench.harness.devices.board.served_client import ServedClient, register

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 from facebench.architectures.errors import UnavailableError
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 
 
 def track(host: str, port: int, tell: Callable[[str], None]) -> None:

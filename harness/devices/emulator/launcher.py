@@ -49,7 +49,7 @@ class EmulatedLauncher:
             self._emulated.versions,
             cache.file_digest(self._emulated.plugin),
             cache.file_digest(self._emulated.session(self.architecture)),
-            fingerprints.code("facebench.harness.devices.emulator", "facebench.harness.runtimes"),
+            fingerprints.code(__name__),
         )
 
     @property

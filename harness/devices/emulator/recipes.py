@@ -54,7 +54,7 @@ def linked() -> Path | None:
 
 def sources() -> dict[str, str]:
     """Digest of each C source with what builds it: other options are a reason to build again."""
-    builder = fingerprints.code("facebench.harness.devices.emulator.crossbuild")
+    builder = fingerprints.code(crossbuild.__name__)
     names = ("plugin.c", "session.c")
     return {name: cache.digest(builder, cache.file_digest(_SOURCES / name)) for name in names}
 

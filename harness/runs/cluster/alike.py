@@ -17,8 +17,8 @@ import numpy as np
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import resolve
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Check, Record
-from facebench.harness.records.results import Latency
 from facebench.harness.runs.cluster.timing_machine import timed_on
 from facebench.harness.runs.jobs import latency_job
 from facebench.harness.stats.ratios import log_ratio

@@ -142,9 +142,7 @@ def why(error: Exception) -> str:
 
 def version() -> str:
     """Hash of what must be the same on all machines for their records to be one run's."""
-    return cache.digest(
-        fingerprints.code("facebench.architectures", "facebench.harness"), environment.versions()
-    )
+    return cache.digest(fingerprints.whole(), environment.versions())
 
 
 def require_same(versions: Sequence[tuple[Machine, str]]) -> None:

@@ -155,7 +155,6 @@ def file_stamp(path: Path) -> str:
 def from_spans(
     path: Path,
     index: Callable[[], Sequence[Span]],
-    code: str,
     decode: Callable[[bytes], bytes] = bytes,
     landmarks: Mapping[str, FloatArray] | None = None,
 ) -> Source:
@@ -163,8 +162,8 @@ def from_spans(
 
     Args:
         path: the file.
-        index: finds the images, in their order; may take minutes.
-        code: the module of `index`; another version of it makes another index.
+        index: finds the images, in their order; may take minutes. Another version of the
+            module that defines it makes another index.
         decode: see `Spans`.
         landmarks: see `Source`.
     """
@@ -182,7 +181,7 @@ def from_spans(
         }
         (folder / "names.json").write_text(json.dumps(listed))
 
-    version = fingerprints.code(__name__, code)
+    version = fingerprints.code(__name__, index.__module__)
     folder = cache.entry("training-index", cache.digest(stamp, version), make)
     offsets, sizes = np.load(folder / "places.npy", allow_pickle=False)
     listed = json.loads((folder / "names.json").read_text())

@@ -33,12 +33,9 @@ def _open(root: Path | None) -> FaceSet:
 
 
 def _version() -> str:
-    code = fingerprints.code(
-        __name__,
-        "facebench.harness.verification.synthetic",
-        "facebench.harness.verification.layout",
+    return cache.digest(
+        fingerprints.code(__name__), SEED, cv2.__version__, np.__version__, PIL.__version__
     )
-    return cache.digest(code, SEED, cv2.__version__, np.__version__, PIL.__version__)
 
 
 def _write(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from facebench.harness.records.results import Identification
+from facebench.harness.records.accuracy import Identification
 from facebench.harness.records.store import Store
 from facebench.harness.runtimes.registry import installed
 from facebench.harness.verification.datasets.registry import DATASETS

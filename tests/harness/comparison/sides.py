@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from facebench.harness.comparison.compare import Side
-from facebench.harness.comparison.entry import Counted, Decided, Entry, Figure, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
 
 ENVIRONMENT: dict[str, object] = {
     "cpu_model": "AMD EPYC 9B45", "cores": 2, "machine": "x86_64", "kernel": "6.1.0",

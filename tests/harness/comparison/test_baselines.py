@@ -18,9 +18,10 @@ from facebench.harness.comparison.baselines import (
     to_text,
 )
 from facebench.harness.comparison.compare import compare
-from facebench.harness.comparison.entry import Counted, Decided, Entry, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.verdict import Verdict
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Timed
 from tests.harness.comparison.sides import (
     ENVIRONMENT,
     HOSTILE,

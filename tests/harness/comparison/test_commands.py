@@ -14,8 +14,8 @@ import pytest
 
 from facebench.architectures.registry import names
 from facebench.harness.comparison.baselines import FOLDER, Baselines
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.harness.records.store import Store
 from facebench.harness.runs.plan import load
 from tests.harness.command_line import facebench

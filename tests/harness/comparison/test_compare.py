@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.harness.comparison.compare import compare, match
-from facebench.harness.comparison.entry import Counted, Decided, Entry, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.verdict import Comparison, Line, Policy, Verdict
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Timed
 from tests.harness.comparison.sides import (
     ACCURACY,
     ENVIRONMENT,

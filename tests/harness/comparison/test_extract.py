@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison.entry import Counted, Decided, Timed
 from facebench.harness.comparison.extract import entries, entry
+from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Counted, Decided, Timed
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Check, Record, from_json, to_json
-from facebench.harness.records.results import RESULTS, Accuracy, Latency, Throughput
+from facebench.harness.records.throughput import Throughput
 from tests.reports.report_records import cost, emulated, pair_scores, scored, searched
 
 CASE = Case("latency", "m", runtime="ncnn")
@@ -129,12 +131,6 @@ def test_throughput_is_a_time_so_that_less_is_better() -> None:
     case = replace(CASE, measure="throughput")
     made = Record(case, "measured", "ok", Throughput((100.0, 200.0, 300.0)))
     assert timed(entry(made).figures[0]).medians == (5.0,)
-
-
-def test_no_measure_is_forgotten() -> None:
-    from facebench.harness.comparison.extract import _FIGURES
-
-    assert set(_FIGURES) == set(RESULTS.values())
 
 
 def test_turns_lie_beside_each_other_within_one_measurement_only() -> None:

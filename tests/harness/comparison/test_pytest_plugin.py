@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from facebench.harness.comparison.baselines import Baselines, to_text
-from facebench.harness.comparison.entry import PEAK_MEMORY, Timed
+from facebench.harness.records.comparable import PEAK_MEMORY, Timed
 from tests.harness.comparison.sides import ENVIRONMENT, LATENCY, entry, latency, timed
 from tests.places import ROOT
 

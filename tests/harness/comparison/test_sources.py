@@ -13,12 +13,13 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison import pytest_benchmark
 from facebench.harness.comparison.baselines import Baselines
 from facebench.harness.comparison.compare import compare
-from facebench.harness.comparison.entry import Entry, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.verdict import Verdict
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Timed
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.harness.records.store import Store
 from tests.harness.comparison.sides import HOSTILE, accuracy, cost, latency, side
 

@@ -12,6 +12,8 @@ from facebench.architectures import registry
 from facebench.architectures.errors import UnavailableError, UnknownNameError, WrongAnswerError
 from facebench.harness.compiler import build, library, link
 from facebench.harness.compiler.targets import TARGETS, Target
+from facebench.harness.compiler.tvm import import_tvm
+from facebench.harness.compiler.tvm import resolve as resolve_target
 from facebench.harness.models import export
 from facebench.harness.models.export import Exported, relative_error
 from facebench.harness.models.networks import resolve
@@ -39,7 +41,7 @@ def test_a_library_is_for_its_target(target: Target, tiny_exported: Exported) ->
     if target.name != "host":
         assert (header[4], machine) == ELF[target.triple]
     compilation = made.compilation()
-    assert compilation.elf_machine == build.resolve(target).elf_machine
+    assert compilation.elf_machine == resolve_target(target).elf_machine
     assert set(target.required) <= set(compilation.features)
     assert compilation.size_bytes == made.path.stat().st_size
 
@@ -66,7 +68,7 @@ def test_code_with_plain_loops_is_untuned(
 @pytest.mark.slow
 def test_a_network_compiles_for_every_target(target: Target) -> None:
     made = build.compile_network(export.export(resolve("mobilefacenet_s")), target, 1)
-    library.check(made.path, build.resolve(target))
+    library.check(made.path, resolve_target(target))
 
 
 # One target for each kind of vector registers: kernels differ by these alone.
@@ -127,7 +129,7 @@ def test_a_linker_that_fails_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 def test_constants_folded_with_numpy_are_those_that_tvm_folds(tiny_exported: Exported) -> None:
-    tvm = build.import_tvm()
+    tvm = import_tvm()
     fold = importlib.import_module("facebench.harness.compiler.fold")
     module = build.import_network(tiny_exported, 1)
     folded = fold.fold_constants(module)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from facebench.harness.compiler import build
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.workload import (
     Convolution,
     Depthwise,
@@ -49,7 +49,7 @@ def test_a_definition_gives_what_torch_gives(work: Workload) -> None:
 
 
 def defined(work: Workload, given: Operands) -> np.ndarray:
-    tvm = build.import_tvm()
+    tvm = import_tvm()
     definition = importlib.import_module("facebench.harness.compiler.definition")
     module = tvm.IRModule({"f": definition.definition(work).with_attr("global_symbol", "f")})
     built = tvm.tirx.build(module, target="llvm", pipeline="s_tir")

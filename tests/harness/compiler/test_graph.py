@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from facebench.harness.compiler import build
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.models import export, networks
 from facebench.harness.models.export import Exported, relative_error
 from facebench.harness.runtimes.registry import RUNTIMES
@@ -139,10 +140,10 @@ def test_a_rewritten_network_answers_as_torch_does(form: Exported, batch: int) -
 
 def kernels(module: nn.Module, folder: Path) -> list[str]:
     """The functions that a rewritten network calls, in order."""
-    tvm = build.import_tvm()
-    target = build.resolve(TARGETS["host"])
+    tvm = import_tvm()
+    target = resolve(TARGETS["host"])
     described = tvm.target.Target(target.options())
-    features = build.features_of(target, described)
+    features = features_of(target, described)
     given = build.import_network(exported(module, folder), 1)
     main = build._lower(given, target, described, features)[0]["main"]
     calls = [binding.value for block in main.body.blocks for binding in block.bindings]

@@ -9,7 +9,7 @@ import pytest
 from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler import host
 from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
-from facebench.harness.records.results import Compilation
+from facebench.harness.records.artifacts import Compilation
 from facebench.harness.runtimes.registry import RUNTIMES
 
 V3, V4 = TARGETS["x86-64-v3"], TARGETS["x86-64-v4"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from facebench.harness.compiler import build
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.compiler.workload import (
     Convolution,
@@ -23,7 +24,7 @@ from facebench.harness.compiler.workload import (
     name,
 )
 
-tvm = build.import_tvm()
+tvm = import_tvm()
 # These need TVM to be imported, and without torch's help.
 from facebench.harness.compiler import tiling as tilings  # noqa: E402
 from facebench.harness.compiler.kernels import emit, provider  # noqa: E402

@@ -15,6 +15,7 @@ from torch import nn
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import build
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.models import export, networks
 from facebench.harness.models.export import Exported
 from tests.harness.conftest import EMBEDDING, SIZE, write_onnx
@@ -24,15 +25,15 @@ HOST = TARGETS["host"]
 
 def lowered(exported: Exported, batch: int = 1) -> Any:
     """The module that build hands to `relax.build`."""
-    tvm = build.import_tvm()
-    target = build.resolve(HOST)
+    tvm = import_tvm()
+    target = resolve(HOST)
     described = tvm.target.Target(target.options())
-    features = build.features_of(target, described)
+    features = features_of(target, described)
     return build._lower(build.import_network(exported, batch), target, described, features)[0]
 
 
 def program_of(module: Any) -> Any:
-    build.import_tvm()
+    import_tvm()
     return importlib.import_module("facebench.harness.compiler.program").program(module)
 
 
@@ -132,7 +133,7 @@ def test_constants_are_the_weights_where_kernels_may_read_them(
 
 def _relax_main(body: str, *inputs: str) -> Any:
     """A module of one function with these inputs, as text of TVM's script."""
-    tvm = build.import_tvm()
+    tvm = import_tvm()
     given = ", ".join(f"x{i}: R.Tensor({shape}, dtype='float32')" for i, shape in enumerate(inputs))
     text = f"@I.ir_module\nclass Module:\n    @R.function\n    def main({given}):\n{body}"
     return tvm.script.from_source(text)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from facebench.architectures import registry
-from facebench.harness.compiler import build, records
+from facebench.harness.compiler import records
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import features_of, import_tvm
+from facebench.harness.compiler.tvm import resolve as resolve_target
 from facebench.harness.compiler.vectors import vectors
 from facebench.harness.models import export
 from facebench.harness.models.networks import resolve
@@ -50,9 +52,9 @@ def test_what_the_model_chooses_is_never_twice_as_slow_as_what_was_found(name: s
 def test_every_kernel_of_the_papers_networks_has_a_record_that_it_can_use(network: str) -> None:
     exported = export.export(resolve(network))
     for name in SHIPPED:
-        target = build.resolve(TARGETS[name])
-        described = build.import_tvm().target.Target(target.options())
-        registers = vectors(target.triple, build.features_of(target, described))
+        target = resolve_target(TARGETS[name])
+        described = import_tvm().target.Target(target.options())
+        registers = vectors(target.triple, features_of(target, described))
         tiling = records.tilings(records.load(name), registers)
         found = workloads.workloads(exported, 1, registers)
         assert not [work for work in found if tiling(work) is None]

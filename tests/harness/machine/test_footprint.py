@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from facebench.harness.cli.output.start import starts, throughputs
-from facebench.harness.comparison.entry import PEAK_MEMORY
 from facebench.harness.comparison.extract import entry
 from facebench.harness.machine.energy import why_not
 from facebench.harness.models import networks
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
-from facebench.harness.records.results import Latency
+from facebench.harness.records.comparable import PEAK_MEMORY
+from facebench.harness.records.latency import Latency
 from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.timing.sampler import Budget
 from tests.harness.command_line import facebench

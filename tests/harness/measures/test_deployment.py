@@ -10,7 +10,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
-from facebench.harness.records.results import Throughput
+from facebench.harness.records.throughput import Throughput
 from facebench.harness.runtimes.registry import RUNTIMES, installed
 from facebench.harness.timing.sampler import Budget
 

@@ -10,8 +10,8 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.measures import merging
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record, from_json, to_json
-from facebench.harness.records.results import Latency
 from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import CASE, noise, part, process
 

@@ -10,8 +10,8 @@ import pytest
 from facebench.harness.machine.busy import Share
 from facebench.harness.measures import validity
 from facebench.harness.measures.merging import join
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Check
-from facebench.harness.records.results import Latency
 from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import QUIET, noise, part, process
 

@@ -10,8 +10,8 @@ import numpy as np
 from facebench.harness.machine.busy import Share, Wait
 from facebench.harness.machine.conditions import Conditions
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.record import Check, Record
-from facebench.harness.records.results import Latency, Process
 
 CASE = Case("latency", "mobilefacenet", runtime="ncnn")
 QUIET = Conditions((1,), Wait(0.1, True, 0.2, 1.0, None), Share(0.0, 0.0, 2))

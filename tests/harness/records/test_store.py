@@ -19,28 +19,20 @@ from facebench.harness.machine.conditions import Conditions
 from facebench.harness.machine.energy import Energy
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.machine.memory import Memory
+from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
+from facebench.harness.records.artifacts import Compilation, Export
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost, LayerCost
 from facebench.harness.records.denormals import DenormalCount, Denormals
 from facebench.harness.records.instructions import Cycles, Instructions, KernelCount, Work
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.layers import LayerTime, LayerTimes
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, NewerError, Record, from_json, to_json
-from facebench.harness.records.results import (
-    RESULTS,
-    Accuracy,
-    Compilation,
-    Cost,
-    Export,
-    Identification,
-    Latency,
-    LayerCost,
-    OperatingPoint,
-    Process,
-    Result,
-    Throughput,
-)
+from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.records.store import Store, latest, paper_table
+from facebench.harness.records.throughput import Throughput
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 
@@ -103,7 +95,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "deep" / "records.jsonl")
 
 
-@pytest.mark.parametrize("measure", RESULTS)
+@pytest.mark.parametrize("measure", RESULTS.names())
 def test_a_record_of_every_measure_survives_json(measure: str) -> None:
     whole = record(measure=measure)
     assert from_json(json.loads(json.dumps(to_json(whole)))) == whole

@@ -18,9 +18,10 @@ from facebench.harness.devices.registry import DEVICES, Facts
 from facebench.harness.measures.job import Job, Progress
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
+from facebench.harness.records.artifacts import Compilation
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record, from_json, to_json
-from facebench.harness.records.results import Compilation, Latency
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner, worker_pool
 from facebench.harness.runs.jobs import with_fingerprint

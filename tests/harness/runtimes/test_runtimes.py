@@ -19,7 +19,7 @@ from facebench.harness.models import export
 from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
 from facebench.harness.models.networks import Network, resolve
 from facebench.harness.records.case import Case
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.harness.runtimes import session
 from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget

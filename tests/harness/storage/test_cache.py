@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage import cache
 
 
 @pytest.fixture(autouse=True)
@@ -74,21 +74,6 @@ def test_a_full_disk_is_one_sentence_with_the_mend() -> None:
 def test_digests_tell_values_apart_and_do_not_depend_on_order() -> None:
     assert cache.digest({"a": 1, "b": 2}) == cache.digest({"b": 2, "a": 1})
     assert cache.digest(["a", "b"]) != cache.digest(["ab"])
-
-
-def test_the_version_of_code_changes_with_any_file_of_a_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, code in {"one": "a = 1", "same": "a = 1", "other": "a = 2"}.items():
-        package = tmp_path / f"package_of_a_test_{name}"
-        package.mkdir()
-        (package / "__init__.py").write_text("")
-        (package / "part.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    one, same, other = (
-        fingerprints.code(f"package_of_a_test_{name}") for name in ("one", "same", "other")
-    )
-    assert one == same != other
 
 
 def test_a_missing_file_is_named() -> None:

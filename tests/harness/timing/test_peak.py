@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.models.networks import Network
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.peak import NO_PEAK, Peak
 from facebench.harness.records.record import from_json, to_json
-from facebench.harness.records.results import Latency
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import latency_job
 from facebench.harness.timing import peak, peak_worker
@@ -26,7 +26,7 @@ SHORT = Budget(warmup_s=0.01, sampling_s=0.01)
 
 @pytest.fixture(scope="module")
 def loops(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from facebench.harness.compiler.build import import_tvm
+    from facebench.harness.compiler.tvm import import_tvm
 
     import_tvm()
     import tvm_ffi

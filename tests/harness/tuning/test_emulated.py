@@ -16,7 +16,7 @@ from facebench.architectures.errors import (
     UnknownNameError,
     WrongAnswerError,
 )
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload
 from facebench.harness.devices.emulator.setup import Emulated
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401  # fixtures

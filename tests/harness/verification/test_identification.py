@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError, RefusedError
-from facebench.harness.records.results import OperatingPoint
+from facebench.harness.records.accuracy import OperatingPoint
 from facebench.harness.verification import identification, tiles
 from facebench.harness.verification.identification import blocks, search
 

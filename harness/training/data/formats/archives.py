@@ -18,7 +18,7 @@ _BLOCK = 512
 def _open(path: Path) -> Source:
     beside = path.parent / f"{path.name.removesuffix('.tar')}-landmarks.csv"
     landmarks = read_landmarks(beside) if beside.is_file() else {}
-    return from_spans(path, lambda: _index(path), __name__, landmarks=landmarks)
+    return from_spans(path, lambda: _index(path), landmarks=landmarks)
 
 
 def _index(path: Path) -> list[Span]:

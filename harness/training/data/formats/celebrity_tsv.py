@@ -25,7 +25,7 @@ _MOST_BEFORE = 2**16
 
 
 def _open(path: Path) -> Source:
-    return from_spans(path, lambda: _index(path), __name__, decode=_image)
+    return from_spans(path, lambda: _index(path), decode=_image)
 
 
 def _index(path: Path) -> list[Span]:

@@ -43,7 +43,7 @@ class _Record:
 
 
 def _open(path: Path) -> Source:
-    return from_spans(path, lambda: _index(path), __name__, decode=image_of)
+    return from_spans(path, lambda: _index(path), decode=image_of)
 
 
 def _index(path: Path) -> list[Span]:

@@ -13,7 +13,7 @@ import pytest
 
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.harness.comparison import extract
-from facebench.harness.comparison.entry import Entry, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.interleaved.prepared_case import PreparedCase, prepare
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
@@ -21,8 +21,9 @@ from facebench.harness.comparison.question import Ratio
 from facebench.harness.comparison.verdict import Policy
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
+from facebench.harness.records.comparable import Timed
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record, from_json, to_json
-from facebench.harness.records.results import Latency
 from facebench.harness.runs import jobs
 
 SHORT = Turns(processes=2, turns=3, turn_s=0.002, warmup_s=0.02)

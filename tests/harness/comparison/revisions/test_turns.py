@@ -18,8 +18,8 @@ from facebench.harness.comparison.revisions import kept, launch, plans, together
 from facebench.harness.comparison.revisions.plans import Halves
 from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.records.results import Latency
 from facebench.harness.records.store import RECORDS, Store
 from tests.reports.report_records import cost
 

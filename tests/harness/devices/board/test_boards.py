@@ -26,7 +26,7 @@ from facebench.harness.measures.registry import MEASURES, kind_of
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.harness.runs import worker_pool
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
@@ -249,7 +249,7 @@ def test_a_runtime_that_a_board_lacks_is_named(
 
 PLAIN = """
 import sys
-from facebench.harness.compiler.build import import_tvm
+from facebench.harness.compiler.tvm import import_tvm
 import_tvm()
 from tvm.rpc.server import _listen_loop
 import multiprocessing, socket

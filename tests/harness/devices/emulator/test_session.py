@@ -21,6 +21,7 @@ from facebench.architectures import registry
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.compiler import build
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.devices.emulator import crossbuild
 from facebench.harness.models import export, networks
 from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
@@ -41,9 +42,9 @@ def sysroot(arch: str) -> Path | None:
 def deploy(exported: Exported, target: str, batch: int, folder: Path) -> Path:
     """A folder with the library and the program."""
     library = build.compile_network(exported, TARGETS[target], batch)
-    resolved = build.resolve(TARGETS[target])
-    described = build.import_tvm().target.Target(resolved.options())
-    features = build.features_of(resolved, described)
+    resolved = resolve(TARGETS[target])
+    described = import_tvm().target.Target(resolved.options())
+    features = features_of(resolved, described)
     module, _ = build._lower(build.import_network(exported, batch), resolved, described, features)
     shutil.copy(library.path, folder / "network.so")
     program = importlib.import_module("facebench.harness.compiler.program")

@@ -1,0 +1,125 @@
+"""Comparable values: what of a result can be held against that of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Times of which each process gave a median; fewer is better.
+
+    Attributes:
+        name: of the figure.
+        unit: of the medians.
+        medians: one a process, in order.
+        samples: that each median is of.
+        beside: equal in two figures whose processes took turns with each other, the first with
+            the first; empty where they took none.
+        turns: medians of the turns, each process's after the other's, as many of each.
+    """
+
+    name: str
+    unit: str
+    medians: tuple[float, ...]
+    samples: tuple[int, ...]
+    beside: str = ""
+    turns: tuple[float, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.medians or len(self.medians) != len(self.samples):
+            raise ValueError("a time needs a median and a count of samples for each process")
+        if len(self.turns) % len(self.medians):
+            raise ValueError("each process has as many turns as any other")
+        if not all(0 < median < float("inf") for median in self.medians):
+            raise ValueError("a time is positive and finite")
+
+    @property
+    def by_process(self) -> npt.NDArray[np.float64]:
+        """`(P, T)`; medians of the turns of each process."""
+        return np.asarray(self.turns, np.float64).reshape(len(self.medians), -1)
+
+    @property
+    def value(self) -> float:
+        """Geometric mean of the medians: a ratio of two is what `statistics.log_ratio` has."""
+        mean = np.exp(np.mean(np.log(self.medians)))
+        # Rounding may take it out of the range that a mean lies in.
+        return float(np.clip(mean, min(self.medians), max(self.medians)))
+
+
+# A count that is a little different in every process.
+PEAK_MEMORY = "peak memory"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A figure without spread: an exact count, or what a model makes of counts; less is better.
+
+    Peak memory is one too, of which a margin takes the place of a spread.
+    """
+
+    name: str
+    unit: str
+    value: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value < float("inf"):
+            raise ValueError("a count is not negative and finite")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the same code gives the same figure again."""
+        return self.name != PEAK_MEMORY
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Which of a dataset's pairs were decided rightly; more is better.
+
+    Attributes:
+        name: of the figure.
+        value: share of right decisions, 0 to 1.
+        pairs: how many.
+        right: a bit a pair, packed; empty where only the share is known.
+        digest: hash of the pairs; empty where they are not known.
+        identities: uint32, `(P, 2)`, a number for each person; empty where they are
+            not known. The pairs' digest stands for them, so a baseline needs none.
+    """
+
+    name: str
+    value: float
+    pairs: int
+    right: bytes = b""
+    digest: str = ""
+    identities: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        sizes = len(self.right), len(self.identities)
+        if sizes[0] not in (0, -(-self.pairs // 8)) or sizes[1] not in (0, 8 * self.pairs):
+            raise ValueError(f"decisions and identities are not those of {self.pairs} pairs")
+
+    @classmethod
+    def pack(
+        cls, name: str, right: npt.NDArray[np.bool_], digest: str, identities: npt.ArrayLike
+    ) -> Decided:
+        """From `(P,)` decisions and `(P, 2)` or no identities."""
+        people = np.asarray(identities, "<u4").tobytes()
+        bits = np.packbits(right).tobytes()
+        return cls(name, float(np.mean(right)), len(right), bits, digest, people)
+
+    @property
+    def decisions(self) -> npt.NDArray[np.bool_]:
+        """`(P,)`; whether each pair was decided rightly."""
+        bits = np.unpackbits(np.frombuffer(self.right, np.uint8), count=self.pairs)
+        return bits.astype(np.bool_)
+
+    @property
+    def people(self) -> npt.NDArray[np.int64]:
+        """`(P, 2)`; or `(0, 2)` where they are not known."""
+        return np.frombuffer(self.identities, "<u4").astype(np.int64).reshape(-1, 2)
+
+
+Figure = Timed | Counted | Decided
