@@ -6,18 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from facebench.harness.machine import facts
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.record import Record
-
-# Facts that make it another machine: a ratio across them is refused.
-MACHINE = ("cpu_model", "cpu_features", "cores", "machine")
-
-# Measures whose figures are times of the machine.
-_TIMED = ("latency", "layers", "throughput")
-
-# Readings of the moment, or settings that belong to one case: they differ
-# between any two records and make no other environment. So do all numbers
-# with a fraction, which are readings by nature.
-MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "temperature")
 
 
 @dataclass(frozen=True)
@@ -40,15 +31,6 @@ class Environment:
     records: int
 
 
-def facts(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What is expected to stay the same from one record to the next."""
-    return {name: value for name, value in environment.items() if _stays(name, value)}
-
-
-def _stays(name: str, value: Any) -> bool:
-    return not isinstance(value, float) and not any(word in name for word in MOMENTARY)
-
-
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[EnvironmentDifference]:
     """Facts that both environments state, and state differently."""
     return [
@@ -57,14 +39,14 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Envir
         # What is equal, nearly all, is passed over before anything else is asked.
         if name in right
         and right[name] != ours
-        and _stays(name, ours)
-        and _stays(name, right[name])
+        and facts.stays(name, ours)
+        and facts.stays(name, right[name])
     ]
 
 
 def another_machine(found: Iterable[EnvironmentDifference]) -> list[EnvironmentDifference]:
     """Those of the differences that make it another machine."""
-    return [difference for difference in found if difference.name in MACHINE]
+    return [difference for difference in found if difference.name in facts.MACHINE]
 
 
 def apart(records: Sequence[Record]) -> list[Record]:
@@ -77,12 +59,12 @@ def apart(records: Sequence[Record]) -> list[Record]:
     by_name = any("timed_on" in record.provenance for record in timed)
 
     def machine_of(record: Record) -> tuple[str, ...]:
-        facts = tuple(str(record.environment.get(name, "")) for name in MACHINE)
+        machine = tuple(str(record.environment.get(name, "")) for name in facts.MACHINE)
         if not by_name:
-            return facts
+            return machine
         # Machines of a cluster can be of one model, and are still several.
         host = record.environment.get("host", "")
-        return (*facts, str(record.provenance.get("timed_on", host)))
+        return (*machine, str(record.provenance.get("timed_on", host)))
 
     machines = dict.fromkeys(machine_of(record) for record in timed)
     if len(machines) < 2:
@@ -104,7 +86,7 @@ def apart(records: Sequence[Record]) -> list[Record]:
 def _timed_locally(record: Record) -> bool:
     # A process that died says nothing of its machine.
     known = bool(record.environment)
-    return known and record.case.device == "local" and record.case.measure in _TIMED
+    return known and record.case.device == "local" and MEASURES[record.case.measure].timed
 
 
 def distinct(records: Iterable[Record]) -> list[Environment]:
@@ -115,10 +97,10 @@ def distinct(records: Iterable[Record]) -> list[Environment]:
             continue
         for index, (known, count) in enumerate(found):
             if not differences(known, record.environment):
-                found[index] = (known | facts(record.environment), count + 1)
+                found[index] = (known | facts.lasting(record.environment), count + 1)
                 break
         else:
-            found.append((facts(record.environment), 1))
+            found.append((facts.lasting(record.environment), 1))
     return [Environment(known, count) for known, count in found]
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from facebench.harness.machine.cores import CORES
+from facebench.harness.machine.facts import MACHINE
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.peak import NO_PEAK, Peak
 from facebench.harness.records.record import Record
 from facebench.reports.digits import Estimate
-from facebench.reports.environments import MACHINE
 from facebench.reports.evidence import Evidence
 from facebench.reports.tables import Setting, of_measure
 

@@ -18,7 +18,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.decode import build
 from facebench.harness.comparison.entry import Entry
-from facebench.harness.comparison.environments import facts
+from facebench.harness.machine import facts
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
 from facebench.harness.storage.cache import digest
@@ -41,16 +41,16 @@ _SORTS: dict[str, type[Figure]] = {
 class Baselines:
     """All baselines of a store.
 
-    Example:
-        >>> import tempfile
-        >>> from facebench.harness.records.case import Case
-        >>> store = Baselines(Path(tempfile.mkdtemp()))
-        >>> size = Counted("parameters", "", 1_003_136)
-        >>> made = Entry(Case("cost", "mobilefacenet"), "counted", figures=(size,))
-        >>> [path.name for path in store.save("main", [made])]
-        ['cost-mobilefacenet-3b88f49e.json']
-        >>> store.load("main") == [made], store.names()
-        (True, ['main'])
+        Example:
+            >>> import tempfile
+    from facebench.harness.records.case import Case
+            >>> store = Baselines(Path(tempfile.mkdtemp()))
+            >>> size = Counted("parameters", "", 1_003_136)
+            >>> made = Entry(Case("cost", "mobilefacenet"), "counted", figures=(size,))
+            >>> [path.name for path in store.save("main", [made])]
+            ['cost-mobilefacenet-3b88f49e.json']
+            >>> store.load("main") == [made], store.names()
+            (True, ['main'])
     """
 
     def __init__(self, root: Path) -> None:
@@ -159,7 +159,7 @@ def to_text(entry: Entry) -> str:
     """An entry as a file's text."""
     data = asdict(entry) | {
         "format": FORMAT,
-        "environment": facts(entry.environment),
+        "environment": facts.relevant(entry.environment),
         "figures": [_figure(figure) for figure in entry.figures],
     }
     return json.dumps(data, indent=1, sort_keys=True, allow_nan=False, default=str) + "\n"

@@ -118,11 +118,16 @@ def _draft(
     differing: Sequence[Difference],
     policy: Policy,
 ) -> _Draft:
-    hindering = [one for one in differing if matters(one, now) and one.kind not in policy.across]
+    hindering = [
+        one
+        for one in differing
+        if matters(one, now, new.case.measure) and one.kind not in policy.across
+    ]
     line = Line(
         case=new.case,
         figure=now.name,
         unit="" if isinstance(now, Decided) else now.unit,
+        share=isinstance(now, Decided),
         kind=new.kind,
         verdict=Verdict.NOT_COMPARABLE,
         reason="",
@@ -137,7 +142,7 @@ def _draft(
         named = ", ".join(map(str, hindering))
         return _Draft(replace(line, reason=f"they differ in {named}; --across {kinds} allows it"))
     if isinstance(before, Counted) and isinstance(now, Counted):
-        return _Draft(_counted(line, before.value, now.value, policy.margin_of(now)))
+        return _Draft(_counted(line, before, now, policy.margin_of(now)))
     try:
         return _Draft(line, _question(before, now, policy))
     except RefusedError as error:
@@ -147,7 +152,7 @@ def _draft(
 def _notes(
     base: Entry, new: Entry, allowed: Sequence[Difference], figure: Figure
 ) -> tuple[str, ...]:
-    across = [f"across {one}" for one in allowed if matters(one, figure)]
+    across = [f"across {one}" for one in allowed if matters(one, figure, new.case.measure)]
     doubts = [
         f"{side}: {doubt}"
         for side, entry in (("BASE", base), ("NEW", new))
@@ -164,17 +169,18 @@ def _question(before: Figure, now: Figure, policy: Policy) -> Question:
     raise RefusedError("the two sides hold figures of different sorts or units")
 
 
-def _counted(line: Line, before: float, now: float, margin: float) -> Line:
+def _counted(line: Line, before: Counted, now: Counted, margin: float) -> Line:
     """No chance is in a count: what differs, differs."""
-    time = line.figure.startswith("modelled time")
-    worse, better = (Verdict.SLOWER, Verdict.FASTER) if time else (Verdict.WORSE, Verdict.BETTER)
-    if before == now:
+    worse, better = Verdict.WORSE, Verdict.BETTER
+    if now.is_time:
+        worse, better = Verdict.SLOWER, Verdict.FASTER
+    if before.value == now.value:
         return replace(line, verdict=Verdict.SAME, change=0.0, reason="equal")
-    if not before:
+    if not before.value:
         return replace(line, verdict=worse, reason="it was zero")
-    change = now / before - 1
+    change = now.value / before.value - 1
     # Not by the ratio: a change of just the margin would fall to either side by rounding.
-    more, allowed = now - before, margin * before
+    more, allowed = now.value - before.value, margin * before.value
     verdict = worse if more > allowed else better if more < -allowed else Verdict.SAME
     where = "within" if verdict is Verdict.SAME else "beyond"
     why = f"{where} the margin" if margin else "a count has no spread: what differs, differs"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from facebench.harness.comparison.entry import Entry
+from facebench.harness.machine import facts
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.comparable import Counted, Decided, Figure
 
 KINDS = {
@@ -18,31 +19,6 @@ KINDS = {
     "threads": "threads the runtime may use",
     "label": "how the code came about, such as untuned",
 }
-
-_MACHINE = ("cpu_model", "cpu_features", "cores", "threads_visible", "machine")
-_SYSTEM = ("kernel", "system")
-
-# Packages by the runtime that they belong to: cases of other runtimes don't run on them.
-_PACKAGES = {
-    "apache-tvm": "tvm",
-    "apache-tvm-ffi": "tvm",
-    "ncnn": "ncnn",
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
-    "pnnx": "ncnn",
-}
-_SHARED = ("python", "numpy", "onnx", "opencv-python-headless", "torch")
-
-# Of an emulated machine; its other packages are loaded and left alone.
-_EMULATED = ("qemu", "libc6", "libgcc-s1", "libgomp1", "libstdc++6", "python3.11-minimal")
-
-# Names of a machine and of its room, which no figure depends on.
-_IRRELEVANT = ("host", "memory_bytes")
-
-# Readings of the moment, and settings that belong to one case. So are all numbers with a
-# fraction.
-_MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "temperature")
-
 
 _DIGEST = len("sha256:") + 12
 
@@ -71,26 +47,15 @@ def brief(value: Any) -> str:
     return text[:_DIGEST] if text.startswith("sha256:") else text
 
 
-def facts(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What is expected to stay the same from one record to the next."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if not isinstance(value, float)
-        and name not in _IRRELEVANT
-        and not any(word in name for word in _MOMENTARY)
-    }
-
-
 def differences(base: Entry, new: Entry) -> list[Difference]:
     """Facts that both entries state, and state differently."""
-    ours, theirs = facts(base.environment), facts(new.environment)
+    ours, theirs = facts.relevant(base.environment), facts.relevant(new.environment)
     found = [
-        Difference(_kind(name), name, ours[name], theirs[name])
+        Difference(facts.kind_of(name), name, ours[name], theirs[name])
         for name in ours
         if name in theirs
         and ours[name] != theirs[name]
-        and _PACKAGES.get(name, new.case.runtime) == new.case.runtime
+        and facts.PACKAGES.get(name, new.case.runtime) == new.case.runtime
     ]
     stated = [
         ("weights", base.case.weights, new.case.weights),
@@ -100,7 +65,7 @@ def differences(base: Entry, new: Entry) -> list[Difference]:
     return found + [Difference(name, name, a, b) for name, a, b in stated if a != b]
 
 
-def matters(difference: Difference, figure: Figure) -> bool:
+def matters(difference: Difference, figure: Figure, measure: str) -> bool:
     """Whether a figure depends on what differs, so that no ratio across it means anything.
 
     A time depends on all, and so does the memory of a process. A count does not depend on
@@ -111,14 +76,4 @@ def matters(difference: Difference, figure: Figure) -> bool:
         return difference.kind in ("versions", "weights", "label")
     if not isinstance(figure, Counted) or not figure.exact:
         return True
-    if figure.name.startswith(("instructions", "modelled time", "size")):
-        return difference.kind in ("versions", "threads", "label")
-    return False
-
-
-def _kind(name: str) -> str:
-    if name in _MACHINE:
-        return "machine"
-    if name in _SYSTEM:
-        return "system"
-    return "versions" if name in (*_PACKAGES, *_SHARED, *_EMULATED) else "settings"
+    return not MEASURES[measure].of_network and difference.kind in ("versions", "threads", "label")

@@ -51,7 +51,9 @@ class Series:
         """What else changed at a step: machine, versions, whatever the figure depends on."""
         before, after = self.points[step.index - 1], self.points[step.index]
         found = differences(before.entry, after.entry)
-        return tuple(str(one) for one in found if matters(one, after.figure))
+        return tuple(
+            str(one) for one in found if matters(one, after.figure, after.entry.case.measure)
+        )
 
 
 def series(

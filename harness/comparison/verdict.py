@@ -69,8 +69,8 @@ class Policy:
             return self.accuracy_margin
         if isinstance(figure, Counted) and not figure.exact:
             return self.memory_margin
-        exact = isinstance(figure, Counted) and not figure.name.startswith("modelled time")
-        return self.count_margin if exact else self.margin
+        count = isinstance(figure, Counted) and not figure.is_time
+        return self.count_margin if count else self.margin
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Line:
         change: relative; for accuracies the difference, new minus base.
         interval: 95 % interval of the change; None for exact figures.
         notes: what else should be known: differences that were allowed, doubts.
+        share: whether the figure is a share, whose change is in points.
     """
 
     case: Case
@@ -102,6 +103,7 @@ class Line:
     change: float | None = None
     interval: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    share: bool = False
 
 
 @dataclass(frozen=True)

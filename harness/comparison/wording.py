@@ -11,8 +11,6 @@ from facebench.harness.records.comparable import PEAK_MEMORY, Decided, Figure
 
 HEAD = ("case", "figure", "BASE", "NEW", "change", "95 % interval", "kind", "verdict")
 
-_SHARES = ("accuracy", "rank 1")
-
 
 def case_text(case: Case) -> str:
     """What tells a case from the others.
@@ -39,13 +37,13 @@ def figure_text(figure: Figure) -> str:
         '4,012,544 bytes'
     """
     if isinstance(figure, Decided):
-        return _value(figure.name, "", figure.value)
-    return _value(figure.name, figure.unit, figure.value)
+        return _value(figure.value, "", share=True)
+    return _value(figure.value, figure.unit)
 
 
 def value_text(line: Line, value: float | None) -> str:
     """The same of a line; an empty text where there is no value."""
-    return "" if value is None else _value(line.figure, line.unit, value)
+    return "" if value is None else _value(value, line.unit, line.share)
 
 
 def change_text(line: Line) -> str:
@@ -125,8 +123,8 @@ def percents(change: float) -> str:
     return f"{100 * change:+.1f} %" if abs(change) >= 0.001 else f"{100 * change:+.2g} %"
 
 
-def _value(name: str, unit: str, value: float) -> str:
-    if name in _SHARES:
+def _value(value: float, unit: str, share: bool = False) -> str:
+    if share:
         return f"{value:.2%}"
     if unit in ("", "bytes"):
         return f"{value:,.0f} {unit}".strip()
@@ -134,6 +132,6 @@ def _value(name: str, unit: str, value: float) -> str:
 
 
 def _signed(line: Line, change: float) -> str:
-    if line.figure in _SHARES:
+    if line.share:
         return f"{100 * change:+.2f} points"
     return percents(change)

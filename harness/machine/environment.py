@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from facebench.harness.machine.facts import MACHINE
 from facebench.harness.storage.cache import digest
 
 # What a figure can depend on. A package that is not installed is left out.
@@ -97,7 +98,7 @@ def version(package: str) -> str | None:
 def machine_key() -> str:
     """Hash of what makes a time on this machine comparable with another one on it."""
     kept = identity()
-    return digest([kept[name] for name in ("cpu_model", "cpu_features", "cores", "python")])
+    return digest([kept[name] for name in (*MACHINE, "python")])
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -8,13 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.machine import facts
 from facebench.harness.measures import validity
 from facebench.harness.measures.job import Job
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-
-# What an environment says of the moment; all else must agree.
-_MOMENTARY = ("host", "load_1min", "memory_available_bytes")
 
 
 def enough(job: Job, parts: Sequence[Record]) -> bool:
@@ -78,7 +76,7 @@ def _after(last: Record) -> dict[str, Any]:
 
 
 def _require_alike(parts: Sequence[Record]) -> None:
-    first, *others = [_facts(part) for part in parts]
+    first, *others = [facts.relevant(part.environment) for part in parts]
     for other in others:
         differing = sorted(name for name in first | other if first.get(name) != other.get(name))
         if differing:
@@ -86,7 +84,3 @@ def _require_alike(parts: Sequence[Record]) -> None:
                 f"its processes differ in {', '.join(differing)}, so their times are not of one "
                 "kind: run the same command again"
             )
-
-
-def _facts(part: Record) -> dict[str, Any]:
-    return {name: fact for name, fact in part.environment.items() if name not in _MOMENTARY}

@@ -74,6 +74,11 @@ class Counted:
         """Whether the same code gives the same figure again."""
         return self.name != PEAK_MEMORY
 
+    @property
+    def is_time(self) -> bool:
+        """Whether a model made a time of counts: it has the margin of times."""
+        return self.unit == "ms"
+
 
 @dataclass(frozen=True)
 class Decided:
