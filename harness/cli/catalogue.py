@@ -11,6 +11,7 @@ from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.environment import version
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
 
@@ -18,9 +19,9 @@ Entry = dict[str, Any]
 
 
 def entries(kind: str | None, data: Path | None) -> dict[str, list[Entry]]:
-    """Entries by kind, of those in `_KINDS`; or of one kind."""
-    wanted = [kind] if kind else list(_KINDS)
-    return {name: _KINDS[name](data_root(data)) for name in wanted}
+    """Entries by kind, of those in `KINDS`; or of one kind."""
+    wanted = [kind] if kind else list(KINDS)
+    return {name: KINDS[name](data_root(data)) for name in wanted}
 
 
 def _architectures(data: Path | None) -> list[Entry]:
@@ -110,11 +111,19 @@ def _datasets(data: Path | None) -> list[Entry]:
     ]
 
 
-_KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
+def _measures(data: Path | None) -> list[Entry]:
+    return [
+        {"name": measure.name, "timed": measure.timed, "about": measure.about}
+        for measure in MEASURES
+    ]
+
+
+KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
     "architectures": _architectures,
     "runtimes": _runtimes,
     "targets": _targets,
     "devices": _devices,
     "cores": _cores,
     "datasets": _datasets,
+    "measures": _measures,
 }

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Registry
 from facebench.harness.models import export
 from facebench.harness.models.networks import resolve
+from tests.plugins import in_a_process, plugin
 
 OWN = """
 from torch import nn
@@ -25,27 +23,6 @@ from facebench.architectures.registry import register
 def _mine():
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
 """
-
-
-def in_a_process(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Registries are filled once in a process, so each case has its own."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def plugin(folder: Path, kind: str, text: str) -> Path:
-    """A folder that looks as an installed package does."""
-    (folder / "facebench_plugin.py").write_text(text)
-    info = folder / "facebench_plugin-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: facebench-plugin\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(f"[facebench.{kind}]\nmine = facebench_plugin\n")
-    return folder
 
 
 def test_a_users_file_registers_networks_that_carry_its_hash(tmp_path: Path) -> None:
@@ -115,7 +92,7 @@ def test_an_installed_package_registers_networks(tmp_path: Path) -> None:
     assert done.stdout.strip() == "facebench-plugin 1.2"
 
 
-@pytest.mark.parametrize("kind", ["networks", "runtimes", "datasets"])
+@pytest.mark.parametrize("kind", ["networks", "runtimes", "datasets", "measures"])
 def test_a_package_that_fails_is_named_and_passed_over(kind: str, tmp_path: Path) -> None:
     plugin(tmp_path, kind, "raise RuntimeError('out of order')")
     code = "import sys; sys.argv = ['facebench', 'list']; import facebench.__main__"

@@ -30,7 +30,7 @@ DEFAULT_OUT = Path("reports/out")
 @click.command("list")
 @click.argument(
     "kind",
-    type=click.Choice(["architectures", "runtimes", "targets", "devices", "cores", "datasets"]),
+    type=click.Choice(list(catalogue.KINDS)),
     required=False,
 )
 @options.data

@@ -16,6 +16,7 @@ from facebench.harness.cli import main
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.store import Store
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.verification.datasets.registry import DATASETS
@@ -57,6 +58,7 @@ def test_help_comes_without_torch() -> None:
             [*DEVICES.names(), *(f"{prefix}:<address>" for prefix in DEVICES.families())],
         ),
         ("cores", CORES.names()),
+        ("measures", MEASURES.names()),
         ("datasets", [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in DATASETS.families())]),
     ],
 )

@@ -77,6 +77,22 @@ def test_the_newest_record_of_a_case_counts_and_its_repetitions_are_processes() 
     assert timed(found.figures[0]).medians == (5.0, 6.0)
 
 
+def test_no_record_is_looked_at_for_another_ones_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def equal(case: Case, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return isinstance(other, Case) and case.key == other.key
+
+    monkeypatch.setattr(Case, "__eq__", equal)
+    made = record(Latency((5.0,), (), 1.0, 0.0))
+    records = [replace(made, case=replace(CASE, network=f"{number % 50}")) for number in range(500)]
+    found = entries(records)
+    assert [len(timed(one.figures[0]).medians) for one in found] == 50 * [10]
+    assert compared <= len(records)
+
+
 def test_records_without_a_fingerprint_repeat_nothing() -> None:
     made = [record(Latency((ms,), (), 1.0, 0.0), "") for ms in (5.0, 6.0)]
     (found,) = entries(made)
