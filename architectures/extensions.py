@@ -1,4 +1,4 @@
-"""Networks, runtimes and datasets from outside this project: a user's files, installed packages."""
+"""What comes from outside this project: a user's files, and installed packages."""
 
 from __future__ import annotations
 

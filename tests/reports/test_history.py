@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from facebench.harness.comparison.entry import Entry, Timed
+from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.history import of_files, series
 from facebench.harness.records.case import Case
+from facebench.harness.records.comparable import Timed
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.reports.evidence import Evidence
