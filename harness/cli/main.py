@@ -7,30 +7,12 @@ import os
 import signal
 import sys
 import warnings
-from importlib.metadata import version
 from types import FrameType
 
 import click
 
 from facebench.architectures.errors import FacebenchError
-from facebench.harness.cli.commands import (
-    baselines,
-    cache,
-    card,
-    claims,
-    comparing,
-    data,
-    denormals,
-    device,
-    instructions,
-    networks,
-    runs,
-    throughput,
-    training,
-    trial,
-    tuning,
-    verification,
-)
+from facebench.harness.cli.lazy import LazyCommand, LazyGroup
 
 
 def main() -> None:
@@ -83,8 +65,73 @@ def _fail(sentence: str, code: int) -> None:
     sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("facebench"), prog_name="facebench")
+# Each command with where it is and the first sentence of its help.
+_COMMANDS = (
+    ("cost", "networks:cost", "Count parameters, MAdds, activations and bytes."),
+    ("export", "networks:export", "Export to ONNX, BN folded, checked against torch."),
+    ("compile", "networks:compile_", "Compile with TVM to a shared library."),
+    ("tune", "tuning:tune", "Search for the fastest kernels of networks, for every later compile."),
+    ("new", "trial:new", "Begin something of your own from a template."),
+    ("try", "trial:try_", "Put the networks of a file of yours on trial beside a known one."),
+    (
+        "latency", "networks:latency",
+        "Measure latency, each case in several processes of its own.",
+    ),
+    (
+        "denormals", "denormals:denormals",
+        "Count denormal numbers in weights and layers, and measure what they cost.",
+    ),
+    (
+        "instructions", "instructions:instructions",
+        "Count the instructions of one inference: a second opinion that noise cannot touch.",
+    ),
+    (
+        "throughput", "throughput:throughput",
+        "Measure images a second on this machine, against batch and threads.",
+    ),
+    (
+        "verify", "verification:verify",
+        "Score networks on faces: verification of pairs, or identification of probes.",
+    ),
+    ("train", "training:train", "Train networks, all under the same conditions."),
+    (
+        "card", "card:card",
+        "Print the model card of weights that 'train' made: data, recipe, scores, limits.",
+    ),
+    (
+        "data", "data:data",
+        "List, fetch and check datasets; draw pairs of your own images; clean training sets.",
+    ),
+    ("device", "device:device", "Boards, and an emulated one: where networks run."),
+    ("list", "listing:list_", "List what there is to choose from."),
+    ("run", "runs:run", "Run a plan and render its report: the main job."),
+    (
+        "plan", "runs:plan_",
+        "Say what a plan holds, what of it is done, and how long the rest takes.",
+    ),
+    ("report", "runs:report", "Render a report from results files, anew."),
+    (
+        "claims", "claims:claims",
+        "Judge each claim of the paper by records: supported, refuted, or not decidable here.",
+    ),
+    (
+        "compare", "comparing:compare",
+        "Say what became slower, larger or less accurate from BASE to NEW.",
+    ),
+    ("baseline", "baselines:baseline", "Keep what was accepted, in small files for git."),
+    (
+        "history", "baselines:history",
+        "Show figures over revisions, and where their level changed.",
+    ),
+    ("cache", "cache:cache", "See what the cache holds, and make room."),
+)  # fmt: skip
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="facebench", prog_name="facebench")
 def cli() -> None:
     """Compare face-verification networks for phones, and prove it.
 
@@ -96,33 +143,8 @@ def cli() -> None:
     """
 
 
-for command in (
-    networks.cost,
-    networks.export,
-    networks.compile_,
-    tuning.tune,
-    trial.new,
-    trial.try_,
-    networks.latency,
-    denormals.denormals,
-    instructions.instructions,
-    throughput.throughput,
-    verification.verify,
-    training.train,
-    card.card,
-    data.data,
-    device.device,
-    runs.list_,
-    runs.run,
-    runs.plan_,
-    runs.report,
-    claims.claims,
-    comparing.compare,
-    baselines.baseline,
-    baselines.history,
-    cache.cache,
-):
-    cli.add_command(command)
+for name, where, about in _COMMANDS:
+    cli.add_command(LazyCommand(name, f"facebench.harness.cli.commands.{where}", about))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Commands on whole runs: list, run, report."""
+"""Commands on whole runs: run, plan, report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.cli import catalogue, options
+from facebench.harness.cli import options
 from facebench.harness.cli.output import console, plan_table
 from facebench.harness.devices.emulator import setup
 from facebench.harness.models import export
@@ -25,28 +25,6 @@ from facebench.harness.runs.cluster.engine import Cluster
 from facebench.harness.storage import eviction
 
 DEFAULT_OUT = Path("reports/out")
-
-
-@click.command("list")
-@click.argument(
-    "kind",
-    type=click.Choice(list(catalogue.KINDS)),
-    required=False,
-)
-@options.data
-@options.as_json
-def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
-    """List what there is to choose from.
-
-    \b
-    facebench list
-    facebench list runtimes --json
-    """
-    found = catalogue.entries(kind, data)
-    if as_json:
-        console.as_json(found[kind] if kind else found)
-    else:
-        console.catalogue(found)
 
 
 @click.command()
