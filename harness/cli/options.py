@@ -1,31 +1,17 @@
-"""Options that several commands share, and what their texts mean."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from facebench.architectures.errors import BadInputError
-from facebench.architectures.registry import Preprocessing
-from facebench.harness.models.networks import (
-    ONNX_PREFIX,
-    RANDOM,
-    SHIPPED,
-    Network,
-    resolve,
-    shipped_or_random,
-)
-from facebench.harness.models.precision import PRECISIONS, require_known
-from facebench.harness.runs.jobs import Precision
-
-WEIGHTS = "NETWORK=FILE|shipped"
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-networks = click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 data = click.option(
     "--data",
@@ -48,193 +34,32 @@ target = click.option(
 )
 
 
-def sampling(command: Command) -> Command:
-    """Options that say how much of a latency is sampled."""
-    for option in (
-        click.option(
-            "--no-pin", "pin", flag_value=False, default=None,
-            help="Let the scheduler move a process about. Default: as many cores as threads.",
-        ),
-        click.option(
-            "--known-to", callback=_percent, metavar="P",
-            help="Start more, up to twice as many, until the median's 95 % interval is this "
-            "narrow. Default: 2%, or what the plan says.",
-        ),
-        click.option(
-            "--processes", type=click.IntRange(1, 100), metavar="N",
-            help="Processes that time each case. Default: 3, or what the plan says.",
-        ),
-        click.option(
-            "--seconds", "sampling_s", type=click.FloatRange(0, 3600, min_open=True), metavar="S",
-            help="Seconds of samples for each case, of its first processes together; at least "
-            "64 samples are taken whatever it is. Default: 1, or what the plan says.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        share = float(text.removesuffix("%")) / 100
-    except ValueError:
-        share = 0.0
-    if not 0.0001 <= share <= 1:
-        raise BadInputError(f"--known-to {text!r} will not do: give percents from 0.01% to 100%")
-    return share
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """The options that a command line has, by name."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def precision(command: Command) -> Command:
-    """Options that say in how many bits a network computes."""
-    for option in (
-        click.option(
-            "--calibration",
-            default="synthetic",
-            show_default=True,
-            metavar="DATASET",
-            help="Faces that int8's ranges come from; none of them may be in a test.",
-        ),
-        click.option(
-            "--precision",
-            default="fp32",
-            show_default=True,
-            metavar="P[,P]",
-            help=f"Of {', '.join(PRECISIONS)}, as far as the runtime runs them.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def precisions(names: str, calibration: str) -> list[Precision]:
-    """The precisions that a command line names.
-
-    Raises:
-        UnknownNameError: one is unknown.
-    """
-    chosen = comma_list(names)
-    for name in chosen:
-        require_known(name)
-    return [Precision(name, calibration) for name in chosen]
-
-
-def weights(command: Command) -> Command:
-    """Options that say what fills a network and how pixels become its input."""
-    for option in (
-        click.option(
-            "--scale",
-            metavar="V[,V,V]",
-            help="Divides (pixel - mean), one value or one a channel. Default: the network's own.",
-        ),
-        click.option(
-            "--mean",
-            metavar="V[,V,V]",
-            help="Subtracted from pixels of 0 to 255. Default: the network's own.",
-        ),
-        click.option(
-            "--channels",
-            type=click.Choice(["RGB", "BGR"]),
-            help="Order of an input's channels. Default: the network's own.",
-        ),
-        click.option(
-            "--weights",
-            multiple=True,
-            metavar=WEIGHTS,
-            help="A file (.safetensors, or a state dict of torch), random:SEED, or shipped, "
-            "those that come with facebench; 'shipped' alone is for all networks that have "
-            "some. Default: random:0.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def resolve_networks(
-    names: Sequence[str],
-    weights: Sequence[str],
-    channels: str | None,
-    mean: str | None,
-    scale: str | None,
-) -> list[Network]:
-    """The networks that a command line names, with their weights and preprocessing.
-
-    Raises:
-        BadInputError: an option does not have its form.
-        UnknownNameError: there is no such network.
-    """
-    files, otherwise = parse_weights(weights)
-    unused = set(files) - set(names)
-    if unused:
-        raise BadInputError(
-            f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
-        )
-    chosen = preprocessing(channels, mean, scale)
-    return [
-        resolve(name, files.get(name) or shipped_or_random(otherwise, name), chosen)
-        for name in names
-    ]
-
-
-def parse_weights(texts: Sequence[str]) -> tuple[dict[str, str], str]:
-    """`NETWORK=FILE` texts as a table, and what other networks get: `shipped` or `random:0`.
-
-    Raises:
-        BadInputError: a text has no equals sign, or names an ONNX network.
-    """
-    files = {}
-    for text in texts:
-        if text == SHIPPED:
-            continue
-        name, equals, file = text.partition("=")
-        if not equals or not file or name.startswith(ONNX_PREFIX):
-            raise BadInputError(
-                f"--weights {text!r} will not do: write NETWORK=FILE, with a registered network, "
-                "or shipped"
-            )
-        files[name] = file
-    return files, SHIPPED if SHIPPED in texts else RANDOM
-
-
 def comma_list(text: str) -> list[str]:
     """The names in a comma-separated text."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def preprocessing(
-    channels: str | None, mean: str | None, scale: str | None
-) -> Preprocessing | None:
-    """How pixels become an input, of options' texts; None where none is given.
+def gathered(
+    argument: str, make: Callable[..., Any], *options: Callable[[Command], Command]
+) -> Callable[[Command], Command]:
+    """Options whose values arrive as one argument, which is made of them.
 
-    Raises:
-        BadInputError: a text is not what it should be.
+    Args:
+        argument: its name.
+        make: makes it; its parameters are named as the options are.
+        options: in the order in which help shows them.
     """
-    if channels is None and mean is None and scale is None:
-        return None
-    default = Preprocessing()
-    return Preprocessing(
-        channels or default.channels,
-        default.mean if mean is None else _three("--mean", mean),
-        default.scale if scale is None else _three("--scale", scale),
-    )
+    names = list(inspect.signature(make).parameters)
 
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(**values: Any) -> Any:
+            made = make(**{name: values.pop(name) for name in names})
+            return command(**values, **{argument: made})
 
-def _three(option: str, text: str) -> tuple[float, float, float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-        if len(values) == 1:
-            values *= 3
-        first, second, third = values
-    except ValueError:
-        raise BadInputError(
-            f"{option} {text!r} will not do: give one number or three with commas"
-        ) from None
-    if option == "--scale" and 0.0 in values:
-        raise BadInputError("--scale divides, so it cannot be 0")
-    return first, second, third
+        decorated: Any = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate

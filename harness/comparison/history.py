@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, UnavailableError
-from facebench.harness.comparison.baselines import from_text
+from facebench.harness.comparison.baselines import Baselines, default_root, from_text
 from facebench.harness.comparison.compare import Side
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.environments import differences, matters
+from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.wording import case_text
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Figure
@@ -54,6 +55,47 @@ class Series:
         return tuple(
             str(one) for one in found if matters(one, after.figure, after.entry.case.measure)
         )
+
+
+@dataclass(frozen=True)
+class HistoryRequest:
+    """Figures whose history is wanted, of a baseline or of results files.
+
+    Attributes:
+        baseline: its name; over the commits that changed it.
+        results: files, oldest first, as `sources.load` takes them.
+        margin: relative; smaller steps of figures with spread are none.
+        words: that a case's text must hold, all of them.
+        store: folder of the baselines; by default this checkout's.
+    """
+
+    baseline: str | None = None
+    results: Sequence[str] = ()
+    margin: float = 0.01
+    words: Sequence[str] = ()
+    store: Path | None = None
+
+
+def find_series(request: HistoryRequest) -> list[Series]:
+    """Look up figures over revisions, with their steps.
+
+    Raises:
+        BadInputError: both a baseline and results are named, or neither; they are not there; or
+            no case holds the words.
+        UnavailableError: a baseline's folder is in no git checkout, or there is no git.
+    """
+    if bool(request.baseline) == bool(request.results):
+        raise BadInputError("name what the history is of: --baseline NAME, or --results for each")
+    baselines = Baselines(request.store or default_root())
+    sides = (
+        of_git(baselines.folder(request.baseline))
+        if request.baseline
+        else of_files([load(text, baselines) for text in request.results])
+    )
+    found = series(sides, request.margin, request.words)
+    if not found:
+        raise BadInputError("no case with figures: check the words that a case must hold")
+    return found
 
 
 def series(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.compiler.targets import TARGETS
@@ -17,9 +18,32 @@ from facebench.harness.timing.sampler import Budget
 from facebench.harness.verification import preparation
 from facebench.harness.verification.datasets.registry import DATASETS
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 # What a user who says nothing has measured: of one process alone nobody knows how much
 # processes differ.
 BUDGET = Budget(processes=3)
+
+Sampled = TypeVar("Sampled", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How much of a latency is sampled, as far as somebody says so: the fields of a `Budget`."""
+
+    sampling_s: float | None = None
+    processes: int | None = None
+    known_to: float | None = None
+    pin: bool | None = None
+
+    def over(self, default: Sampled) -> Sampled:
+        """A budget, or a plan, with what is said here in place of its own."""
+        chosen = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(default, **chosen)
+
+
+DEFAULT_SAMPLING = Sampling()
 
 
 @dataclass(frozen=True)

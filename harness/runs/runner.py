@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, groupby
 from operator import not_
+from typing import Protocol
 
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.measures.job import Job, Progress
@@ -85,6 +86,16 @@ class Watch:
 
 # Obtains a record for each job, in the order in which they come.
 Obtain = Callable[[Sequence[Job], Watch], Iterator[Record]]
+
+
+class JobRunner(Protocol):
+    """Obtains a record for each job: `run`, or a function that shows a bar while it does."""
+
+    def __call__(
+        self, jobs: Sequence[Job], store: Store | None = None, *, obtain: Obtain | None = None
+    ) -> list[Record]:
+        """Obtain the records, in the order of the jobs; see `run`."""
+        ...
 
 
 def here(progress: Progress) -> Execute:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from torch import Tensor, nn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.weights_card import METADATA
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.record import Record
+from facebench.harness.storage.cache import file_digest
 from facebench.harness.training.checkpoint import replace
+from facebench.harness.training.evaluation import figures
 
 
 def state_of(network: nn.Module, fp16: bool) -> dict[str, Tensor]:
@@ -56,3 +61,36 @@ def facts(path: Path) -> dict[str, Any]:
 def load(path: Path) -> dict[str, Tensor]:
     """The tensors that `save` was given."""
     return load_file(path)
+
+
+def add_scores(path: Path, records: Sequence[Record], source: str) -> dict[str, Any]:
+    """Write the scores that records hold of a file of weights into its metadata.
+
+    Args:
+        path: the weights.
+        records: any; those of other weights are passed over.
+        source: where the records come from, to name.
+
+    Returns:
+        The metadata, as it is now.
+
+    Raises:
+        BadInputError: the file can't be read, or there is no score of it.
+    """
+    held = facts(path)
+    identity = f"sha256:{file_digest(path)}"
+    new = {
+        record.case.dataset: figures(record.result)
+        for record in records
+        if isinstance(record.result, Accuracy)
+        and record.result.scores is not None
+        and record.case.weights == identity
+    }
+    if not new:
+        raise BadInputError(
+            f"{source} has no scores of {path}: 'facebench verify' with these weights and "
+            f"-o {source} makes them"
+        )
+    scored = held | {"scores": held["scores"] | new}
+    save(path, load(path), scored)
+    return scored

@@ -12,11 +12,10 @@ from rich.markup import escape
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.comparing import measure, percent, store
-from facebench.harness.cli.output import console
-from facebench.harness.comparison import history as histories
+from facebench.harness.cli.output import terminal
 from facebench.harness.comparison.baselines import Baselines, default_root
 from facebench.harness.comparison.escape import visible
-from facebench.harness.comparison.history import Series
+from facebench.harness.comparison.history import HistoryRequest, Series, find_series
 from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.wording import case_text, figure_text, percents
 from facebench.harness.records.comparable import Counted
@@ -58,14 +57,14 @@ def save(name: str, results: str, measure: str, store: Path | None, as_json: boo
     for entry in entries:
         if entry.status != "ok":
             text = f"not saved: {case_text(entry.case)}: {entry.status}: {entry.reason}"
-            console.err.print(visible(text), markup=False, soft_wrap=True)
+            terminal.err.print(visible(text), markup=False, soft_wrap=True)
     if not written:
         raise BadInputError(f"{results} holds no figures that a baseline could keep")
     if as_json:
-        console.as_json([str(path) for path in written])
+        terminal.as_json([str(path) for path in written])
     else:
         text = f"{len(written)} cases saved in {baselines.folder(name)}; commit them with git"
-        console.out.print(text, markup=False, soft_wrap=True)
+        terminal.out.print(text, markup=False, soft_wrap=True)
 
 
 @baseline.command("list")
@@ -80,9 +79,9 @@ def list_(store: Path | None, as_json: bool) -> None:
     baselines = Baselines(store or default_root())
     rows = [_row(name, baselines) for name in baselines.names()]
     if as_json:
-        console.as_json(rows)
+        terminal.as_json(rows)
     else:
-        console.out.print(console.rows(rows))
+        terminal.out.print(terminal.rows(rows))
 
 
 @baseline.command("show")
@@ -108,9 +107,9 @@ def show_(name: str, store: Path | None, as_json: bool) -> None:
         for figure in entry.figures
     ]
     if as_json:
-        console.as_json(rows)
+        terminal.as_json(rows)
     else:
-        console.out.print(console.rows(rows))
+        terminal.out.print(terminal.rows(rows))
 
 
 @baseline.command()
@@ -123,12 +122,12 @@ def rm(name: str, store: Path | None) -> None:
     facebench baseline rm old
     """
     count = Baselines(store or default_root()).remove(name)
-    console.out.print(f"{count} cases removed", highlight=False)
+    terminal.out.print(f"{count} cases removed", highlight=False)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[CASE]...")
-@click.option("--baseline", "name", metavar="NAME", help="Over the commits that changed it.")
+@click.option("--baseline", metavar="NAME", help="Over the commits that changed it.")
 @click.option(
     "--results", multiple=True, metavar="RESULTS",
     help="Over results files, oldest first; give it again for each.",
@@ -140,15 +139,7 @@ def rm(name: str, store: Path | None) -> None:
 )  # fmt: skip
 @store
 @options.as_json
-def history(
-    words: tuple[str, ...],
-    name: str | None,
-    results: tuple[str, ...],
-    margin: float,
-    out: Path | None,
-    store: Path | None,
-    as_json: bool,
-) -> None:
+def history(out: Path | None, as_json: bool, **chosen: Any) -> None:
     """Show figures over revisions, and where their level changed.
 
     CASE is words that a case's text must hold, such as: latency mobilefacenet.
@@ -158,27 +149,18 @@ def history(
     facebench history latency ncnn --baseline main -o history.svg
     facebench history --results monday.jsonl --results tuesday.jsonl
     """
-    if bool(name) == bool(results):
-        raise BadInputError("name what the history is of: --baseline NAME, or --results for each")
+    request = HistoryRequest(**chosen)
     if out and out.suffix not in _FORMS:
         raise BadInputError(f"{out} can't be drawn: end its name with {' or '.join(_FORMS)}")
-    baselines = Baselines(store or default_root())
-    sides = (
-        histories.of_git(baselines.folder(name))
-        if name
-        else histories.of_files([load(text, baselines) for text in results])
-    )
-    found = histories.series(sides, margin, words)
-    if not found:
-        raise BadInputError("no case with figures: check the words that a case must hold")
+    found = find_series(request)
     if out:
         _draw(found, out)
     if as_json:
-        console.as_json([_json(one) for one in found])
+        terminal.as_json([_json(one) for one in found])
         return
     _print(found)
     if out:
-        console.out.print(f"drawn: {out}", markup=False, soft_wrap=True)
+        terminal.out.print(f"drawn: {out}", markup=False, soft_wrap=True)
 
 
 def _row(name: str, baselines: Baselines) -> dict[str, Any]:
@@ -203,7 +185,7 @@ def _draw(found: list[Series], out: Path) -> None:
 
 
 def _print(found: list[Series]) -> None:
-    made = console.new_table("case", "figure", "kind", "revisions", "first", "last")
+    made = terminal.new_table("case", "figure", "kind", "revisions", "first", "last")
     made.add_column("steps")
     for one in found:
         first, last = one.points[0].figure, one.points[-1].figure
@@ -217,7 +199,7 @@ def _print(found: list[Series]) -> None:
             "; ".join(_step(one, i) for i in range(len(one.steps))) or _no_step(one),
         )
         made.add_row(*(escape(visible(text)) for text in texts))
-    console.out.print(made)
+    terminal.out.print(made)
 
 
 def _step(one: Series, index: int) -> str:

@@ -10,7 +10,7 @@ import click
 from rich.filesize import decimal
 
 from facebench.harness.cli import options
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.storage import cache as caches
 from facebench.harness.storage import eviction
 
@@ -42,16 +42,16 @@ def info(as_json: bool) -> None:
     limit, kept = eviction.limit(), eviction.other_bytes(found)
     if as_json:
         facts = {"path": path, "bytes": held, "limit_bytes": limit, "kept_bytes": kept}
-        console.as_json(facts | {"kinds": rows})
+        terminal.as_json(facts | {"kinds": rows})
         return
     for row in rows:
         row["bytes"] = decimal(row["bytes"])
-    console.out.print(console.rows(rows))
+    terminal.out.print(terminal.rows(rows))
     text = (
         f"{path}: {decimal(held)} that can be made again (a run leaves at most "
         f"{decimal(limit)}), and {decimal(kept)} that stay"
     )
-    console.out.print(text, markup=False, soft_wrap=True)
+    terminal.out.print(text, markup=False, soft_wrap=True)
 
 
 @cache.command()
@@ -75,7 +75,7 @@ def prune(limit: str | None, as_json: bool) -> None:
     left = sum(item.size for item in eviction.items())
     if as_json:
         freed = sum(item.size for item in removed)
-        console.as_json({"removed": len(removed), "freed_bytes": freed, "bytes": left})
+        terminal.as_json({"removed": len(removed), "freed_bytes": freed, "bytes": left})
         return
     text = (
         f"{len(removed)} entries removed, {decimal(sum(item.size for item in removed))}; "
@@ -83,7 +83,7 @@ def prune(limit: str | None, as_json: bool) -> None:
     )
     if left > bytes_left:
         text += ", which are in use"
-    console.out.print(text, markup=False, soft_wrap=True)
+    terminal.out.print(text, markup=False, soft_wrap=True)
 
 
 def _by_kind(found: list[eviction.Item]) -> list[eviction.Item]:

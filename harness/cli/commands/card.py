@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
-from facebench.harness.cli.output import console
-from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.cli.output import terminal
 from facebench.harness.records.store import Store
-from facebench.harness.storage.cache import file_digest
 
 
 @click.command()
@@ -33,33 +32,23 @@ def card(weights: tuple[Path, ...], scores: Path | None, as_json: bool) -> None:
     facebench card W.safetensors --scores v.jsonl
     """
     from facebench.harness.training import weights as files
-    from facebench.harness.training.card import card as text
-    from facebench.harness.training.evaluation import figures
 
-    found = {}
-    for path in weights:
-        facts = files.facts(path)
-        if scores is not None:
-            new = {
-                record.case.dataset: figures(record.result)
-                for record in Store(scores).read()
-                if isinstance(record.result, Accuracy)
-                and record.result.scores is not None
-                and record.case.weights == f"sha256:{file_digest(path)}"
-            }
-            if not new:
-                raise BadInputError(
-                    f"{scores} has no scores of {path}: 'facebench verify' with these weights "
-                    f"and -o {scores} makes them"
-                )
-            facts = facts | {"scores": facts["scores"] | new}
-            files.save(path, files.load(path), facts)
-        found[str(path)] = facts
+    if scores is None:
+        found = {str(path): files.facts(path) for path in weights}
+    else:
+        records = Store(scores).read()
+        found = {str(path): files.add_scores(path, records, str(scores)) for path in weights}
     if as_json:
-        console.as_json(found)
+        terminal.as_json(found)
         return
+    cards = "\n".join(_text(path, facts) for path, facts in found.items())
+    terminal.out.print(cards, markup=False, highlight=False, soft_wrap=True, end="")
+
+
+def _text(path: str, facts: dict[str, Any]) -> str:
+    from facebench.harness.training.card import card as text
+
     try:
-        cards = "\n".join(map(text, found.values()))
-        console.out.print(cards, markup=False, highlight=False, soft_wrap=True, end="")
+        return text(facts)
     except KeyError as error:
         raise BadInputError(f"{path} lacks {error} in its metadata: train it anew") from error

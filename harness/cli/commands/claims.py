@@ -9,7 +9,7 @@ import click
 
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.runs import default_results, records_of
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 
 
 @click.command()
@@ -34,7 +34,7 @@ def claims(results: tuple[Path, ...], as_json: bool) -> None:
 
     found = judged(Evidence(records_of(results or default_results())))
     if as_json:
-        console.as_json(
+        terminal.as_json(
             [
                 {
                     "name": one.claim.name,
@@ -49,4 +49,4 @@ def claims(results: tuple[Path, ...], as_json: bool) -> None:
         )
         return
     for line in lines(found):
-        console.out.print(line, soft_wrap=False, highlight=False)
+        terminal.out.print(line, soft_wrap=False, highlight=False)

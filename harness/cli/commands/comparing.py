@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +14,13 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.side_by_side import Bar
 from facebench.harness.cli.options import Command
-from facebench.harness.cli.output import comparison, console
-from facebench.harness.comparison import pytest_benchmark
-from facebench.harness.comparison.baselines import Baselines, default_root
-from facebench.harness.comparison.compare import Side
-from facebench.harness.comparison.compare import compare as compare_sides
+from facebench.harness.cli.output import comparison, terminal
 from facebench.harness.comparison.environments import KINDS
-from facebench.harness.comparison.outputs import benchmark_action, github, junit
-from facebench.harness.comparison.revisions.checkout import is_one as is_revision
-from facebench.harness.comparison.revisions.measure import CHANGES, ROUNDS, Measured, Wanted
-from facebench.harness.comparison.revisions.measure import measure as measure_revisions
-from facebench.harness.comparison.sources import load
-from facebench.harness.comparison.verdict import Comparison, Line, Policy
+from facebench.harness.comparison.outputs.files import OutputFiles
+from facebench.harness.comparison.request import ComparisonRequest, compare_named
+from facebench.harness.comparison.revisions.measure import ROUNDS
+from facebench.harness.comparison.verdict import Policy
 from facebench.harness.measures.registry import MEASURES
-from facebench.harness.records.case import Case
 
 store = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -61,31 +51,54 @@ def percent(*names: str, default: str, about: str) -> Callable[[Command], Comman
     )
 
 
+def _policy_of(
+    margin: float, count_margin: float, accuracy_margin: float, level: float, across: str
+) -> Policy:
+    kinds = frozenset(options.comma_list(across))
+    return Policy(margin, count_margin, accuracy_margin, level, across=kinds)
+
+
+_policy = options.gathered(
+    "policy",
+    _policy_of,
+    percent(
+        "--margin", default="1%",
+        about="Of times: smaller changes are no alarm, and same is within it.",
+    ),
+    percent(
+        "--count-margin", default="0%",
+        about="Of exact counts: instructions, MAdds, parameters, sizes.",
+    ),
+    percent("--accuracy-margin", default="0.2%", about="Of accuracies, in percentage points."),
+    percent(
+        "--false-alarms", "level", default="1%",
+        about="Chance of any false alarm at all, however many cases there are.",
+    ),
+    click.option(
+        "--across", default="", metavar="K[,K]",
+        help=f"Compare in spite of differences in: {', '.join(KINDS)}.",
+    ),
+)  # fmt: skip
+
+
 def _written(name: str, what: str) -> Callable[[Command], Command]:
     path = click.Path(path_type=Path, dir_okay=False)
     return click.option(name, type=path, metavar="FILE", help=f"Write {what}.")
 
 
+_files = options.gathered(
+    "files",
+    OutputFiles,
+    _written("--junit", "JUnit XML"),
+    _written("--benchmark-action", "NEW as github-action-benchmark's customSmallerIsBetter"),
+    _written("--pytest-benchmark", "the times of NEW as pytest-benchmark's JSON"),
+)
+
+
 @click.command()
 @click.argument("base", metavar="BASE")
 @click.argument("new", metavar="NEW")
-@percent(
-    "--margin", default="1%",
-    about="Of times: smaller changes are no alarm, and same is within it.",
-)  # fmt: skip
-@percent(
-    "--count-margin", default="0%",
-    about="Of exact counts: instructions, MAdds, parameters, sizes.",
-)  # fmt: skip
-@percent("--accuracy-margin", default="0.2%", about="Of accuracies, in percentage points.")
-@percent(
-    "--false-alarms", "level", default="1%",
-    about="Chance of any false alarm at all, however many cases there are.",
-)  # fmt: skip
-@click.option(
-    "--across", default="", metavar="K[,K]",
-    help=f"Compare in spite of differences in: {', '.join(KINDS)}.",
-)  # fmt: skip
+@_policy
 @click.option(
     "--any-change", is_flag=True,
     help="Exit code 1 for a change for the better too: the baseline wants renewing.",
@@ -105,27 +118,18 @@ def _written(name: str, what: str) -> Callable[[Command], Command]:
     "--github", "on_github", is_flag=True,
     help="Annotate the workflow, and add to its step's summary.",
 )  # fmt: skip
-@_written("--junit", "JUnit XML")
-@_written("--benchmark-action", "NEW as github-action-benchmark's customSmallerIsBetter")
-@_written("--pytest-benchmark", "the times of NEW as pytest-benchmark's JSON")
+@_files
 @options.as_json
 def compare(
     base: str,
     new: str,
-    margin: float,
-    count_margin: float,
-    accuracy_margin: float,
-    level: float,
-    across: str,
+    policy: Policy,
     any_change: bool,
     measure: str,
-    store: Path | None,
-    plan: str | None,
-    rounds: int | None,
-    keep: Path | None,
     on_github: bool,
+    files: OutputFiles,
     as_json: bool,
-    **files: Path | None,
+    **chosen: Any,
 ) -> None:
     """Say what became slower, larger or less accurate from BASE to NEW.
 
@@ -144,101 +148,19 @@ def compare(
     """
     if as_json and on_github:
         raise BadInputError("--json and --github both write to standard output: choose one")
-    allowed = frozenset(options.comma_list(across))
-    if unknown := sorted(allowed - KINDS.keys()):
-        raise BadInputError(f"--across {unknown[0]!r} is not one of {', '.join(KINDS)}")
     measures = options.comma_list(measure)
-    baselines = Baselines(store or default_root())
-    names = [name for name in (base, new) if is_revision(name)]
-    measured = _measured(names, plan, rounds, keep, measures)
-    if len(names) > 1:
-        allowed |= CHANGES
-    policy = Policy(margin, count_margin, accuracy_margin, level, across=allowed)
-    ours = iter(measured.sides)
-
-    def side(name: str) -> Side:
-        return next(ours) if is_revision(name) else load(name, baselines, measures)
-
-    sides = side(base), side(new)
-    found = replace(compare_sides(*sides, policy), measured=measured.how)
-    entries = sides[1].entries
-    texts = {
-        "junit": lambda: junit.to_xml(found),
-        "benchmark_action": lambda: _dumped(benchmark_action.to_json(entries)),
-        "pytest_benchmark": lambda: _dumped(pytest_benchmark.write(entries)),
-    }
-    _write({path: texts[name]() for name, path in files.items() if path})
+    request = ComparisonRequest(base, new, policy, measures, **chosen)
+    with Bar() if request.revisions else nullcontext() as bar:
+        outcome = compare_named(request, bar.watch if bar else None)
+    files.write(outcome)
+    found = outcome.comparison
     if as_json:
-        console.as_json(_json(found))
+        terminal.as_json(comparison.to_json(found))
+    elif on_github:
+        comparison.show_on_github(found)
     else:
-        _print(found, on_github)
+        comparison.show(found)
     if any_change and found.gains:
-        console.err.print(f"{len(found.gains)} figures became better: save the baseline anew")
+        terminal.err.print(f"{len(found.gains)} figures became better: save the baseline anew")
     if found.regressions or (any_change and found.gains):
         sys.exit(1)
-
-
-def _measured(
-    names: Sequence[str],
-    plan: str | None,
-    rounds: int | None,
-    keep: Path | None,
-    measures: Sequence[str],
-) -> Measured:
-    """The sides that are git revisions."""
-    if not names:
-        if plan or rounds or keep:
-            raise BadInputError(
-                "--plan, --rounds and --keep are of git revisions: name one, such as git:main"
-            )
-        return Measured((), "")
-    if not plan:
-        raise BadInputError(
-            f"{names[0]} is to be measured: say with --plan what of it, a TOML file or quick"
-        )
-    wanted = Wanted(plan, rounds or ROUNDS, tuple(measures), keep)
-    with Bar() as bar:
-        return measure_revisions(names, wanted, bar.watch)
-
-
-def _print(found: Comparison, on_github: bool) -> None:
-    with github.no_commands() if on_github else nullcontext():
-        comparison.show(found)
-    if on_github:
-        print("\n".join(github.commands(found)))
-        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(path).open("a", encoding="utf-8") as file:
-                file.write(github.summary(found))
-
-
-def _write(texts: Mapping[Path, str]) -> None:
-    for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
-def _dumped(data: Any) -> str:
-    return json.dumps(data, indent=1, allow_nan=False, default=str) + "\n"
-
-
-def _json(found: Comparison) -> dict[str, Any]:
-    policy = asdict(found.policy) | {"across": sorted(found.policy.across)}
-    return {
-        "base": found.base,
-        "new": found.new,
-        "measured": found.measured,
-        "policy": policy,
-        "regressions": len(found.regressions),
-        "counts": found.counts,
-        "lines": [_line(line) for line in found.lines],
-        "only_base": _cases(found.only_base),
-        "only_new": _cases(found.only_new),
-    }
-
-
-def _line(line: Line) -> dict[str, Any]:
-    return asdict(line) | {"alarm": line.verdict.alarms}
-
-
-def _cases(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    return [asdict(case) for case in cases]

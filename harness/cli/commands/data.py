@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.cli import catalogue, options
 from facebench.harness.cli.commands.data_clean import clean
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.storage import downloads
 from facebench.harness.verification import lists
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
@@ -51,9 +51,9 @@ def list_(data: Path | None, as_json: bool) -> None:
     """
     rows = [_row(entry) for entry in catalogue.entries("datasets", data)["datasets"]]
     if as_json:
-        console.as_json(rows)
+        terminal.as_json(rows)
     else:
-        console.catalogue({"datasets": rows})
+        terminal.catalogue({"datasets": rows})
 
 
 def _row(entry: catalogue.Entry) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def fetch(name: str, data: Path | None, as_json: bool) -> None:
     except UnavailableError as error:
         raise UnavailableError(f"{error}; or put into {root} {dataset.place}") from error
     if as_json:
-        console.as_json([str(path) for path in paths])
+        terminal.as_json([str(path) for path in paths])
     else:
-        console.out.print("\n".join(map(str, paths)), markup=False, soft_wrap=True)
+        terminal.out.print("\n".join(map(str, paths)), markup=False, soft_wrap=True)
 
 
 def _by_hand(dataset: Dataset) -> str:
@@ -130,7 +130,7 @@ def check(name: str, data: Path | None, as_json: bool) -> None:
     with _bar(faces.name, MofNCompleteColumn()) as progress:
         inspection = inspect(faces, progress)
     if as_json:
-        console.as_json({"name": faces.name, **asdict(inspection)})
+        terminal.as_json({"name": faces.name, **asdict(inspection)})
     else:
         _print(faces.name, inspection)
     if inspection.problems:
@@ -142,7 +142,7 @@ def _print(name: str, inspection: Inspection) -> None:
     lines = [f"{name}: {counts}"]
     lines += [f"{problem.kind}: {problem.sentence}" for problem in inspection.problems]
     lines.append(f"{len(inspection.problems) or 'no'} problems")
-    console.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    terminal.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 @data.command()
@@ -170,9 +170,9 @@ def pairs(name: str, out: Path, seed: int | None, data: Path | None, as_json: bo
     faces = _drawn(name, data_root(data), seed)
     lists.write_pairs(out, faces.pairs)
     if as_json:
-        console.as_json({"name": faces.name, "path": str(out), "pairs": len(faces.pairs)})
+        terminal.as_json({"name": faces.name, "path": str(out), "pairs": len(faces.pairs)})
     else:
-        console.out.print(f"{len(faces.pairs):,} pairs: {out}", markup=False, soft_wrap=True)
+        terminal.out.print(f"{len(faces.pairs):,} pairs: {out}", markup=False, soft_wrap=True)
 
 
 def _drawn(name: str, root: Path | None, seed: int | None) -> PairSet:
@@ -199,8 +199,8 @@ def _bar(name: str, column: MofNCompleteColumn | DownloadColumn) -> Iterator[dow
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         column,
-        console=console.err,
-        disable=not console.err.is_terminal,
+        console=terminal.err,
+        disable=not terminal.err.is_terminal,
     )
     task = bar.add_task(escape(name), total=None)
     with bar:

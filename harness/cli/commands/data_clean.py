@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,53 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.cli import options
-from facebench.harness.cli.output import console
+from facebench.harness.cli import case_options, options
+from facebench.harness.cli.options import Command
+from facebench.harness.cli.output import terminal
 from facebench.harness.models.networks import ONNX_PREFIX, Network
 from facebench.harness.training.data.cleaning import Finding, write
 from facebench.harness.training.data.overlap import Limits
-from facebench.harness.verification.datasets.registry import data_root
 
 
-def _limit(name: str, about: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _limit(name: str, about: str) -> Callable[[Command], Command]:
     default = getattr(Limits(), name)
     return click.option(
         f"--{name}-cosine", name, type=float, default=default, show_default=True, help=about
     )
 
 
+def _teacher_of(
+    teacher: str, weights: Sequence[str], channels: str | None, mean: str | None, scale: str | None
+) -> Network:
+    if teacher.endswith(".onnx") and not teacher.startswith(ONNX_PREFIX):
+        teacher = f"{ONNX_PREFIX}{teacher}"
+    (network,) = case_options.resolve_networks([teacher], weights, channels, mean, scale)
+    return network
+
+
+_teacher = options.gathered(
+    "teacher",
+    _teacher_of,
+    click.option(
+        "--teacher", required=True, metavar="NETWORK",
+        help="An ONNX file, or a network with --weights; trained on faces.",
+    ),
+    *case_options.weights,
+)  # fmt: skip
+
+_limits = options.gathered(
+    "limits",
+    Limits,
+    _limit("person", "A person's mean this near a test image: the person is left out."),
+    _limit("image", "An image this near a test image: it is left out; two: the person."),
+    _limit("same", "Two people's means this near: one person."),
+    _limit("label", "An image less near than this to the person's others: it is left out."),
+)
+
+
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), metavar="DIR")
-@click.option(
-    "--teacher", required=True, metavar="NETWORK",
-    help="An ONNX file, or a network with --weights; trained on faces.",
-)  # fmt: skip
-@options.weights
+@_teacher
 @click.option(
     "--against", default="", metavar="DATASET[,DATASET]",
     help="Test sets whose people must not be trained on; see 'facebench data list'.",
@@ -47,10 +72,7 @@ def _limit(name: str, about: str) -> Callable[[Callable[..., None]], Callable[..
     "--same", "same_folders", type=click.Choice(["merge", "leave-out"]), default="merge",
     show_default=True, help="What becomes of a person's second folder.",
 )  # fmt: skip
-@_limit("person", "A person's mean this near a test image: the person is left out.")
-@_limit("image", "An image this near a test image: it is left out; two: the person.")
-@_limit("same", "Two people's means this near: one person.")
-@_limit("label", "An image less near than this to the person's others: it is left out.")
+@_limits
 @click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False),
@@ -60,17 +82,11 @@ def _limit(name: str, about: str) -> Callable[[Callable[..., None]], Callable[..
 @options.as_json
 def clean(
     path: Path,
-    teacher: str,
+    teacher: Network,
     against: str,
-    landmarks: str,
     same_folders: str,
-    person: float,
-    image: float,
-    same: float,
-    label: float,
-    threads: int | None,
+    limits: Limits,
     out: Path,
-    data: Path | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -83,36 +99,20 @@ def clean(
     facebench data clean faces.tar --teacher teacher.onnx --against lfw -o without.csv
     facebench data clean CASIA-WebFace --landmarks scrfd --teacher teacher.onnx -o without.csv
     """
-    from facebench.harness.training.data import clean as cleaner
-    from facebench.harness.training.data.faces import load
-    from facebench.harness.training.data.teacher import open_teacher
+    from facebench.harness.training.data.clean import CleaningRequest
+    from facebench.harness.training.data.clean import clean as find
 
     if out.exists():
         raise BadInputError(f"{out} is there already: name another file, or move it away")
-    limits = Limits(person, image, same, label)
-    network = _teacher(teacher, chosen)
+    merge, tests = same_folders == "merge", options.comma_list(against)
+    request = CleaningRequest(path, teacher, tests, merge=merge, limits=limits, **chosen)
     with _Bars() as bars:
-        faces = load(path, None, landmarks, lambda done, total: bars("looked at", done, total))
-        findings = cleaner.clean(
-            faces,
-            open_teacher(network, threads),
-            options.comma_list(against),
-            data_root(data),
-            limits,
-            same_folders == "merge",
-            bars,
-        )
+        findings = find(request, bars)
     write(out, findings)
     if as_json:
-        console.as_json({"path": str(out), "findings": [asdict(found) for found in findings]})
+        terminal.as_json({"path": str(out), "findings": [asdict(found) for found in findings]})
     else:
-        console.out.print(_summary(findings, out), markup=False, highlight=False, soft_wrap=True)
-
-
-def _teacher(name: str, chosen: dict[str, Any]) -> Network:
-    if name.endswith(".onnx") and not name.startswith(ONNX_PREFIX):
-        name = f"{ONNX_PREFIX}{name}"
-    return options.resolve_networks([name], **chosen)[0]
+        terminal.out.print(_summary(findings, out), markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary(findings: list[Finding], out: Path) -> str:
@@ -131,8 +131,8 @@ class _Bars:
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            console=console.err,
-            disable=not console.err.is_terminal,
+            console=terminal.err,
+            disable=not terminal.err.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
 

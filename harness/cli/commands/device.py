@@ -10,7 +10,7 @@ import click
 
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.device_setup import setup_emulated
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.devices.board.device import address
 from facebench.harness.devices.registry import DEVICES
 
@@ -98,6 +98,6 @@ def list_(names: tuple[str, ...], as_json: bool) -> None:
     else:
         rows = [{"device": n, "kind": DEVICES[n].kind, **asdict(DEVICES[n].facts())} for n in names]
     if as_json:
-        console.as_json(rows)
+        terminal.as_json(rows)
     else:
-        console.out.print(console.rows(rows))
+        terminal.out.print(terminal.rows(rows))

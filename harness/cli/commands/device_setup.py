@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from facebench.harness.cli import options
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.devices.emulator import setup
 
 
@@ -29,11 +29,11 @@ def setup_emulated(sysroot: Path | None, as_json: bool) -> None:
     """
     emulated = setup.run(sysroot, _say)
     if as_json:
-        console.as_json({"folder": str(emulated.folder), "versions": emulated.versions})
+        terminal.as_json({"folder": str(emulated.folder), "versions": emulated.versions})
     else:
         line = f"the emulated device is ready: {emulated.folder}"
-        console.out.print(line, markup=False, highlight=False, soft_wrap=True)
+        terminal.out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say(line: str) -> None:
-    console.err.print(line, markup=False, highlight=False, soft_wrap=True)
+    terminal.err.print(line, markup=False, highlight=False, soft_wrap=True)

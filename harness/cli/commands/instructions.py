@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
-from facebench.harness.cli import options
+from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
-from facebench.harness.cli.output import console
-from facebench.harness.runs import jobs
-from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.cli.output import console, terminal
+from facebench.harness.models.networks import Network
+from facebench.harness.runs.requests import InstructionsRequest
 
 
 @click.command()
-@options.networks
-@options.weights
+@case_options.networks
 @click.option("--runtime", required=True, metavar="R[,R]", help="See 'facebench list runtimes'.")
 @options.device
 @options.target
 @options.as_json
 def instructions(
-    networks: tuple[str, ...],
-    runtime: str,
-    device: str,
-    target: str,
-    as_json: bool,
-    **chosen: Any,
+    networks: Sequence[Network], runtime: str, device: str, target: str, as_json: bool
 ) -> None:
     """Count the instructions of one inference: a second opinion that noise cannot touch.
 
@@ -38,18 +31,10 @@ def instructions(
     facebench instructions mobilefacenet mobilenet_v2 --runtime onnxruntime
     facebench instructions mobilefacenet --runtime ncnn --device local,emulated:cortex-a72
     """
-    resolved = options.resolve_networks(networks, **chosen)
-    names = options.comma_list(runtime)
-    for name in names:
-        RUNTIMES[name].require()
-    records = run_jobs(
-        [
-            jobs.instructions_job(network, name, place, target)
-            for place, network, name in product(options.comma_list(device), resolved, names)
-        ]
-    )
+    runtimes, devices = options.comma_list(runtime), options.comma_list(device)
+    records = run_jobs(InstructionsRequest(networks, runtimes, devices, target).jobs())
     if as_json:
-        console.as_json([console.flat(record) for record in records])
+        terminal.as_json([console.flat(record) for record in records])
     elif any(record.status == "ok" for record in records):
         console.timings(records)
     raise_failures(records)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from facebench.harness.cli import catalogue, options
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 
 
 @click.command("list")
@@ -27,6 +27,6 @@ def list_(kind: str | None, data: Path | None, as_json: bool) -> None:
     """
     found = catalogue.entries(kind, data)
     if as_json:
-        console.as_json(found[kind] if kind else found)
+        terminal.as_json(found[kind] if kind else found)
     else:
-        console.catalogue(found)
+        terminal.catalogue(found)

@@ -5,34 +5,31 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from itertools import product
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from facebench.harness.cli import options
+from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
-from facebench.harness.cli.output import console, start
+from facebench.harness.cli.output import console, start, terminal
 from facebench.harness.compiler.build import compile_network
 from facebench.harness.compiler.targets import TARGETS
-from facebench.harness.devices.registry import DEVICES
 from facebench.harness.measures.job import Job
 from facebench.harness.models.export import export as export_network
+from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
-from facebench.harness.runs import jobs
 from facebench.harness.runs.execute import perform
-from facebench.harness.runtimes.registry import RUNTIMES, installed
-from facebench.harness.verification.datasets.registry import data_root
+from facebench.harness.runs.jobs import Precision
+from facebench.harness.runs.requests import LatencyRequest
 
 
 @click.command()
-@options.networks
-@options.weights
+@case_options.networks
 @click.option("--layers", is_flag=True, help="Print each layer too.")
 @options.as_json
-def cost(networks: tuple[str, ...], layers: bool, as_json: bool, **chosen: Any) -> None:
+def cost(networks: Sequence[Network], layers: bool, as_json: bool) -> None:
     """Count parameters, MAdds, activations and bytes.
 
     MAdds are counted under named conventions; the paper's is conv+linear.
@@ -42,27 +39,25 @@ def cost(networks: tuple[str, ...], layers: bool, as_json: bool, **chosen: Any) 
     facebench cost timm:ghostnet_100:gap --layers
     facebench cost mobilefacenet --json     one network: an object; several: a list
     """
-    found = options.resolve_networks(networks, **chosen)
-    records = [perform(Job(Case("cost", n.name, n.weights), n)) for n in found]
+    records = [perform(Job(Case("cost", n.name, n.weights), n)) for n in networks]
     raise_failures(records)
     if as_json:
         flat = [console.flat(record) for record in records]
-        console.as_json(flat[0] if len(flat) == 1 else flat)
+        terminal.as_json(flat[0] if len(flat) == 1 else flat)
         return
-    console.out.print(console.costs(records))
+    terminal.out.print(console.costs(records))
     for record in records if layers else ():
-        console.out.print(console.layers(record))
+        terminal.out.print(console.layers(record))
 
 
 @click.command()
-@options.networks
-@options.weights
+@case_options.networks
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(),
     help="Folder to write NETWORK.onnx to. Default: this one.",
 )  # fmt: skip
 @options.as_json
-def export(networks: tuple[str, ...], out: Path, as_json: bool, **chosen: Any) -> None:
+def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
     """Export to ONNX, BN folded, checked against torch.
 
     \b
@@ -70,7 +65,7 @@ def export(networks: tuple[str, ...], out: Path, as_json: bool, **chosen: Any) -
     facebench export mobilefacenet --weights mobilefacenet=trained.pth
     """
     files = []
-    for network in options.resolve_networks(networks, **chosen):
+    for network in networks:
         exported = export_network(network)
         path = _copy(exported.onnx, out / f"{_file_name(network.name)}.onnx")
         facts = {"network": network.name, "path": str(path)}
@@ -79,8 +74,7 @@ def export(networks: tuple[str, ...], out: Path, as_json: bool, **chosen: Any) -
 
 
 @click.command("compile")
-@options.networks
-@options.weights
+@case_options.networks
 @click.option("--target", required=True, metavar="T[,T]", help="See 'facebench list targets'.")
 @options.batch
 @click.option(
@@ -89,7 +83,7 @@ def export(networks: tuple[str, ...], out: Path, as_json: bool, **chosen: Any) -
 )  # fmt: skip
 @options.as_json
 def compile_(
-    networks: tuple[str, ...], target: str, batch: int, out: Path, as_json: bool, **chosen: Any
+    networks: Sequence[Network], target: str, batch: int, out: Path, as_json: bool
 ) -> None:
     """Compile with TVM to a shared library.
 
@@ -98,7 +92,7 @@ def compile_(
     """
     targets = [TARGETS[name] for name in options.comma_list(target)]
     files = []
-    for network in options.resolve_networks(networks, **chosen):
+    for network in networks:
         exported = export_network(network)
         for one in targets:
             library = compile_network(exported, one, batch)
@@ -109,31 +103,21 @@ def compile_(
 
 
 @click.command()
-@options.networks
-@options.weights
+@case_options.networks
 @click.option("--runtime", metavar="R[,R]", help="Default: all that are installed.")
 @options.device
 @options.target
-@options.precision
+@case_options.precisions
 @options.threads
 @options.batch
 @options.data
-@options.sampling
+@case_options.sampling
 @options.as_json
 def latency(
-    networks: tuple[str, ...],
+    networks: Sequence[Network],
     runtime: str | None,
     device: str,
-    target: str,
-    precision: str,
-    calibration: str,
-    threads: int,
-    batch: int,
-    data: Path | None,
-    sampling_s: float | None,
-    processes: int | None,
-    known_to: float | None,
-    pin: bool | None,
+    precisions: Sequence[Precision],
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -153,36 +137,21 @@ def latency(
     facebench latency mobilefacenet mobilenet_v2 --device emulated:cortex-a72 --runtime ncnn
     facebench latency onnx:my.onnx --mean 127.5 --scale 128 --channels RGB --json
     """
-    precisions = options.precisions(precision, calibration)
-    sampling = options.given(sampling_s=sampling_s, processes=processes, known_to=known_to, pin=pin)
-    budget = replace(jobs.BUDGET, **sampling)
-    resolved = options.resolve_networks(networks, **chosen)
-    wanted = [
-        replace(job, data=data_root(data))
-        for place in options.comma_list(device)
-        for network, name, how in product(resolved, _runtimes(runtime, place), precisions)
-        for job in jobs.device_jobs(
-            jobs.latency_job(network, name, threads, batch, how, budget, place, target)
-        )
-    ]
-    for job in wanted:
-        RUNTIMES[job.case.runtime].require(job.case.precision)
-    records = run_jobs(wanted)
+    request = LatencyRequest(
+        networks,
+        options.comma_list(runtime or ""),
+        options.comma_list(device),
+        precisions=precisions,
+        **chosen,
+    )
+    records = run_jobs(request.jobs())
     if as_json:
-        console.as_json([console.flat(record) for record in records])
+        terminal.as_json([console.flat(record) for record in records])
     else:
         console.timings(records)
         if (started := start.starts(records)) is not None:
-            console.out.print(started)
+            terminal.out.print(started)
     raise_failures(records)
-
-
-def _runtimes(chosen: str | None, device: str) -> list[str]:
-    """Those that are asked for; else all that are here and there."""
-    if chosen:
-        return options.comma_list(chosen)
-    there = DEVICES[device].facts().runtimes
-    return [name for name in installed() if name in there]
 
 
 def _copy(source: Path, target: Path) -> Path:
@@ -198,7 +167,7 @@ def _file_name(network: str) -> str:
 
 def _print_files(files: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        console.as_json(files)
+        terminal.as_json(files)
         return
     for facts in files:
-        console.out.print(facts["path"], markup=False, soft_wrap=True)
+        terminal.out.print(facts["path"], markup=False, soft_wrap=True)

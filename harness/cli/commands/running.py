@@ -10,12 +10,17 @@ from facebench.harness.measures.job import Job
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner
+from facebench.harness.runs.runner import Obtain
 
 
-def run_jobs(jobs: Sequence[Job], store: Store | None = None) -> list[Record]:
-    """Run jobs with a bar."""
+def run_jobs(
+    jobs: Sequence[Job], store: Store | None = None, *, obtain: Obtain | None = None
+) -> list[Record]:
+    """Run jobs with a bar: a `runner.JobRunner`."""
     with console.RunProgress(len(jobs)) as progress:
-        return runner.run(jobs, store, progress.listen, progress.within, progress.listen_to_parts)
+        return runner.run(
+            jobs, store, progress.listen, progress.within, progress.listen_to_parts, obtain
+        )
 
 
 def raise_failures(records: Sequence[Record]) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.cli import options
-from facebench.harness.cli.output import console, plan_table
-from facebench.harness.devices.emulator import setup
-from facebench.harness.models import export
-from facebench.harness.models.networks import SHIPPED
+from facebench.harness.cli import case_options, options
+from facebench.harness.cli.commands.running import run_jobs
+from facebench.harness.cli.output import console, plan_table, terminal
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
-from facebench.harness.runs import estimate as estimates
-from facebench.harness.runs import plan as plans
-from facebench.harness.runs import runner, worker_pool
-from facebench.harness.runs.cluster.engine import Cluster
+from facebench.harness.runs.plan_estimate import EstimateRequest, estimate_plan
+from facebench.harness.runs.plan_run import RunRequest, run_plan
 from facebench.harness.storage import eviction
 
 DEFAULT_OUT = Path("reports/out")
@@ -34,10 +30,7 @@ DEFAULT_OUT = Path("reports/out")
     show_default=True, help="Folder of the records and the report.",
 )  # fmt: skip
 @options.data
-@click.option(
-    "--weights", multiple=True, metavar=options.WEIGHTS,
-    help="Instead of what the plan says; 'shipped' alone is for all networks that have some.",
-)  # fmt: skip
+@case_options.plan_weights
 @click.option(
     "--device", multiple=True, metavar="D",
     help="Where latency is measured, instead of what the plan says; may be given again.",
@@ -52,21 +45,14 @@ DEFAULT_OUT = Path("reports/out")
     help="A machine of the cluster that is like the others so named, or 'all': those that are as "
     "fast in a calibration case are timed on too; may be given again.",
 )  # fmt: skip
-@options.sampling
+@case_options.sampling
 @options.as_json
 def run(
-    plan: str,
     out: Path,
-    data: Path | None,
-    weights: tuple[str, ...],
+    weights: tuple[dict[str, str], str],
     device: tuple[str, ...],
-    cluster: str | None,
-    identical: tuple[str, ...],
-    sampling_s: float | None,
-    processes: int | None,
-    known_to: float | None,
-    pin: bool | None,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Run a plan and render its report: the main job.
 
@@ -82,49 +68,25 @@ def run(
     facebench run my_plan.toml --cluster auto -o results/lab
     facebench run my_plan.toml --cluster auto --identical node1 --identical node2
     """
-    from facebench.reports.render import (
-        render,  # the one place where the two meet, and matplotlib is slow
-    )
+    from facebench.reports.render import render  # loads matplotlib
     from facebench.reports.terminal import summary
 
-    if identical and cluster is None:
-        raise BadInputError("--identical names machines of a cluster: give --cluster too")
     leave = eviction.limit()
-    wanted = plans.load(plan)
-    chosen, otherwise = options.parse_weights(weights)
-    wanted = replace(wanted, weights={**wanted.weights, **chosen})
-    if otherwise == SHIPPED:
-        wanted = replace(wanted, weights_otherwise=SHIPPED)
-    sampling = options.given(sampling_s=sampling_s, processes=processes, known_to=known_to, pin=pin)
-    wanted = replace(wanted, **sampling)
-    if device:
-        wanted = replace(wanted, devices=device, emulated=())
-    elif wanted.emulated and (missing := setup.ready()):
-        console.err.print(f"no emulated ARM figures: {missing}", markup=False, soft_wrap=True)
-    jobs = plans.jobs(wanted, data)
-    store = Store(out / RECORDS)
-    aside = store.mend()
-    if aside is not None:
-        console.err.print(f"a record that was cut off is set aside in {aside}; its case runs again")
-    obtain = None
-    if cluster is not None:
-        spread = Cluster(cluster, identical, console.err.print)
-        jobs = spread.placed(jobs, store.read())
-        obtain = spread.obtain
-        console.err.print(str(spread), markup=False, soft_wrap=True)
-    with console.RunProgress(len(jobs)) as progress:
-        records = runner.run(
-            jobs, store, progress.listen, progress.within, progress.listen_to_parts, obtain
-        )
-    files = render(records, out)
+    files, otherwise = weights
+    request = RunRequest(
+        out=out, weights=files, weights_otherwise=otherwise, devices=device, **chosen
+    )
+    records = run_plan(request, run_jobs, terminal.say)
+    pages = render(records, out)
     eviction.prune(leave)
     if as_json:
-        console.as_json([console.flat(record) for record in records])
+        terminal.as_json([console.flat(record) for record in records])
     else:
-        console.out.print(summary(records))
-        console.out.print(f"report: {files[0]}", soft_wrap=True)
-    console.warn([record for record in records if record.status == "failed"])
-    if any(record.status == "failed" for record in records):
+        terminal.out.print(summary(records))
+        terminal.out.print(f"report: {pages[0]}", soft_wrap=True)
+    failures = [record for record in records if record.status == "failed"]
+    console.warn(failures)
+    if failures:
         sys.exit(1)
 
 
@@ -150,14 +112,7 @@ def run(
 )  # fmt: skip
 @options.as_json
 def plan_(
-    plan: str,
-    out: Path,
-    data: Path | None,
-    estimate: bool,
-    machines: str,
-    boards: int | None,
-    others: tuple[Path, ...],
-    as_json: bool,
+    estimate: bool, machines: str, others: tuple[Path, ...], as_json: bool, **chosen: Any
 ) -> None:
     """Say what a plan holds, what of it is done, and how long the rest takes.
 
@@ -170,25 +125,17 @@ def plan_(
     facebench plan lab.toml --estimate --machines 1,4,16 --boards 100
     """
     counts = _counts(machines)
-    jobs = plans.jobs(plans.load(plan), data)
-    stored = Store(out / RECORDS).read()
-    told = [*(records_of(others) if others else []), *stored]
-    times = estimates.Times(told, worker_pool.start_s() if estimate else 0.0)
-    expected = [times.expect(job) for job in estimates.waiting(jobs, stored)]
-    rows = estimates.rows(jobs, expected)
-    cores = len(os.sched_getaffinity(0))
-    took = {n: estimates.simulate(expected, n, cores, boards) for n in counts if estimate}
+    told = records_of(others) if others else []
+    request = EstimateRequest(told=told, machines=counts if estimate else (), **chosen)
+    found = estimate_plan(request)
     if as_json:
-        console.as_json(
-            {"cores": cores, "seconds": took, "measures": [asdict(row) for row in rows]}
-        )
+        measures = [asdict(row) for row in found.rows]
+        terminal.as_json({"cores": found.cores, "seconds": found.seconds, "measures": measures})
         return
-    console.out.print(plan_table.holds(rows, estimate))
-    networks = dict.fromkeys(job.network for job in jobs)
-    kept = sum(export.find(network) is not None for network in networks)
-    lines = [f"{kept} of {len(networks)} networks are exported already"]
-    for line in [*lines, *plan_table.durations(rows, took, cores)]:
-        console.out.print(line, markup=False, soft_wrap=True)
+    terminal.out.print(plan_table.holds(found.rows, estimate))
+    exported = f"{found.exported} of {found.networks} networks are exported already"
+    for line in [exported, *plan_table.durations(found.rows, found.seconds, found.cores)]:
+        terminal.out.print(line, markup=False, soft_wrap=True)
 
 
 def _counts(text: str) -> list[int]:
@@ -243,9 +190,9 @@ def report(
     else:
         files = render(records, out)
     if as_json:
-        console.as_json([str(path) for path in files])
+        terminal.as_json([str(path) for path in files])
     else:
-        console.out.print("\n".join(map(str, files)), markup=False, soft_wrap=True)
+        terminal.out.print("\n".join(map(str, files)), markup=False, soft_wrap=True)
 
 
 def default_results() -> tuple[Path, ...]:

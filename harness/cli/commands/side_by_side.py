@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.comparison.escape import visible
 from facebench.harness.comparison.revisions.watch import RevisionWatch
 
@@ -29,8 +29,8 @@ class Bar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[newest]}"),
-            console=console.err,
-            disable=not console.err.is_terminal,
+            console=terminal.err,
+            disable=not terminal.err.is_terminal,
         )
         self._tasks = {_PREPARING: self._progress.add_task(_PREPARING, total=None, newest="")}
         self._phase = _PREPARING
@@ -50,14 +50,14 @@ class Bar:
         self._progress.stop()
 
     def _tell_note(self, sentence: str) -> None:
-        console.err.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
+        terminal.err.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
     def _tell_now(self, text: str) -> None:
         line = visible(text)
         self._progress.update(self._tasks[self._phase], newest=escape(line))
-        if not console.err.is_terminal and self._phase != _PREPARING:
+        if not terminal.err.is_terminal and self._phase != _PREPARING:
             where = f"[{self._phase} {self._done}] {line}"
-            console.err.print(where, markup=False, highlight=False, soft_wrap=True)
+            terminal.err.print(where, markup=False, highlight=False, soft_wrap=True)
 
     def _tell_phase(self, name: str, done: float, total: int) -> None:
         if name not in self._tasks:

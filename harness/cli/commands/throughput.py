@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 import click
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.cli import options
+from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
-from facebench.harness.cli.output import console, start
-from facebench.harness.runs import jobs
-from facebench.harness.runtimes.registry import RUNTIMES, installed
-from facebench.harness.verification.datasets.registry import data_root
+from facebench.harness.cli.output import console, start, terminal
+from facebench.harness.models.networks import Network
+from facebench.harness.runs.jobs import BUDGET, Precision, Sampling
+from facebench.harness.runs.requests import ThroughputRequest
 
 _MOST = 1024
 
@@ -32,10 +29,9 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> S
 
 
 @click.command()
-@options.networks
-@options.weights
+@case_options.networks
 @click.option("--runtime", metavar="R[,R]", help="Default: all that are installed.")
-@options.precision
+@case_options.precisions
 @click.option(
     "--batch", default="1,4,16", show_default=True, metavar="N[,N]", callback=_numbers,
     help="Images in one inference.",
@@ -46,23 +42,21 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> S
 )  # fmt: skip
 @click.option(
     "--seconds", "sampling_s", type=click.FloatRange(0, 3600, min_open=True), metavar="S",
-    default=jobs.BUDGET.sampling_s, show_default=True, help="Seconds of windows for each case.",
+    default=BUDGET.sampling_s, show_default=True, help="Seconds of windows for each case.",
 )  # fmt: skip
 @click.option("--no-pin", "pin", flag_value=False, default=True, help="As in 'latency'.")
 @options.data
 @options.as_json
 def throughput(
-    networks: tuple[str, ...],
+    networks: Sequence[Network],
     runtime: str | None,
-    precision: str,
-    calibration: str,
-    batch: Sequence[int],
+    precisions: Sequence[Precision],
     threads: Sequence[int],
+    batch: Sequence[int],
+    data: Path | None,
     sampling_s: float,
     pin: bool,
-    data: Path | None,
     as_json: bool,
-    **chosen: Any,
 ) -> None:
     """Measure images a second on this machine, against batch and threads.
 
@@ -73,21 +67,12 @@ def throughput(
     facebench throughput mobilefacenet --batch 1,4,16 --threads 1,2
     facebench throughput mobilefacenet mobilenet_v2 --runtime onnxruntime --precision int8
     """
-    resolved = options.resolve_networks(networks, **chosen)
-    precisions = options.precisions(precision, calibration)
-    runtimes = options.comma_list(runtime) if runtime else installed()
-    for name, how in product(runtimes, precisions):
-        RUNTIMES[name].require(how.name)
-    budget = replace(jobs.BUDGET, sampling_s=sampling_s, pin=pin)
-    wanted = [
-        replace(jobs.throughput_job(network, name, count, size, how, budget), data=data_root(data))
-        for network, name, how, count, size in product(
-            resolved, runtimes, precisions, threads, batch
-        )
-    ]
-    records = run_jobs(wanted)
+    runtimes = options.comma_list(runtime or "")
+    sampling = Sampling(sampling_s, pin=pin)
+    request = ThroughputRequest(networks, runtimes, precisions, threads, batch, data, sampling)
+    records = run_jobs(request.jobs())
     if as_json:
-        console.as_json([console.flat(record) for record in records])
+        terminal.as_json([console.flat(record) for record in records])
     else:
-        console.out.print(start.throughputs(records))
+        terminal.out.print(start.throughputs(records))
     raise_failures([record for record in records if record.status != "refused"])

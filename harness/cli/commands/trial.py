@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facebench.architectures import extensions, registry
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
-from facebench.harness.cli.output import comparison, console, trial_table
-from facebench.harness.comparison import trial
+from facebench.harness.cli.commands.training import TrainingProgress
+from facebench.harness.cli.output import terminal, trial_table
 from facebench.harness.comparison.interleaved.turns import Turns
-from facebench.harness.devices.emulator import setup
-from facebench.harness.machine.cores import CORES
-from facebench.harness.measures.layers import LAYERS_IN
-from facebench.harness.models.networks import Network, resolve
-from facebench.harness.records.record import Record
-from facebench.harness.records.store import RECORDS, Store
-from facebench.harness.runs import jobs
-from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.comparison.trial import Listener
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _CORE = "cortex-a72"
@@ -59,7 +52,7 @@ def block(name: str) -> None:
             file.write(text.replace("@NAME@", name).replace("@FILE@", path.name))
     except FileExistsError:
         raise BadInputError(f"{path} exists already: choose another name") from None
-    console.out.print(f"{path}: change its Block, then run: facebench try {path}", soft_wrap=True)
+    terminal.out.print(f"{path}: change its Block, then run: facebench try {path}", soft_wrap=True)
 
 
 @click.command("try")
@@ -98,22 +91,8 @@ def block(name: str) -> None:
     help="Folder for the records and a report. Default: FILE without .py, and -trial.",
 )  # fmt: skip
 @options.as_json
-@click.pass_context
 def try_(
-    context: click.Context,
-    file: Path,
-    against: str,
-    runtime: str | None,
-    core: str,
-    rounds: int,
-    threads: int,
-    faces: Path | None,
-    teacher: str | None,
-    epochs: float,
-    dataset: str,
-    data: Path | None,
-    out: Path | None,
-    as_json: bool,
+    file: Path, runtime: str | None, core: str, out: Path | None, as_json: bool, **chosen: Any
 ) -> None:
     """Put the networks of a file of yours on trial beside a known one.
 
@@ -127,136 +106,39 @@ def try_(
     facebench try my_block.py --runtime ncnn,tvm --rounds 10 -o trial
     facebench try my_block.py --faces faces.tar --epochs 4 --data DIR
     """
+    from facebench.harness.training.trial import TrialRequest, TrialWatch, put_on_trial
+    from facebench.reports.render import render
+
     out = out or Path(f"{file.stem}-trial")
-    names = _load(file)
-    known = resolve(against)
-    question = trial.TrialQuestion(
-        known,
-        [resolve(name) for name in names],
-        _runtimes(runtime),
-        _cores(core),
-        threads,
-    )
-    store = Store(out / RECORDS)
-    records = run_jobs(question.exact(), store)
-    records += _timed(question, replace(Turns(), processes=rounds), store)
-    if faces is not None:
-        trained = out / "weights"
-        _teach(context, [against, *names], faces, teacher, epochs, trained)
-        records += _scored(question, trained, dataset, data, store)
-    comparisons = [trial.against(known, network, records) for network in question.networks]
+    runtimes = None if runtime is None else options.comma_list(runtime)
+    request = TrialRequest(file, out, runtimes=runtimes, cores=options.comma_list(core), **chosen)
+    watch = TrialWatch(run_jobs, _turns_bar, TrainingProgress, terminal.say)
+    found = put_on_trial(request, watch)
+    pages = render(found.records, out)
     if as_json:
-        console.as_json([asdict(one) for one in comparisons])
+        terminal.as_json([asdict(one) for one in found.comparisons])
     else:
-        for one in comparisons:
-            console.out.print(f"\n{one.new} beside {one.base}", style="bold", highlight=False)
-            comparison.show(one)
-        trial_table.layers(records)
-        trial_table.front(question, records)
-    _report(records, out, as_json)
-    raise_failures([record for record in records if record.status == "failed"])
+        trial_table.show(found)
+        terminal.out.print(f"report: {pages[0]}", soft_wrap=True)
+    raise_failures([record for record in found.records if record.status == "failed"])
 
 
-def _load(file: Path) -> list[str]:
-    """The names that the file registers; processes that are started later know them too."""
-    path = file.absolute()
-    others = [one for one in extensions.user_files() if one != path]
-    os.environ[extensions.VARIABLE] = os.pathsep.join(map(str, [*others, path]))
-    found = [name for name in registry.names() if registry.find(name).source]
-    digest = extensions.digest(path)
-    mine = [name for name in found if registry.find(name).source == digest]
-    if not mine:
-        raise BadInputError(
-            f"{file} registers no network: decorate a function with @register, or begin with "
-            "'facebench new block NAME'"
-        )
-    return mine
-
-
-def _runtimes(names: str | None) -> list[str]:
-    if names is None:
-        return [name for name in installed() if name != "torch"]
-    chosen = options.comma_list(names)
-    for name in chosen:
-        RUNTIMES[name].require()
-    return chosen
-
-
-def _cores(names: str) -> list[str]:
-    chosen = options.comma_list(names)
-    for name in chosen:
-        CORES[name]
-    if chosen and (missing := setup.ready()):
-        console.err.print(f"no emulated ARM figures: {missing}", markup=False, soft_wrap=True)
-        return []
-    return chosen
-
-
-def _timed(question: trial.TrialQuestion, budget: Turns, store: Store) -> list[Record]:
-    """Latencies in turns, under a bar."""
+@contextmanager
+def _turns_bar(rounds: int) -> Iterator[Listener]:
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         TimeRemainingColumn(),
-        console=console.err,
-        disable=not console.err.is_terminal,
+        console=terminal.err,
+        disable=not terminal.err.is_terminal,
     ) as progress:
-        task = progress.add_task("in turns", total=len(question.runtimes) * budget.processes)
+        task = progress.add_task("in turns", total=rounds)
+        runtimes: list[str] = []
 
         def listen(runtime: str, done: int, of: int) -> None:
-            before = question.runtimes.index(runtime) * of
+            if runtime not in runtimes:
+                runtimes.append(runtime)
+            before = (len(runtimes) - 1) * of
             progress.update(task, description=f"in turns: {runtime}", completed=before + done)
 
-        records = question.timed(budget, listen)
-    for record in records:
-        store.append(record)
-    return records
-
-
-def _teach(
-    context: click.Context,
-    names: Sequence[str],
-    faces: Path,
-    teacher: str | None,
-    epochs: float,
-    out: Path,
-) -> None:
-    """Both trained alike; what was trained before is not trained again."""
-    from facebench.harness.cli.commands.training import train
-
-    context.invoke(
-        train,
-        networks=tuple(names),
-        data=faces,
-        recipe_name="distill",
-        teacher=teacher or f"mobilefacenet={resolve('mobilefacenet', 'shipped').path}",
-        epochs=epochs,
-        out=out,
-    )
-
-
-def _scored(
-    question: trial.TrialQuestion, trained: Path, dataset: str, data: Path | None, store: Store
-) -> list[Record]:
-    from facebench.harness.training.train import WEIGHTS, folder_of
-    from facebench.harness.verification.datasets.registry import data_root
-
-    def filled(network: Network) -> Network:
-        return resolve(network.name, folder_of(trained, network.name, 0) / WEIGHTS)
-
-    scoring = jobs.Scoring(dataset)
-    wanted = [
-        jobs.with_fingerprint(
-            jobs.scoring_job(filled(network), LAYERS_IN, scoring, data_root(data))
-        )
-        for network in question.all
-    ]
-    return run_jobs(wanted, store)
-
-
-def _report(records: Sequence[Record], out: Path, quiet: bool) -> None:
-    from facebench.reports.render import render
-
-    files = render(records, out)
-    if not quiet:
-        console.out.print(f"report: {files[0]}", soft_wrap=True)
+        yield listen

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from facebench.architectures.errors import (
-    BadInputError,
-    FacebenchError,
-    RefusedError,
-    UnavailableError,
-)
-from facebench.harness.cli import options
-from facebench.harness.cli.output import console, tuning
-from facebench.harness.compiler import records
-from facebench.harness.compiler.targets import TARGETS, Target
-from facebench.harness.compiler.tvm import import_tvm
-from facebench.harness.compiler.workload import Workload
-from facebench.harness.models.export import Exported, export
-from facebench.harness.models.networks import Network, resolve
-from facebench.harness.runs import plan
-from facebench.harness.runs.cluster.engine import Cluster
-from facebench.harness.tuning.worker_process import TuningProcess, TuningWorker
-
-if TYPE_CHECKING:
-    from facebench.harness.tuning.places import Goal
+from facebench.architectures.errors import BadInputError, FacebenchError
+from facebench.harness.cli import case_options, options
+from facebench.harness.cli.output import terminal
+from facebench.harness.cli.output.tuning import TuneProgress
+from facebench.harness.models.networks import Network
+from facebench.harness.tuning.request import TuningRequest, networks_of_plan, tune_networks
+from facebench.harness.tuning.summary import TuningSummary
 
 _NO_PLAN = "-"
 
 
 @click.command()
-@click.argument("networks", nargs=-1, metavar="[NETWORK]...")
-@options.weights
+@case_options.networks_or_none
 @click.option("--target", default="", metavar="T[,T]", help="See 'facebench list targets'.")
 @click.option(
     "--trials", type=click.IntRange(1, 100_000), default=32, show_default=True,
@@ -56,13 +42,10 @@ _NO_PLAN = "-"
 @options.batch
 @options.as_json
 def tune(
-    networks: tuple[str, ...],
+    networks: Sequence[Network],
     target: str,
-    trials: int,
     device: str,
-    cluster: str | None,
     missing: str | None,
-    batch: int,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -82,106 +65,32 @@ def tune(
     facebench tune mobilefacenet --target cortex-a72 --cluster auto
     facebench tune --target host --missing paper                  what the plan lacks
     """
-    wanted, targets = _asked_for(networks, target, missing, chosen)
-    exported = [export(network) for network in wanted]
-    import_tvm()  # before anything below imports it with torch
-    machines = None if cluster is None else Cluster(cluster)
-    devices = options.comma_list(device)
-    summaries: list[tuning.TuningSummary] = []
-    failures: list[str] = []
-    for one in targets:
-        try:
-            works = _works(one, exported, batch)
-            summary = _tuned(one, devices, machines, works, trials, missing is not None)
-        except (RefusedError, UnavailableError) as error:
-            failures.append(str(error))
-            continue
-        summaries.append(summary)
-        failures += summary.failures
-        if not as_json:
-            console.out.print(summary.in_words(), markup=False, soft_wrap=True)
+    targets = options.comma_list(target)
+    if missing not in (None, _NO_PLAN):
+        networks, theirs = _of_plan(missing, networks)
+        targets = targets or theirs
+    request = TuningRequest(
+        networks,
+        targets,
+        devices=options.comma_list(device),
+        missing=missing is not None,
+        **chosen,
+    )
+    found = tune_networks(request, TuneProgress, lambda one: None if as_json else _tell(one))
     if as_json:
-        console.as_json([summary.to_json() for summary in summaries])
-    if failures:
-        raise FacebenchError("\nfacebench: ".join(failures))
+        terminal.as_json([summary.to_json() for summary in found.summaries])
+    if found.failures:
+        raise FacebenchError("\nfacebench: ".join(found.failures))
 
 
-def _works(target: Target, exported: Sequence[Exported], batch: int) -> list[Workload]:
-    """Workloads of all networks, each once."""
-    from facebench.harness.tuning import places
-    from facebench.harness.tuning.workloads import workloads
-
-    vectors = places.goal(target).vectors
-    return list(dict.fromkeys(w for one in exported for w in workloads(one, batch, vectors)))
-
-
-def _tuned(
-    target: Target,
-    devices: Sequence[str],
-    cluster: Cluster | None,
-    works: Sequence[Workload],
-    trials: int,
-    missing: bool,
-) -> tuning.TuningSummary:
-    """Tune for one target."""
-    from facebench.harness.tuning import distribute, places, tuning_run
-
-    goal = places.goal(target)
-    found: list[records.TuningRecord] = []
-    failures: list[str] = []
-    with records.claim(goal.records):
-        wanted = tuning_run.left(goal, works, trials, missing)
-        if wanted:
-            with tuning.TuneProgress(goal.records, len(wanted), trials) as progress:
-                if cluster is None and len(devices) < 2:
-                    with places.costs(goal, "".join(devices)) as cost:
-                        found, failures = tuning_run.run(goal, wanted, cost, trials, progress)
-                else:
-                    workers = _workers(goal, devices, cluster, trials, len(wanted))
-                    found, failures = distribute.run(goal.records, wanted, workers, progress)
-    path = str(records.own_file(goal.records))
-    how = ", ".join(dict.fromkeys(record.how for record in found))
-    kept = len(works) - len(wanted)
-    return tuning.TuningSummary(goal.records, path, how, len(works), kept, found, failures)
-
-
-def _workers(
-    goal: Goal, devices: Sequence[str], cluster: Cluster | None, trials: int, most: int
-) -> list[TuningWorker]:
-    if cluster is None:
-        return [
-            TuningProcess(goal.target.name, goal.records, one, trials) for one in devices[:most]
-        ]
-    from facebench.harness.tuning.cluster import workers
-
-    return workers(cluster, goal, devices, trials, most)
-
-
-def _asked_for(
-    networks: tuple[str, ...], target: str, missing: str | None, chosen: dict[str, Any]
-) -> tuple[list[Network], list[Target]]:
-    """Networks and targets, of the command line or of the plan.
-
-    Raises:
-        BadInputError: there are none.
-    """
-    names = options.comma_list(target)
-    if missing in (None, _NO_PLAN):
-        found = options.resolve_networks(networks, **chosen)
-    elif networks:
+def _of_plan(plan: str, networks: Sequence[Network]) -> tuple[list[Network], list[str]]:
+    if networks:
         raise BadInputError(
-            f"--missing {missing} names a plan and there are networks too: give one of them, "
+            f"--missing {plan} names a plan and there are networks too: give one of them, "
             "or --missing as the last word"
         )
-    else:
-        assert missing is not None
-        of = plan.load(missing)
-        found = [resolve(name, of.weights.get(name)) for name in plan.network_names(of)]
-        names = names or (TARGETS.names() if of.targets == "all" else list(of.targets))
-    if not found:
-        raise BadInputError("name a network to tune, or a plan with --missing PLAN")
-    if not names:
-        raise BadInputError(
-            f"say what to tune for with --target, one of {', '.join(TARGETS.names())}"
-        )
-    return found, [TARGETS[name] for name in names]
+    return networks_of_plan(plan)
+
+
+def _tell(summary: TuningSummary) -> None:
+    terminal.out.print(summary.in_words(), markup=False, soft_wrap=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 
-from facebench.harness.cli.output.console import new_table, out
+from facebench.harness.cli.output.terminal import new_table, out
 from facebench.harness.comparison.escape import visible
+from facebench.harness.comparison.outputs import github
 from facebench.harness.comparison.verdict import Comparison, Line, Verdict
 from facebench.harness.comparison.wording import HEAD, case_text, cells, in_short, renewal, why
 from facebench.harness.records.case import Case
@@ -34,6 +39,32 @@ def show(comparison: Comparison) -> None:
         _print_only(name, cases)
     for text in filter(None, (in_short(comparison), renewal(comparison))):
         out.print(visible(text), markup=False, soft_wrap=True)
+
+
+def show_on_github(comparison: Comparison) -> None:
+    """Print it with the workflow's annotations, and add it to the summary of the step."""
+    with github.no_commands():
+        show(comparison)
+    print("\n".join(github.commands(comparison)))
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(github.summary(comparison))
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison in JSON's types."""
+    policy = asdict(comparison.policy) | {"across": sorted(comparison.policy.across)}
+    return {
+        "base": comparison.base,
+        "new": comparison.new,
+        "measured": comparison.measured,
+        "policy": policy,
+        "regressions": len(comparison.regressions),
+        "counts": comparison.counts,
+        "lines": [asdict(line) | {"alarm": line.verdict.alarms} for line in comparison.lines],
+        "only_base": [asdict(case) for case in comparison.only_base],
+        "only_new": [asdict(case) for case in comparison.only_new],
+    }
 
 
 def _cells(line: Line) -> list[str]:

@@ -1,15 +1,12 @@
-"""What commands print: progress on standard error, results on standard output."""
+"""What commands print of records: progress while they are obtained, then tables."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -21,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from facebench.harness.cli.output.terminal import err, new_table, out
 from facebench.harness.measures.registry import in_short
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
@@ -29,18 +27,6 @@ from facebench.harness.records.latency import Latency
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
 from facebench.harness.runs.long_run import long_run_ms
-
-# Wide enough for every table where standard output is a file or a pipe.
-_WIDE = 200
-
-out = Console(width=None if sys.stdout.isatty() else _WIDE)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
-
-
-def as_json(data: Any) -> None:
-    """Print JSON, and nothing else, on standard output."""
-    json.dump(data, sys.stdout, indent=1, allow_nan=False)
-    sys.stdout.write("\n")
 
 
 def flat(record: Record) -> dict[str, Any]:
@@ -128,22 +114,6 @@ class RunProgress:
         self._bar.update(self._inner, completed=done, total=total, visible=True)
 
 
-def catalogue(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Tables of what there is to choose from."""
-    for kind, entries in kinds.items():
-        table = Table(title=kind, title_justify="left", show_edge=False)
-        columns = [name for name in entries[0] if name != "note"]  # sentences, for JSON
-        for column in columns:
-            table.add_column(column)
-        for entry in entries:
-            table.add_row(*(escape(_word(entry[name])) for name in columns))
-        out.print(table)
-
-
-def _word(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
 def costs(records: Sequence[Record]) -> Table:
     """Networks down, counts across; each count under its convention."""
     table = new_table(
@@ -177,15 +147,6 @@ def layers(record: Record) -> Table:
             f"{layer.parameters:,}",
             f"{layer.madds['conv+linear']:,}",
         )
-    return table
-
-
-def rows(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Entries down, their fields across."""
-    table = new_table(*entries[0]) if entries else new_table("nothing")
-    for entry in entries:
-        cells = (" ".join(v) if isinstance(v, tuple) else str(v) for v in entry.values())
-        table.add_row(*map(escape, cells))
     return table
 
 
@@ -262,12 +223,3 @@ def warn(records: Sequence[Record]) -> None:
         if record.status != "ok":
             text = f"{record.case}: {record.status}: {record.reason}"
             err.print(text, markup=False, soft_wrap=True)
-
-
-def new_table(first: str, *others: str) -> Table:
-    """An empty table; all columns but the first are figures, to the right."""
-    table = Table(show_edge=False)
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table

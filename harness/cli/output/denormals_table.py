@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.comparison import denormals_advice
 from facebench.harness.comparison.denormals_effect import DenormalsEffect
 from facebench.harness.records.denormals import DenormalCount, Denormals, worst_first
@@ -22,19 +22,23 @@ def counts(records: Sequence[Record]) -> None:
     """Networks down; then the worst of each that has any, and a sentence on each."""
     found = [(r.case.network, r.result) for r in records if isinstance(r.result, Denormals)]
     if found:
-        console.out.print(_networks(found))
+        terminal.out.print(_networks(found))
     for network, result in found:
         if not result.none:
-            console.out.print(_worst(network, result))
+            terminal.out.print(_worst(network, result))
     for network, result in found:
-        console.out.print(denormals_advice.of_counts(network, result), markup=False, soft_wrap=True)
+        terminal.out.print(
+            denormals_advice.of_counts(network, result), markup=False, soft_wrap=True
+        )
 
 
 def effects(found: Sequence[DenormalsEffect]) -> None:
     """Cases down; both times, and how many times as fast flushing makes them."""
     if not found:
         return
-    table = console.new_table("network", "runtime", "threads", "ms, kept", "ms, flushed", "speedup")
+    table = terminal.new_table(
+        "network", "runtime", "threads", "ms, kept", "ms, flushed", "speedup"
+    )
     table.add_column("95 % interval", justify="right")
     for one in found:
         table.add_row(
@@ -46,14 +50,14 @@ def effects(found: Sequence[DenormalsEffect]) -> None:
             f"{one.speedup:.3g}",
             "one process" if one.interval is None else "{:.3g} to {:.3g}".format(*one.interval),
         )
-    console.out.print(table)
+    terminal.out.print(table)
     for one in found:
         sentence = denormals_advice.of_effect(one, RUNTIMES[one.case.runtime].flushing)
-        console.out.print(sentence, markup=False, soft_wrap=True)
+        terminal.out.print(sentence, markup=False, soft_wrap=True)
 
 
 def _networks(found: Sequence[tuple[str, Denormals]]) -> Table:
-    table = console.new_table("network", "weights", "denormal", "layers", "elements computed")
+    table = terminal.new_table("network", "weights", "denormal", "layers", "elements computed")
     table.add_column("denormal", justify="right")
     for network, result in found:
         elements = sum(one.elements for one in result.activations) // result.images
@@ -69,7 +73,7 @@ def _networks(found: Sequence[tuple[str, Denormals]]) -> Table:
 
 
 def _worst(network: str, result: Denormals) -> Table:
-    table = console.new_table(f"{escape(network)}: worst first", "what", "elements", "denormal")
+    table = terminal.new_table(f"{escape(network)}: worst first", "what", "elements", "denormal")
     for what, all_of_it in (("computed", result.activations), ("weights", result.weights)):
         worst = worst_first(all_of_it)
         for one in worst[:_SHOWN]:

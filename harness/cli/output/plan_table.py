@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from rich.table import Table
 
-from facebench.harness.cli.output import console
+from facebench.harness.cli.output import terminal
 from facebench.harness.runs.estimate import EstimateRow
 
 
 def holds(rows: Sequence[EstimateRow], timed: bool) -> Table:
     """A table of measures: how many cases, how many are done, and what the rest takes."""
     names = ["cases", "done", *(["to run", "one by one", "times from"] if timed else ["to run"])]
-    table = console.new_table("measure", *names)
+    table = terminal.new_table("measure", *names)
     for row in rows:
         left = row.cases - row.stored
         cells = [row.measure, str(row.cases), str(row.stored), str(left)]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from facebench.harness.cli.output.console import err, new_table, out
+from facebench.harness.cli.output import console
+from facebench.harness.cli.output.terminal import err, new_table, out
 from facebench.harness.comparison.pair_agreement import PairAgreement
+from facebench.harness.comparison.verification_run import VerificationOutcome
 from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
 from facebench.harness.records.record import Record
 from facebench.harness.verification.metrics import wilson
@@ -17,7 +21,7 @@ from facebench.harness.verification.summary import Rate, Summary
 _NOT_FOUND_SHOWN = 5
 
 
-def scores(records: Sequence[Record], summaries: Mapping[str, Summary | None]) -> None:
+def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
     """Each figure with its interval; a table for pairs, one for searches."""
     pairs = [r for r in records if isinstance(r.result, Accuracy)]
     searches = [r for r in records if isinstance(r.result, Identification)]
@@ -65,8 +69,39 @@ def agreements(found: Sequence[PairAgreement]) -> None:
     )
 
 
-def _verification(records: Sequence[Record], summaries: Mapping[str, Summary | None]) -> Table:
-    fars = [r.point.rate for s in summaries.values() if s for r in s.tar]
+def json(outcome: VerificationOutcome) -> list[dict[str, Any]]:
+    """Records as objects, each with its summary where it has one."""
+    return [_flat(record, outcome.summaries) for record in outcome.records]
+
+
+def comparison_json(outcome: VerificationOutcome) -> dict[str, Any]:
+    """Records as objects, and what pairs say of every two."""
+    return {
+        "records": json(outcome),
+        "comparisons": [
+            {
+                "first": asdict(one.first.case),
+                "second": asdict(one.second.case),
+                **asdict(one.paired),
+                "difference": one.paired.difference,
+                "adjusted_p": one.adjusted_p,
+                "changed_decisions": one.changed,
+                "largest_score_difference": one.score_difference,
+                "embeddings": one.embeddings and asdict(one.embeddings),
+                "verdict": one.verdict,
+            }
+            for one in outcome.agreements
+        ],
+    }
+
+
+def _flat(record: Record, summaries: Mapping[str, Summary]) -> dict[str, Any]:
+    summary = summaries.get(record.case.key)
+    return console.flat(record) | ({"summary": asdict(summary)} if summary else {})
+
+
+def _verification(records: Sequence[Record], summaries: Mapping[str, Summary]) -> Table:
+    fars = [r.point.rate for s in summaries.values() for r in s.tar]
     made = new_table("network", "runtime", "precision")
     for name in ("accuracy %", "standard\nerror", "fold\nst. dev."):
         made.add_column(name, justify="right")
@@ -75,7 +110,7 @@ def _verification(records: Sequence[Record], summaries: Mapping[str, Summary | N
     for name in ("EER %", "AUC", "d'", "pairs", "flip", "kind"):
         made.add_column(name, justify="right")
     for record in records:
-        result, summary = record.result, summaries[record.case.key]
+        result, summary = record.result, summaries.get(record.case.key)
         assert isinstance(result, Accuracy)
         rates = {rate.point.rate: rate for rate in summary.tar} if summary else {}
         made.add_row(
@@ -110,8 +145,8 @@ def _separation(summary: Summary) -> list[str]:
     ]
 
 
-def _print_notes(records: Sequence[Record], summaries: Mapping[str, Summary | None]) -> None:
-    found = [summary for summary in summaries.values() if summary]
+def _print_notes(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
+    found = list(summaries.values())
     labels = {r.result.label for r in records if isinstance(r.result, Accuracy) and r.result.label}
     if found:
         out.print(

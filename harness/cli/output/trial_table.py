@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from facebench.harness.cli.output.console import new_table, out
+from facebench.harness.cli.output import comparison, training
+from facebench.harness.cli.output.terminal import new_table, out
 from facebench.harness.comparison.trial import TrialQuestion
 from facebench.harness.measures.layers import LAYERS_IN
 from facebench.harness.records.accuracy import Accuracy
@@ -16,7 +18,21 @@ from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import shipped
 
+if TYPE_CHECKING:  # loads torch
+    from facebench.harness.training.trial import TrialOutcome
+
 _MOST = 6
+
+
+def show(outcome: TrialOutcome) -> None:
+    """Print the trained files, each comparison, where the time goes, and what the front asks."""
+    if outcome.training is not None:
+        training.show(outcome.training, as_json=False)
+    for one in outcome.comparisons:
+        out.print(f"\n{one.new} beside {one.base}", style="bold", highlight=False)
+        comparison.show(one)
+    layers(outcome.records)
+    front(outcome.question, outcome.records)
 
 
 def layers(records: Sequence[Record]) -> None:

@@ -1,12 +1,8 @@
-"""What tuning prints: the workload in hand, the best so far, and a summary."""
+"""What tuning prints while it goes on: the workload in hand, and the best so far."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import geometric_mean
 from types import TracebackType
-from typing import Any
 
 from rich.markup import escape
 from rich.progress import (
@@ -18,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from facebench.harness.cli.output.console import err
+from facebench.harness.cli.output.terminal import err
 from facebench.harness.compiler.records import TuningRecord
 
 
@@ -97,64 +93,3 @@ def against(cost: float, scheduled: float) -> str:
     if cost >= scheduled:
         return "the model's choice"
     return f"{100 * (1 - cost / scheduled):.0f} % under the schedule"
-
-
-@dataclass(frozen=True)
-class TuningSummary:
-    """What a search was for, and what came of it.
-
-    Attributes:
-        target: whose records these are.
-        path: the file they are in.
-        how: how costs were obtained.
-        workloads: of all networks, each once.
-        kept: that had a record already.
-        found: records made now.
-        failures: why others have none.
-    """
-
-    target: str
-    path: str
-    how: str
-    workloads: int
-    kept: int
-    found: Sequence[TuningRecord]
-    failures: Sequence[str]
-
-    @property
-    def improved(self) -> int:
-        """Records whose tiling is not the model's choice."""
-        return sum(record.gain > 1 for record in self.found)
-
-    @property
-    def gain(self) -> float:
-        """Geometric mean over the records of how many times cheaper they are."""
-        return geometric_mean(record.gain for record in self.found) if self.found else 1.0
-
-    def in_words(self) -> str:
-        """The summary in a line."""
-        kept = f", {self.kept} had records" if self.kept else ""
-        lost = f", {len(self.failures)} failed" if self.failures else ""
-        gain = (
-            f"; {self.improved} improved, {self.gain:.3f} times as fast in the geometric mean of "
-            f"those tuned ({self.how})"
-            if self.found
-            else ""
-        )
-        return (
-            f"{self.target}: {self.workloads} workloads{kept}, {len(self.found)} tuned{lost}{gain}"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The summary in JSON's types."""
-        return {
-            "target": self.target,
-            "path": self.path,
-            "how": self.how,
-            "workloads": self.workloads,
-            "kept": self.kept,
-            "tuned": len(self.found),
-            "improved": self.improved,
-            "gain": self.gain,
-            "failures": list(self.failures),
-        }

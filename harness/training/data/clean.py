@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from facebench.harness.models.networks import Network
 from facebench.harness.training.data import overlap, views
 from facebench.harness.training.data.cleaning import Finding
-from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.overlap import Embedded, Limits
+from facebench.harness.training.data.teacher import open_teacher
 from facebench.harness.verification import preparation
-from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.harness.verification.datasets.registry import DATASETS, data_root
 from facebench.harness.verification.embedding import Embedder, extract
 from facebench.harness.verification.faces import FaceSet
 
@@ -20,36 +24,51 @@ from facebench.harness.verification.faces import FaceSet
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True)
+class CleaningRequest:
+    """A training set in which people of test sets, and wrong labels, are to be found.
+
+    Attributes:
+        faces: the training set, in any of the formats of `FORMATS`.
+        teacher: a trained network, whose embeddings decide.
+        against: names of test sets.
+        landmarks: where the training faces are, as in `faces.load`.
+        merge: see `overlap.find`.
+        limits: the cosines that decide.
+        threads: images in work at a time; None for all cores.
+        data: folder of data sets.
+    """
+
+    faces: Path
+    teacher: Network
+    against: Sequence[str] = ()
+    landmarks: str = FILE
+    merge: bool = True
+    limits: Limits = field(default_factory=Limits)
+    threads: int | None = None
+    data: Path | None = None
+
+
 def clean(
-    training: TrainingFaces,
-    teacher: Embedder,
-    against: Sequence[str],
-    data: Path | None,
-    limits: Limits,
-    merge: bool = True,
-    progress: Progress = lambda what, done, total: None,
+    request: CleaningRequest, progress: Progress = lambda what, done, total: None
 ) -> list[Finding]:
     """Embed both sets, or find the embeddings in the cache, and compare them.
 
-    Args:
-        training: the training set, as it is without a list.
-        teacher: the network.
-        against: names of test sets.
-        data: the folder where data is kept.
-        limits: the cosines that decide.
-        merge: see `overlap.find`.
-        progress: told how far it is.
-
     Raises:
-        BadInputError: a test set is not there or its faces are not located; an image is
-            damaged; or the teacher's embeddings are of no use.
+        RefusedError: the teacher's weights are random.
+        BadInputError: a set is not there or its faces are not located; an image is damaged; or
+            the teacher's embeddings are of no use.
     """
+    training = load(request.faces, None, request.landmarks, partial(progress, "looked at"))
+    teacher = open_teacher(request.teacher, request.threads)
     tests = None
-    for name in against:
-        faces = preparation.settle(preparation.locate(DATASETS[name].open(data), "file"), "refuse")
+    for name in request.against:
+        opened = DATASETS[name].open(data_root(request.data))
+        faces = preparation.settle(preparation.locate(opened, "file"), "refuse")
         tests = _joined(tests, _embedded(faces.faces, teacher, progress))
     seen = _embedded(views.aligned(training, range(len(training))), teacher, progress)
-    return overlap.find(seen, training.labels, training.identities, tests, limits, merge)
+    labels, identities = training.labels, training.identities
+    return overlap.find(seen, labels, identities, tests, request.limits, request.merge)
 
 
 def _embedded(faces: FaceSet, teacher: Embedder, progress: Progress) -> Embedded:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from facebench.harness.cli.output.tuning import TuningSummary, against, in_words
+from facebench.harness.cli.output.tuning import against, in_words
 from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.tuning import measured
+from facebench.harness.tuning.summary import TuningSummary
 from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]

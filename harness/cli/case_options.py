@@ -1,0 +1,223 @@
+"""Options that say what is measured: networks and what fills them, precisions, sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from facebench.architectures.errors import BadInputError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.cli.options import comma_list, gathered
+from facebench.harness.models.networks import (
+    ONNX_PREFIX,
+    RANDOM,
+    SHIPPED,
+    Network,
+    resolve,
+    shipped_or_random,
+)
+from facebench.harness.models.precision import PRECISIONS, require_known
+from facebench.harness.runs.jobs import Precision, Sampling
+
+WEIGHTS = "NETWORK=FILE|shipped"
+
+
+def resolve_networks(
+    networks: Sequence[str],
+    weights: Sequence[str],
+    channels: str | None,
+    mean: str | None,
+    scale: str | None,
+) -> list[Network]:
+    """Networks that a command line names, with their weights and preprocessing.
+
+    Raises:
+        BadInputError: an option does not have its form.
+        UnknownNameError: there is no such network.
+    """
+    files, otherwise = parse_weights(weights)
+    unused = set(files) - set(networks)
+    if unused:
+        raise BadInputError(
+            f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
+        )
+    chosen = preprocessing(channels, mean, scale)
+    return [
+        resolve(name, files.get(name) or shipped_or_random(otherwise or RANDOM, name), chosen)
+        for name in networks
+    ]
+
+
+def parse_weights(weights: Sequence[str]) -> tuple[dict[str, str], str]:
+    """`NETWORK=FILE` texts as a table; and `shipped` where other networks get that, else nothing.
+
+    Raises:
+        BadInputError: a text has no equals sign, or names an ONNX network.
+    """
+    files = {}
+    for text in weights:
+        if text == SHIPPED:
+            continue
+        name, equals, file = text.partition("=")
+        if not equals or not file or name.startswith(ONNX_PREFIX):
+            raise BadInputError(
+                f"--weights {text!r} will not do: write NETWORK=FILE, with a registered network, "
+                "or shipped"
+            )
+        files[name] = file
+    return files, SHIPPED if SHIPPED in weights else ""
+
+
+def preprocessing(
+    channels: str | None, mean: str | None, scale: str | None
+) -> Preprocessing | None:
+    """How pixels become an input, of options' texts; None where none is given.
+
+    Raises:
+        BadInputError: a text is not what it should be.
+    """
+    if channels is None and mean is None and scale is None:
+        return None
+    default = Preprocessing()
+    return Preprocessing(
+        channels or default.channels,
+        default.mean if mean is None else _three("--mean", mean),
+        default.scale if scale is None else _three("--scale", scale),
+    )
+
+
+def _three(option: str, text: str) -> tuple[float, float, float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+        if len(values) == 1:
+            values *= 3
+        first, second, third = values
+    except ValueError:
+        raise BadInputError(
+            f"{option} {text!r} will not do: give one number or three with commas"
+        ) from None
+    if option == "--scale" and 0.0 in values:
+        raise BadInputError("--scale divides, so it cannot be 0")
+    return first, second, third
+
+
+def _percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0.0001 <= share <= 1:
+        raise BadInputError(f"--known-to {text!r} will not do: give percents from 0.01% to 100%")
+    return share
+
+
+def precisions_of(precision: str, calibration: str) -> list[Precision]:
+    """Precisions that a command line names.
+
+    Raises:
+        UnknownNameError: one is unknown.
+    """
+    chosen = comma_list(precision)
+    for name in chosen:
+        require_known(name)
+    return [Precision(name, calibration) for name in chosen]
+
+
+weights = (
+    click.option(
+        "--weights", multiple=True, metavar=WEIGHTS,
+        help="A file (.safetensors, or a state dict of torch), random:SEED, or shipped, "
+        "those that come with facebench; 'shipped' alone is for all networks that have "
+        "some. Default: random:0.",
+    ),
+    click.option(
+        "--channels", type=click.Choice(["RGB", "BGR"]),
+        help="Order of an input's channels. Default: the network's own.",
+    ),
+    click.option(
+        "--mean", metavar="V[,V,V]",
+        help="Subtracted from pixels of 0 to 255. Default: the network's own.",
+    ),
+    click.option(
+        "--scale", metavar="V[,V,V]",
+        help="Divides (pixel - mean), one value or one a channel. Default: the network's own.",
+    ),
+)  # fmt: skip
+
+# Arrives as `networks`: a list of `Network`.
+networks = gathered(
+    "networks",
+    resolve_networks,
+    click.argument("networks", nargs=-1, required=True, metavar="NETWORK..."),
+    *weights,
+)
+
+# The same for a command that has another way to name them.
+networks_or_none = gathered(
+    "networks",
+    resolve_networks,
+    click.argument("networks", nargs=-1, metavar="[NETWORK]..."),
+    *weights,
+)
+
+# Arrives as `weights`: what `parse_weights` returns.
+plan_weights = gathered(
+    "weights",
+    parse_weights,
+    click.option(
+        "--weights", multiple=True, metavar=WEIGHTS,
+        help="Instead of what the plan says; 'shipped' alone is for all networks that have some.",
+    ),
+)  # fmt: skip
+
+# Arrives as `teacher_preprocessing`: a `Preprocessing`, or None.
+teacher_preprocessing = gathered(
+    "teacher_preprocessing",
+    lambda teacher_channels, teacher_mean, teacher_scale: preprocessing(
+        teacher_channels, teacher_mean, teacher_scale
+    ),
+    click.option("--teacher-channels", type=click.Choice(["RGB", "BGR"]), help="Of its input."),
+    click.option("--teacher-mean", metavar="V[,V,V]", help="Of its input, in pixels of 0 to 255."),
+    click.option("--teacher-scale", metavar="V[,V,V]", help="Of its input."),
+)
+
+# Arrives as `precisions`: a list of `Precision`.
+precisions = gathered(
+    "precisions",
+    precisions_of,
+    click.option(
+        "--precision", default="fp32", show_default=True, metavar="P[,P]",
+        help=f"Of {', '.join(PRECISIONS)}, as far as the runtime runs them.",
+    ),
+    click.option(
+        "--calibration", default="synthetic", show_default=True, metavar="DATASET",
+        help="Faces that int8's ranges come from; none of them may be in a test.",
+    ),
+)  # fmt: skip
+
+# Arrives as `sampling`: a `Sampling`.
+sampling = gathered(
+    "sampling",
+    Sampling,
+    click.option(
+        "--seconds", "sampling_s", type=click.FloatRange(0, 3600, min_open=True), metavar="S",
+        help="Seconds of samples for each case, of its first processes together; at least "
+        "64 samples are taken whatever it is. Default: 1, or what the plan says.",
+    ),
+    click.option(
+        "--processes", type=click.IntRange(1, 100), metavar="N",
+        help="Processes that time each case. Default: 3, or what the plan says.",
+    ),
+    click.option(
+        "--known-to", callback=_percent, metavar="P",
+        help="Start more, up to twice as many, until the median's 95 % interval is this "
+        "narrow. Default: 2%, or what the plan says.",
+    ),
+    click.option(
+        "--no-pin", "pin", flag_value=False, default=None,
+        help="Let the scheduler move a process about. Default: as many cores as threads.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""Compares what two names stand for: files, runs, baselines, or git revisions measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.comparison.baselines import Baselines, default_root
+from facebench.harness.comparison.compare import Side, compare
+from facebench.harness.comparison.environments import KINDS
+from facebench.harness.comparison.revisions.checkout import is_one as is_revision
+from facebench.harness.comparison.revisions.measure import (
+    CHANGES,
+    ROUNDS,
+    Measured,
+    Wanted,
+    measure,
+)
+from facebench.harness.comparison.revisions.watch import RevisionWatch
+from facebench.harness.comparison.sources import load
+from facebench.harness.comparison.verdict import Comparison, Policy
+
+
+@dataclass(frozen=True)
+class ComparisonRequest:
+    """Two sides that are to be compared.
+
+    Attributes:
+        base: a results file, a run's folder, `baseline:NAME`, `git:REVISION`, or JSON of
+            pytest-benchmark.
+        new: likewise.
+        policy: by which rules.
+        measures: only these; all where there are none.
+        store: folder of the baselines; by default this checkout's.
+        plan: what is measured of git revisions.
+        rounds: times that each revision is timed; by default `ROUNDS`.
+        keep: folder for the records of each revision.
+    """
+
+    base: str
+    new: str
+    policy: Policy = field(default_factory=Policy)
+    measures: Sequence[str] = ()
+    store: Path | None = None
+    plan: str | None = None
+    rounds: int | None = None
+    keep: Path | None = None
+
+    @property
+    def revisions(self) -> list[str]:
+        """The sides that are git revisions."""
+        return [name for name in (self.base, self.new) if is_revision(name)]
+
+
+@dataclass(frozen=True)
+class ComparisonOutcome:
+    """A comparison, and what was compared.
+
+    Attributes:
+        comparison: figure by figure.
+        base: one side.
+        new: the other.
+    """
+
+    comparison: Comparison
+    base: Side
+    new: Side
+
+
+def compare_named(
+    request: ComparisonRequest, watch: RevisionWatch | None = None
+) -> ComparisonOutcome:
+    """Load both sides, or check them out and measure them in turns, and compare them.
+
+    Args:
+        request: what is to be compared.
+        watch: told how far the measuring of revisions is.
+
+    Raises:
+        UnknownNameError: there is no such measure.
+        BadInputError: a side is not there, is empty or is damaged; the request contradicts
+            itself; or a revision is unknown or cannot be installed.
+        UnavailableError: there is no git, or no checkout here.
+    """
+    _require(request)
+    revisions = request.revisions
+    measured = Measured((), "")
+    if revisions:
+        assert request.plan is not None
+        rounds = request.rounds or ROUNDS
+        wanted = Wanted(request.plan, rounds, tuple(request.measures), request.keep)
+        measured = measure(revisions, wanted, watch or RevisionWatch())
+    policy = request.policy
+    if len(revisions) > 1:
+        policy = replace(policy, across=policy.across | CHANGES)
+    baselines = Baselines(request.store or default_root())
+    ours = iter(measured.sides)
+    base, new = (
+        next(ours) if is_revision(name) else load(name, baselines, request.measures)
+        for name in (request.base, request.new)
+    )
+    found = replace(compare(base, new, policy), measured=measured.how)
+    return ComparisonOutcome(found, base, new)
+
+
+def _require(request: ComparisonRequest) -> None:
+    if unknown := sorted(request.policy.across - KINDS.keys()):
+        raise BadInputError(f"--across {unknown[0]!r} is not one of {', '.join(KINDS)}")
+    if not request.revisions:
+        if request.plan or request.rounds or request.keep:
+            raise BadInputError(
+                "--plan, --rounds and --keep are of git revisions: name one, such as git:main"
+            )
+    elif not request.plan:
+        raise BadInputError(
+            f"{request.revisions[0]} is to be measured: say with --plan what of it, a TOML file "
+            "or quick"
+        )

@@ -1,0 +1,296 @@
+"""Trains networks, all under the same conditions: each from several seeds, on one training set."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from scipy.special import stdtrit
+
+from facebench.architectures.errors import BadInputError, FacebenchError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.machine.environment import cores
+from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
+from facebench.harness.training.data.faces import FILE, TrainingFaces, load
+from facebench.harness.training.data.memory import SHARE, held
+from facebench.harness.training.evaluation import evaluation_on
+from facebench.harness.training.ranks import ALONE, Ranks
+from facebench.harness.training.recipe import Recipe
+from facebench.harness.training.recipe import load as load_recipe
+from facebench.harness.training.teaching import teach
+from facebench.harness.training.train import (
+    Distillation,
+    Listener,
+    Task,
+    Trained,
+    folder_of,
+    train,
+)
+
+# Processes that make batches for one GPU are no more than this.
+_MOST_WORKERS = 16
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """Networks that are to be trained.
+
+    Attributes:
+        networks: by name.
+        data: the training set: people's folders, a tar of them, a `.rec` or a `.tsv`.
+        out: folder of the weights; a run in it that was interrupted goes on.
+        without: list of whom to leave out or merge.
+        landmarks: where the faces are, as in `faces.load`.
+        recipe: a TOML file, or the name of a built-in recipe.
+        epochs: instead of the recipe's.
+        teacher: `onnx:FILE` or `NETWORK=FILE`; None where the recipe has no use for one.
+        teacher_preprocessing: how pixels become its input; by default its own.
+        seeds: each network is trained from seeds 0 to this, less one.
+        evaluate: data set of pairs to score on.
+        every: epochs between scores on the way.
+        minutes: between checkpoints.
+        workers: processes that make batches; None for as many as serve best.
+        compiled: whether torch compiles the network.
+        fp16: whether weights are saved, and scored, in half precision.
+    """
+
+    networks: tuple[str, ...]
+    data: Path
+    out: Path
+    without: Path | None = None
+    landmarks: str = FILE
+    recipe: str = "paper"
+    epochs: float | None = None
+    teacher: str | None = None
+    teacher_preprocessing: Preprocessing | None = None
+    seeds: int = 1
+    evaluate: str | None = None
+    every: int = 1
+    minutes: float = 5.0
+    workers: int | None = None
+    compiled: bool = False
+    fp16: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What became of a request.
+
+    Attributes:
+        trained: weights that are done, seed by seed.
+        failures: why others are not, in sentences.
+    """
+
+    trained: tuple[Trained, ...]
+    failures: tuple[str, ...] = ()
+
+    def means(self) -> list[SeedMean]:
+        """Average the scores of networks that were trained from several seeds."""
+        scores: dict[tuple[str, str], list[float]] = {}
+        for one in self.trained:
+            for dataset, score in one.facts["scores"].items():
+                key = one.facts["run"]["network"], dataset
+                scores.setdefault(key, []).append(score["accuracy"])
+        return [
+            SeedMean(network, dataset, statistics.fmean(values), _reach(values), len(values))
+            for (network, dataset), values in scores.items()
+            if len(values) > 1
+        ]
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """A network's mean accuracy on a data set over the seeds it was trained from.
+
+    Attributes:
+        network: its name.
+        dataset: that it was scored on.
+        accuracy: the mean, 0 to 1.
+        reach: half of Student's 95 % interval of the mean.
+        seeds: how many.
+    """
+
+    network: str
+    dataset: str
+    accuracy: float
+    reach: float
+    seeds: int
+
+
+def _reach(values: Sequence[float]) -> float:
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    return float(stdtrit(len(values) - 1, 0.975)) * spread
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a request names, looked up; no data is read yet.
+
+    Attributes:
+        students: the networks.
+        recipe: how they are trained.
+        teacher: whom they learn from; None without one.
+    """
+
+    students: tuple[Network, ...]
+    recipe: Recipe
+    teacher: Network | None
+
+
+class TrainingWatch(Protocol):
+    """Who is told how far a request is."""
+
+    def say(self, sentence: str) -> None:
+        """Take a sentence that the user should know."""
+        ...
+
+    def part(self, what: str, done: int, total: int) -> None:
+        """Take how far a preparation is."""
+        ...
+
+    def of(self, network: str, seed: int) -> Listener:
+        """Give the listener of one run."""
+        ...
+
+
+class _Silent:
+    """Tells nobody: a `TrainingWatch`."""
+
+    def say(self, sentence: str) -> None:
+        pass
+
+    def part(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def of(self, network: str, seed: int) -> Listener:
+        return Listener()
+
+
+SILENT = _Silent()
+
+
+def train_networks(
+    request: TrainingRequest, ranks: Ranks = ALONE, watch: TrainingWatch = SILENT
+) -> TrainingOutcome:
+    """Train every network from every seed; one that fails does not hold up the others.
+
+    Raises:
+        UnknownNameError: a network, the recipe or the data set to score on is unknown.
+        BadInputError: the request contradicts itself, or the training set is not as it should be.
+    """
+    plan = check(request)
+    examined = None
+    if request.evaluate:
+        examined = ranks.in_turn(partial(evaluation_on, request.evaluate, None))
+    faces = _faces(request, ranks, watch)
+    targets = _targets(plan.teacher, faces, ranks, watch)
+    workers = _workers(request.workers, ranks, faces)
+    trained, failures = [], []
+    for seed in range(request.seeds):
+        for student in plan.students:
+            task = Task(
+                student,
+                plan.recipe,
+                seed,
+                faces,
+                folder_of(request.out, student.name, seed),
+                targets,
+                examined,
+                request.every,
+                request.minutes,
+                workers,
+                request.compiled,
+                request.fp16,
+            )
+            try:
+                trained.append(train(task, ranks, watch.of(student.name, seed)))
+            except FacebenchError as error:
+                failures.append(str(error))
+    return TrainingOutcome(tuple(trained), tuple(failures))
+
+
+def check(request: TrainingRequest) -> TrainingPlan:
+    """Look up what a request names, before any data is read.
+
+    Raises:
+        UnknownNameError: a network or the recipe is unknown.
+        BadInputError: a network cannot be trained, the recipe is wrong, or it lacks a teacher
+            or has no use for one.
+    """
+    recipe = load_recipe(request.recipe)
+    if request.epochs is not None:
+        recipe = replace(recipe, epochs=request.epochs, least_iterations=0, most_iterations=10**8)
+    students = tuple(_student(name) for name in request.networks)
+    return TrainingPlan(students, recipe, _teacher(request, recipe))
+
+
+def _student(name: str) -> Network:
+    if name.startswith(ONNX_PREFIX):
+        raise BadInputError(
+            f"{name} cannot be trained: BN is folded in ONNX files; name a registered network or "
+            "timm:BACKBONE, and this file as its --teacher"
+        )
+    return resolve(name)
+
+
+def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
+    text, preprocessing = request.teacher, request.teacher_preprocessing
+    if text is None:
+        if recipe.teacher_weight:
+            raise BadInputError(
+                f"recipe {recipe.name} learns from a teacher: name one with --teacher onnx:FILE "
+                "or NETWORK=FILE"
+            )
+        return None
+    if not recipe.teacher_weight:
+        raise BadInputError(
+            f"recipe {recipe.name} has no use for a teacher: leave --teacher out, or use distill, "
+            "or a recipe of your own with a teacher_weight"
+        )
+    if text.endswith(".onnx") and not text.startswith(ONNX_PREFIX) and "=" not in text:
+        text = ONNX_PREFIX + text
+    if text.startswith(ONNX_PREFIX):
+        return resolve(text, preprocessing=preprocessing)
+    name, equals, file = text.partition("=")
+    if not equals or not file:
+        raise BadInputError(f"--teacher {text!r} will not do: write onnx:FILE or NETWORK=FILE")
+    return resolve(name, file, preprocessing)
+
+
+def _faces(request: TrainingRequest, ranks: Ranks, watch: TrainingWatch) -> TrainingFaces:
+    """The training set, decoded in memory where it fits."""
+    read = partial(watch.part, "reads")
+    faces = ranks.in_turn(lambda: load(request.data, request.without, request.landmarks, read))
+    for note in faces.notes:
+        watch.say(note)
+    watch.say(f"{len(faces):,} images of {len(faces.identities):,} people")
+    return held(faces, SHARE / ranks.world, partial(watch.part, "decodes"))
+
+
+def _targets(
+    teacher: Network | None, faces: TrainingFaces, ranks: Ranks, watch: TrainingWatch
+) -> Distillation | None:
+    if teacher is None:
+        return None
+    total = len(faces)
+
+    def targets() -> Distillation:
+        done = teach(teacher, faces, lambda done: watch.part("teacher", done, total))
+        return Distillation(teacher, done)
+
+    return ranks.in_turn(targets)
+
+
+def _workers(chosen: int | None, ranks: Ranks, faces: TrainingFaces) -> int:
+    if chosen is not None:
+        return chosen
+    if ranks.device != "cpu":
+        return max(1, min(_MOST_WORKERS, cores() // ranks.world))
+    # What is decoded already costs a step next to nothing, and a second process a third of
+    # the speed: torch's threads wait for the core that it takes.
+    return 0 if faces.pixels is not None else 1
