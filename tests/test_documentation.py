@@ -86,7 +86,7 @@ def test_the_page_of_networks_holds_the_wider_family_as_counted() -> None:
 @pytest.mark.parametrize("path", BLOCKS, ids=lambda path: path.stem)
 def test_an_example_block_is_a_network(path: Path) -> None:
     code = (
-        "from architectures import registry, extensions; from harness import cost\n"
+        "from facebench.architectures import registry\nfrom facebench.harness.models import cost\n"
         "from facebench.architectures.initialise import create\n"
         "(name,) = [n for n in registry.names() if registry.find(n).source]\n"
         "found = cost.count(create(name), (112, 112), 128)\n"
