@@ -10,18 +10,18 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison.decode import build
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.machine import facts
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
 from facebench.harness.storage.cache import digest
+from facebench.harness.storage.serialization import convert, parse_json, without
 
 FORMAT = 1
 FOLDER = Path("results/baselines")
@@ -36,6 +36,9 @@ _SORTS: dict[str, type[Figure]] = {
     "counted": Counted,
     "decided": Decided,
 }
+
+# An entry but for its figures, each of which says its sort.
+_ENVELOPE = without(Entry, "figures")
 
 
 class Baselines:
@@ -172,20 +175,23 @@ def from_text(text: str, where: str) -> Entry:
         BadInputError: the text is damaged, or of a newer facebench; `where` names it.
     """
     try:
-        data = json.loads(text)
-        if (written := data.pop("format")) > FORMAT:
-            raise BadInputError(
-                f"{where} is a baseline of format {written}, written by a newer facebench "
-                f"(this one reads up to {FORMAT}): upgrade facebench to read it"
-            )
-        made = {
-            "case": build(Case, data["case"]),
-            "figures": tuple(_from_figure(figure) for figure in data["figures"]),
-            "environment": dict(data["environment"]),
-        }
-        return build(Entry, data | made)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise BadInputError(f"{where} is no case of a baseline, or damaged: {error!r}") from error
+        data = convert(parse_json(text), dict[str, Any])
+        written = convert(data.pop("format", None), int)
+        entry = _entry(data) if written <= FORMAT else None
+    except BadInputError as error:
+        raise BadInputError(f"{where} is no case of a baseline, or damaged: {error}") from error
+    if entry is None:
+        raise BadInputError(
+            f"{where} is a baseline of format {written}, written by a newer facebench "
+            f"(this one reads up to {FORMAT}): upgrade facebench to read it"
+        )
+    return entry
+
+
+def _entry(data: dict[str, Any]) -> Entry:
+    figures = convert(data.pop("figures", None), tuple[dict[str, Any], ...])
+    envelope = convert(data, _ENVELOPE)
+    return Entry(**vars(envelope) | {"figures": tuple(map(_from_figure, figures))})
 
 
 def _says_the_same(path: Path, entry: Entry) -> bool:
@@ -209,9 +215,8 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return data | {"sort": type(figure).__name__.lower()}
 
 
-def _from_figure(data: Mapping[str, Any]) -> Figure:
-    values = dict(data)
-    sort = _SORTS[values.pop("sort")]
-    if sort is Decided:
-        values["right"] = base64.b64decode(values["right"], validate=True)
-    return build(sort, values)
+def _from_figure(data: dict[str, Any]) -> Figure:
+    sort = data.pop("sort", None)
+    if sort not in _SORTS:
+        raise BadInputError(f"sort: expected one of {', '.join(_SORTS)}, got {sort!r:.60}")
+    return convert(data, _SORTS[sort])

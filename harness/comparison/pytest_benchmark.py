@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison.decode import build
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Timed
+from facebench.harness.storage.serialization import convert
 
 RUNTIME = "pytest-benchmark"
 
@@ -43,7 +43,7 @@ def read(data: Mapping[str, Any], where: str) -> list[Entry]:
         machine = data.get("machine_info") or {}
         created = str(data.get("datetime", ""))
         return [_entry(one, _environment(machine), created) for one in data["benchmarks"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, BadInputError) as error:
         raise BadInputError(
             f"{where} is no JSON file of pytest-benchmark, or damaged: {error!r}"
         ) from error
@@ -69,13 +69,18 @@ def write(entries: Sequence[Entry]) -> dict[str, Any]:
 def _entry(one: Mapping[str, Any], environment: dict[str, Any], created: str) -> Entry:
     ours = (one.get("extra_info") or {}).get(_EXTRA)
     if ours:
-        figure = build(Timed, ours["timed"])
-        case = build(Case, ours["case"])
+        figure = convert(ours["timed"], Timed)
+        case = convert(ours["case"], Case)
         environment = dict(ours["environment"])
         label = str(ours["label"])
     else:
         stats = one["stats"]
-        figure = Timed("latency", "ms", (1e3 * float(stats["median"]),), (int(stats["rounds"]),))
+        figure = Timed(
+            "latency",
+            "ms",
+            (1e3 * convert(stats["median"], float),),
+            (convert(stats["rounds"], int),),
+        )
         case = Case("latency", str(one.get("fullname") or one["name"]), "", runtime=RUNTIME)
         label = ""
     return Entry(case, "measured", label=label, environment=environment, figures=(figure,),

@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
+from msgspec import Meta
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.machine.environment import version
 from facebench.harness.storage import cache, shipped
+from facebench.harness.storage.serialization import convert, parse_json
 
 if TYPE_CHECKING:
     from facebench.harness.compiler.tiling import Tiling
@@ -46,10 +48,10 @@ class TuningRecord:
     """
 
     workload: str
-    tiling: Mapping[str, int]
+    tiling: Mapping[str, int | bool]
     tvm: str
-    cost: float
-    scheduled: float
+    cost: Annotated[float, Meta(gt=0)]
+    scheduled: Annotated[float, Meta(gt=0)]
     unit: str
     how: str
     trials: int
@@ -191,36 +193,12 @@ def _read(path: Path) -> Iterator[TuningRecord]:
         raise BadInputError(f"cannot read the tuning records in {path}: {error}") from error
     for number, line in enumerate(lines, start=1):
         try:
-            yield _checked(json.loads(line))
-        except (ValueError, TypeError, KeyError) as error:
+            yield convert(parse_json(line), TuningRecord)
+        except BadInputError as error:
             raise BadInputError(
                 f"{path}, line {number}, is no tuning record ({error}): delete the line, or "
                 "get the file back as it was"
             ) from error
-
-
-def _checked(data: Any) -> TuningRecord:
-    record = TuningRecord(**data)
-    for name, kind in _KINDS.items():
-        if type(getattr(record, name)) not in kind:
-            raise TypeError(f"{name} is {getattr(record, name)!r}")
-    if any(type(value) not in (int, bool) for value in record.tiling.values()):
-        raise TypeError(f"tiling is {record.tiling!r}")
-    if not (record.cost > 0 and record.scheduled > 0):
-        raise ValueError("a cost is above 0")
-    return record
-
-
-_KINDS: dict[str, tuple[type, ...]] = {
-    "workload": (str,),
-    "tiling": (dict,),
-    "tvm": (str,),
-    "cost": (float, int),
-    "scheduled": (float, int),
-    "unit": (str,),
-    "how": (str,),
-    "trials": (int,),
-}
 
 
 def _unwritable(path: Path, error: OSError) -> BadInputError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from facebench.harness.storage.serialization import convert
+
 Pair = tuple[int, int]
 
 
@@ -132,16 +134,12 @@ def to_json(workload: Workload) -> dict[str, Any]:
 
 
 def from_json(data: dict[str, Any]) -> Workload:
-    """The workload that `to_json` made."""
-    kinds: dict[str, Any] = {one.__name__: one for one in (Convolution, Depthwise, Pooling)}
-    rest = {name: _tuples(value) for name, value in data.items() if name != "type"}
-    window = Window(**{name: tuple(value) for name, value in data["window"].items()})
-    made: Workload = kinds[data["type"]](**rest | {"window": window})
-    return made
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    """Make the workload that `to_json` was given."""
+    kinds: dict[str, type[Workload]] = {
+        one.__name__: one for one in (Convolution, Depthwise, Pooling)
+    }
+    rest = {name: value for name, value in data.items() if name != "type"}
+    return convert(rest, kinds[data["type"]])
 
 
 def name(workload: Workload) -> str:

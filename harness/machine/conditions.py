@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from facebench.harness.machine.busy import Share, Wait
 
@@ -21,14 +20,3 @@ class Conditions:
     pinned: tuple[int, ...]
     before: Wait
     during: Share | None
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Conditions:
-        """The conditions that `dataclasses.asdict` made plain."""
-        before = data["before"]
-        wait = Wait(**before | {"share": _share(before["share"])})
-        return Conditions(tuple(data["pinned"]), wait, _share(data["during"]))
-
-
-def _share(data: dict[str, Any] | None) -> Share | None:
-    return None if data is None else Share(**data)

@@ -6,13 +6,14 @@ The values and where each comes from are data, in `cores.toml` beside this modul
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Registry
+from facebench.harness.storage.serialization import convert, parse_toml
 
 
 @dataclass(frozen=True)
@@ -143,52 +144,32 @@ _PART = re.compile(r"^CPU (implementer|part)\s*:\s*(0x[0-9a-f]+)\s*$", re.MULTIL
 
 
 def parse(text: str) -> list[Core]:
-    """The cores that a TOML text describes.
+    """Read the cores that a TOML text describes.
 
     Raises:
-        ValueError: a key is unknown, or a value or its source is missing; it names which.
+        BadInputError: a key is unknown, or a value or its source is missing; it names which.
     """
-    return [_core(name, table) for name, table in tomllib.loads(text).items()]
-
-
-Made = TypeVar("Made", Core, Figures, Cache)
+    tables = convert(parse_toml(text), dict[str, dict[str, Any]])
+    return [_core(name, table) for name, table in tables.items()]
 
 
 def _core(name: str, table: dict[str, Any]) -> Core:
-    figures = table.get("figures")
-    if figures is not None:
-        where = f"{name}.figures"
-        caches = {
-            level: _make(Cache, f"{where}.{level}", figures[level])
-            for level in ("l1d", "l2", "l3")
-            if level in figures
-        }
-        table = {**table, "figures": _make(Figures, where, {**figures, **caches})}
-    parts = {"parts": tuple(table["parts"])} if "parts" in table else {}
-    core = _make(Core, name, {"name": name, **table, **parts})
+    try:
+        core = convert({"name": name, **table}, Core)
+    except BadInputError as error:
+        raise BadInputError(f"core {name}: {error}") from error
     _check_sources(core)
     return core
-
-
-def _make(kind: type[Made], where: str, values: dict[str, Any]) -> Made:
-    known = {f.name: f for f in fields(kind)}
-    for key in values:
-        if key not in known:
-            raise ValueError(f"{where} has an unknown key {key!r} (known: {', '.join(known)})")
-    for key, f in known.items():
-        if key not in values and f.default is MISSING and f.default_factory is MISSING:
-            raise ValueError(f"{where} has no {key}")
-    return kind(**values)
 
 
 def _check_sources(core: Core) -> None:
     names = [] if core.figures is None else list(_names(core.figures))
     for name in names:
         if not core.sources.get(name) and not core.sources.get(name.partition(".")[0]):
-            raise ValueError(f"{core.name}.sources has none for {name}")
+            raise BadInputError(f"{core.name}.sources has none for {name}")
     for name in core.sources:
         if name not in {*names, *(known.partition(".")[0] for known in names)}:
-            raise ValueError(f"{core.name}.sources has an unknown key {name!r}")
+            raise BadInputError(f"{core.name}.sources has an unknown key {name!r}")
 
 
 def _names(figures: Figures) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from facebench.harness.machine.energy import Energy
 from facebench.harness.machine.memory import Memory
@@ -26,15 +25,3 @@ class Footprint:
     first_ms: float | None = None
     memory: Memory | None = None
     energy: Energy | None = None
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Footprint:
-        """The footprint that `dataclasses.asdict` made plain."""
-        memory, energy = data["memory"], data["energy"]
-        return Footprint(
-            data["import_ms"],
-            data["open_ms"],
-            data["first_ms"],
-            None if memory is None else Memory(**memory),
-            None if energy is None else Energy(**energy),
-        )

@@ -109,18 +109,8 @@ class ThermalState:
         return max((zone.temperature_c for zone in self.zones), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for JSON; `from_json` reads it."""
+        """The state as plain data for JSON."""
         return asdict(self)
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> ThermalState:
-        """The state that `to_json` made."""
-        return ThermalState(
-            zones=tuple(ThermalZone(**zone) for zone in data["zones"]),
-            cpus=tuple(Cpu(**cpu) for cpu in data["cpus"]),
-            cooling=tuple(Cooler(**cooler) for cooler in data["cooling"]),
-            pi_flags=data["pi_flags"],
-        )
 
 
 def capture(root: Path = _ROOT) -> ThermalState:

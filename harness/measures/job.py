@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.registry import Preprocessing
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
@@ -61,30 +60,10 @@ class Job:
     progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The job in JSON's types, for another process; who watches stays here."""
+        """The job in JSON's types, for another process to convert; who watches stays here."""
         data: dict[str, Any] = _plain(asdict(replace(self, progress=_silent)))
         del data["progress"]
         return data
-
-    @staticmethod
-    def from_json(data: dict[str, Any], progress: Progress = _silent) -> Job:
-        """The job that `to_json` made."""
-        network = data["network"]
-        own = network["preprocessing"]
-        made = {
-            "case": Case(**data["case"]),
-            "network": Network(
-                network["name"],
-                network["weights"],
-                _path(network["path"]),
-                own and Preprocessing(own["channels"], tuple(own["mean"]), tuple(own["scale"])),
-                network["source"],
-            ),
-            "data": _path(data["data"]),
-            "budget": Budget(**data["budget"]),
-            "exported": _path(data["exported"]),
-        }
-        return Job(**(data | made), progress=progress)
 
     def export(self) -> Exported:
         """The exported network: where the runner put it, or made now."""
@@ -102,7 +81,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return str(value) if isinstance(value, Path) else value
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

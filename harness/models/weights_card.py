@@ -36,5 +36,13 @@ def conditions(path: Path) -> dict[str, Any]:
             "people": int(facts["people"]),
             "conditions": digest(kept),
         }
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+    ):
         return {}

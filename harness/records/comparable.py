@@ -63,7 +63,7 @@ class Counted:
 
     name: str
     unit: str
-    value: float
+    value: int | float  # a count stays whole in a file
 
     def __post_init__(self) -> None:
         if not 0 <= self.value < float("inf"):

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from facebench.harness.storage.serialization import Packed
+
 _SCORE = np.dtype("<f4")
 _NUMBER = np.dtype("<u4")
 
@@ -35,10 +37,10 @@ class PairScores:
         (array([0.9, 0.1], dtype=float32), array([ True, False]), array([0, 1]), 2)
     """
 
-    packed_scores: bytes
-    packed_same: bytes
-    packed_folds: bytes
-    packed_identities: bytes
+    packed_scores: Packed
+    packed_same: Packed
+    packed_folds: Packed
+    packed_identities: Packed
     digest: str
 
     def __post_init__(self) -> None:
@@ -58,10 +60,10 @@ class PairScores:
     ) -> PairScores:
         """From arrays of P elements each; `identities` is empty or `(P, 2)`."""
         return cls(
-            np.asarray(scores, _SCORE).tobytes(),
-            np.asarray(same, np.bool_).tobytes(),
-            np.asarray(folds, _NUMBER).tobytes(),
-            np.asarray(identities, _NUMBER).tobytes(),
+            Packed(np.asarray(scores, _SCORE).tobytes()),
+            Packed(np.asarray(same, np.bool_).tobytes()),
+            Packed(np.asarray(folds, _NUMBER).tobytes()),
+            Packed(np.asarray(identities, _NUMBER).tobytes()),
             digest,
         )
 

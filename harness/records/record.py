@@ -24,22 +24,16 @@ Version history of the schema:
 
 from __future__ import annotations
 
-import base64
-import zlib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.records.case import Case
 from facebench.harness.records.results import RESULTS, Result
+from facebench.harness.storage.serialization import Packed, convert, without
 
 SCHEMA_VERSION = 7
-
-# Packed figures of a record unpack to no more than this: a hostile file can't fill the memory.
-_LARGEST = 2**28
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file.
 KINDS = ("counted", "measured", "emulated", "modelled", "published")
@@ -123,92 +117,40 @@ def from_json(data: Any) -> Record:
             f"(this one reads up to {SCHEMA_VERSION}): upgrade facebench to read it"
         )
     try:
-        case = _build(Case, data["case"])
-        result = data["result"]
-        rest = {f.name: data[f.name] for f in fields(Record) if f.name in data}
-        record = _build(Record, rest | {"case": case, "result": None})
-        if result is None:
-            return record
-        return replace(record, result=_build(RESULTS[case.measure], result))
+        return _record(data)
     except UnknownNameError as error:
         raise BadInputError(f"a record of an {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
-        raise BadInputError(f"not a record of this project: {error!r}") from error
+    except BadInputError as error:
+        raise BadInputError(f"not a record of this project: {error}") from error
+
+
+def _record(data: dict[str, Any]) -> Record:
+    # What lies beside a record's own fields, such as a line's checksum, is no part of it.
+    own = {name: data[name] for name in _ENVELOPE.__dataclass_fields__ if name in data}
+    envelope = convert(own, _ENVELOPE)
+    if "result" not in data:
+        raise BadInputError("result is missing")
+    return Record(**vars(envelope), result=_result(envelope.case.measure, data["result"]))
+
+
+def _result(measure: str, data: Any) -> Any:
+    if data is None:
+        return None
+    kind = RESULTS[measure]
+    try:
+        return convert(data, kind)
+    except BadInputError as error:
+        raise BadInputError(f"result: {error}") from error
+
+
+# A record but for its result, the type of which its measure says.
+_ENVELOPE = without(Record, "result")
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return base64.b64encode(zlib.compress(value)).decode()
+    if isinstance(value, Packed):
+        return value.to_text()
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     # Results hold packed bytes directly; in long tuples of figures there are none.
     return value
-
-
-T = TypeVar("T")
-
-
-def _build(kind: type[T], data: dict[str, Any]) -> T:
-    """Make a dataclass from JSON's types: lists become tuples, dicts dataclasses.
-
-    Raises:
-        ValueError: a value is not of its field's type.
-    """
-    if not isinstance(data, dict):
-        raise ValueError(f"{data!r:.60} where {kind.__name__} is expected")
-    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
-    return kind(**{name: _convert(hints[name], value) for name, value in data.items()})
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-# What JSON may hold where a field has a type; a whole number may stand for any.
-_PLAIN: dict[Any, tuple[type, ...]] = {
-    bool: (bool,),
-    dict: (dict,),
-    float: (float, int),
-    int: (int,),
-    str: (str,),
-}
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    if get_origin(hint) is UnionType:
-        if value is None and NoneType in get_args(hint):
-            return None
-        hint = next(kind for kind in get_args(hint) if kind is not NoneType)
-    if hint is bytes:
-        return _unpacked(value)
-    if get_origin(hint) is tuple:
-        return _converted(get_args(hint), value)
-    if hasattr(hint, "__dataclass_fields__"):
-        return value if isinstance(value, hint) else _build(hint, value)
-    allowed = _PLAIN.get(get_origin(hint) or hint)
-    if allowed is not None and type(value) not in allowed:
-        raise ValueError(f"{value!r:.60} where {hint} is expected")
-    return value
-
-
-def _converted(hints: tuple[Any, ...], values: Any) -> tuple[Any, ...]:
-    """A tuple of one type, whose second hint is an ellipsis, or of one type each."""
-    if not isinstance(values, list | tuple):
-        raise ValueError(f"{values!r:.60} where a list is expected")
-    if hints[-1] is Ellipsis:
-        # Tens of thousands of samples, most often.
-        if (allowed := _PLAIN.get(hints[0])) and set(map(type, values)) <= set(allowed):
-            return tuple(values)
-        return tuple(_convert(hints[0], value) for value in values)
-    if len(values) != len(hints):
-        raise ValueError(f"{len(values)} values where {len(hints)} are expected")
-    return tuple(_convert(hint, value) for hint, value in zip(hints, values, strict=True))
-
-
-def _unpacked(text: str) -> bytes:
-    data = zlib.decompressobj()
-    unpacked = data.decompress(base64.b64decode(text, validate=True), _LARGEST)
-    if data.unconsumed_tail:
-        raise ValueError(f"packed figures of more than {_LARGEST} bytes")
-    return unpacked

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.record import NewerError, Record, from_json, to_json
 from facebench.harness.storage import shipped
+from facebench.harness.storage.serialization import parse_json, to_text
 
 # The results file of a run, in its folder.
 RECORDS = "records.jsonl"
@@ -27,6 +27,10 @@ RECORDS = "records.jsonl"
 # The end of a line: a checksum of all before it, which tells a flipped bit in a figure.
 _SEAL = ', "crc32": "'
 _SEAL_END = len('01234567"}')
+
+
+class DamagedError(BadInputError):
+    """A line that is cut off, or that something changed since it was written."""
 
 
 class Store:
@@ -50,7 +54,7 @@ class Store:
         Raises:
             BadInputError: the disk is full or the file can't be written.
         """
-        line = _sealed(json.dumps(to_json(record), allow_nan=False)) + "\n"
+        line = _sealed(to_text(to_json(record))) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._locked() as file:
@@ -70,21 +74,22 @@ class Store:
             NewerError: a newer facebench wrote one.
             BadInputError: a line is cut off or is no record.
         """
-        records = []
+        records: list[Record] = []
         for number, line in enumerate(self._lines(), start=1):
             where = f"{self.path} line {number}"
             try:
                 records.append(from_json(_parsed(line)))
             except NewerError as error:
                 raise NewerError(f"{where}: {error}") from error
+            except DamagedError as error:
+                raise BadInputError(
+                    f"{where} is cut off or damaged ({error}); the {len(records)} records before "
+                    "it are intact: remove that line, or let 'facebench run' set it aside and go "
+                    "on"
+                ) from error
             except BadInputError as error:
                 raise BadInputError(
                     f"{where} is {error}: remove that line to read the others"
-                ) from error
-            except ValueError as error:
-                raise BadInputError(
-                    f"{where} is cut off or damaged; the {len(records)} records before it are "
-                    "intact: remove that line, or let 'facebench run' set it aside and go on"
                 ) from error
         return records
 
@@ -192,21 +197,21 @@ def _parsed(line: bytes) -> Any:
     taken as it is.
 
     Raises:
-        ValueError: it is damaged.
+        DamagedError: it is cut off, or was changed.
     """
     text, seal, rest = line.rpartition(_SEAL.encode())
     if seal and len(rest) == _SEAL_END and rest[:8] != b"%08x" % zlib.crc32(text):
-        raise ValueError("its checksum differs")
+        raise DamagedError("its checksum differs")
     try:
-        return json.loads(line)
-    except RecursionError as error:
-        raise ValueError(error) from error
+        return parse_json(line)
+    except BadInputError as error:
+        raise DamagedError(str(error)) from error
 
 
 def _is_whole(line: bytes) -> bool:
     try:
         _parsed(line)
-    except ValueError:
+    except DamagedError:
         return False
     return True
 

@@ -6,7 +6,6 @@ So a run that is killed between two processes of a case goes on with the next on
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import sys
@@ -25,6 +24,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.records.record import Record, from_json, to_json
 from facebench.harness.storage import cache
 from facebench.harness.storage.eviction import EXPIRES_S
+from facebench.harness.storage.serialization import parse_json, to_text
 
 # The kind in the cache.
 FOLDER = "parts"
@@ -77,7 +77,7 @@ class Checkpoints:
             with tempfile.TemporaryDirectory(dir=folder) as temporary:
                 whole = Path(temporary) / "part.json"
                 with whole.open("w") as file:
-                    json.dump(to_json(record) | {_KEPT: _now()}, file, allow_nan=False)
+                    file.write(to_text(to_json(record) | {_KEPT: _now()}))
                     file.flush()
                     os.fsync(file.fileno())
                 whole.replace(folder / f"{job.process}.json")
@@ -157,11 +157,11 @@ def _locked(descriptor: int) -> bool:
 def _read(path: Path) -> Record | None:
     """A record that is whole and of today."""
     try:
-        data = json.loads(path.read_text())
+        data = parse_json(path.read_bytes())
         if _age_s(data.get(_KEPT), path) > KEPT_S:
             return None
         return from_json(data)
-    except (OSError, ValueError, TypeError, AttributeError, BadInputError):
+    except (OSError, KeyError, TypeError, AttributeError, BadInputError):
         return None
 
 

@@ -21,8 +21,10 @@ from pathlib import Path
 import numpy as np
 from scipy.special import stdtrit
 
+from facebench.architectures.errors import BadInputError
 from facebench.harness.machine.environment import machine_key
 from facebench.harness.storage import cache
+from facebench.harness.storage.serialization import convert, parse_json
 
 # Of two hours Student's factor is 12.7, which says nothing; of three it is 4.3.
 LEAST_HOURS = 3
@@ -124,10 +126,9 @@ def _read(path: Path) -> Iterator[Run]:
     except OSError:
         return
     for line in lines:
-        with suppress(ValueError, TypeError):
-            case, at, median_ms = json.loads(line)
-            run = Run(str(case), float(at), float(median_ms))
-            if run.median_ms > 0 and math.isfinite(run.median_ms) and math.isfinite(run.at):
+        with suppress(BadInputError):
+            run = Run(*convert(parse_json(line), tuple[str, float, float]))
+            if run.median_ms > 0:
                 yield run
 
 

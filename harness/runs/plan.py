@@ -29,16 +29,16 @@ A plan is a TOML file. Every key may be left out:
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from facebench.architectures import registry
-from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.architectures.errors import UnknownNameError
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.emulator import setup
 from facebench.harness.devices.registry import DEVICES
@@ -46,7 +46,6 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.job import LIMIT_S, Job
 from facebench.harness.measures.registry import MEASURES, Measure, Per
 from facebench.harness.models.networks import (
-    RANDOM,
     SHIPPED,
     Network,
     is_random,
@@ -65,36 +64,61 @@ from facebench.harness.runs.jobs import (
     with_fingerprint,
 )
 from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.storage.serialization import convert_settings, read_toml
 from facebench.harness.timing.sampler import Budget
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
 
 BUILT_IN = Path(__file__).parent / "plans"
 
 
+_Names = Annotated[Sequence[str], Meta(description="a list of names")]
+_Counts = Annotated[
+    Sequence[Annotated[int, Meta(ge=1, le=1024)]],
+    Meta(description="a list of whole numbers from 1 to 1024"),
+]
+_Seconds = Annotated[float, Meta(gt=0, le=3600, description="seconds, above 0 and at most 3600")]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to run. Names are checked when the plan expands to jobs."""
 
-    networks: Sequence[str] | str = "paper"
-    runtimes: Sequence[str] | str = "installed"
-    threads: Sequence[int] = (1,)
-    precisions: Sequence[str] = ("fp32",)
-    calibration: str = "synthetic"
-    targets: Sequence[str] | str = "all"
-    datasets: Sequence[str] = ("synthetic",)
-    verify_with: str = "ncnn"
-    sampling_s: float = BUDGET.sampling_s
-    processes: int = BUDGET.processes
-    known_to: float = BUDGET.known_to
-    limit_s: float = LIMIT_S
+    networks: Annotated[
+        Sequence[str] | Literal["paper", "all"],
+        Meta(description='a list of names, "paper" or "all"'),
+    ] = "paper"
+    runtimes: Annotated[
+        Sequence[str] | Literal["installed"], Meta(description='a list of names, or "installed"')
+    ] = "installed"
+    threads: _Counts = (1,)
+    precisions: Annotated[
+        Sequence[str], Meta(description="a list of names, of fp32, fp16 and int8")
+    ] = ("fp32",)
+    calibration: Annotated[str, Meta(description="the name of a dataset")] = "synthetic"
+    targets: Annotated[
+        Sequence[str] | Literal["all"], Meta(description='a list of names, or "all"')
+    ] = "all"
+    datasets: _Names = ("synthetic",)
+    verify_with: Annotated[str, Meta(description="the name of a runtime")] = "ncnn"
+    sampling_s: _Seconds = BUDGET.sampling_s
+    processes: Annotated[int, Meta(ge=1, le=100)] = BUDGET.processes
+    known_to: Annotated[
+        float,
+        Meta(ge=0.0001, le=1, description="a share of the median, from 0.0001 to 1"),
+    ] = BUDGET.known_to
+    limit_s: Annotated[float, Meta(ge=1, le=86400, description="seconds, from 1 to 86400")] = (
+        LIMIT_S
+    )
     pin: bool = BUDGET.pin
-    devices: Sequence[str] = ("local",)
-    batches: Sequence[int] = ()
+    devices: _Names = ("local",)
+    batches: _Counts = ()
     layers: bool = False
-    emulated: Sequence[str] = ()
-    emulated_runtimes: Sequence[str] = ("ncnn", "tvm")
-    weights_otherwise: str = RANDOM
-    weights: Mapping[str, str] = field(default_factory=dict)
+    emulated: Annotated[Sequence[str], Meta(description="a list of cores")] = ()
+    emulated_runtimes: _Names = ("ncnn", "tvm")
+    weights_otherwise: Literal["random:0", "shipped"] = "random:0"
+    weights: Annotated[Mapping[str, str], Meta(description="a table of network = file")] = field(
+        default_factory=dict
+    )
 
 
 def load(name: str) -> Plan:
@@ -112,11 +136,7 @@ def load(name: str) -> Plan:
                 f"no plan {name!r}: give a TOML file or one of {', '.join(built_in)}"
             )
         path = built_in[name]
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(f"{path} is no plan that can be read: {error}") from error
-    plan = _checked(data, path)
+    plan = Plan(**convert_settings(read_toml(path, "plan"), Plan, str(path)))
     files = {
         network: file if file == SHIPPED or is_random(file) else str(path.parent / file)
         for network, file in plan.weights.items()
@@ -245,76 +265,3 @@ def _precisions(plan: Plan, runtime: str) -> list[Precision]:
         require_known(name)
     able = RUNTIMES[runtime].precisions
     return [Precision(name, plan.calibration) for name in plan.precisions if name in able]
-
-
-def _checked(data: dict[str, Any], path: Path) -> Plan:
-    known = {f.name: f.default for f in fields(Plan)}
-    for key, value in data.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise BadInputError(f"{path}: unknown key {key!r}: {hint}(known: {', '.join(known)})")
-        if not _VALID[key](value):
-            raise BadInputError(f"{path}: {key} = {value!r} will not do: {_EXPECTED[key]}")
-    return Plan(**data)
-
-
-def _names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        type(item) is int and 1 <= item <= 1024 for item in value
-    )
-
-
-def _files(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-
-
-_VALID: dict[str, Callable[[Any], bool]] = {
-    "networks": lambda value: value in ("all", "paper") or _names(value),
-    "runtimes": lambda value: value == "installed" or _names(value),
-    "threads": _numbers,
-    "batches": _numbers,
-    "layers": lambda value: isinstance(value, bool),
-    "precisions": _names,
-    "calibration": lambda value: isinstance(value, str),
-    "targets": lambda value: value == "all" or _names(value),
-    "datasets": _names,
-    "verify_with": lambda value: isinstance(value, str),
-    "devices": _names,
-    "emulated": _names,
-    "emulated_runtimes": _names,
-    "sampling_s": lambda value: type(value) in (int, float) and 0 < value <= 3600,
-    "processes": lambda value: type(value) is int and 1 <= value <= 100,
-    "known_to": lambda value: type(value) in (int, float) and 0.0001 <= value <= 1,
-    "limit_s": lambda value: type(value) in (int, float) and 1 <= value <= 86400,
-    "pin": lambda value: isinstance(value, bool),
-    "weights": _files,
-    "weights_otherwise": lambda value: value in (RANDOM, SHIPPED),
-}
-
-_EXPECTED = {
-    "networks": 'a list of names, "paper" or "all"',
-    "runtimes": 'a list of names, or "installed"',
-    "threads": "a list of whole numbers from 1 to 1024",
-    "batches": "a list of whole numbers from 1 to 1024",
-    "layers": "true or false",
-    "precisions": "a list of names, of fp32, fp16 and int8",
-    "calibration": "the name of a dataset",
-    "targets": 'a list of names, or "all"',
-    "datasets": "a list of names",
-    "verify_with": "the name of a runtime",
-    "devices": "a list of names",
-    "emulated": "a list of cores",
-    "emulated_runtimes": "a list of names",
-    "sampling_s": "seconds, above 0 and at most 3600",
-    "processes": "a whole number from 1 to 100",
-    "known_to": "a share of the median, from 0.0001 to 1",
-    "limit_s": "seconds, from 1 to 86400",
-    "pin": "true or false",
-    "weights": "a table of network = file",
-    "weights_otherwise": f"{RANDOM} or {SHIPPED}",
-}

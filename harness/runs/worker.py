@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import IO
 
 from facebench.architectures.errors import LostError
@@ -17,6 +18,7 @@ from facebench.harness.machine.processes import LOST, die_with_parent
 from facebench.harness.measures.job import Job, Progress
 from facebench.harness.records.record import to_json
 from facebench.harness.runs.execute import perform
+from facebench.harness.storage.serialization import convert, to_text
 
 # Seconds between two lines of progress.
 _PERIOD_S = 0.2
@@ -30,11 +32,11 @@ def main() -> None:
         os.dup2(2, 1)
         for data in json.load(sys.stdin):
             try:
-                record = perform(Job.from_json(data, _progress(lines)))
+                record = perform(replace(convert(data, Job), progress=_progress(lines)))
             except LostError as error:
                 print(error, file=sys.stderr)
                 sys.exit(LOST)
-            lines.write(json.dumps(to_json(record), allow_nan=False) + "\n")
+            lines.write(to_text(to_json(record)) + "\n")
             lines.flush()
 
 

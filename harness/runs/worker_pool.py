@@ -17,6 +17,7 @@ from facebench.harness.machine.processes import LOST
 from facebench.harness.measures.job import Job, Progress
 from facebench.harness.measures.registry import failed
 from facebench.harness.records.record import Record, from_json
+from facebench.harness.storage.serialization import parse_json
 
 # Seconds that a process may take to end once it has nothing more to say.
 _END_S = 10.0
@@ -108,7 +109,7 @@ def _records(
             watchdog.cancel()
         if not line.endswith(b"\n"):
             return
-        data = json.loads(line)
+        data = parse_json(line)
         if "done" in data:
             progress(data["done"], data["total"])
         else:

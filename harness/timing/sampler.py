@@ -86,13 +86,6 @@ class Samples:
     conditions: Conditions | None = None
     grown_bytes: int | None = None
 
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> Samples:
-        """The samples that `dataclasses.asdict` made plain."""
-        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
-        said = data["conditions"]
-        return Samples(**data | lists | {"conditions": said and Conditions.from_json(said)})
-
 
 def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = None) -> Samples:
     """Time `infer` call by call with a monotonic clock.

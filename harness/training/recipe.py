@@ -44,22 +44,21 @@ operator, centres included, gets `weight_decay_after_global`.
 
 from __future__ import annotations
 
-import difflib
 import math
-import tomllib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.storage.serialization import convert_settings, read_toml
 from facebench.harness.training.losses.registry import LOSSES
 
 BUILT_IN = Path(__file__).parent / "recipes"
 NO_LOSS = "none"
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("steps", "cosine")
-PRECISIONS = ("fp32", "bf16", "fp16")
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_RISING = "a rising list of numbers between 0 and 1"
 
 
 @dataclass(frozen=True)
@@ -73,27 +72,31 @@ class Recipe:
 
     name: str = "own"
     loss: str = "arcface"
-    scale: float | None = None
-    margin: float | None = None
-    teacher_weight: float = 0.0
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
+    scale: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    margin: Annotated[float, Meta(gt=0, le=10)] | None = None
+    teacher_weight: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: Annotated[float, Meta(gt=0, le=1000)] = 0.1
+    momentum: Annotated[float, Meta(ge=0, le=0.9999)] = 0.9
     nesterov: bool = False
-    weight_decay: float = 4e-5
-    weight_decay_after_global: float = 4e-4
-    schedule: str = "steps"
-    drops: tuple[float, ...] = (36 / 60, 52 / 60, 58 / 60)
-    warmup: float = 0.0
-    batch: int = 512
-    epochs: float = 60_000 * 512 / 494_414
-    least_iterations: int = 2_000
-    most_iterations: int = 60_000
+    weight_decay: _Share = 4e-5
+    weight_decay_after_global: _Share = 4e-4
+    schedule: Literal["steps", "cosine"] = "steps"
+    drops: Annotated[tuple[Annotated[float, Meta(gt=0, lt=1)], ...], Meta(description=_RISING)] = (
+        36 / 60,
+        52 / 60,
+        58 / 60,
+    )
+    warmup: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
+    batch: Annotated[int, Meta(ge=2, le=1_000_000)] = 512
+    epochs: Annotated[float, Meta(gt=0, le=100_000)] = 60_000 * 512 / 494_414
+    least_iterations: Annotated[int, Meta(ge=0, le=100_000_000)] = 2_000
+    most_iterations: Annotated[int, Meta(ge=1, le=100_000_000)] = 60_000
     flip: bool = True
-    shift: int = 0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    precision: str = "fp32"
+    shift: Annotated[int, Meta(ge=0, le=32)] = 0
+    brightness: _Share = 0.0
+    contrast: _Share = 0.0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
     def iterations(self, images: int) -> int:
         """Steps of the whole run on so many images.
@@ -146,11 +149,7 @@ def load(name: str) -> Recipe:
         raise UnknownNameError(
             f"no recipe {name!r}: give a TOML file or one of {', '.join(built_in)}"
         )
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(f"{path} is no recipe that can be read: {error}") from error
-    return checked(data, str(path), path.stem)
+    return checked(read_toml(path, "recipe"), str(path), path.stem)
 
 
 def checked(data: dict[str, Any], source: str, name: str) -> Recipe:
@@ -159,19 +158,10 @@ def checked(data: dict[str, Any], source: str, name: str) -> Recipe:
     Raises:
         BadInputError: one will not do; the message begins with `source`.
     """
-    known = [field.name for field in fields(Recipe) if field.name != "name"]
-    for key, value in data.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise BadInputError(f"{source}: unknown key {key!r}: {hint}(known: {', '.join(known)})")
-        valid, expected = _RULES[key]
-        if not valid(value):
-            raise BadInputError(f"{source}: {key} = {value!r} will not do: {expected}")
-    whole: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-    }
-    recipe = Recipe(name=name, **whole)
+    made = convert_settings(data, Recipe, source, reserved=("name",))
+    # A whole number stays one: the hash of the conditions of training tells 30 from 30.0.
+    whole = {key: value for key, value in data.items() if type(value) is int}
+    recipe = Recipe(name=name, **made | whole)
     _require_sense(recipe, source)
     return recipe
 
@@ -183,6 +173,11 @@ def _require_sense(recipe: Recipe, source: str) -> None:
             f"{source}: least_iterations {recipe.least_iterations} is above most_iterations "
             f"{recipe.most_iterations}: exchange them"
         )
+    if recipe.loss not in (NO_LOSS, *LOSSES.names()):
+        known = ", ".join((NO_LOSS, *LOSSES.names()))
+        raise BadInputError(f"{source}: loss = {recipe.loss!r} will not do: one of {known}")
+    if sorted(recipe.drops) != list(recipe.drops):
+        raise BadInputError(f"{source}: drops = {list(recipe.drops)} will not do: {_RISING}")
     if recipe.optimizer == "adamw" and recipe.nesterov:
         raise BadInputError(f"{source}: adamw has no nesterov: leave it out, or use sgd")
     if recipe.loss == NO_LOSS:
@@ -197,63 +192,3 @@ def _require_sense(recipe: Recipe, source: str) -> None:
         raise BadInputError(f"{source}: loss {recipe.loss} has no margin: leave it out")
     if recipe.loss == "sphereface" and recipe.margin not in (None, *range(1, 11)):
         raise BadInputError(f"{source}: sphereface takes a whole margin from 1 to 10")
-
-
-Rule = tuple[Callable[[Any], bool], str]
-
-
-def _number(lower: float, upper: float, above: bool = False) -> Rule:
-    def valid(value: Any) -> bool:
-        if type(value) not in (int, float) or not math.isfinite(value):
-            return False
-        return (lower < value if above else lower <= value) and bool(value <= upper)
-
-    return valid, f"a number {'above' if above else 'from'} {lower:g} to {upper:g}"
-
-
-def _whole(lower: int, upper: int) -> Rule:
-    return (
-        lambda value: type(value) is int and lower <= value <= upper,
-        f"a whole number from {lower} to {upper:,}",
-    )
-
-
-def _one_of(*choices: str) -> Rule:
-    return lambda value: value in choices, f"one of {', '.join(choices)}"
-
-
-_BOOLEAN: Rule = (lambda value: isinstance(value, bool), "true or false")
-
-
-def _shares(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and all(type(item) in (int, float) and 0 < item < 1 for item in value)
-        and sorted(value) == value
-    )
-
-
-_RULES: dict[str, Rule] = {
-    "loss": _one_of(NO_LOSS, *LOSSES.names()),
-    "scale": _number(0, 1000, above=True),
-    "margin": _number(0, 10, above=True),
-    "teacher_weight": _number(0, 1000),
-    "optimizer": _one_of(*OPTIMIZERS),
-    "learning_rate": _number(0, 1000, above=True),
-    "momentum": _number(0, 0.9999),
-    "nesterov": _BOOLEAN,
-    "weight_decay": _number(0, 1),
-    "weight_decay_after_global": _number(0, 1),
-    "schedule": _one_of(*SCHEDULES),
-    "drops": (_shares, "a rising list of numbers between 0 and 1"),
-    "warmup": _number(0, 0.9),
-    "batch": _whole(2, 1_000_000),
-    "epochs": _number(0, 100_000, above=True),
-    "least_iterations": _whole(0, 100_000_000),
-    "most_iterations": _whole(1, 100_000_000),
-    "flip": _BOOLEAN,
-    "shift": _whole(0, 32),
-    "brightness": _number(0, 1),
-    "contrast": _number(0, 1),
-    "precision": _one_of(*PRECISIONS),
-}

@@ -16,6 +16,7 @@ from facebench.harness.models.weights_card import METADATA
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
 from facebench.harness.storage.cache import file_digest
+from facebench.harness.storage.serialization import convert, parse_json
 from facebench.harness.training.checkpoint import replace
 from facebench.harness.training.evaluation import figures
 
@@ -52,9 +53,8 @@ def facts(path: Path) -> dict[str, Any]:
     """
     try:
         with safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {})[METADATA])
-            return found
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            return convert(parse_json((file.metadata() or {})[METADATA]), dict[str, Any])
+    except (OSError, SafetensorError, KeyError, BadInputError) as error:
         raise BadInputError(f"{path} holds no weights that facebench trained") from error
 
 

@@ -36,8 +36,9 @@ def test_a_users_file_registers_networks_that_carry_its_hash(tmp_path: Path) -> 
         "assert resolve('mobilefacenet').source == ''\n"
         "from facebench.harness.measures.job import Job\n"
         "from facebench.harness.records.case import Case\n"
+        "from facebench.harness.storage.serialization import convert\n"
         "job = Job(Case('cost', 'mine_one'), network)\n"
-        "assert Job.from_json(job.to_json()).network == network\n"
+        "assert convert(job.to_json(), Job).network == network\n"
     )
     done = in_a_process(code, FACEBENCH_NETWORKS=str(path))
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ a short measurement and, where that is `ok`, the artifact and the images to time
 from __future__ import annotations
 
 import base64
-import json
 import os
 import sys
 from dataclasses import replace
@@ -18,6 +17,7 @@ from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.records.record import to_json
 from facebench.harness.runs.execute import perform
+from facebench.harness.storage.serialization import convert, parse_json, to_text
 from facebench.harness.timing.sampler import Budget
 
 # The times are thrown away; that it runs, and gives the right answer, is what is looked at.
@@ -30,11 +30,11 @@ def main() -> None:
     # Libraries print to standard output as they like; the answer must be alone there.
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
-        json.dump(prepare(Job.from_json(json.load(sys.stdin))), answer, allow_nan=False)
+        answer.write(to_text(prepare(convert(parse_json(sys.stdin.read()), Job))))
 
 
 def prepare(job: Job) -> dict[str, Any]:
-    """What `ready.Ready.from_json` reads."""
+    """Make what `prepared_case.Answer` reads."""
     # The machine's peak is no part of a comparison: only the first process of a case looks.
     record = perform(replace(job, budget=_SHORT, process=1))
     made: dict[str, Any] = {"record": to_json(record)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import tempfile
@@ -13,18 +12,36 @@ from typing import Any
 
 import numpy as np
 
-from facebench.architectures.errors import RefusedError, UnavailableError
+from facebench.architectures.errors import BadInputError, RefusedError, UnavailableError
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record, from_json
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage.serialization import convert, parse_json
 
 # A job in JSON's types.
 Request = Mapping[str, Any]
 
 # A first build exports, lowers and compiles.
 _LIMIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the process that prepares a case answers, in a facebench of whatever revision.
+
+    Attributes:
+        record: as `record.to_json` makes it.
+        artifact: as in `PreparedCase`.
+        shape: of the images.
+        images: float32, little-endian.
+    """
+
+    record: dict[str, Any]
+    artifact: Path | None = None
+    shape: tuple[int, int, int, int] = (0, 3, 0, 0)
+    images: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,22 +64,6 @@ class PreparedCase:
     artifact: Path | None
     images: FloatArray
 
-    @staticmethod
-    def from_json(
-        place: PythonEnvironment, request: Request, data: Mapping[str, Any]
-    ) -> PreparedCase:
-        """What `prepare.prepare` made of a request."""
-        images = np.frombuffer(base64.b64decode(data.get("images", "")), "<f4")
-        found = data.get("artifact")
-        return PreparedCase(
-            place,
-            Case(**request["case"]),
-            request["fingerprint"],
-            from_json(data["record"]),
-            Path(found) if found else None,
-            images.reshape(data.get("shape", (0, 3, 0, 0))),
-        )
-
 
 def prepare(place: PythonEnvironment, request: Request) -> PreparedCase:
     """Deploy and check a case in its place.
@@ -75,22 +76,25 @@ def prepare(place: PythonEnvironment, request: Request) -> PreparedCase:
         RefusedError: the case's device is another machine.
         UnavailableError: facebench does not run there.
     """
-    case = Case(**request["case"])
+    case = convert(request["case"], Case)
     if DEVICES[case.device].remote:
         raise RefusedError(
             f"{case}: {case.device} is another machine; only cases of this one are measured side "
             "by side"
         )
-    answer, last = ask(
+    text, last = ask(
         place,
         "facebench.harness.comparison.interleaved.prepare",
         json.dumps(request),
         threads=case.threads,
     )
     try:
-        return PreparedCase.from_json(place, request, json.loads(answer))
-    except ValueError as error:
+        made = convert(parse_json(text), Answer, extra=True)
+        images = np.frombuffer(made.images, "<f4").reshape(made.shape)
+    except (BadInputError, ValueError) as error:
         raise UnavailableError(f"{case} in {place.name}: {last}") from error
+    record = from_json(made.record)
+    return PreparedCase(place, case, request["fingerprint"], record, made.artifact, images)
 
 
 def ask(

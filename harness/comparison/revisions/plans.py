@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.measures.registry import MEASURES
+from facebench.harness.storage.serialization import read_toml
 
 _WHERE = "import importlib.util as i; print(*i.find_spec('harness').submodule_search_locations)"
 
@@ -85,11 +85,9 @@ def _built_in(place: PythonEnvironment) -> Path:
 
 def _read(path: Path, place: PythonEnvironment) -> dict[str, Any]:
     try:
-        plan = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(
-            f"{place.name}: {path.name} is no plan that can be read: {error}"
-        ) from error
+        plan = read_toml(path, "plan")
+    except BadInputError as error:
+        raise BadInputError(f"{place.name}: {error}") from error
     weights = plan.get("weights")
     if isinstance(weights, dict):
         # They are relative to the plan's folder, which is another one for its halves.

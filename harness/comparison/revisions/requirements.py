@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.cache import digest
+from facebench.harness.storage.serialization import parse_toml
 
 _PATTERNS = (
     "pyproject.toml", "setup.py", "setup.cfg", "*.lock", "pylock*.toml", "requirements*.txt",
@@ -100,8 +101,8 @@ def _content(path: Path) -> Any:
 def _toml(path: Path) -> dict[str, Any]:
     """What the file holds; nothing where it is none, or damaged: pip will say it better."""
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError):
+        return parse_toml(path.read_text())
+    except (OSError, UnicodeDecodeError, BadInputError):
         return {}
 
 

@@ -27,6 +27,7 @@ from facebench.harness.machine.footprint import Footprint
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.session import Session
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage.serialization import convert, parse_json
 from facebench.harness.timing.sampler import Budget, Samples
 
 # A board that was lost and starts again listens after a while, in seconds.
@@ -248,7 +249,7 @@ class RemoteSession:
             )
         budgeted = (budget.warmup_s, budget.sampling_s, budget.processes, int(budget.pin))
         request = wire.images_request("sample", images, *budgeted)
-        return Samples.from_json(json.loads(self._board.ask("sampling", request)))
+        return convert(parse_json(self._board.ask("sampling", request)), Samples)
 
     def footprint(self) -> tuple[Footprint, str]:
         """As in `Session`; of a board that was served before there were any, nothing."""
@@ -256,8 +257,9 @@ class RemoteSession:
             reply = self._board.ask("asking what it took", wire.request(["footprint"]))
         except wire.StandError:
             return Footprint(), "the facebench that serves this board tells nothing of energy"
-        said = json.loads(reply)
-        return Footprint.from_json(said), said[NO_ENERGY]
+        said = parse_json(reply)
+        no_energy: str = said.pop(NO_ENERGY)
+        return convert(said, Footprint), no_energy
 
     def count(self, images: FloatArray) -> bytes:
         """As in `Session`: what `emulation.counters.pack` makes."""

@@ -15,6 +15,7 @@ from facebench.harness.records.record import to_json
 from facebench.harness.runs import worker_pool
 from facebench.harness.runs.cluster import machines
 from facebench.harness.runs.jobs import with_fingerprint
+from facebench.harness.storage.serialization import convert
 
 
 def version() -> str:
@@ -24,12 +25,12 @@ def version() -> str:
 
 def fingerprints(jobs: list[dict[str, Any]]) -> list[str]:
     """The fingerprints that jobs have there: those of timed ones depend on the machine."""
-    return [with_fingerprint(Job.from_json(data)).fingerprint for data in jobs]
+    return [with_fingerprint(convert(data, Job)).fingerprint for data in jobs]
 
 
 def perform(data: dict[str, Any]) -> dict[str, Any]:
     """The record of a job, obtained in a process of its own, as on one machine."""
-    job = Job.from_json(data)
+    job = convert(data, Job)
     (record,) = worker_pool.execute([_with_export(job)], _silent)
     return to_json(record)
 

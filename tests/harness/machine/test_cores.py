@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.machine import cores
 from facebench.harness.machine.cores import CORES, Cache, Core, Figures, identify, parse
@@ -124,13 +125,17 @@ def test_any_text_can_be_looked_through(cpuinfo: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("[kryo.figures]", "[kryo.figures]\nglow = 1", "kryo.figures has an unknown key 'glow'"),
-        ('[kryo]\ndescription = "', '[kryo]\ncolour = "', "kryo has an unknown key 'colour'"),
-        ("parts = [0xc07]", "", "cortex-a7 has no parts"),
-        ("dram_latency_ns = 103", "", "cortex-a76.figures has no dram_latency_ns"),
-        ("latency_cycles = 41", "age = 1", "cortex-a76.figures.l3 has an unknown key 'age'"),
-        (", latency_cycles = 41", "", "cortex-a76.figures.l3 has no latency_cycles"),
-        ('board = "Snapdragon 820, gold', 'bord = "', "kryo.figures has an unknown key 'bord'"),
+        ("[kryo.figures]", "[kryo.figures]\nglow = 1", "core kryo: unknown key figures.glow"),
+        ('[kryo]\ndescription = "', '[kryo]\ncolour = "', "core kryo: description is missing"),
+        ("parts = [0xc07]", "", "core cortex-a7: parts is missing"),
+        ("dram_latency_ns = 103", "", "core cortex-a76: figures: dram_latency_ns is missing"),
+        (
+            "latency_cycles = 41",
+            "age = 1",
+            "core cortex-a76: figures.l3: latency_cycles is missing",
+        ),
+        (", latency_cycles = 41", "", "core cortex-a76: figures.l3: latency_cycles is missing"),
+        ('board = "Snapdragon 820, gold', 'bord = "', "core kryo: figures: board is missing"),
         ('board = "anandtech', 'x = "anandtech', "kryo.sources has none for board"),
         ('l3 = "cpuinfo', '"l3.age" = "cpuinfo', "cortex-a76.sources has none for l3.size_bytes"),
         ("[kryo.sources]", '[kryo.sources]\nl4 = "?"', "kryo.sources has an unknown key 'l4'"),
@@ -138,7 +143,7 @@ def test_any_text_can_be_looked_through(cpuinfo: str) -> None:
 )
 def test_a_wrong_key_and_a_missing_value_are_named(old: str, new: str, named: str) -> None:
     assert text().count(old) == 1
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(BadInputError, match=named):
         parse(text().replace(old, new))
 
 

@@ -19,6 +19,7 @@ from facebench.harness.machine.heat import (
     cool_down,
     throttled,
 )
+from facebench.harness.storage.serialization import convert
 
 ZONE = "sys/class/thermal/thermal_zone{}/{}"
 COOLER = "sys/class/thermal/cooling_device{}/{}"
@@ -112,7 +113,7 @@ states = st.builds(
 
 @given(states)
 def test_a_state_survives_json(state: ThermalState) -> None:
-    assert ThermalState.from_json(json.loads(json.dumps(state.to_json()))) == state
+    assert convert(json.loads(json.dumps(state.to_json())), ThermalState) == state
 
 
 @given(states)

@@ -17,6 +17,7 @@ from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relativ
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.runtimes.session import LocalSession
+from facebench.harness.storage.serialization import convert
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Samples
 
 
@@ -87,7 +88,7 @@ def test_a_process_does_all_that_a_stand_does(
     embedding = np.frombuffer(answer, np.float32).reshape(1, -1)
     assert relative_error(embedding, expected[:1]) < RUNTIME_TOLERANCE
     request = wire.images_request("sample", inputs[:1], 0.1, 0.01, 1, 1)
-    sampled = Samples.from_json(json.loads(ask(process, request)))
+    sampled = convert(json.loads(ask(process, request)), Samples)
     assert len(sampled.samples_ms) >= MINIMUM_SAMPLES
     assert sampled.conditions is not None
     assert len(sampled.conditions.pinned) == 1
