@@ -75,12 +75,8 @@ def _entry(one: Mapping[str, Any], environment: dict[str, Any], created: str) ->
         label = str(ours["label"])
     else:
         stats = one["stats"]
-        figure = Timed(
-            "latency",
-            "ms",
-            (1e3 * convert(stats["median"], float),),
-            (convert(stats["rounds"], int),),
-        )
+        median, rounds = convert((stats["median"], stats["rounds"]), tuple[float, int])
+        figure = Timed("latency", "ms", (1e3 * median,), (rounds,))
         case = Case("latency", str(one.get("fullname") or one["name"]), "", runtime=RUNTIME)
         label = ""
     return Entry(case, "measured", label=label, environment=environment, figures=(figure,),

@@ -1,7 +1,7 @@
 """Stored JSON and TOML are read into dataclasses, their types checked, or refused in a sentence.
 
-What is refused in the same way whatever the file: text that is no UTF-8, lone surrogates, NaN
-and infinity in JSON, numbers that are too long, and nesting that is too deep.
+What is refused in the same way whatever the file: text that is no UTF-8, NaN and infinity in
+JSON, numbers of thousands of digits, and nesting that is too deep.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import difflib
 import json
+import math
 import re
 import tomllib
 import zlib
@@ -55,28 +56,49 @@ class Packed(bytes):
         return cls(unpacked)
 
 
-def to_text(data: Any, indent: int | None = None) -> str:
-    """Write JSON that `parse_json` reads; what is no Unicode in a text becomes a question mark.
+def to_text(data: Any) -> str:
+    """Write JSON in one line, as ASCII.
 
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    text = json.dumps(data, allow_nan=False, ensure_ascii=False, indent=indent)
-    return text.encode(errors="replace").decode()
+    return json.dumps(data, allow_nan=False)
 
 
 def parse_json(text: bytes | str) -> Any:
     """Parse a JSON text.
 
     Raises:
-        BadInputError: it is damaged or no JSON.
+        BadInputError: it is damaged or no JSON, or holds NaN or infinity.
     """
     try:
-        return msgspec.json.decode(text)
+        return _parsed(text)
     except RecursionError as error:
         raise BadInputError(_DEEP) from error
     except ValueError as error:
         raise BadInputError(_lower(str(error))) from error
+
+
+def _parsed(text: bytes | str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except ValueError:
+        # A file's name may be no Unicode, and its record has half a surrogate pair then,
+        # which msgspec does not read.
+        if not re.search(rb"\\u[dD][89a-fA-F]", text if isinstance(text, bytes) else _bytes(text)):
+            raise
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -131,15 +153,17 @@ def convert(data: Any, kind: type[T], extra: bool = False) -> T:
         ...
         facebench.architectures.errors.BadInputError: cpus: expected `int`, got `str`
     """
+    # Before a key is said to be missing: it may be there under a wrong name.
+    for path in () if extra else _strangers(kind, data):
+        raise BadInputError(f"unknown key {path}")
     try:
-        made = msgspec.convert(data, kind, dec_hook=_custom)
+        return msgspec.convert(data, kind, dec_hook=_custom)
     except RecursionError as error:
         raise BadInputError(_DEEP) from error
     except msgspec.ValidationError as error:
         raise BadInputError(_sentence(str(error))) from error
-    for path in () if extra else _strangers(kind, data):
-        raise BadInputError(f"unknown key {path}")
-    return made
+    except UnicodeEncodeError as error:  # msgspec's, for half a surrogate pair
+        raise BadInputError("a text is no Unicode") from error
 
 
 def without(kind: Any, name: str) -> Any:
@@ -181,7 +205,7 @@ def convert_settings(
             raise BadInputError(f"{where}: unknown key {key!r}: {hint}(known: {', '.join(hints)})")
         try:
             made[key] = msgspec.convert(value, hints[key])
-        except (msgspec.ValidationError, RecursionError) as error:
+        except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
             raise BadInputError(
                 f"{where}: {key} = {_short(value)} will not do: {_expected(hints[key])}"
             ) from error
@@ -224,7 +248,7 @@ def _custom(kind: Any, value: Any) -> Any:
 
 def _strangers(kind: Any, data: Any, path: str = "") -> Iterator[str]:
     """Find the keys that a dataclass does not have; msgspec passes over them."""
-    if not is_dataclass(kind) or not isinstance(data, dict):
+    if not isinstance(kind, type) or not is_dataclass(kind) or not isinstance(data, dict):
         return
     nested = _nested(kind)
     for key, value in data.items():
@@ -244,7 +268,7 @@ def _nested(kind: Any) -> dict[str, Any]:
 
 
 def _dataclass_in(hint: Any) -> Any:
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return hint
     return next((found for part in get_args(hint) if (found := _dataclass_in(part))), None)
 
