@@ -46,6 +46,7 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.job import LIMIT_S, Job
 from facebench.harness.measures.registry import MEASURES, Measure, Per
 from facebench.harness.models.networks import (
+    RANDOM,
     SHIPPED,
     Network,
     is_random,
@@ -115,7 +116,9 @@ class Plan:
     layers: bool = False
     emulated: Annotated[Sequence[str], Meta(description="a list of cores")] = ()
     emulated_runtimes: _Names = ("ncnn", "tvm")
-    weights_otherwise: Literal["random:0", "shipped"] = "random:0"
+    weights_otherwise: Annotated[
+        str, Meta(pattern=f"^({RANDOM}|{SHIPPED})$", description=f"{RANDOM} or {SHIPPED}")
+    ] = RANDOM
     weights: Annotated[Mapping[str, str], Meta(description="a table of network = file")] = field(
         default_factory=dict
     )
