@@ -117,7 +117,7 @@ class Plan:
     emulated: Annotated[Sequence[str], Meta(description="a list of cores")] = ()
     emulated_runtimes: _Names = ("ncnn", "tvm")
     weights_otherwise: Annotated[
-        str, Meta(pattern=f"^({RANDOM}|{SHIPPED})$", description=f"{RANDOM} or {SHIPPED}")
+        str, Meta(pattern=rf"^({RANDOM}|{SHIPPED})\Z", description=f"{RANDOM} or {SHIPPED}")
     ] = RANDOM
     weights: Annotated[Mapping[str, str], Meta(description="a table of network = file")] = field(
         default_factory=dict
