@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tvm
 from tvm import tirx
@@ -19,9 +19,7 @@ from tvm.tirx.script.builder import ir as tir
 from facebench.harness.compiler import link
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import resolve
-
-if TYPE_CHECKING:
-    from facebench.harness.timing.peak_worker import Shape
+from facebench.harness.timing.peak_shapes import Shape
 
 # From here on an accumulator stays a normal number: it goes to 1 / (1 - 0.999).
 _FACTOR, _SUMMAND = 0.999, 1.0

@@ -21,6 +21,7 @@ from facebench.harness.machine.processes import die_with_parent
 from facebench.harness.records.peak import Peak
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.timing.peak_shapes import SHAPES, UNROLLED, Shape
 
 # Long against the switch of a thread, short against what others take of a shared machine.
 _REPETITION_S = 0.005
@@ -36,31 +37,6 @@ _LEAST_BUFFER_BYTES = 2**27
 
 # TVM's code takes arrays to start at multiples of it.
 _ALIGNMENT = 64
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Of a loop: accumulators of so many float32 lanes, none of which waits for another."""
-
-    lanes: int
-    accumulators: int
-
-    @property
-    def elements(self) -> int:
-        """Of all accumulators together."""
-        return self.lanes * self.accumulators
-
-    def __str__(self) -> str:
-        return f"{self.lanes}x{self.accumulators}"
-
-
-# The vectors of SSE and NEON, of AVX and of AVX-512. A core needs as many accumulators as
-# it has units times their latency, and no more than it has registers: no loop is faster
-# than the core, so the fastest of them all is the nearest to it.
-SHAPES = (Shape(4, 12), Shape(4, 24), Shape(8, 12), Shape(16, 12))
-
-# Multiply-adds of each accumulator in a round: counting rounds then takes no time of its own.
-UNROLLED = 4
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from facebench.architectures.errors import FacebenchError
 from facebench.harness.training.allocator import keep_freed_memory
 from facebench.harness.training.data.augmentation import Augmentation
 from facebench.harness.training.data.batches import Batch, batches, batches_in
-from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.log import LogRow
 from facebench.harness.training.losses.distillation import distillation
 from facebench.harness.training.recipe import Recipe

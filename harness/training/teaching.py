@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from facebench.harness.models.networks import Network
-from facebench.harness.training.data.faces import TrainingFaces
 from facebench.harness.training.data.teacher import open_teacher
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.data.views import aligned
 from facebench.harness.verification.embedding import extract
 

@@ -18,7 +18,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.models.networks import Network
 from facebench.harness.training import checkpoint, loop, weights
 from facebench.harness.training.card import CARD, card
-from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.evaluation import Evaluation, figures
 from facebench.harness.training.log import Log, LogRow
 from facebench.harness.training.loop import DivergedError, TrainingSpec

@@ -16,8 +16,9 @@ from facebench.architectures.errors import BadInputError, FacebenchError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
 from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
-from facebench.harness.training.data.faces import FILE, TrainingFaces, load
+from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.memory import SHARE, held
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.evaluation import evaluation_on
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe

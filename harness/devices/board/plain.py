@@ -10,7 +10,7 @@ from typing import Any
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler.tvm import import_tvm
-from facebench.harness.devices.board import client
+from facebench.harness.devices.board.description import Description, require
 from facebench.harness.devices.board.watchdog import watched
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.runtimes.session import Session
@@ -36,9 +36,9 @@ class PlainBoard:
         self.rpc_session = rpc_session
         self._at_end = at_end
 
-    def describe(self) -> client.Description:
+    def describe(self) -> Description:
         """Nearly nothing; its figures are comparable with those of the same name only."""
-        return client.Description(
+        return Description(
             kind="measured",
             name="",
             target="",
@@ -52,7 +52,7 @@ class PlainBoard:
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
         """As in `Board`."""
         try:
-            client.require(self.name, self.describe(), runtime, artifact)
+            require(self.name, self.describe(), runtime, artifact)
             return PlainSession(self, artifact / "network.so", threads)
         except BaseException:
             self.close()

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from facebench.architectures.errors import BadInputError, FacebenchError, UnavailableError
 from facebench.harness.training.data.augmentation import DRAWS, NONE, Augmentation, augment
-from facebench.harness.training.data.faces import TrainingFaces
 from facebench.harness.training.data.source import SIZE, IntArray
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.verification.alignment import template
 
 # Batches that each worker has ready: one in work and one that waits.

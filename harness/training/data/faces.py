@@ -1,14 +1,12 @@
-"""Faces to train on: aligned at 112x112, decoded when asked for."""
+"""Opens training sets: finds what is in them, what is left out, and where each face is."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -17,69 +15,14 @@ from facebench.harness.training.data import cleaning
 from facebench.harness.training.data.formats.registry import open_source
 from facebench.harness.training.data.source import SIZE, IntArray, Source
 from facebench.harness.training.data.survey import Progress, Survey, require_images, survey
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.data.views import undetected
 from facebench.harness.verification import preparation
-from facebench.harness.verification.alignment import align
-from facebench.harness.verification.faces import FloatArray, Picture, decode
+from facebench.harness.verification.faces import FloatArray
 
 # Where the faces are, as in `preparation.locate`: landmarks that lie beside the images,
 # else images of 112x112; or images that are aligned crops whatever their size.
 FILE, ALIGNED = "file", "aligned"
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingFaces:
-    """A training set, cleaned and ready to be read by any number of processes.
-
-    Attributes:
-        labels: `(N,)`, identity numbers, 0 to classes - 1; each occurs.
-        identities: names, by number.
-        digest: SHA-256 of names, labels, landmarks and every image's bytes. A folder
-            and a tar of it have the same.
-        source: where the images are.
-        rows: `(N,)`, which of the source's images they are.
-        digests: `(N, 32)`, of each image with its landmarks.
-        points: `(N, 5, 2)`, landmarks in pixels of the stored image; None where it is aligned.
-        notes: sentences on what was left out, and why.
-        pixels: `(N, 112, 112, 3)`, all images decoded, where they are held in memory.
-    """
-
-    labels: IntArray
-    identities: tuple[str, ...]
-    digest: str
-    source: Source = field(repr=False)
-    rows: IntArray = field(repr=False)
-    digests: npt.NDArray[np.uint8] = field(repr=False)
-    points: FloatArray | None = field(default=None, repr=False)
-    notes: tuple[str, ...] = ()
-    pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def image(self, index: int) -> Picture:
-        """An aligned face, `(112, 112, 3)`, RGB, 0 to 255.
-
-        Raises:
-            BadInputError: it can't be read, or is damaged.
-        """
-        if self.pixels is not None:
-            held: Picture = self.pixels[index]
-            return held
-        row = int(self.rows[index])
-        where = self.source.images.describe(row)
-        picture = decode(self.source.images.read(row), where)
-        if self.points is not None:
-            return _aligned(picture, self.points[index], where)
-        if picture.shape[:2] == SIZE:
-            return picture
-        # Averaging over areas, which does not alias, where the image gets smaller.
-        way = cv2.INTER_AREA if picture.shape[0] > SIZE[0] else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(picture, SIZE, interpolation=way), np.uint8)
-
-    def name(self, index: int) -> str:
-        """`identity/image`, as the training set names it."""
-        return self.source.names[int(self.rows[index])]
 
 
 def load(
@@ -126,13 +69,6 @@ def load(
     names = [source.names[row] for row in rows.tolist()]
     digest = _digest(names, identities, labels, digests)
     return TrainingFaces(labels, identities, digest, source, rows, digests, points, notes)
-
-
-def _aligned(picture: Picture, points: FloatArray, where: str) -> Picture:
-    try:
-        return align(picture, points, SIZE)
-    except BadInputError as error:
-        raise BadInputError(f"{where} cannot be aligned: {error}") from error
 
 
 def _points(

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import psutil
 
-from facebench.harness.training.data.faces import TrainingFaces
 from facebench.harness.training.data.source import SIZE
 from facebench.harness.training.data.survey import Progress
+from facebench.harness.training.data.training_faces import TrainingFaces
 
 # Of the memory that is free: the network and everything else need some too.
 SHARE = 0.5

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.training.data.source import SIZE, IntArray, Source
 from facebench.harness.training.data.survey import Survey
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.verification.faces import FaceSet, Picture
 from facebench.harness.verification.landmarks import AlignedLandmarks
-
-if TYPE_CHECKING:
-    from facebench.harness.training.data.faces import TrainingFaces
 
 
 class _Named:

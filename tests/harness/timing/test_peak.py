@@ -18,7 +18,7 @@ from facebench.harness.records.record import from_json, to_json
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import latency_job
 from facebench.harness.timing import peak, peak_worker
-from facebench.harness.timing.peak_worker import SHAPES, UNROLLED, Shape
+from facebench.harness.timing.peak_shapes import SHAPES, UNROLLED, Shape
 from facebench.harness.timing.sampler import Budget
 
 SHORT = Budget(warmup_s=0.01, sampling_s=0.01)

@@ -9,7 +9,8 @@ from torch import nn
 
 from facebench.architectures.registry import Architecture
 from facebench.harness.training import loop
-from facebench.harness.training.data.faces import TrainingFaces, load
+from facebench.harness.training.data.faces import load
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.loop import TrainingSpec
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe, checked

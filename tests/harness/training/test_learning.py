@@ -7,7 +7,7 @@ import torch
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.training import student as students
-from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.loop import DivergedError
 from facebench.harness.training.losses.registry import LOSSES
 from facebench.harness.training.state import begin

@@ -7,7 +7,7 @@ import torch
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.training import checkpoint, loop
-from facebench.harness.training.data.faces import TrainingFaces
+from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.loop import TrainingSpec
 from facebench.harness.training.recipe import Recipe
 from facebench.harness.training.state import TrainingState, begin
