@@ -103,6 +103,10 @@ _COMMANDS = (
         "List, fetch and check datasets; draw pairs of your own images; clean training sets.",
     ),
     ("device", "device:device", "Boards, and an emulated one: where networks run."),
+    (
+        "doctor", "doctor:doctor",
+        "Say what is installed, what is missing for what, and what mends it.",
+    ),
     ("list", "listing:list_", "List what there is to choose from."),
     ("run", "runs:run", "Run a plan and render its report: the main job."),
     (

@@ -1,0 +1,1 @@
+"""What facebench finds on this machine, what it lacks for what, and what mends that."""
