@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -14,11 +15,16 @@ from pathlib import Path
 import click
 import pytest
 
+from docs import draw_house
 from facebench.architectures import registry
 from facebench.harness.cli.main import cli
+from tests import house
 from tests.places import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BLOCKS = sorted((ROOT / "docs" / "blocks").glob("*.py"))
 
 # What stands for something of the reader's.
@@ -54,7 +60,8 @@ def parse(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "line"), [(page.name, line) for page in PAGES for line in commands(page)]
+    ("page", "line"),
+    [(str(page.relative_to(ROOT)), line) for page in PAGES for line in commands(page)],
 )
 def test_what_people_are_told_to_type_is_taken(page: str, line: str) -> None:
     arguments = shlex.split(line)[1:]
@@ -65,6 +72,57 @@ def test_what_people_are_told_to_type_is_taken(page: str, line: str) -> None:
     # `--help` ends it; running text may leave out what a command is of.
     with contextlib.suppress(click.exceptions.Exit, click.MissingParameter):
         parse(arguments)
+
+
+def test_the_picture_of_the_house_is_what_its_imports_are() -> None:
+    found = draw_house.PICTURE.read_text()
+    assert found == draw_house.draw(), "python -m docs.draw_house draws it anew"
+
+
+def names_of(module: Path) -> set[str]:
+    """What a module defines at its top, and what its classes do, as `Class.name`."""
+    names = set()
+    for node in ast.parse(module.read_text()).body:
+        defined = _defined(node)
+        names |= defined
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{name}" for part in node.body for name in _defined(part)}
+    return names
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def code_names(page: Path) -> list[str]:
+    """Dotted names of the product that a page gives in running text."""
+    firsts = "|".join(("facebench", *house.PARTS, *house.ROOMS))
+    found = re.findall(rf"`((?:{firsts})\.[\w.]+\w)`", page.read_text())
+    return [name for name in found if Path(name).suffix not in (".jsonl", ".tex")]  # files
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_that_is_named_is_there(page: Path) -> None:
+    known = house.modules()
+    for name in code_names(page):
+        full = name.removeprefix("facebench.")
+        if full.partition(".")[0] in house.ROOMS:
+            full = f"harness.{full}"
+        parts = f"facebench.{full}".split(".")
+        if parts[1] not in house.PARTS:
+            continue  # the name of a group of entry points
+        module = ".".join(parts)
+        while module not in known:
+            module = module.rpartition(".")[0]
+        inside = ".".join(parts)[len(module) + 1 :]
+        assert not inside or inside in names_of(known[module]), f"{page.name} names {name}"
+
+
+def test_the_page_on_the_house_names_its_rooms_functions() -> None:
+    assert len(code_names(ROOT / "docs" / "architecture.md")) > 40
 
 
 def test_there_is_something_to_try() -> None:
