@@ -24,6 +24,7 @@ from tests.places import ROOT
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
 ]
 BLOCKS = sorted((ROOT / "docs" / "blocks").glob("*.py"))
 

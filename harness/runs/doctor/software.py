@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.devices.emulator import qemu, setup
-from facebench.harness.machine.environment import version
+from facebench.harness.machine.environment import version, versions
 from facebench.harness.runs.doctor.observation import MISSING, OK, WARNING, Observation, Place
 from facebench.harness.runtimes.registry import RUNTIMES, Runtime
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector
@@ -55,7 +55,8 @@ def packages(place: Place) -> Iterator[Observation]:
     if wrong:
         yield Observation("packages", MISSING, "; ".join(wrong), _INSTALL)
     else:
-        yield Observation("packages", OK, "all that facebench asks for, in versions that it takes")
+        told = ", ".join(f"{name} {found}" for name, found in versions().items())
+        yield Observation("packages", OK, f"all that facebench asks for, among them {told}")
 
 
 def _wrong(line: str) -> str:
