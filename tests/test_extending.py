@@ -180,3 +180,21 @@ print(json.dumps([found, costs]))
     assert found["with"][:2] == ["supported", f"{share:.1%}"]
     assert found["without"][0] == "not decidable here"
     assert "the cost of mobilefacenet and mobilenet_v1" in found["without"][2]
+
+
+def test_measure(tmp_path: Path) -> None:
+    """A plan brings it, and it counts what was set to zero; it is listed and kept in the store."""
+    install(tmp_path, "measure", "measures")
+    module = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten())
+    with torch.no_grad():
+        module[0].weight.view(-1)[:7] = 0
+    path = write_onnx(module.eval(), tmp_path / "pruned.onnx")
+    plan = tmp_path / "plan.toml"
+    plan.write_text(f'networks = ["onnx:{path}"]\nruntimes = []\ntargets = []\ndatasets = []\n')
+    records = facebench(tmp_path, "run", str(plan), "-o", str(tmp_path / "out"))
+    (found,) = [record for record in records if record["measure"] == "zeros"]
+    assert (found["status"], found["kind"]) == ("ok", "counted")
+    assert (found["zeros"], found["weights"]) == (7, 4 * 3 * 8 * 8 + 4)
+    assert '"zeros": 7' in (tmp_path / "out" / "records.jsonl").read_text()
+    listed = {entry["name"] for entry in facebench(tmp_path, "list", "measures")}
+    assert "zeros" in listed
