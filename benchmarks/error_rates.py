@@ -82,27 +82,27 @@ class Delayed(LocalSession):
 
 @dataclass(frozen=True)
 class Slowed(PythonEnvironment):
-    """A place whose seats are slower by a share."""
+    """An environment whose sessions are slower by a share."""
 
     share: float = 0.0
 
     def start(
         self, module: str, threads: int, errors: IO[bytes], *arguments: str
     ) -> subprocess.Popen[bytes]:
-        """As in `PythonEnvironment`; other processes than seats run as ever."""
-        if module != "facebench.harness.runtimes.session_process":
+        """As in `PythonEnvironment`; other processes than sessions run as ever."""
+        if module != self.layout.session:
             return super().start(module, threads, errors, *arguments)
-        return super().start("error_rates", threads, errors, "seat", str(self.share))
+        return super().start("error_rates", threads, errors, "session", str(self.share))
 
 
-def places(runtime: str, work: Path) -> list[PythonEnvironment]:
+def environments(runtime: str, work: Path) -> list[PythonEnvironment]:
     """Of all that is compared in a set."""
-    seats = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path[1:]])}
-    made: list[PythonEnvironment] = [Slowed(name, variables=seats) for name in _SAME]
-    made += [Slowed(name, variables=seats, share=share) for name, share in _DELAYS.items()]
+    own = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path[1:]])}
+    made: list[PythonEnvironment] = [Slowed(name, variables=own) for name in _SAME]
+    made += [Slowed(name, variables=own, share=share) for name, share in _DELAYS.items()]
     if runtime == "tvm":
         worse_records(work)
-        worse = seats | {"FACEBENCH_TUNING": str(work)}
+        worse = own | {"FACEBENCH_TUNING": str(work)}
         made.append(Slowed(_SCHEDULE, variables=worse))
     return made
 
@@ -122,11 +122,12 @@ def worse_records(folder: Path) -> None:
     (folder / f"{goal.records}.jsonl").write_text("".join(lines))
 
 
-def take(ready: Sequence[PreparedCase]) -> dict[str, Any]:
+def take(prepared: Sequence[PreparedCase]) -> dict[str, Any]:
     """One set: what was measured, and what is said of it."""
-    found = measure(ready, Turns())
+    found = measure(prepared, Turns())
     entries = {
-        one.place.name: extract.entry(record) for one, record in zip(ready, found, strict=True)
+        one.environment.name: extract.entry(record)
+        for one, record in zip(prepared, found, strict=True)
     }
     said = [
         {
@@ -139,7 +140,7 @@ def take(ready: Sequence[PreparedCase]) -> dict[str, Any]:
     ]
     results = [cast(Latency, record.result) for record in found]
     return {
-        "runtime": ready[0].case.runtime,
+        "runtime": prepared[0].case.runtime,
         "created": found[0].created,
         "said": said,
         "cases": {
@@ -163,12 +164,14 @@ def measure_sets(path: Path, runtime: str, sets: int) -> None:
     job = jobs.with_fingerprint(jobs.latency_job(resolve("mobilefacenet"), runtime, 1, 1))
     done = sum(one["runtime"] == runtime for one in _read([path])) if path.exists() else 0
     with tempfile.TemporaryDirectory() as work:
-        ready = [prepare(place, job.to_json()) for place in places(runtime, Path(work))]
-        failed = [one.record.reason for one in ready if one.record.status != "ok"]
+        prepared = [
+            prepare(environment, job.to_json()) for environment in environments(runtime, Path(work))
+        ]
+        failed = [one.record.reason for one in prepared if one.record.status != "ok"]
         if failed:
             sys.exit(failed[0])
         for _ in track(range(done, sets), f"Sets of {runtime}"):
-            line = json.dumps(take(ready))
+            line = json.dumps(take(prepared))
             with path.open("a") as file:
                 file.write(line + "\n")
 
@@ -263,8 +266,8 @@ def _read(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure, report, or be a seat."""
-    if sys.argv[1:2] == ["seat"]:
+    """Measure, report, or be a session."""
+    if sys.argv[1:2] == ["session"]:
         Delayed.share = float(sys.argv[2])
         with mock.patch.object(session_process, "StandHere", Delayed):
             session_process.main()

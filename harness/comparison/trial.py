@@ -74,8 +74,10 @@ class TrialQuestion:
                 with_fingerprint(jobs.latency_job(network, runtime, self.threads))
                 for network in self.all
             ]
-            ready = [prepare(PythonEnvironment(job.network.name), job.to_json()) for job in wanted]
-            records += measure(ready, budget, partial(listen, runtime))
+            prepared = [
+                prepare(PythonEnvironment(job.network.name), job.to_json()) for job in wanted
+            ]
+            records += measure(prepared, budget, partial(listen, runtime))
         return records
 
 

@@ -1,5 +1,5 @@
 """Cases measured side by side: their processes live at once and take turns on the same CPUs."""
 
-# Of what is asked of a place's processes, and what they answer: places of another number
+# The number of what an environment's processes are asked and answer: those of another number
 # are not understood.
 PROTOCOL = 1

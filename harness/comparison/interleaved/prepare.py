@@ -1,4 +1,4 @@
-"""The process that makes a case ready to be timed: it deploys and checks it, once for a side.
+"""The process that prepares a case: it deploys and checks it, once for a side.
 
 Standard input is a job as JSON; standard output is one JSON object: the record of
 a short measurement and, where that is `ok`, the artifact and the images to time it with.

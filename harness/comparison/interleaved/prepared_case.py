@@ -1,4 +1,4 @@
-"""A case that is deployed and checked in its place."""
+"""A case that is deployed and checked in the Python environment that it is timed in."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PreparedCase:
     """What turns are taken with.
 
     Attributes:
-        place: where its processes run.
+        environment: where its processes run.
         case: what is measured.
         fingerprint: of the job that it was made for.
         record: of a short measurement: its environment, provenance and checks are the case's.
@@ -57,7 +57,7 @@ class PreparedCase:
         images: `(N, 3, H, W)`, one batch.
     """
 
-    place: PythonEnvironment
+    environment: PythonEnvironment
     case: Case
     fingerprint: str
     record: Record
@@ -65,12 +65,12 @@ class PreparedCase:
     images: FloatArray
 
 
-def prepare(place: PythonEnvironment, request: Request) -> PreparedCase:
-    """Deploy and check a case in its place.
+def prepare(environment: PythonEnvironment, request: Request) -> PreparedCase:
+    """Deploy and check a case in its Python environment.
 
     Args:
-        place: where.
-        request: the job, as `Job.to_json` of the place's own facebench makes it.
+        environment: where.
+        request: the job, as `Job.to_json` of the facebench there makes it.
 
     Raises:
         RefusedError: the case's device is another machine.
@@ -83,26 +83,23 @@ def prepare(place: PythonEnvironment, request: Request) -> PreparedCase:
             "by side"
         )
     text, last = ask(
-        place,
-        "facebench.harness.comparison.interleaved.prepare",
-        json.dumps(request),
-        threads=case.threads,
+        environment, environment.layout.prepare, json.dumps(request), threads=case.threads
     )
     try:
         made = convert(parse_json(text), Answer, extra=True)
         images = np.frombuffer(made.images, "<f4").reshape(made.shape)
     except (BadInputError, ValueError) as error:
-        raise UnavailableError(f"{case} in {place.name}: {last}") from error
+        raise UnavailableError(f"{case} in {environment.name}: {last}") from error
     record = from_json(made.record)
-    return PreparedCase(place, case, request["fingerprint"], record, made.artifact, images)
+    return PreparedCase(environment, case, request["fingerprint"], record, made.artifact, images)
 
 
 def ask(
-    place: PythonEnvironment, module: str, request: str, *arguments: str, threads: int = 1
+    environment: PythonEnvironment, module: str, request: str, *arguments: str, threads: int = 1
 ) -> tuple[bytes, str]:
-    """What a module of a place's facebench answers, and the last line of its standard error."""
+    """Return what a module of an environment answers, and its last line of standard error."""
     with tempfile.TemporaryFile() as log:
-        process = place.start(module, threads, log, *arguments)
+        process = environment.start(module, threads, log, *arguments)
         try:
             answer, _ = process.communicate(request.encode(), _LIMIT_S)
         except subprocess.TimeoutExpired:

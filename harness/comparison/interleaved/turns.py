@@ -63,25 +63,25 @@ class Turns:
 class _Side:
     """What is known of one case so far."""
 
-    ready: PreparedCase
+    prepared: PreparedCase
     turns: list[Turn] = field(default_factory=list)
     warmup_ms: list[float] = field(default_factory=list)
     facts: list[Process] = field(default_factory=list)
     failed: str = ""
 
     def take(
-        self, seat: WorkerHandle, turns: Sequence[Turn], throttled: str, seen: Conditions
+        self, worker: WorkerHandle, turns: Sequence[Turn], throttled: str, seen: Conditions
     ) -> None:
         """Keep what a process gave."""
         references = [turn.reference_us for turn in turns]
         self.turns += turns
-        self.warmup_ms += seat.warmup_ms
+        self.warmup_ms += worker.warmup_ms
         self.facts.append(
             Process(
-                seat.load_ms,
-                len(seat.warmup_ms),
+                worker.load_ms,
+                len(worker.warmup_ms),
                 len(references),
-                seat.settled,
+                worker.settled,
                 reference.fastest_us(*references),
                 throttled,
                 seen,
@@ -97,14 +97,14 @@ def measure(
     A case whose process fails is out, with a record that says why, and the others go on.
 
     Args:
-        cases: those that are ready, all for as many threads; what could not be made ready
+        cases: prepared ones, all for as many threads; what could not be prepared
             keeps the record that says why.
     """
     start = time.perf_counter()
-    sides = [_Side(ready) for ready in cases]
+    sides = [_Side(case) for case in cases]
     token = uuid.uuid4().hex
     for number in range(budget.processes):
-        alive = [side for side in sides if side.ready.artifact and not side.failed]
+        alive = [side for side in sides if side.prepared.artifact and not side.failed]
         if not alive:
             break
         first = number % len(alive)
@@ -117,41 +117,43 @@ def measure(
 def _round(sides: Sequence[_Side], budget: Turns) -> None:
     """One process a side, all at once."""
     with contextlib.ExitStack() as stack:
-        seats = [(side, stack.enter_context(WorkerHandle(side.ready))) for side in sides]
-        for _, seat in seats:
-            seat.ask_to_open()
-        seats = list(_those_that(seats, lambda seat: seat.opened()))
-        if not seats:
+        workers = [(side, stack.enter_context(WorkerHandle(side.prepared))) for side in sides]
+        for _, worker in workers:
+            worker.ask_to_open()
+        workers = list(_those_that(workers, lambda worker: worker.opened()))
+        if not workers:
             return
-        threads = sides[0].ready.case.threads
+        threads = sides[0].prepared.case.threads
         allowed = os.sched_getaffinity(0)
         fits = budget.pin and threads <= len(allowed)
         cpus = pinning.choose(threads, allowed) if fits else ()
         heat.cool_down(_COOL_S)
-        seats = list(_those_that(seats, lambda seat: seat.warm_up(set(cpus), budget.warmup_s)))
+        workers = list(
+            _those_that(workers, lambda worker: worker.warm_up(set(cpus), budget.warmup_s))
+        )
         waited = busy.wait_for_quiet(threads, _QUIET_S)
         before, hot = busy.look(), heat.capture()
-        taken, lasting = _in_turns(seats, budget)
+        taken, lasting = _in_turns(workers, budget)
         throttled = heat.throttled(hot, heat.capture())
         during = busy.between(before, busy.look())
-        for side, seat in lasting:
-            side.take(seat, taken[side], throttled, Conditions(cpus, waited, during))
+        for side, worker in lasting:
+            side.take(worker, taken[side], throttled, Conditions(cpus, waited, during))
 
 
 def _in_turns(
-    seats: Sequence[tuple[_Side, WorkerHandle]], budget: Turns
+    workers: Sequence[tuple[_Side, WorkerHandle]], budget: Turns
 ) -> tuple[dict[_Side, list[Turn]], list[tuple[_Side, WorkerHandle]]]:
     """So many turns of each, the order reversed every time; and who lasted to the end."""
-    counts = {side: _count(seat.warmup_ms, budget.turn_s) for side, seat in seats}
-    taken: dict[_Side, list[Turn]] = {side: [] for side, _ in seats}
+    counts = {side: _count(worker.warmup_ms, budget.turn_s) for side, worker in workers}
+    taken: dict[_Side, list[Turn]] = {side: [] for side, _ in workers}
     for _ in range(budget.turns):
         lasting = []
-        for side, seat in seats:
+        for side, worker in workers:
             with _failing(side):
-                taken[side].append(seat.turn(counts[side]))
-                lasting.append((side, seat))
-        seats = lasting[::-1]
-    return taken, list(seats)
+                taken[side].append(worker.turn(counts[side]))
+                lasting.append((side, worker))
+        workers = lasting[::-1]
+    return taken, list(workers)
 
 
 def _count(warmup_ms: Sequence[float], turn_s: float) -> int:
@@ -160,13 +162,13 @@ def _count(warmup_ms: Sequence[float], turn_s: float) -> int:
 
 
 def _those_that(
-    seats: Sequence[tuple[_Side, WorkerHandle]], do: Callable[[WorkerHandle], None]
+    workers: Sequence[tuple[_Side, WorkerHandle]], do: Callable[[WorkerHandle], None]
 ) -> Iterator[tuple[_Side, WorkerHandle]]:
-    """The seats that do it without failing."""
-    for side, seat in seats:
+    """The workers that do it without failing."""
+    for side, worker in workers:
         with _failing(side):
-            do(seat)
-            yield side, seat
+            do(worker)
+            yield side, worker
 
 
 @contextlib.contextmanager
@@ -178,14 +180,14 @@ def _failing(side: _Side) -> Iterator[None]:
 
 
 def _record(side: _Side, budget: Turns, token: str, seconds: float) -> Record:
-    ready = side.ready
+    prepared = side.prepared
     record = replace(
-        ready.record,
-        fingerprint=cache.digest(ready.fingerprint, token),
+        prepared.record,
+        fingerprint=cache.digest(prepared.fingerprint, token),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=round(seconds, 3),
     )
-    known = ready.record.result
+    known = prepared.record.result
     if not isinstance(known, Latency):
         return record
     if side.failed or not side.facts:
@@ -204,7 +206,7 @@ def _record(side: _Side, budget: Turns, token: str, seconds: float) -> Record:
         beside=token,
     )
     checks = (*record.checks, *validity.checks_of_processes(latency))
-    return long_run.told(replace(record, result=latency, checks=checks), ready.fingerprint)
+    return long_run.told(replace(record, result=latency, checks=checks), prepared.fingerprint)
 
 
 def _per_process(side: _Side, budget: Turns) -> tuple[int, ...]:

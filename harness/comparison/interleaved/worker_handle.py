@@ -38,22 +38,21 @@ class WorkerHandle:
     what it is asked.
     """
 
-    def __init__(self, ready: PreparedCase) -> None:
-        self._ready = ready
-        self._name = f"{ready.case} in {ready.place.name}"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the seat
-        threads = ready.case.threads
-        self._process = ready.place.start(
-            "facebench.harness.runtimes.session_process", threads, self._log
-        )
+    def __init__(self, prepared: PreparedCase) -> None:
+        self._prepared = prepared
+        self._name = f"{prepared.case} in {prepared.environment.name}"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the handle
+        threads = prepared.case.threads
+        environment = prepared.environment
+        self._process = environment.start(environment.layout.session, threads, self._log)
         self.load_ms = 0.0
         self.warmup_ms: tuple[float, ...] = ()
         self.settled = False
 
     def ask_to_open(self) -> None:
-        """Have the artifact opened; `opened` waits for it, so that seats start at the same time."""
-        case = self._ready.case
-        path = str(self._ready.artifact).encode()
+        """Have the artifact opened; `opened` waits for it, so that all start at the same time."""
+        case = self._prepared.case
+        path = str(self._prepared.artifact).encode()
         self._send(wire.request(["open", case.runtime, str(case.threads)], path))
 
     def opened(self) -> None:
@@ -64,7 +63,7 @@ class WorkerHandle:
         """Put the process on some CPUs, where there are any, and infer until times agree."""
         if cpus:
             pinning.move(self._process.pid, cpus)
-        self._send(wire.images_request("warm", self._ready.images, seconds))
+        self._send(wire.images_request("warm", self._prepared.images, seconds))
         reply = json.loads(self._receive())
         self.warmup_ms = tuple(reply["warmup_ms"])
         self.settled = reply["settled"]

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -26,10 +25,10 @@ _COMPLETE = "facebench.json"
 _FOLDERS = {"FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_TUNING"}
 
 
-def place(
+def python_environment(
     tree: Path, prefix: Path, revision: Revision, watch: RevisionWatch, make: Maker = install.make
 ) -> PythonEnvironment:
-    """Where a revision is measured; its environment is made where there is none yet.
+    """Return where a revision is measured; its environment is made where there is none yet.
 
     Environments are kept by what they hold: the dependencies. Revisions that differ in sources
     alone share one, and facebench's own sources come from the revision's tree.
@@ -62,8 +61,13 @@ def place(
     made = _made(project, wanted, revision, watch, make)
     # An empty one hides the user's own.
     variables |= {"PYTHONPATH": str(project) if wanted.own else "", "PYTHONHOME": ""}
-    found = PythonEnvironment(revision.label, made / "bin" / "python", variables, folder)
-    _require_facebench(found)
+    python = made / "bin" / "python"
+    found = PythonEnvironment(revision.label, python, variables, folder).with_its_layout()
+    if found is None:
+        raise BadInputError(
+            f"the dependencies of {revision.label} are installed, and facebench is not among them: "
+            "name it in requirements.txt or in the dependencies of pyproject.toml"
+        )
     return found
 
 
@@ -87,18 +91,3 @@ def _made(
             ) from error
         (folder / _COMPLETE).write_text(json.dumps({"pip": wanted.commands}))
     return folder
-
-
-def _require_facebench(place: PythonEnvironment) -> None:
-    asked = "import sys, importlib.util as i; sys.exit(not i.find_spec('facebench'))"
-    done = subprocess.run(
-        [str(place.python), "-P", "-c", asked],
-        env=place.environment(),
-        cwd=place.folder,
-        capture_output=True,
-    )
-    if done.returncode:
-        raise BadInputError(
-            f"the dependencies of {place.name} are installed, and facebench is not among them: "
-            "name it in requirements.txt or in the dependencies of pyproject.toml"
-        )

@@ -24,12 +24,12 @@ _DONE = (0, 1)
 
 
 def run(
-    place: PythonEnvironment, plan: str, folder: Path, known: Sequence[Record], listen: Listen
+    environment: PythonEnvironment, plan: str, folder: Path, known: Sequence[Record], listen: Listen
 ) -> list[Record]:
     """The records of a plan, as the side's own facebench obtains them.
 
     Args:
-        place: the side.
+        environment: the side.
         plan: text of the plan.
         folder: to write to.
         known: records of the same side that are not to be obtained again.
@@ -45,25 +45,25 @@ def run(
     for record in known:
         store.append(record)
     code, said = _run(
-        place,
-        place.command("facebench", "run", str(file), "-o", str(folder)),
+        environment,
+        environment.command(environment.layout.cli, "run", str(file), "-o", str(folder)),
         listen,
     )
     found = store.read()
     # A crash has the exit code of a failed case, and leaves nothing.
     if code not in _DONE or len(found) == len(known):
         why = said.replace(str(file), "the plan") or f"it ended with exit code {code}"
-        raise BadInputError(f"{place.name}, its own facebench: {why}")
+        raise BadInputError(f"{environment.name}, its own facebench: {why}")
     return found
 
 
-def _run(place: PythonEnvironment, command: Sequence[str], listen: Listen) -> tuple[int, str]:
+def _run(environment: PythonEnvironment, command: Sequence[str], listen: Listen) -> tuple[int, str]:
     """The exit code, and the last line of standard error."""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with subprocess.Popen(
         command,
-        cwd=place.folder,
-        env=place.environment(),
+        cwd=environment.folder,
+        env=environment.all_variables(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -12,13 +12,13 @@ from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import (
     checkout,
-    environment,
     install,
     kept,
     plans,
     turns,
 )
 from facebench.harness.comparison.revisions.checkout import Revision
+from facebench.harness.comparison.revisions.environment import python_environment
 from facebench.harness.comparison.revisions.git import Repository, repository
 from facebench.harness.comparison.revisions.install import Maker
 from facebench.harness.comparison.revisions.plans import Halves
@@ -84,38 +84,38 @@ def measure(
     """
     where = repository(Path.cwd())
     revisions = [checkout.resolve(where, name) for name in names]
-    places = [_place(where, revision, watch, make) for revision in revisions]
-    halves = [plans.halves(wanted.plan, place, wanted.measures) for place in places]
-    folder = kept.folder("rounds") / _key(where, revisions, places, halves)
+    environments = [_environment(where, revision, watch, make) for revision in revisions]
+    halves = [plans.halves(wanted.plan, one, wanted.measures) for one in environments]
+    folder = kept.folder("rounds") / _key(where, revisions, environments, halves)
     waiting = "waiting for another facebench that measures: two at once would disturb each other"
     with kept.locked(kept.folder("rounds") / ".lock", lambda: watch.note(waiting)):
-        records, rounds = turns.measure(places, halves, wanted.rounds, folder, watch)
+        records, rounds = turns.measure(environments, halves, wanted.rounds, folder, watch)
     if wanted.keep is not None:
         _keep(records, wanted.keep)
     sides = [
-        Side(place.name, tuple(_entries(side, wanted)))
-        for place, side in zip(places, records, strict=True)
+        Side(environment.name, tuple(_entries(side, wanted)))
+        for environment, side in zip(environments, records, strict=True)
     ]
-    return Measured(tuple(sides), _how(len(places), rounds))
+    return Measured(tuple(sides), _how(len(environments), rounds))
 
 
-def _place(
+def _environment(
     where: Repository, revision: Revision, watch: RevisionWatch, make: Maker
 ) -> PythonEnvironment:
     tree = checkout.check_out(where, revision, watch)
-    return environment.place(tree, where.prefix, revision, watch, make)
+    return python_environment(tree, where.prefix, revision, watch, make)
 
 
 def _key(
     where: Repository,
     revisions: Sequence[Revision],
-    places: Sequence[PythonEnvironment],
+    environments: Sequence[PythonEnvironment],
     halves: Sequence[Halves],
 ) -> str:
     """All that rounds depend on; not their number, so that more of them go on."""
     sides = [
-        (revision.key, str(place.python), dict(place.variables), asdict(half))
-        for revision, place, half in zip(revisions, places, halves, strict=True)
+        (revision.key, str(environment.python), dict(environment.variables), asdict(half))
+        for revision, environment, half in zip(revisions, environments, halves, strict=True)
     ]
     # Of a side that this facebench measures: its own code.
     return cache.digest(sides, str(where.prefix), fingerprints.whole())

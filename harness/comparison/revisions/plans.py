@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,10 @@ from facebench.harness.comparison.interleaved.python_environment import PythonEn
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.storage.serialization import read_toml
 
-_WHERE = "import importlib.util as i; print(*i.find_spec('harness').submodule_search_locations)"
+_WHERE = (
+    "import importlib.util, sys;"
+    "print(*importlib.util.find_spec(sys.argv[1]).submodule_search_locations)"
+)
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,13 @@ class Halves:
     timed: str
 
 
-def halves(name: str, place: PythonEnvironment, measures: Collection[str] = ()) -> Halves:
+def halves(name: str, environment: PythonEnvironment, measures: Collection[str] = ()) -> Halves:
     """The plan of a revision.
 
     Args:
         name: a file, relative to where the revision's processes stand: its own; with its full
             path it is the same file for all; or the name of a plan that is built in there.
-        place: of the revision.
+        environment: of the revision.
         measures: only these are wanted; all where there are none.
 
     Raises:
@@ -46,8 +48,8 @@ def halves(name: str, place: PythonEnvironment, measures: Collection[str] = ()) 
         BadInputError: the revision has no such plan, or it can't be read.
     """
     wanted = [MEASURES[name] for name in measures] or list(MEASURES)
-    path = _find(name, place)
-    plan = _read(path, place)
+    path = _find(name, environment)
+    plan = _read(path, environment)
     devices = plan.get("devices", ["local"])
     emulated = [one for one in devices if str(one).startswith("emulated:")]
     exact_keys = {one.per for one in MEASURES} - {one.per for one in MEASURES if one.timed}
@@ -63,31 +65,30 @@ def halves(name: str, place: PythonEnvironment, measures: Collection[str] = ()) 
     )
 
 
-def _find(name: str, place: PythonEnvironment) -> Path:
-    path = (place.folder or Path()) / name
+def _find(name: str, environment: PythonEnvironment) -> Path:
+    path = (environment.folder or Path()) / name
     if path.is_file():
         return path
     if name.isidentifier():
-        built_in = _built_in(place) / f"{name}.toml"
+        built_in = _built_in(environment) / f"{name}.toml"
         if built_in.is_file():
             return built_in
     raise BadInputError(
-        f"{place.name} has no plan {name}: name one that it has, or a file outside of it with its "
-        "full path"
+        f"{environment.name} has no plan {name}: name one that it has, or a file outside of it "
+        "with its full path"
     )
 
 
-def _built_in(place: PythonEnvironment) -> Path:
-    command = [str(place.python), "-P", "-c", _WHERE]
-    done = subprocess.run(command, env=place.environment(), capture_output=True, text=True)
-    return Path(done.stdout.strip()) / "plans"
+def _built_in(environment: PythonEnvironment) -> Path:
+    package = environment.run_code(_WHERE, environment.layout.plans).stdout.strip()
+    return Path(package) / "plans"
 
 
-def _read(path: Path, place: PythonEnvironment) -> dict[str, Any]:
+def _read(path: Path, environment: PythonEnvironment) -> dict[str, Any]:
     try:
         plan = read_toml(path, "plan")
     except BadInputError as error:
-        raise BadInputError(f"{place.name}: {error}") from error
+        raise BadInputError(f"{environment.name}: {error}") from error
     weights = plan.get("weights")
     if isinstance(weights, dict):
         # They are relative to the plan's folder, which is another one for its halves.

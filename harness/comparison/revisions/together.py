@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,20 +22,17 @@ from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import cache
 
 _TURNS = 16
-_ASKED = "from facebench.harness.comparison.interleaved import PROTOCOL; print(PROTOCOL)"
+_PROTOCOL = "import importlib, sys; print(importlib.import_module(sys.argv[1]).PROTOCOL)"
 
 
-def able(place: PythonEnvironment) -> bool:
+def able(environment: PythonEnvironment) -> bool:
     """Whether a side's own facebench can take turns, and as this one does."""
-    command = [str(place.python), "-P", "-c", _ASKED]
-    done = subprocess.run(
-        command, env=place.environment(), cwd=place.folder, capture_output=True, text=True
-    )
+    done = environment.run_code(_PROTOCOL, environment.layout.protocol)
     return done.returncode == 0 and done.stdout.strip() == str(PROTOCOL)
 
 
 def measure(
-    places: Sequence[PythonEnvironment],
+    environments: Sequence[PythonEnvironment],
     plans: Sequence[str],
     processes: int,
     folder: Path,
@@ -45,22 +41,22 @@ def measure(
     """Records of each side's timed cases.
 
     Args:
-        places: the sides, all of them `able`.
+        environments: the sides, all of them `able`.
         plans: text of each one's plan.
         processes: of each case.
         folder: where cases are kept.
         watch: told how far it is.
 
     Raises:
-        BadInputError: a side's facebench has no use for its plan, or can't make a case ready.
+        BadInputError: a side's facebench has no use for its plan, or can't prepare a case.
     """
     folder.mkdir(parents=True, exist_ok=True)
     asked = [
-        _requests(place, plan, folder / f"plan{number}.toml")
-        for number, (place, plan) in enumerate(zip(places, plans, strict=True))
+        _requests(environment, plan, folder / f"plan{number}.toml")
+        for number, (environment, plan) in enumerate(zip(environments, plans, strict=True))
     ]
     cases = list(dict.fromkeys(case for requests in asked for case in requests))
-    records: list[list[Record]] = [[] for _ in places]
+    records: list[list[Record]] = [[] for _ in environments]
     for number, case in enumerate(cases):
         wanted = {side: requests[case] for side, requests in enumerate(asked) if case in requests}
         path = folder / cache.digest(case.key, processes)
@@ -72,7 +68,7 @@ def measure(
         listen(0, 1)
         if not kept.is_fresh(path):
             watch.busy(str(case))
-            chosen = [places[side] for side in wanted]
+            chosen = [environments[side] for side in wanted]
             kept.empty(path)
             for record in _in_turns(chosen, list(wanted.values()), processes, listen):
                 store.append(record)
@@ -83,10 +79,10 @@ def measure(
     return records
 
 
-def _requests(place: PythonEnvironment, plan: str, file: Path) -> dict[Case, Request]:
+def _requests(environment: PythonEnvironment, plan: str, file: Path) -> dict[Case, Request]:
     """A side's timed jobs, by their cases without weights: two sides may differ in these."""
     file.write_text(plan)
-    answer, last = ask(place, "facebench.harness.comparison.interleaved.listing", "", str(file))
+    answer, last = ask(environment, environment.layout.listing, "", str(file))
     try:
         found: Mapping[str, Any] = json.loads(answer)
         said = found.get("error")
@@ -96,17 +92,20 @@ def _requests(place: PythonEnvironment, plan: str, file: Path) -> dict[Case, Req
         said = last
     if said:
         why = str(said).replace(str(file), "the plan")
-        raise BadInputError(f"{place.name}, its own facebench: {why}")
+        raise BadInputError(f"{environment.name}, its own facebench: {why}")
     return listed
 
 
 def _in_turns(
-    places: Sequence[PythonEnvironment], requests: Sequence[Request], processes: int, listen: Any
+    environments: Sequence[PythonEnvironment],
+    requests: Sequence[Request],
+    processes: int,
+    listen: Any,
 ) -> list[Record]:
-    ready = [prepare(place, one) for place, one in zip(places, requests, strict=True)]
+    prepared = list(map(prepare, environments, requests))
     budget = requests[0]["budget"]
     return measure_in_turns(
-        ready,
+        prepared,
         Turns(processes, _TURNS, budget["sampling_s"] / _TURNS, budget["warmup_s"], budget["pin"]),
         listen,
     )

@@ -15,7 +15,7 @@ from facebench.harness.records.store import RECORDS, Store
 
 
 def measure(
-    places: Sequence[PythonEnvironment],
+    environments: Sequence[PythonEnvironment],
     plans: Sequence[Halves],
     rounds: int,
     folder: Path,
@@ -28,7 +28,7 @@ def measure(
     none, and a round is kept when all sides have it.
 
     Args:
-        places: the sides.
+        environments: the sides.
         plans: one for each.
         rounds: how many.
         folder: where they are kept.
@@ -38,21 +38,22 @@ def measure(
         A list of records for each side, and how many rounds there are in them: none where the
         plans hold nothing that is timed.
     """
-    known: list[list[Record]] = [[] for _ in places]
+    known: list[list[Record]] = [[] for _ in environments]
     if any(plan.exact for plan in plans):
-        step = _TurnStep("exact figures", folder / "exact", 0, len(places), watch)
-        known = _round(places, [plan.exact for plan in plans], known, range(len(places)), step)
+        step = _TurnStep("exact figures", folder / "exact", 0, len(environments), watch)
+        exact = [plan.exact for plan in plans]
+        known = _round(environments, exact, known, range(len(environments)), step)
     texts = [plan.timed for plan in plans]
-    if len(places) > 1 and any(texts) and all(map(together.able, places)):
-        timed = together.measure(places, texts, rounds, folder / "together", watch)
+    if len(environments) > 1 and any(texts) and all(map(together.able, environments)):
+        timed = together.measure(environments, texts, rounds, folder / "together", watch)
         both = [[*old, *more] for old, more in zip(known, timed, strict=True)]
         return both, rounds if any(timed) else 0
     records = known
     for number in range(rounds if any(texts) else 0):
-        order = [(number + side) % len(places) for side in range(len(places))]
-        total = rounds * len(places)
-        step = _TurnStep("rounds", folder / str(number), number * len(places), total, watch)
-        found = _round(places, texts, known, order, step)
+        order = [(number + side) % len(environments) for side in range(len(environments))]
+        total = rounds * len(environments)
+        step = _TurnStep("rounds", folder / str(number), number * len(environments), total, watch)
+        found = _round(environments, texts, known, order, step)
         new = list(map(_new, found, known))
         records = [[*old, *more] for old, more in zip(records, new, strict=True)]
         # What a run brings along that is exact, the next ones find done.
@@ -75,11 +76,11 @@ class _TurnStep:
         self._watch = watch
         watch.phase(name, done, total)
 
-    def listen(self, place: PythonEnvironment) -> Callable[[str, int, int], None]:
+    def listen(self, environment: PythonEnvironment) -> Callable[[str, int, int], None]:
         """What a side's run tells."""
 
         def told(text: str, done: int, of: int) -> None:
-            self._watch.busy(f"{place.name}: {text}")
+            self._watch.busy(f"{environment.name}: {text}")
             self._watch.phase(self._name, self._done + done / max(of, 1), self._total)
 
         return told
@@ -91,7 +92,7 @@ class _TurnStep:
 
 
 def _round(
-    places: Sequence[PythonEnvironment],
+    environments: Sequence[PythonEnvironment],
     texts: Sequence[str],
     known: Sequence[Sequence[Record]],
     order: Sequence[int],
@@ -102,11 +103,11 @@ def _round(
     if not kept.is_fresh(folder):
         kept.empty(folder)
         for side in order:
-            place = places[side]
-            launch.run(place, texts[side], folder / str(side), known[side], step.listen(place))
+            one = environments[side]
+            launch.run(one, texts[side], folder / str(side), known[side], step.listen(one))
             step.side_done()
         kept.complete(folder)
-    return [Store(folder / str(side) / RECORDS).read() for side in range(len(places))]
+    return [Store(folder / str(side) / RECORDS).read() for side in range(len(environments))]
 
 
 def _new(found: Sequence[Record], known: Sequence[Record]) -> list[Record]:

@@ -32,14 +32,14 @@ HERE = PythonEnvironment("here")
 
 @dataclass(frozen=True)
 class Broken(PythonEnvironment):
-    """A place in which seats end as soon as they are started."""
+    """An environment in which sessions end as soon as they are started."""
 
     code: str = "import sys; sys.exit('no more memory')"
 
     def start(
         self, module: str, threads: int, errors: IO[bytes], *arguments: str
     ) -> subprocess.Popen[bytes]:
-        if not module.startswith("facebench.harness.runtimes.session_process"):
+        if module != self.layout.session:
             return super().start(module, threads, errors, *arguments)
         pipe = subprocess.PIPE
         return subprocess.Popen(
@@ -53,7 +53,7 @@ def job(tiny: Network, cache_folder: Path) -> Job:
 
 
 @pytest.fixture(scope="module")
-def ready(job: Job) -> PreparedCase:
+def prepared(job: Job) -> PreparedCase:
     return prepare(HERE, job.to_json())
 
 
@@ -63,9 +63,9 @@ def latencies(records: Sequence[Record]) -> list[Latency]:
     return found
 
 
-def test_each_process_gives_its_turns_and_says_with_whom(ready: PreparedCase) -> None:
+def test_each_process_gives_its_turns_and_says_with_whom(prepared: PreparedCase) -> None:
     heard: list[tuple[int, int]] = []
-    records = measure([ready, ready], SHORT, lambda done, of: heard.append((done, of)))
+    records = measure([prepared, prepared], SHORT, lambda done, of: heard.append((done, of)))
     first, second = latencies(records)
     assert heard == [(1, 2), (2, 2)]
     assert first.beside == second.beside != ""
@@ -76,14 +76,14 @@ def test_each_process_gives_its_turns_and_says_with_whom(ready: PreparedCase) ->
         assert len(one.process_facts) == 2
         assert len(one.warmup_ms) == sum(fact.warmups for fact in one.process_facts)
     for record in records:
-        assert record.environment == ready.record.environment
-        assert record.fingerprint != ready.record.fingerprint
+        assert record.environment == prepared.record.environment
+        assert record.fingerprint != prepared.record.fingerprint
         assert from_json(to_json(record)) == record
 
 
-def test_turns_of_one_measurement_are_compared_with_each_other(ready: PreparedCase) -> None:
-    mine = [extract.entry(record) for record in measure([ready, ready], SHORT)]
-    later = [extract.entry(record) for record in measure([ready, ready], SHORT)]
+def test_turns_of_one_measurement_are_compared_with_each_other(prepared: PreparedCase) -> None:
+    mine = [extract.entry(record) for record in measure([prepared, prepared], SHORT)]
+    later = [extract.entry(record) for record in measure([prepared, prepared], SHORT)]
 
     def sides(base: Entry, new: Entry) -> int:
         (old,), (now,) = base.figures, new.figures
@@ -95,15 +95,15 @@ def test_turns_of_one_measurement_are_compared_with_each_other(ready: PreparedCa
     assert sides(mine[0], later[0]) == 2
 
 
-def test_a_side_that_fails_is_out_and_the_other_goes_on(ready: PreparedCase) -> None:
-    good, bad = measure([ready, replace(ready, place=Broken("broken"))], SHORT)
+def test_a_side_that_fails_is_out_and_the_other_goes_on(prepared: PreparedCase) -> None:
+    good, bad = measure([prepared, replace(prepared, environment=Broken("broken"))], SHORT)
     assert len(latencies([good])[0].processes) == 2
     assert bad.status == "failed"
     assert bad.result is None
     assert "no more memory" in bad.reason
 
 
-def test_a_place_without_facebench_is_named(job: Job, tmp_path: Path) -> None:
+def test_an_environment_without_facebench_is_named(job: Job, tmp_path: Path) -> None:
     (tmp_path / "facebench").mkdir()
     (tmp_path / "facebench" / "__init__.py").write_text("raise ImportError('not this one')")
     other = PythonEnvironment("another", variables={"PYTHONPATH": str(tmp_path)})
@@ -111,7 +111,7 @@ def test_a_place_without_facebench_is_named(job: Job, tmp_path: Path) -> None:
         prepare(other, job.to_json())
 
 
-def test_what_is_wrong_in_its_place_is_found_before_any_turn(job: Job) -> None:
+def test_what_is_wrong_in_its_environment_is_found_before_any_turn(job: Job) -> None:
     wrong = replace(job, case=replace(job.case, runtime="nonsense"))
     found = prepare(HERE, wrong.to_json())
     assert found.record.status == "failed"

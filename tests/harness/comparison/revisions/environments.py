@@ -40,3 +40,25 @@ class Fake:
             raise BadInputError(self._fails)
         if self._stops:
             raise KeyboardInterrupt
+
+
+class Borrowing:
+    """A `Maker` of environments that have the packages of the tests' own, but not its facebench.
+
+    That one is installed editable, by a `.pth` file, which an interpreter without site skips.
+    """
+
+    def __call__(
+        self,
+        folder: Path,
+        commands: Sequence[Sequence[str]],
+        where: Path,
+        busy: Callable[[str], None],
+    ) -> None:
+        packages = ":".join(path for path in sys.path if Path(path).name == "site-packages")
+        (folder / "bin").mkdir(parents=True)
+        python = folder / "bin" / "python"
+        python.write_text(
+            f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{packages}" exec {sys.executable} -S "$@"\n'
+        )
+        python.chmod(0o755)

@@ -9,7 +9,7 @@ import pytest
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.revisions import install, requirements
 from facebench.harness.comparison.revisions.checkout import Revision
-from facebench.harness.comparison.revisions.environment import place
+from facebench.harness.comparison.revisions.environment import python_environment
 from facebench.harness.comparison.revisions.watch import RevisionWatch
 from tests.harness.comparison.revisions.environments import Fake
 
@@ -38,7 +38,7 @@ def test_revisions_that_differ_in_sources_alone_share_an_environment(tmp_path: P
     other = tree(tmp_path / "b", requirements_txt=NAMED, face_py="2")
     newer = tree(tmp_path / "c", requirements_txt=NAMED + "onnxruntime==1.21\n", face_py="2")
     found = [
-        place(folder, HERE, revision(name), RevisionWatch(), make)
+        python_environment(folder, HERE, revision(name), RevisionWatch(), make)
         for name, folder in zip("abc", (one, other, newer), strict=True)
     ]
     assert found[0].python == found[1].python != found[2].python
@@ -60,19 +60,22 @@ def test_facebench_itself_runs_from_its_own_tree(tmp_path: Path) -> None:
     for folder in trees:
         (folder / "facebench").mkdir()
         (folder / "facebench" / "__init__.py").touch()
-    found = [place(folder, HERE, revision(folder.name), RevisionWatch(), make) for folder in trees]
+    found = [
+        python_environment(folder, HERE, revision(folder.name), RevisionWatch(), make)
+        for folder in trees
+    ]
     assert found[0].python == found[1].python
     for one, folder in zip(found, trees, strict=True):
         asked = "import importlib.util as i; print(i.find_spec('facebench').origin)"
         command = [str(one.python), "-P", "-c", asked]
-        done = subprocess.run(command, env=one.environment(), capture_output=True, text=True)
+        done = subprocess.run(command, env=one.all_variables(), capture_output=True, text=True)
         assert done.stdout.strip() == str(folder / "facebench/__init__.py")
 
 
 def test_a_repository_that_asks_for_no_facebench_is_measured_by_this_one(tmp_path: Path) -> None:
     notes: list[str] = []
     files = {"requirements_txt": "torch\nfacebench-extras\n# facebench\n", "setup_cfg": "[a]\n"}
-    found = place(
+    found = python_environment(
         tree(tmp_path / "a", **files), HERE, revision("a"), RevisionWatch(notes.append), Fake()
     )
     assert found.python == Path(sys.executable)
@@ -108,24 +111,26 @@ def test_the_nearest_project_from_where_the_user_stands_counts(tmp_path: Path) -
 def test_an_interrupted_or_failed_installation_is_made_anew(tmp_path: Path) -> None:
     folder = tree(tmp_path / "a", requirements_txt=NAMED)
     with pytest.raises(KeyboardInterrupt):
-        place(folder, HERE, revision("a"), RevisionWatch(), Fake(stops=True))
+        python_environment(folder, HERE, revision("a"), RevisionWatch(), Fake(stops=True))
     with pytest.raises(BadInputError, match=r"dependencies of git:a \(aaaaaaaaaa\) cannot.*no net"):
-        place(folder, HERE, revision("a"), RevisionWatch(), Fake(fails="install: no net"))
+        python_environment(
+            folder, HERE, revision("a"), RevisionWatch(), Fake(fails="install: no net")
+        )
     make = Fake()
-    place(folder, HERE, revision("a"), RevisionWatch(), make)
-    place(folder, HERE, revision("a"), RevisionWatch(), make)
+    python_environment(folder, HERE, revision("a"), RevisionWatch(), make)
+    python_environment(folder, HERE, revision("a"), RevisionWatch(), make)
     assert len(make.asked) == 1
 
 
 def test_an_environment_without_facebench_is_one_sentence(tmp_path: Path) -> None:
     folder = tree(tmp_path / "a", requirements_txt=NAMED)
     with pytest.raises(BadInputError, match="facebench is not among them"):
-        place(folder, HERE, revision("a"), RevisionWatch(), Fake(facebench=False))
+        python_environment(folder, HERE, revision("a"), RevisionWatch(), Fake(facebench=False))
 
 
 def test_a_folder_that_a_revision_lacks_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="has no folder sub"):
-        place(tmp_path, Path("sub"), revision("a"), RevisionWatch(), Fake())
+        python_environment(tmp_path, Path("sub"), revision("a"), RevisionWatch(), Fake())
 
 
 @pytest.mark.slow
@@ -139,18 +144,18 @@ def test_a_real_environment_sees_what_it_asks_for_and_nothing_else(
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     folder = tree(tmp_path / "a", requirements_txt="facebench==1.0\n")
     lines: list[str] = []
-    found = place(folder, HERE, revision("a"), RevisionWatch(busy=lines.append))
+    found = python_environment(folder, HERE, revision("a"), RevisionWatch(busy=lines.append))
     assert any("Successfully installed facebench-1.0" in line for line in lines)
     asked = "import facebench as c, sys; print(c.__file__); import numpy"
     done = subprocess.run(
         [str(found.python), "-P", "-c", asked],
-        env=found.environment(), capture_output=True, text=True,
+        env=found.all_variables(), capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.startswith(str(found.python.parents[1]))
     assert "No module named 'numpy'" in done.stderr
     tree(tmp_path / "b", requirements_txt="facebench==2.0\n")
     with pytest.raises(BadInputError, match=r"pip install .*No matching distribution"):
-        place(tmp_path / "b", HERE, revision("b"), RevisionWatch(), install.make)
+        python_environment(tmp_path / "b", HERE, revision("b"), RevisionWatch(), install.make)
 
 
 def wheel(folder: Path, name: str, package: str) -> None:

@@ -93,8 +93,8 @@ def test_a_larger_network_is_a_regression_and_the_same_is_none(
 def test_a_revision_that_cannot_take_turns_is_measured_in_whole_runs(
     repo: Repo, face: bytes, compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def able(place: PythonEnvironment) -> bool:
-        return "v1" in place.name
+    def able(environment: PythonEnvironment) -> bool:
+        return "v1" in environment.name
 
     monkeypatch.setattr(together, "able", able)
     repo.commit("v2", notes_txt="older")

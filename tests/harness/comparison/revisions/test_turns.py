@@ -41,7 +41,7 @@ class Runs:
 
     def __call__(
         self,
-        place: PythonEnvironment,
+        environment: PythonEnvironment,
         plan: str,
         folder: Path,
         known: Sequence[Record],
@@ -49,7 +49,7 @@ class Runs:
     ) -> list[Record]:
         if len(self.done) == self._stop_at:
             raise KeyboardInterrupt
-        self.done.append((place.name, plan, [record.case.measure for record in known]))
+        self.done.append((environment.name, plan, [record.case.measure for record in known]))
         found = [one for one in self._found if plan != "exact" or one is not TIME]
         for record in found:
             Store(folder / RECORDS).append(record)
@@ -58,28 +58,28 @@ class Runs:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> list[PythonEnvironment]:
+def environments(tmp_path: Path) -> list[PythonEnvironment]:
     return [PythonEnvironment(name, Path(sys.executable), {}, tmp_path) for name in ("BASE", "NEW")]
 
 
 def measured(
     runs: Runs,
-    places: Sequence[PythonEnvironment],
+    environments: Sequence[PythonEnvironment],
     folder: Path,
     rounds: int = 3,
     plans: object = PLANS,
 ) -> tuple[list[list[Record]], int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "run", runs)
-        patch.setattr(together, "able", lambda place: False)
-        return turns.measure(places, plans, rounds, folder, RevisionWatch())  # type: ignore[arg-type]
+        patch.setattr(together, "able", lambda environment: False)
+        return turns.measure(environments, plans, rounds, folder, RevisionWatch())  # type: ignore[arg-type]
 
 
 def test_what_is_exact_is_obtained_once_and_times_in_turns(
-    places: list[PythonEnvironment], tmp_path: Path
+    environments: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     runs = Runs()
-    records, rounds = measured(runs, places, tmp_path / "rounds")
+    records, rounds = measured(runs, environments, tmp_path / "rounds")
     assert [(name, plan) for name, plan, _ in runs.done] == [
         ("BASE", "exact"), ("NEW", "exact"),
         ("BASE", "timed"), ("NEW", "timed"),
@@ -94,56 +94,56 @@ def test_what_is_exact_is_obtained_once_and_times_in_turns(
 
 @pytest.mark.parametrize("stop_at", range(8))
 def test_an_interruption_loses_the_round_in_hand_alone(
-    stop_at: int, places: list[PythonEnvironment], tmp_path: Path
+    stop_at: int, environments: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        measured(Runs(stop_at), places, tmp_path / "rounds")
+        measured(Runs(stop_at), environments, tmp_path / "rounds")
     runs = Runs()
-    records, _ = measured(runs, places, tmp_path / "rounds")
+    records, _ = measured(runs, environments, tmp_path / "rounds")
     assert len(runs.done) == 8 - stop_at // 2 * 2
     assert [len(side) for side in records] == [4, 4]
 
 
 def test_more_rounds_go_on_and_those_of_yesterday_do_not(
-    places: list[PythonEnvironment], tmp_path: Path
+    environments: list[PythonEnvironment], tmp_path: Path
 ) -> None:
-    measured(Runs(), places, tmp_path / "rounds")
+    measured(Runs(), environments, tmp_path / "rounds")
     runs = Runs()
-    assert len(measured(runs, places, tmp_path / "rounds", 5)[0][0]) == 6
+    assert len(measured(runs, environments, tmp_path / "rounds", 5)[0][0]) == 6
     assert len(runs.done) == 4
     yesterday = time.time() - 25 * 3600
     for path in (tmp_path / "rounds").glob("*/complete"):
         os.utime(path, (yesterday, yesterday))
     again = Runs()
-    measured(again, places, tmp_path / "rounds")
+    measured(again, environments, tmp_path / "rounds")
     assert len(again.done) == 8
 
 
 def test_one_round_is_enough_where_nothing_is_timed(
-    places: list[PythonEnvironment], tmp_path: Path
+    environments: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     runs = Runs(found=[COST])
-    records, rounds = measured(runs, places, tmp_path / "rounds")
+    records, rounds = measured(runs, environments, tmp_path / "rounds")
     assert (len(runs.done), rounds) == (4, 0)
     assert [len(side) for side in records] == [1, 1]
     runs = Runs()
     counted = [Halves("ci.toml", "exact", "")] * 2
-    assert measured(runs, places, tmp_path / "counts", plans=counted)[1] == 0
+    assert measured(runs, environments, tmp_path / "counts", plans=counted)[1] == 0
     assert len(runs.done) == 2
     runs = Runs()
     timed = [Halves("ci.toml", "", "timed")] * 2
-    records, _ = measured(runs, places, tmp_path / "times", plans=timed)
+    records, _ = measured(runs, environments, tmp_path / "times", plans=timed)
     assert [known for *_, known in runs.done] == [[], [], *[["cost"]] * 4]
 
 
-def test_a_plan_in_two_is_a_plan(places: list[PythonEnvironment], tmp_path: Path) -> None:
+def test_a_plan_in_two_is_a_plan(environments: list[PythonEnvironment], tmp_path: Path) -> None:
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "ci.toml").write_text(
         'networks = ["onnx:é\\"\\\\.onnx"]\nruntimes = ["ncnn"]\nsampling_s = 1e-3\npin = false\n'
         'devices = ["local", "emulated:kryo"]\nemulated = ["cortex-a72"]\nprocesses = 4\n'
         '[weights]\nmobilefacenet = "w.pth"\n'
     )
-    halves = plans.halves("plans/ci.toml", places[0])
+    halves = plans.halves("plans/ci.toml", environments[0])
     exact, timed = tomllib.loads(halves.exact), tomllib.loads(halves.timed)
     for half in (exact, timed):
         assert half["networks"] == ['onnx:é"\\.onnx']
@@ -155,18 +155,20 @@ def test_a_plan_in_two_is_a_plan(places: list[PythonEnvironment], tmp_path: Path
     assert timed["targets"] == timed["datasets"] == timed["emulated"] == []
 
 
-def test_only_what_is_wanted_is_in_it(places: list[PythonEnvironment], tmp_path: Path) -> None:
-    counts = plans.halves("quick", places[0], ["cost"])
+def test_only_what_is_wanted_is_in_it(
+    environments: list[PythonEnvironment], tmp_path: Path
+) -> None:
+    counts = plans.halves("quick", environments[0], ["cost"])
     assert counts.timed == ""
     assert tomllib.loads(counts.exact)["datasets"] == []
-    assert plans.halves("quick", places[0], ["latency"]).exact == ""
+    assert plans.halves("quick", environments[0], ["latency"]).exact == ""
     with pytest.raises(UnknownNameError, match="unknown measure"):
-        plans.halves("quick", places[0], ["speed"])
+        plans.halves("quick", environments[0], ["speed"])
     with pytest.raises(BadInputError, match=r"BASE has no plan ci\.toml"):
-        plans.halves("ci.toml", places[0])
+        plans.halves("ci.toml", environments[0])
     (tmp_path / "ci.toml").write_text("networks = [")
     with pytest.raises(BadInputError, match=r"BASE: ci\.toml is no plan that can be read"):
-        plans.halves("ci.toml", places[0])
+        plans.halves("ci.toml", environments[0])
 
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -178,10 +180,12 @@ def test_any_plan_is_written_as_it_was(plan: dict[str, object]) -> None:
     assert tomllib.loads(plans.to_toml(plan)) == plan
 
 
-def test_what_a_side_says_no_to_names_it(places: list[PythonEnvironment], tmp_path: Path) -> None:
+def test_what_a_side_says_no_to_names_it(
+    environments: list[PythonEnvironment], tmp_path: Path
+) -> None:
     with pytest.raises(BadInputError, match="BASE, its own facebench: the plan: unknown key 'x'"):
-        launch.run(places[0], "x = 1\n", tmp_path / "out", [], lambda *told: None)
-    broken = replace(places[0], python=Path("/bin/false"))
+        launch.run(environments[0], "x = 1\n", tmp_path / "out", [], lambda *told: None)
+    broken = replace(environments[0], python=Path("/bin/false"))
     with pytest.raises(BadInputError, match="BASE, its own facebench: it ended with exit code 1"):
         launch.run(broken, "", tmp_path / "none", [], lambda *told: None)
 
