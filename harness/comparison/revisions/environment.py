@@ -21,6 +21,16 @@ from facebench.harness.storage import cache
 # Written last: an environment without it was interrupted, and is made anew.
 _COMPLETE = "facebench.json"
 
+_NOT_ASKED = (
+    "asks for no facebench (in requirements*.txt or [project] of pyproject.toml), so the one that "
+    "runs this measures it, with the packages it has here"
+)
+_UNTOLD = (
+    "leaves it to a build to tell what it depends on, so the facebench that runs this measures it, "
+    "with the packages it has here; to have its own, name facebench in requirements.txt or in "
+    "[project] of pyproject.toml"
+)
+
 # Folders that may be relative to where the user stands, which processes of a revision do not.
 _FOLDERS = {"FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_TUNING"}
 
@@ -53,10 +63,7 @@ def python_environment(
     set_here = sorted(_FOLDERS & os.environ.keys())
     variables = {name: str(Path(os.environ[name]).resolve()) for name in set_here}
     if not wanted.commands:
-        watch.note(
-            f"{revision.label} asks for no facebench (in requirements*.txt or pyproject.toml), so "
-            "the one that runs this measures it, with the packages it has here"
-        )
+        watch.note(f"{revision.label} {_UNTOLD if wanted.untold else _NOT_ASKED}")
         return PythonEnvironment(revision.label, Path(sys.executable), variables, folder)
     made = _made(project, wanted, revision, watch, make)
     # An empty one hides the user's own.

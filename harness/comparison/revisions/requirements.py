@@ -1,4 +1,7 @@
-"""What a checkout says it depends on, and whether facebench is among it."""
+"""What a checkout says it depends on, and whether facebench is among it.
+
+Read is what needs no build: `[project]` of pyproject.toml, and lists of requirements for pip.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,14 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.cache import digest
 from facebench.harness.storage.serialization import parse_toml
 
-_PATTERNS = (
-    "pyproject.toml", "setup.py", "setup.cfg", "*.lock", "pylock*.toml", "requirements*.txt",
-    "requirements/**/*.txt", "constraints*.txt",
-)  # fmt: skip
+_PATTERNS = ("pyproject.toml", "requirements*.txt", "requirements/**/*.txt", "constraints*.txt")
 
 # Tables of pyproject.toml that no installation reads.
 _CHECKERS = (
     "black", "coverage", "isort", "mypy", "pylint", "pyright", "pytest", "ruff", "tox",
 )  # fmt: skip
 
-_NAMED = re.compile(r"^\s*facebench\b(?!-)", re.IGNORECASE | re.MULTILINE)
-_MENTIONED = re.compile(r"""["'\s]facebench\b(?!-)""", re.IGNORECASE)
+_NAMED = re.compile(r"^\s*facebench(?![\w.-])", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 # Lines that refer to other files: an editable install, a path, and files of requirements.
@@ -39,6 +38,8 @@ class Requirements:
     Attributes:
         commands: arguments of pip, one after the other; none where the checkout does not
             ask for facebench, so that it says nothing of what to measure with.
+        untold: whether the checkout leaves it to a build to tell its dependencies, which
+            are not read then.
         own: whether the checkout is facebench itself.
         key: hash of all that the environment depends on, but for the interpreter; it holds
             nothing of the sources, unless what is installed is made of them.
@@ -46,6 +47,7 @@ class Requirements:
 
     commands: tuple[tuple[str, ...], ...]
     own: bool
+    untold: bool
     key: str
 
 
@@ -58,31 +60,36 @@ def project(tree: Path, prefix: Path) -> Path:
 
 
 def read(folder: Path, sources: str) -> Requirements:
-    """What a project's folder asks for.
+    """Read what a project's folder asks for.
 
     Args:
         folder: as `project` found it.
         sources: hash of the checkout; the environment's, where it is made of the sources.
+
+    Raises:
+        BadInputError: `it is to be installed, and its name is no name of a distribution.
     """
-    pyproject = _toml(folder / "pyproject.toml")
-    own = _distribution(pyproject) == "facebench"
+    name, dependencies = _distribution(folder)
+    own = name == "facebench"
     lists = [path for path in _files(folder) if path.name != "pyproject.toml" and _names_it(path)]
-    built = own or _asks(pyproject, folder)
+    built = own or any(map(_NAMED.match, dependencies or ()))
     arguments = [word for path in lists for word in ("-r", str(path.relative_to(folder)))]
     if built:
         arguments.append(".")
+    untold = dependencies is None
     if not arguments:
-        return Requirements((), False, "")
+        return Requirements((), False, untold, "")
     commands = [("install", *arguments)]
-    name = _distribution(pyproject)
-    if built and not own and name:
+    if built and not own:
+        if not _NAME.fullmatch(name):
+            raise BadInputError(f"{folder / 'pyproject.toml'}: {name!r} is no name of a project")
         # Only its dependencies are wanted: a copy of one revision's sources would be stale
         # for the next one.
         commands.append(("uninstall", "--yes", name))
-    local = (built and not name) or any(map(_is_local, _files(folder)))
+    local = any(map(_is_local, _files(folder)))
     contents = {str(path.relative_to(folder)): _content(path) for path in _files(folder)}
     key = digest(commands, own, contents, sources if local else "")
-    return Requirements(tuple(commands), own, key)
+    return Requirements(tuple(commands), own, untold, key)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -112,21 +119,18 @@ def _names_it(path: Path) -> bool:
     return listed and bool(_NAMED.search(path.read_text(errors="replace")))
 
 
-def _asks(pyproject: dict[str, Any], folder: Path) -> bool:
-    """Whether the project is a distribution that depends on facebench."""
-    project = pyproject.get("project", {})
-    listed = [str(one) for one in project.get("dependencies", [])]
-    listed += list(pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {}))
-    older = [folder / name for name in ("setup.py", "setup.cfg")]
-    texts = [path.read_text(errors="replace") for path in older if path.is_file()]
-    return any(map(_NAMED.match, listed)) or any(map(_MENTIONED.search, texts))
-
-
-def _distribution(pyproject: dict[str, Any]) -> str:
-    """The distribution's name; empty where a build has to tell it."""
-    poetry = pyproject.get("tool", {}).get("poetry", {})
-    name = str(pyproject.get("project", {}).get("name") or poetry.get("name") or "")
-    return name if _NAME.fullmatch(name) else ""
+def _distribution(folder: Path) -> tuple[str, list[str] | None]:
+    """The project's name and what it depends on; None where only a build can tell that."""
+    pyproject = _toml(folder / "pyproject.toml")
+    if "project" not in pyproject:
+        built = "build-system" in pyproject or (folder / "setup.py").is_file()
+        return "", None if built else []
+    project = pyproject["project"] if isinstance(pyproject["project"], dict) else {}
+    name = str(project.get("name", ""))
+    if "dependencies" in project.get("dynamic", []):
+        return name, None
+    listed = project.get("dependencies", [])
+    return name, [str(one) for one in listed] if isinstance(listed, list) else []
 
 
 def _is_local(path: Path) -> bool:

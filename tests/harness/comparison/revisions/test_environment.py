@@ -86,9 +86,40 @@ def test_of_another_distribution_only_the_dependencies_stay(tmp_path: Path) -> N
     text = '[project]\nname = "face-app"\ndependencies = ["facebench>=0.1", "numpy"]\n'
     found = requirements.read(tree(tmp_path, pyproject_toml=text), "sources")
     assert found.commands == (("install", "."), ("uninstall", "--yes", "face-app"))
-    hostile = text.replace("face-app", "--target=x")
-    found = requirements.read(tree(tmp_path, pyproject_toml=hostile), "sources")
-    assert found.commands == (("install", "."),)
+
+
+@pytest.mark.parametrize("name", ['name = "--target=x"', "", 'name = "a b"'])
+def test_a_project_to_be_installed_has_a_proper_name(name: str, tmp_path: Path) -> None:
+    text = f'[project]\n{name}\ndependencies = ["{{}}"]\n'
+    with pytest.raises(BadInputError, match=r"pyproject.toml: .* is no name of a project"):
+        requirements.read(tree(tmp_path, pyproject_toml=text.format("facebench")), "sources")
+    other = tree(tmp_path, pyproject_toml=text.format("torch"))
+    assert requirements.read(other, "sources").commands == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "untold"),
+    [
+        ({"setup_py": "install_requires=['facebench']"}, True),
+        ({"pyproject_toml": '[build-system]\nrequires = ["poetry-core"]\n'}, True),
+        ({"pyproject_toml": '[project]\nname = "a"\ndynamic = ["dependencies"]\n'}, True),
+        ({"pyproject_toml": '[project]\nname = "a"\ndependencies = ["facebench-x"]\n'}, False),
+        ({"pyproject_toml": 'project = "a"\n'}, False),
+        ({"pyproject_toml": "[tool.ruff]\nline-length = 90\n", "setup_cfg": "[flake8]\n"}, False),
+    ],
+)
+def test_what_only_a_build_can_tell_is_not_guessed(
+    files: dict[str, str], untold: bool, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    folder = tree(tmp_path / "a", **files)
+    found = python_environment(folder, HERE, revision("a"), RevisionWatch(notes.append), Fake())
+    assert found.python == Path(sys.executable)
+    assert ("leaves it to a build" in notes[0], "asks for no" in notes[0]) == (untold, not untold)
+    # A list of requirements is read all the same.
+    tree(folder, requirements_txt=NAMED)
+    commands = requirements.read(folder, "sources").commands
+    assert commands == (("install", "-r", "requirements.txt"),)
 
 
 @pytest.mark.parametrize(
