@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.installed import Installed, borrowing, build_wheel, install
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -26,3 +28,15 @@ def data_root() -> Path:
             f"no real faces: {root} is not a folder; set FACEBENCH_DATA to one that holds them"
         )
     return root
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment in which the wheel is installed, and no checkout."""
+    return install(wheel, borrowing(tmp_path_factory.mktemp("installed") / "venv"))
