@@ -28,9 +28,6 @@ PAGES = [
 ]
 BLOCKS = sorted((ROOT / "docs" / "blocks").glob("*.py"))
 
-# What stands for something of the reader's.
-_HOLDERS = {"DIR", "FILE", "RESULTS..."}
-
 
 def commands(page: Path) -> list[str]:
     text = page.read_text()
@@ -66,10 +63,6 @@ def parse(arguments: list[str]) -> None:
 )
 def test_what_people_are_told_to_type_is_taken(page: str, line: str) -> None:
     arguments = shlex.split(line)[1:]
-    if arguments and arguments[0] in {c for c in cli.commands if len(arguments) == 1}:
-        return  # the name of a command in running text
-    if "NAME" in line or "SAVE" in line or "[" in line:
-        return  # a form, which a reader fills in
     # `--help` ends it; running text may leave out what a command is of.
     with contextlib.suppress(click.exceptions.Exit, click.MissingParameter):
         parse(arguments)

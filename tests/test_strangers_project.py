@@ -69,17 +69,13 @@ def test_a_strangers_project_keeps_its_packages(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", PYTESTS)
-def test_a_strangers_project_uses_the_fixture(
-    command: Sequence[str], project: Path, installed: Installed
-) -> None:
+def test_a_strangers_project_uses_the_fixture(project: Path, installed: Installed) -> None:
     (project / "tests/test_latency.py").write_text(LATENCY)
     write_onnx(tiny_module(), project / "tiny.onnx")
-    missing = installed.run(project, *command, "-q")
+    missing = installed.run(project, *PYTESTS[0], "-q")
     assert "is not in the baseline main" in missing.stdout
-    update = "--facebench-update-baseline"
-    for options in ((update,), ()):
-        done = installed.run(project, *command, "-q", *options)
+    for command in ((*PYTESTS[0], "--facebench-update-baseline"), PYTESTS[1]):
+        done = installed.run(project, *command, "-q")
         assert done.returncode == 0, done.stdout + done.stderr
         assert last_line(done).startswith(f"{len(NAMES) + 2} passed")
     assert list((project / "results/baselines/main").glob("latency-*.json"))

@@ -108,10 +108,12 @@ def test_activations_keep_their_scale_at_every_depth_without_denormals(name):
 
 @pytest.mark.parametrize("name", names())
 def test_prelu_slopes_lie_near_a_quarter_and_differ_by_channel(name):
-    for module in network(name).modules():
-        if isinstance(module, nn.PReLU):
-            assert abs(float(module.weight.mean()) - 0.25) < 0.05
-            assert module.weight.unique().numel() > 1
+    slopes = [m.weight for m in network(name).modules() if isinstance(m, nn.PReLU)]
+    if not slopes:
+        pytest.skip("it has no PReLU")
+    for slope in slopes:
+        assert abs(float(slope.mean()) - 0.25) < 0.05
+        assert slope.unique().numel() > 1
 
 
 @pytest.mark.parametrize("name", names())

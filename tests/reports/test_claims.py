@@ -6,14 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
 from facebench.harness.cli.main import cli
-from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
@@ -39,6 +40,7 @@ from tests.reports.report_records import (
     lfw,
     pair_scores,
     scored,
+    searched,
 )
 
 
@@ -254,7 +256,38 @@ def test_fewer_data_refute_no_published_score() -> None:
     (finding,) = said("lfw", low).findings
     assert finding.verdict == UNDECIDED
     assert "21,497 images of 3,556 people" in finding.why
-    assert said("lfw", lfw("mobilefacenet")).verdict in (SUPPORTED, UNDECIDED)
+    score = lfw("mobilefacenet")
+    assert isinstance(score.result, Accuracy)
+    folds = 100 * np.array(score.result.fold_accuracies)
+    interval = ttest_1samp(folds, 0).confidence_interval(0.95)
+    assert interval.low < 99.55 < interval.high
+    assert said("lfw", score).verdict == SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("distractors", "accepted", "verdict"),
+    [
+        (1_000_000, 3704, SUPPORTED),  # 92.6 %
+        (999_300, 3990, SUPPORTED),
+        (1_000_000, 3000, UNDECIDED),
+        (20_000, 3990, UNDECIDED),
+    ],
+)
+def test_a_search_among_a_million_distractors_speaks_to_megaface(
+    distractors: int, accepted: int, verdict: str
+) -> None:
+    searched_by = searched("mobilefacenet", "megaface")
+    assert isinstance(searched_by.result, Identification)
+    points = (OperatingPoint(1e-6, 0.5, accepted, 4000),)
+    result = replace(searched_by.result, distractors=distractors, tar=points)
+    (finding,) = said("megaface", trained(replace(searched_by, result=result))).findings
+    assert finding.verdict == verdict
+    assert bool(finding.figure) == (distractors > 20_000)
+    other_data = replace(searched_by, case=replace(searched_by.case, dataset="megaface_mini"))
+    drawn = replace(searched_by, result=replace(result, label="drawn: no faces"))
+    for one in (other_data, drawn):
+        (finding,) = said("megaface", one).findings
+        assert finding.why.startswith("It needs")
 
 
 def test_the_command_prints_every_claim_and_json(tmp_path: Path) -> None:

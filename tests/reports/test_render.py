@@ -134,6 +134,7 @@ def test_drawn_figures_and_headlines_name_their_kinds(rendered: Path) -> None:
     assert len(captions) == len(list(FIGURES))
     assert all('class="kind ' in caption for caption in captions)
     statements = re.findall(r'<span class="figure">(.*?)</li>', text, re.S)
+    assert statements
     assert all('class="kind ' in one for one in statements)
 
 

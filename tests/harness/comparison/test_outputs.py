@@ -72,7 +72,9 @@ def test_any_name_gives_xml_that_parses(text: str) -> None:
 
 @hostile
 def test_an_annotation_is_one_command_a_line(text: str) -> None:
-    for command in github.commands(compared(text)):
+    commands = list(github.commands(compared(text)))
+    assert len(commands) == 3 + 1  # the regressions, and the sum of it
+    for command in commands:
         assert "\n" not in command
         assert "\r" not in command
         matched = re.fullmatch(r"::(error|notice) title=([^:,]*)::(.*)", command)

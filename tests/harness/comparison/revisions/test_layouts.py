@@ -21,7 +21,7 @@ from facebench.harness.comparison.interleaved.python_environment import PythonEn
 from facebench.harness.comparison.revisions import plans
 from facebench.harness.comparison.revisions.measure import Wanted, measure
 from facebench.harness.comparison.revisions.watch import RevisionWatch
-from facebench.harness.records.results import Latency
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.store import Store
 from tests.harness.comparison.revisions.environments import Borrowing
 from tests.places import ROOT
