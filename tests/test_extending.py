@@ -23,6 +23,7 @@ from facebench.harness.verification.alignment import align
 from facebench.harness.verification.datasets.registry import DATASETS
 from tests.harness.conftest import write_onnx
 from tests.places import ROOT
+from tests.plugins import plugin
 
 PAGES = ROOT / "docs" / "extending"
 
@@ -45,15 +46,6 @@ def run(folder: Path, *arguments: str, **variables: str) -> str:
 
 def facebench(folder: Path, *arguments: str, **variables: str) -> Any:
     return json.loads(run(folder, "-m", "facebench", *arguments, "--json", **variables))
-
-
-def install(folder: Path, page: str, group: str) -> None:
-    """Lay the example out as pip does a package with an entry point."""
-    (folder / "mine.py").write_text(example(page))
-    about = folder / "mine-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[facebench.{group}]\nmine = mine\n")
 
 
 def after(folder: Path, page: str, code: str) -> Any:
@@ -89,7 +81,7 @@ def test_architecture(tmp_path: Path) -> None:
 
 def test_runtime(tmp_path: Path, onnx: str) -> None:
     """It is taken by name, its answers agree with torch's, and it is timed in a worker process."""
-    install(tmp_path, "runtime", "runtimes")
+    plugin(tmp_path, "runtimes", example("runtime"))
     quick = ("--processes", "1", "--seconds", "0.2")
     (record,) = facebench(tmp_path, "latency", onnx, "--runtime", "onnx_reference", *quick)
     assert record["status"] == "ok"
@@ -118,7 +110,7 @@ print(json.dumps([record.status, record.kind, os.nice(0), here != there]))
 
 def test_dataset(tmp_path: Path, onnx: str) -> None:
     """It is found, checked, and a network is scored on its pairs."""
-    install(tmp_path, "dataset", "datasets")
+    plugin(tmp_path, "datasets", example("dataset"))
     album = tmp_path / "data" / "album"
     album.mkdir(parents=True)
     faces = DATASETS["synthetic"].open(None)
@@ -184,7 +176,7 @@ print(json.dumps([found, costs]))
 
 def test_measure(tmp_path: Path) -> None:
     """A plan brings it, and it counts what was set to zero; it is listed and kept in the store."""
-    install(tmp_path, "measure", "measures")
+    plugin(tmp_path, "measures", example("measure"))
     module = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten())
     with torch.no_grad():
         module[0].weight.view(-1)[:7] = 0
