@@ -29,8 +29,8 @@ targets = ["cortex-a72"]
 _RUN = """
 import sys, time
 from pathlib import Path
-from harness import plan, runner
 from facebench.harness.records.store import Store
+from facebench.harness.runs import plan, runner
 
 jobs = plan.jobs(plan.load(sys.argv[1]), None)
 obtain = None

@@ -1,6 +1,8 @@
 """What all tests share."""
 
+import datetime
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +10,37 @@ import pytest
 
 from tests.installed import Installed, borrowing, build_wheel, install
 
+# Tests run side by side, one on a core: threads of their own that wait for work by turning
+# in circles (OpenMP's do) take the cores from one another. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What tests that draw by chance begin with; processes of pytest-xdist are given it.
+SEED = os.environ.setdefault("FACEBENCH_TEST_SEED", datetime.date.today().isoformat())
+
+
+def pytest_report_header() -> str:
+    """How to draw the same again."""
+    return f"seed of what is drawn by chance: FACEBENCH_TEST_SEED={SEED}"
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Chance that is another every day; a failure shows the seed that repeats it."""
+    print(f"FACEBENCH_TEST_SEED={SEED} draws the same again")
+    return random.Random(f"{SEED} {request.node.nodeid}")
+
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of this run's own: what one test exports the next one finds."""
-    folder = tmp_path_factory.mktemp("cache")
+def cache_folder(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Path]:
+    """A cache of this run's own: what one test exports the next one finds, in any process."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # a process of pytest-xdist has a folder below
+        folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FACEBENCH_CACHE", str(folder))
-        yield folder
+        patch.setenv("FACEBENCH_CACHE", str(folder / "cache"))
+        yield folder / "cache"
 
 
 @pytest.fixture(scope="session")

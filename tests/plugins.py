@@ -17,11 +17,12 @@ def in_a_process(code: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def plugin(folder: Path, kind: str, text: str) -> Path:
-    """A folder that looks as an installed package does."""
+def plugin(folder: Path, text: str, *kinds: str) -> Path:
+    """A folder that looks as an installed package does, which extends registries of these kinds."""
     (folder / "facebench_plugin.py").write_text(text)
     info = folder / "facebench_plugin-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: facebench-plugin\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(f"[facebench.{kind}]\nmine = facebench_plugin\n")
+    points = [f"[facebench.{kind}]\nmine = facebench_plugin\n" for kind in kinds]
+    (info / "entry_points.txt").write_text("\n".join(points))
     return folder

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -167,30 +169,48 @@ def killed_at(point: int, work: Callable[[], object]) -> bool:
     Returns:
         Whether it came to that line; False says that it ended before.
     """
+
+    def kill(passed: int) -> None:
+        if passed == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    code = in_fork(lambda: _at_each_line(kill, work))
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def points(work: Callable[[], object]) -> int:
+    """How many lines of the watched modules something comes to, in a copy of this process."""
+    reading, writing = os.pipe()
+
+    def count() -> None:
+        lines: list[int] = []
+        _at_each_line(lines.append, work)
+        os.write(writing, str(len(lines)).encode())
+
+    assert in_fork(count) == 0
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        return int(file.read())
+
+
+def _at_each_line(passing: Callable[[int], object], work: Callable[[], object]) -> None:
+    """Tell the number of each line of the watched modules before it is run."""
     passed = 0
 
     def line(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal passed
         if event == "line":
-            if passed == point:
-                os.kill(os.getpid(), signal.SIGKILL)
+            passing(passed)
             passed += 1
         return line
 
     def call(frame: FrameType, event: str, argument: Any) -> Any:
         return line if frame.f_code.co_filename.endswith(_WATCHED) else None
 
-    def traced() -> None:
-        import sys
-        import threading
-
-        threading.settrace(call)
-        sys.settrace(call)
-        work()
-
-    code = in_fork(traced)
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
+    threading.settrace(call)
+    sys.settrace(call)
+    work()
 
 
 def _lines(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import random
 import resource
 import shutil
 from itertools import count
@@ -45,10 +46,15 @@ def _sentence_or_end(pretence: Pretence) -> None:
 
 @pytest.mark.parametrize("step", [997, pytest.param(199, marks=pytest.mark.slow)])
 def test_files_that_end_anywhere_lose_nothing(
-    pretence: Pretence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    pretence: Pretence,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chance: random.Random,
+    step: int,
 ) -> None:
     refused = 0
-    for most_bytes in count(200, step):
+    for most_bytes in count(chance.randrange(200, 200 + step), step):
+        print(f"files of {most_bytes} bytes at most")
         folder = tmp_path / str(most_bytes)
         monkeypatch.setenv("FACEBENCH_CACHE", str(folder / "cache"))
         one = Pretence(folder)

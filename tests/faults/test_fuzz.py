@@ -8,13 +8,14 @@ import pytest
 from tests.faults import fuzz
 from tests.faults.fuzz import TARGETS, Target, attempt
 
-INPUTS = 40
 
-
+@pytest.mark.parametrize("inputs", [12, pytest.param(80, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TARGETS)
-def test_hostile_input_ends_in_a_result_or_a_sentence(name: str, tmp_path: Path) -> None:
-    found = fuzz.fuzz(TARGETS[name], tmp_path, seed=1, most=INPUTS)
-    assert found.tried == INPUTS
+def test_hostile_input_ends_in_a_result_or_a_sentence(
+    name: str, inputs: int, tmp_path: Path
+) -> None:
+    found = fuzz.fuzz(TARGETS[name], tmp_path, seed=1, most=inputs)
+    assert found.tried == inputs
     assert not found.wrong, found.wrong[0][1]
 
 

@@ -17,7 +17,8 @@ from facebench.harness.storage import cache, fingerprints
 # Runtimes with a build for the emulated Python, or a session in C, by architecture.
 _RUNTIMES = {"aarch64": ("ncnn", "onnxruntime", "tvm"), "armhf": ("tvm",)}
 
-_PACKAGES = Path(__file__).parent.parent.parent
+# The folder that `facebench` is imported from.
+_PACKAGES = Path(__file__).parents[4]
 
 
 class EmulatedLauncher:

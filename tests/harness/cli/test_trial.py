@@ -19,6 +19,7 @@ from facebench.harness.models.export import export
 from facebench.harness.models.networks import resolve
 from facebench.harness.records.case import Case
 from facebench.harness.records.layers import LayerTime, LayerTimes
+from tests.harness import command_line
 from tests.places import ROOT
 from tests.reports.report_records import cost, latency
 
@@ -56,18 +57,34 @@ def test_a_new_block_is_counted_as_the_frame_it_stands_in(tmp_path: Path) -> Non
         (["new", "block", "My Block"], "small letters, digits and underscores"),
         (["new", "block", "taken"], "taken.py exists already"),
         (["try", "none.py"], "cannot read"),
-        (["try", "taken.py"], "registers no network"),
-        (["try", "bad.py"], "bad.py, line 1: NameError"),
     ],
 )
-def test_what_will_not_do_is_one_sentence(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_what_will_not_do_is_one_sentence(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "taken.py").write_text("x = 1\n")
-    (tmp_path / "bad.py").write_text("y\n")
-    done = facebench(*arguments, folder=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACEBENCH_NETWORKS", "")  # `try` sets it
+    assert command_line.facebench(*arguments) == 2
+    printed = capfd.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+    assert (tmp_path / "taken.py").read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("x = 1\n", "registers no network"), ("y\n", "my.py, line 1: NameError")]
+)
+def test_a_file_without_a_block_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(text)
+    done = facebench("try", "my.py", folder=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
-    assert (tmp_path / "taken.py").read_text() == "x = 1\n"
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from facebench.harness.models import export
 from facebench.harness.models.export import Exported, relative_error
 from facebench.harness.models.networks import resolve
 from facebench.harness.runtimes.registry import RUNTIMES
+from tests.sampling import covering
 
 # Of the ELF specification: class (32 or 64 bits) and e_machine.
 ELF = {
@@ -72,9 +73,10 @@ def test_a_network_compiles_for_every_target(target: Target) -> None:
 
 
 # One target for each kind of vector registers: kernels differ by these alone.
-@pytest.mark.slow
-@pytest.mark.parametrize("name", registry.paper_names())
-@pytest.mark.parametrize("of", ["x86-64-v3", "x86-64-v4", "cortex-a72", "cortex-a7"])
+REGISTERS = ["x86-64-v3", "x86-64-v4", "cortex-a72", "cortex-a7"]
+
+
+@pytest.mark.parametrize(("name", "of"), covering(registry.paper_names(), REGISTERS))
 def test_every_network_compiles_for_all_registers(name: str, of: str) -> None:
     made = build.compile_network(export.export(resolve(name)), TARGETS[of], 1)
     library.check(made.path, TARGETS[of])

@@ -65,7 +65,7 @@ class Site:
         self.folder = folder
         self.site = folder / "site"
         self.site.mkdir()
-        plugin(self.site, "measures", MEASURE)
+        plugin(self.site, MEASURE, "measures")
         (folder / "plan.toml").write_text(PLAN)
 
     def run(self, *words: str, site: bool = True) -> subprocess.CompletedProcess[str]:

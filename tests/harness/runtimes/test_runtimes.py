@@ -23,14 +23,19 @@ from facebench.harness.records.latency import Latency
 from facebench.harness.runtimes import session
 from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
+from tests.sampling import covering
+
+
+def usable(name: str) -> Runtime:
+    found = RUNTIMES[name]
+    if not found.installed():
+        pytest.skip(f"{found.name} is not installed: {found.install}")
+    return found
 
 
 @pytest.fixture(params=RUNTIMES.names())
 def runtime(request: pytest.FixtureRequest) -> Runtime:
-    found = RUNTIMES[request.param]
-    if not found.installed():
-        pytest.skip(f"{found.name} is not installed: {found.install}")
-    return found
+    return usable(request.param)
 
 
 @pytest.mark.parametrize(("batch", "threads"), [(1, 1), (4, 1), (2, 2)])
@@ -61,11 +66,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", registry.names())
-def test_every_network_agrees_with_torch_in_every_runtime_or_is_refused(
-    runtime: Runtime, name: str
-) -> None:
+@pytest.mark.parametrize(("name", "of"), covering(registry.names(), RUNTIMES.names()))
+def test_every_network_agrees_with_torch_in_every_runtime_or_is_refused(name: str, of: str) -> None:
+    runtime = usable(of)
     if reason := REFUSED.get((name, runtime.name)):
         with pytest.raises(BadInputError, match=reason):
             deploy(job(resolve(name), runtime.name))

@@ -38,9 +38,14 @@ def write(path: Path, size: int) -> None:
 @contextmanager
 def another_process(code: str) -> Iterator[subprocess.Popen[str]]:
     """A process that has run the code, and then lives until it is told to end."""
+    known = "from facebench.harness.storage import cache, locks"
     wait = "print('ready', flush=True); input()"
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from harness import cache\n{code}\n{wait}"],
+        [
+            sys.executable,
+            "-c",
+            f"{known}\n{code}\n{wait}",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -92,9 +97,7 @@ def test_what_a_living_process_has_made_stays() -> None:
 def test_what_it_used_stays_though_the_clock_was_set_back() -> None:
     used = make("a", age_s=30)
     back = "import time; real = time.time; time.time = lambda: real() - 7200"
-    with another_process(
-        f"cache.use.begin(cache.root()); {back}; assert cache.find('export', 'a')"
-    ):
+    with another_process(f"locks.begin(cache.root()); {back}; assert cache.find('export', 'a')"):
         eviction.prune(0)
         assert used.exists()
 

@@ -79,9 +79,9 @@ def facebench_device(*words: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def board(cache_folder: Path) -> Iterator[Served]:
-    """A server that the tests of a file share; they leave it alive."""
+    """A server that tests share; they leave it alive."""
     served = Served(facebench_device("serve", "--port", "0"))
     yield served
     served.kill()

@@ -32,7 +32,7 @@ from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
-from tests.harness.devices.board.conftest import LaidCable, Serve
+from tests.harness.devices.board.conftest import LaidCable, Serve, Served
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
 from tests.places import ROOT
 
@@ -57,9 +57,9 @@ def silent(done: int, total: int) -> None:
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "ncnn", "tvm"])
 def test_a_network_runs_on_a_board_as_it_does_here(
-    serve: Serve, tiny: Network, tiny_exported: Exported, runtime: str
+    board: Served, tiny: Network, tiny_exported: Exported, runtime: str
 ) -> None:
-    device = f"rpc://127.0.0.1:{serve('serve', '--port', '0').port}"
+    device = f"rpc://127.0.0.1:{board.port}"
     path = RUNTIMES[runtime].prepare(tiny_exported, 1, "host").path
     image = tiny_exported.reference()[0][:1]
     session = DEVICES[device].open(runtime, path, 1)
@@ -72,8 +72,8 @@ def test_a_network_runs_on_a_board_as_it_does_here(
     assert {"not throttled", "no drift"} <= {check.name for check in outcome.checks}
 
 
-def test_a_board_says_what_it_is(serve: Serve) -> None:
-    device = DEVICES[f"rpc://127.0.0.1:{serve('serve', '--port', '0').port}"]
+def test_a_board_says_what_it_is(board: Served) -> None:
+    device = DEVICES[f"rpc://127.0.0.1:{board.port}"]
     facts = device.facts()
     assert device.kind == "measured"
     assert facts.identity == machine_key()
@@ -110,36 +110,52 @@ def test_a_name_that_is_no_device_is_answered_with_its_form(name: str) -> None:
 
 @pytest.mark.parametrize("most", [0, 60, 200, 400, 900])
 def test_a_connection_that_is_cut_is_a_board_that_is_lost(
-    serve: Serve,
+    board: Served,
     cable: type[LaidCable],
     tiny_exported: Exported,
     monkeypatch: pytest.MonkeyPatch,
     most: int,
 ) -> None:
     monkeypatch.setattr(client, "RETURN_S", 0.0)
-    led = cable(serve("serve", "--port", "0").port, most)
+    led = cable(board.port, most)
     with pytest.raises((LostError, UnavailableError), match=str(led.port)):
         connect("127.0.0.1", led.port).open("onnxruntime", tiny_exported.onnx, 1)
 
 
 def test_a_server_serves_on_after_a_session_that_was_cut(
-    serve: Serve, cable: type[LaidCable], tiny_exported: Exported
+    board: Served, cable: type[LaidCable], tiny_exported: Exported
 ) -> None:
-    server = serve("serve", "--port", "0")
-    led = cable(server.port)
+    led = cable(board.port)
     session = connect("127.0.0.1", led.port).open("onnxruntime", tiny_exported.onnx, 1)
     led.cut()
     with pytest.raises(LostError, match="was lost"):
         session.infer(tiny_exported.reference()[0][:1])
-    after = connect("127.0.0.1", server.port).open("onnxruntime", tiny_exported.onnx, 1)
+    after = connect("127.0.0.1", board.port).open("onnxruntime", tiny_exported.onnx, 1)
     assert np.isfinite(after.infer(tiny_exported.reference()[0][:1])).all()
     after.close()
 
 
+# What stands for Python, so that its processes do not wait long for a board to come back.
+IMPATIENT = f"""#!{sys.executable}
+import runpy, sys
+from facebench.harness.devices.board import client
+client.RETURN_S = 1.0
+sys.argv = sys.argv[sys.argv.index("-m") + 1 :]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
 def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_session(
-    serve: Serve, tiny: Network, tiny_exported: Exported
+    serve: Serve,
+    tiny: Network,
+    tiny_exported: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = serve("serve", "--port", "0")
+    (tmp_path / "python").write_text(IMPATIENT)
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     endless = replace(
         job(tiny, f"rpc://127.0.0.1:{server.port}"),
         budget=Budget(300, 300),
@@ -149,9 +165,9 @@ def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_sess
     sessions: list[psutil.Process] = []
 
     def kill_while_sampling() -> None:
-        while not (sessions := board.children(recursive=True)):
+        while len(board.children(recursive=True)) < 2:  # a client, and its session
             time.sleep(0.05)
-        time.sleep(3)
+        time.sleep(1)
         sessions[:] = board.children(recursive=True)
         board.kill()
 
@@ -192,21 +208,19 @@ def test_a_board_that_hangs_is_noticed(serve: Serve) -> None:
 
 
 def test_another_version_is_named(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, tiny_exported: Exported
+    board: Served, monkeypatch: pytest.MonkeyPatch, tiny_exported: Exported
 ) -> None:
-    server = serve("serve", "--port", "0")
     monkeypatch.setattr(client, "version", lambda name: "99.0")
     with pytest.raises(UnavailableError, match=r"and this is 99\.0.*install the same version"):
-        connect("127.0.0.1", server.port).open("onnxruntime", tiny_exported.onnx, 1)
+        connect("127.0.0.1", board.port).open("onnxruntime", tiny_exported.onnx, 1)
 
 
 def test_a_library_for_another_cpu_is_refused_before_it_is_sent(
-    serve: Serve, tiny_exported: Exported
+    board: Served, tiny_exported: Exported
 ) -> None:
-    server = serve("serve", "--port", "0")
     path = RUNTIMES["tvm"].prepare(tiny_exported, 1, "cortex-a72").path
     with pytest.raises(RefusedError, match="is for 64-bit ARM and board .* --target"):
-        connect("127.0.0.1", server.port).open("tvm", path, 1)
+        connect("127.0.0.1", board.port).open("tvm", path, 1)
 
 
 class Dying(HereLauncher):
@@ -237,14 +251,12 @@ def test_a_stand_that_dies_says_of_what(
     own.close()
 
 
-def test_a_runtime_that_a_board_lacks_is_named(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, tiny_exported: Exported
-) -> None:
-    board = connect("127.0.0.1", serve("serve", "--port", "0").port)
-    described = replace(board.describe(), runtimes=("ncnn",))
+def test_a_runtime_that_a_board_lacks_is_named(board: Served, tiny_exported: Exported) -> None:
+    far = connect("127.0.0.1", board.port)
+    described = replace(far.describe(), runtimes=("ncnn",))
     with pytest.raises(UnavailableError, match="does not have runtime onnxruntime .it has ncnn"):
         client.require("far", described, "onnxruntime", tiny_exported.onnx)
-    board.close()
+    far.close()
 
 
 PLAIN = """
@@ -295,9 +307,9 @@ def test_a_tracker_lends_two_boards_at_once(serve: Serve, tiny_exported: Exporte
 
 
 def test_ssh_leads_to_a_board_that_listens_to_itself_alone(
-    serve: Serve, tiny_exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    board: Served, tiny_exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = serve("serve", "--port", "0").port
+    port = board.port
     # It forwards as ssh does, and remembers what it was asked.
     (tmp_path / "ssh").write_text(
         f"#!{sys.executable}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -32,12 +33,13 @@ from facebench.harness.runs.cluster.timing_machine import TimingMachine
 from facebench.harness.runs.runner import Watch
 from facebench.harness.verification.alignment import template
 from tests.faults.trials import figures
+from tests.harness.conftest import tiny_module, write_onnx
 from tests.harness.measures.times import noise, process
 from tests.harness.runs.test_estimate import job
 from tests.harness.training.small import write_people
 
 PLAN = """
-networks = ["mobilefacenet_s", "mobilefacenet_m"]
+networks = {networks}
 runtimes = ["onnxruntime"]
 targets = ["cortex-a72"]
 datasets = []
@@ -54,22 +56,45 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return os.environ | own
 
 
-@pytest.fixture
-def nodes(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster: its head, which has no cores, and three nodes."""
+@contextlib.contextmanager
+def cluster(cache: object, cores: int = 1) -> Iterator[Any]:
+    """A cluster whose nodes have a cache: its head, which has no cores, and three nodes."""
     utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
-    monkeypatch.setenv("FACEBENCH_CACHE", environment["FACEBENCH_CACHE"])
-    made = utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
-    for _ in range(3):
-        made.add_node(num_cpus=1)
-    yield made
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEBENCH_CACHE", str(cache))
+        made = utils.Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
+        for _ in range(3):
+            made.add_node(num_cpus=cores)
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def nodes(environment: dict[str, str]) -> Iterator[Any]:
+    """A cluster that tests share; they leave it as it is."""
+    with cluster(environment["FACEBENCH_CACHE"]) as made:
+        yield made
+
+
+@pytest.fixture
+def own_nodes(environment: dict[str, str]) -> Iterator[Any]:
+    """A cluster to which nodes may be added, and whose nodes may be killed."""
+    with cluster(environment["FACEBENCH_CACHE"]) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two networks that export and compile in a moment."""
+    folder = tmp_path_factory.mktemp("networks")
+    paths = [write_onnx(tiny_module(seed), folder / f"{seed}.onnx") for seed in range(2)]
+    return PLAN.format(networks=json.dumps([f"onnx:{path}" for path in paths]))
 
 
 def start(
-    folder: Path, environment: dict[str, str], *options: str, plan: str = PLAN
+    folder: Path, environment: dict[str, str], plan: str, *options: str
 ) -> subprocess.Popen[str]:
     path = folder / "plan.toml"
     folder.mkdir(exist_ok=True)
@@ -97,27 +122,28 @@ def records(folder: Path) -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
+def here(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], plan: str
+) -> dict[str, str]:
     """The figures of a run on this machine alone."""
     folder = tmp_path_factory.mktemp("here")
-    run = start(folder, environment)
+    run = start(folder, environment, plan)
     _, said = run.communicate(timeout=600)
     assert run.returncode == 0, said
     return figures(records(folder))
 
 
-@pytest.mark.slow
 def test_records_on_three_nodes_equal_those_of_one_machine(
-    tmp_path: Path, environment: dict[str, str], here: dict[str, str], nodes: Any
+    tmp_path: Path, environment: dict[str, str], plan: str, here: dict[str, str], nodes: Any
 ) -> None:
     own = environment | {"FACEBENCH_CACHE": str(tmp_path / "cache")}
-    run = start(tmp_path / "out", own, "--cluster", nodes.address)
+    run = start(tmp_path / "out", own, plan, "--cluster", nodes.address)
     _, said = run.communicate(timeout=600)
     assert run.returncode == 0, said
     assert "3 machines, 3 cores" in said
     assert figures(records(tmp_path / "out")) == here
     # A second run finds all of it.
-    again = start(tmp_path / "out", own, "--cluster", nodes.address)
+    again = start(tmp_path / "out", own, plan, "--cluster", nodes.address)
     _, said = again.communicate(timeout=600)
     assert again.returncode == 0
     assert "[1/" not in said
@@ -125,10 +151,10 @@ def test_records_on_three_nodes_equal_those_of_one_machine(
 
 @pytest.mark.slow
 def test_nodes_that_are_killed_in_the_middle_lose_nothing(
-    tmp_path: Path, environment: dict[str, str], here: dict[str, str], nodes: Any
+    tmp_path: Path, environment: dict[str, str], plan: str, here: dict[str, str], own_nodes: Any
 ) -> None:
     own = environment | {"FACEBENCH_CACHE": str(tmp_path / "cache")}
-    run = start(tmp_path / "out", own, "--cluster", nodes.address)
+    run = start(tmp_path / "out", own, plan, "--cluster", own_nodes.address)
     assert run.stderr is not None
     said = []
     # One before anything is timed, one in the middle of that.
@@ -137,15 +163,15 @@ def test_nodes_that_are_killed_in_the_middle_lose_nothing(
         said.append(line)
         if marks and line.startswith(marks[-1]):
             marks.pop()
-            workers = [node for node in nodes.list_all_nodes() if node != nodes.head_node]
-            nodes.remove_node(workers[0], allow_graceful=False)
+            workers = [node for node in own_nodes.list_all_nodes() if node != own_nodes.head_node]
+            own_nodes.remove_node(workers[0], allow_graceful=False)
     assert run.wait(600) == 0, "".join(said)
     assert figures(records(tmp_path / "out")) == here
 
 
 @pytest.mark.slow
 def test_a_board_is_used_from_the_machine_that_names_it_as_a_resource(
-    tmp_path: Path, environment: dict[str, str], nodes: Any
+    tmp_path: Path, environment: dict[str, str], plan: str, own_nodes: Any
 ) -> None:
     command = [sys.executable, "-m", "facebench", "device", "serve", "--port", "0"]
     server = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
@@ -153,9 +179,9 @@ def test_a_board_is_used_from_the_machine_that_names_it_as_a_resource(
         assert server.stderr is not None
         # serving this machine on HOST:PORT
         device = f"rpc://{server.stderr.readline().split()[-1]}"
-        nodes.add_node(num_cpus=1, resources={device: 1})
-        text = PLAN.replace('["cortex-a72"]', "[]") + f'devices = ["{device}"]\n'
-        run = start(tmp_path, environment, "--cluster", nodes.address, plan=text)
+        own_nodes.add_node(num_cpus=1, resources={device: 1})
+        text = plan.replace('["cortex-a72"]', "[]") + f'devices = ["{device}"]\n'
+        run = start(tmp_path, environment, text, "--cluster", own_nodes.address)
         _, said = run.communicate(timeout=300)
     finally:
         server.kill()
@@ -204,9 +230,8 @@ def crowd(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_search_is_shared_by_machines_and_equals_that_of_one(
-    crowd: Path, monkeypatch: pytest.MonkeyPatch
+    crowd: Path,
 ) -> None:
-    utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
     plan = f"""
 networks = ["small"]
 runtimes = []
@@ -217,26 +242,18 @@ verify_with = "onnxruntime"
 small = "{crowd}/small.safetensors"
 """
     own = os.environ | {"FACEBENCH_NETWORKS": str(crowd / "small.py")}
-    found = []
-    for name in ("alone", "shared"):
-        own |= {"FACEBENCH_CACHE": str(crowd / f"cache-{name}")}
-        options = []
-        if name == "shared":
-            own |= {"FACEBENCH_STORE": str(crowd / "store")}
-            monkeypatch.setenv("FACEBENCH_CACHE", str(crowd / "cache-workers"))
-            nodes = utils.Cluster(
-                initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-            )
-            for _ in range(3):
-                nodes.add_node(num_cpus=2)
-            options = ["--cluster", nodes.address]
-        run = start(crowd / name, own, *options, plan=plan)
+
+    def found(name: str, own: dict[str, str], *options: str) -> dict[str, str]:
+        own = own | {"FACEBENCH_CACHE": str(crowd / f"cache-{name}")}
+        run = start(crowd / name, own, plan, *options)
         _, said = run.communicate(timeout=300)
         assert run.returncode == 0, said
-        found.append(figures(records(crowd / name)))
-    nodes.shutdown()
-    alone, shared = found
-    assert shared == alone
+        return figures(records(crowd / name))
+
+    alone = found("alone", own)
+    with cluster(crowd / "cache-workers", cores=2) as nodes:
+        own |= {"FACEBENCH_STORE": str(crowd / "store")}
+        assert found("shared", own, "--cluster", nodes.address) == alone
     assert sum("Identification(" in text for text in alone.values()) == 1
     # A shard for each block, found by the search that joins them.
     assert len(list((crowd / "store" / "search").glob("*.tar"))) == 3

@@ -1,0 +1,19 @@
+"""Which of many combinations the quick tests take; `tox -e full` takes all of them."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+
+
+def covering(*axes: Sequence[Any]) -> list[Any]:
+    """All combinations of values, of which the quick tests take as many as meet each value.
+
+    The first values of all axes go together, then the second ones; a shorter axis begins again.
+    """
+    quick = {tuple(axis[i % len(axis)] for axis in axes) for i in range(max(map(len, axes)))}
+    return [
+        pytest.param(*each, marks=() if each in quick else pytest.mark.slow)
+        for each in product(*axes)
+    ]
