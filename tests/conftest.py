@@ -14,6 +14,10 @@ from tests.installed import Installed, borrowing, build_wheel, install
 # in circles (OpenMP's do) take the cores from one another. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Smaller limits for processes that tests start.
+_LIMITS = str(Path(__file__).parent / "limits")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LIMITS, os.environ.get("PYTHONPATH")]))
+
 # What tests that draw by chance begin with; processes of pytest-xdist are given it.
 SEED = os.environ.setdefault("FACEBENCH_TEST_SEED", datetime.date.today().isoformat())
 

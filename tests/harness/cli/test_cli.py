@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,14 +123,36 @@ def test_untrained_weights_are_not_scored_on_real_faces(data_root: Path, capfd: 
     assert "refused: untrained weights (random:0)" in capfd.readouterr().err
 
 
+SMALL_PLAN = """
+networks = ["onnx:{network}"]
+runtimes = ["onnxruntime", "ncnn"]
+targets = ["cortex-a72"]
+datasets = []
+sampling_s = 0.01
+processes = 1
+"""
+
+
 @pytest.fixture
 def small_plan(tmp_path: Path, tiny_onnx: Path) -> Path:
     path = tmp_path / "plan.toml"
-    path.write_text(
-        f"networks = ['onnx:{tiny_onnx}']\nruntimes = ['onnxruntime', 'ncnn']\n"
-        "targets = ['cortex-a72']\ndatasets = []\nsampling_s = 0.01\nprocesses = 1\n"
-    )
+    path.write_text(SMALL_PLAN.format(network=tiny_onnx))
     return path
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory, tiny_onnx: Path) -> Path:
+    """The folder of a run of the small plan that is through."""
+    folder = tmp_path_factory.mktemp("ended")
+    (folder / "plan.toml").write_text(SMALL_PLAN.format(network=tiny_onnx))
+    assert facebench("run", folder / "plan.toml", "-o", folder / "out") == 0
+    return folder / "out"
+
+
+@pytest.fixture
+def out(ended: Path, tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    return Path(shutil.copytree(ended, tmp_path / "out"))
 
 
 def test_a_run_leaves_records_and_a_report_and_does_nothing_twice(
@@ -183,10 +206,8 @@ def test_a_failed_case_is_in_the_exit_code_and_the_rest_is_there(
 
 
 def test_a_results_file_cut_in_the_middle_is_named_and_a_run_mends_it(
-    small_plan: Path, tmp_path: Path, capfd: Output
+    small_plan: Path, out: Path, tmp_path: Path, capfd: Output
 ) -> None:
-    out = tmp_path / "out"
-    assert facebench("run", small_plan, "-o", out) == 0
     records = out / "records.jsonl"
     whole = records.read_bytes()
     records.write_bytes(whole[:-100])
@@ -271,10 +292,8 @@ def test_a_truncated_image_is_named(data_root: Path, tmp_path: Path, capfd: Outp
 
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing(
-    small_plan: Path, tmp_path: Path, tiny_onnx: Path
+    small_plan: Path, out: Path, tiny_onnx: Path
 ) -> None:
-    out = tmp_path / "out"
-    assert facebench("run", small_plan, "-o", out) == 0
     whole = (out / "records.jsonl").read_bytes()
 
     def little_room() -> None:

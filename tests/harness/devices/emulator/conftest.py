@@ -1,5 +1,6 @@
 """The emulated device that was set up outside the tests, and a stage for setting one up."""
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,17 @@ def emulated(cache_folder: Path) -> Emulated:
 
 
 @pytest.fixture
-def emulated_here(emulated: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulated:
-    """The same, found by commands of this test, whose cache is empty but for it."""
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "emulated").symlink_to(emulated.folder)
-    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
+def emulated_here(
+    emulated: Emulated, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Emulated:
+    """The same, found by commands of this test, in a cache that all such tests share."""
+    own = cache_folder.with_name("cache-emulated")
+    for folder in (own, cache_folder / "export"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, target in (("emulated", emulated.folder), ("export", cache_folder / "export")):
+        with contextlib.suppress(FileExistsError):
+            (own / name).symlink_to(target)
+    monkeypatch.setenv("FACEBENCH_CACHE", str(own))
     return emulated
 
 
