@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.installed import Installed, borrowing, build_wheel, install
 
 # Tests run side by side, one on a core: threads of their own that wait for work by turning
 # in circles (OpenMP's do) take the cores from one another. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What else the machine does is no fault of a test.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # Smaller limits for processes that tests start.
 _LIMITS = str(Path(__file__).parent / "limits")

@@ -17,3 +17,14 @@ def covering(*axes: Sequence[Any]) -> list[Any]:
         pytest.param(*each, marks=() if each in quick else pytest.mark.slow)
         for each in product(*axes)
     ]
+
+
+def third(values: Sequence[Any], first: int) -> list[Any]:
+    """All values, of which the quick tests take every third, from one of the first three on.
+
+    Of properties that begin with different ones, each value is held to some.
+    """
+    return [
+        pytest.param(value, marks=() if i % 3 == first else pytest.mark.slow)
+        for i, value in enumerate(values)
+    ]

@@ -20,10 +20,10 @@ from facebench.architectures.embedding import HEADS
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, names
+from tests.sampling import covering, third
 
 BACKBONES = ("mobilenetv3_small_100", "ghostnet_100", "resnet18")
 TIMM = [f"timm:{backbone}:gap" for backbone in BACKBONES]
-TIMM_WITH_EVERY_HEAD = [f"timm:{backbone}:{head}" for backbone in BACKBONES for head in HEADS]
 SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
 
 network = functools.cache(create)
@@ -39,8 +39,17 @@ def digest(module: nn.Module) -> str:
     return hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors)).hexdigest()
 
 
-@pytest.mark.parametrize("name", names() + TIMM_WITH_EVERY_HEAD)
+@pytest.mark.parametrize("name", names())
 def test_embeddings_have_the_size_registered_whatever_the_batch(name):
+    assert_embeds(name)
+
+
+@pytest.mark.parametrize(("backbone", "head"), covering(BACKBONES, list(HEADS)))
+def test_a_backbone_of_timm_takes_any_head(backbone, head):
+    assert_embeds(f"timm:{backbone}:{head}")
+
+
+def assert_embeds(name):
     x = images(name, 2)
     together = network(name)(x)
     alone = torch.cat([network(name)(image[None]) for image in x])
@@ -54,7 +63,7 @@ def test_created_networks_are_ready_for_inference(name):
     assert not any(p.requires_grad for p in network(name).parameters())
 
 
-@pytest.mark.parametrize("name", [*names(), *TIMM])
+@pytest.mark.parametrize("name", third([*names(), *TIMM], 0))
 def test_a_seed_fixes_every_byte(name):
     assert digest(create(name, seed=0)) == digest(network(name))
 
@@ -116,7 +125,7 @@ def test_prelu_slopes_lie_near_a_quarter_and_differ_by_channel(name):
         assert slope.unique().numel() > 1
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", third(names(), 0))
 def test_traces_of_torchscript_and_fx_serve_other_batches(name):
     x = images(name, 3)
     expected = network(name)(x)
@@ -127,7 +136,7 @@ def test_traces_of_torchscript_and_fx_serve_other_batches(name):
     assert torch.equal(torch.fx.symbolic_trace(network(name))(x), expected)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", third(names(), 1))
 def test_onnx_with_a_free_batch_agrees(name):
     file = io.BytesIO()
     with warnings.catch_warnings():
@@ -141,13 +150,15 @@ def test_onnx_with_a_free_batch_agrees(name):
             dynamic_axes={"x": {0: "n"}},
         )
     x = images(name, 3)
-    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file.getvalue(), options, ["CPUExecutionProvider"])
     (outputs,) = session.run(None, {"x": x.numpy()})
     expected = network(name)(x).numpy()
     assert np.abs(outputs - expected).max() < 3e-5 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", third(names(), 2))
 def test_weights_can_be_trained(name):
     module = find(name).build()
     module(images(name, 2)).sum().backward()

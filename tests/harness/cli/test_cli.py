@@ -184,7 +184,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(small_plan: Path, tmp_path: P
     process.wait()
     kept = records.read_bytes()
     assert kept
-    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
     assert records.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
     assert len(Store(records).read()) == 5
 

@@ -29,7 +29,9 @@ def exported(request: pytest.FixtureRequest) -> Exported:
 
 
 def answers(path: Path, images: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
     return np.asarray(session.run(None, {"image": images})[0])
 
 
