@@ -197,19 +197,31 @@ def depthwise(draw: st.DrawFn) -> Depthwise | Pooling:
     return Pooling(batch, extents, output_of(extents, window), channels, window, kind)
 
 
+def drawn(examples: int) -> settings:
+    return settings(max_examples=examples, deadline=None, derandomize=True)
+
+
 @pytest.mark.parametrize("registers", REGISTERS, ids=str)
-@settings(max_examples=8, deadline=None, derandomize=True)
+@drawn(3)
 @given(work=convolutions(), seed=st.integers(0, 99))
 def test_any_convolution_is_torchs(registers: Vectors, work: Convolution, seed: int) -> None:
     held(work, registers, seed)
 
 
 @pytest.mark.parametrize("registers", REGISTERS, ids=str)
-@settings(max_examples=8, deadline=None, derandomize=True)
+@drawn(3)
 @given(work=depthwise(), seed=st.integers(0, 99))
 def test_any_depthwise_convolution_or_pool_is_torchs(
     registers: Vectors, work: Depthwise | Pooling, seed: int
 ) -> None:
+    held(work, registers, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registers", REGISTERS, ids=str)
+@drawn(24)
+@given(work=convolutions() | depthwise(), seed=st.integers(0, 99))
+def test_many_kernels_are_torchs(registers: Vectors, work: Workload, seed: int) -> None:
     held(work, registers, seed)
 
 
