@@ -1,0 +1,32 @@
+"""The quick tests meet every value, and with `tox -e full` every combination."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sampling import covering, third
+
+AXIS = st.lists(st.integers(), min_size=1, max_size=6, unique=True)
+
+
+def quick(params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return [param.values for param in params if not param.marks]
+
+
+@given(AXIS, AXIS)
+def test_a_covering_meets_each_value_in_as_few_combinations_as_can(
+    one: list[int], two: list[int]
+) -> None:
+    params = covering(one, two)
+    assert len({param.values for param in params}) == len(params) == len(one) * len(two)
+    first, second = zip(*quick(params), strict=True)
+    assert (set(first), set(second)) == (set(one), set(two))
+    assert len(first) == max(len(one), len(two))
+
+
+@given(AXIS)
+def test_three_properties_meet_each_value_once(values: list[int]) -> None:
+    met = [value for first in range(3) for (value,) in quick(third(values, first))]
+    assert sorted(met) == sorted(values)
