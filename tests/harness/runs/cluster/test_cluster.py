@@ -420,7 +420,7 @@ class Lab(Cluster):
 
 @pytest.fixture
 def chairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "Seat", Chair)
+    monkeypatch.setattr(engine, "TimingMachine", Chair)
     monkeypatch.setattr(engine.machines, "alive", lambda: [TWO, THREE])
 
 
