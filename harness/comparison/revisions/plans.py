@@ -88,7 +88,9 @@ def _read(path: Path, environment: PythonEnvironment) -> dict[str, Any]:
     try:
         plan = read_toml(path, "plan")
     except BadInputError as error:
-        raise BadInputError(f"{environment.name}: {error}") from error
+        # Its folder is in the cache, where the user has not put it.
+        said = str(error).replace(str(path), path.name)
+        raise BadInputError(f"{environment.name}: {said}") from error
     weights = plan.get("weights")
     if isinstance(weights, dict):
         # They are relative to the plan's folder, which is another one for its halves.
