@@ -18,7 +18,6 @@ from facebench.harness.models import export
 from facebench.harness.models.export import Exported, relative_error
 from facebench.harness.models.networks import resolve
 from facebench.harness.runtimes.registry import RUNTIMES
-from tests.sampling import covering
 
 # Of the ELF specification: class (32 or 64 bits) and e_machine.
 ELF = {
@@ -73,10 +72,23 @@ def test_a_network_compiles_for_every_target(target: Target) -> None:
 
 
 # One target for each kind of vector registers: kernels differ by these alone.
-REGISTERS = ["x86-64-v3", "x86-64-v4", "cortex-a72", "cortex-a7"]
+# The quick tests compile one network for each; one of each base is among these.
+REGISTERS = {
+    "x86-64-v3": "mobilefacenet_s",
+    "x86-64-v4": "mobilenet_v1",
+    "cortex-a72": "mobilenet_v2",
+    "cortex-a7": "shufflenet_v1",
+}
 
 
-@pytest.mark.parametrize(("name", "of"), covering(registry.paper_names(), REGISTERS))
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        pytest.param(name, of, marks=() if name == quick else pytest.mark.slow)
+        for of, quick in REGISTERS.items()
+        for name in registry.paper_names()
+    ],
+)
 def test_every_network_compiles_for_all_registers(name: str, of: str) -> None:
     made = build.compile_network(export.export(resolve(name)), TARGETS[of], 1)
     library.check(made.path, TARGETS[of])

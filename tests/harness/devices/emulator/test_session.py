@@ -131,13 +131,10 @@ def test_several_batches_are_answered_as_torch_does(
     assert relative_error(session.infer(images), expected) < 1e-5
 
 
-FAST = {"mobilefacenet", "shufflenet_v1"}
-
-
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+        pytest.param(name, marks=() if name == "mobilefacenet" else pytest.mark.slow)
         for name in registry.paper_names()
     ],
 )
