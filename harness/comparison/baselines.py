@@ -44,16 +44,16 @@ _ENVELOPE = without(Entry, "figures")
 class Baselines:
     """All baselines of a store.
 
-        Example:
-            >>> import tempfile
-    from facebench.harness.records.case import Case
-            >>> store = Baselines(Path(tempfile.mkdtemp()))
-            >>> size = Counted("parameters", "", 1_003_136)
-            >>> made = Entry(Case("cost", "mobilefacenet"), "counted", figures=(size,))
-            >>> [path.name for path in store.save("main", [made])]
-            ['cost-mobilefacenet-3b88f49e.json']
-            >>> store.load("main") == [made], store.names()
-            (True, ['main'])
+    Example:
+        >>> import tempfile
+        >>> from facebench.harness.records.case import Case
+        >>> store = Baselines(Path(tempfile.mkdtemp()))
+        >>> size = Counted("parameters", "", 1_003_136)
+        >>> made = Entry(Case("cost", "mobilefacenet"), "counted", figures=(size,))
+        >>> [path.name for path in store.save("main", [made])]
+        ['cost-mobilefacenet-3b88f49e.json']
+        >>> store.load("main") == [made], store.names()
+        (True, ['main'])
     """
 
     def __init__(self, root: Path) -> None:
