@@ -66,7 +66,15 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("name", "of"), covering(registry.names(), RUNTIMES.names()))
+@pytest.mark.parametrize(
+    ("name", "of"),
+    covering(registry.names(), [name for name in RUNTIMES.names() if name != "tvm"])
+    # TVM takes up to a minute for a network: the quick tests give it one.
+    + [
+        pytest.param(name, "tvm", marks=() if name == "mobilefacenet" else pytest.mark.slow)
+        for name in registry.names()
+    ],
+)
 def test_every_network_agrees_with_torch_in_every_runtime_or_is_refused(name: str, of: str) -> None:
     runtime = usable(of)
     if reason := REFUSED.get((name, runtime.name)):
