@@ -18,9 +18,9 @@ from facebench.harness.comparison.revisions.measure import (
     Wanted,
     measure,
 )
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.verdict import Comparison, Policy
+from facebench.harness.storage.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,12 @@ class ComparisonOutcome:
     new: Side
 
 
-def compare_named(
-    request: ComparisonRequest, watch: RevisionWatch | None = None
-) -> ComparisonOutcome:
+def compare_named(request: ComparisonRequest, progress: Progress = SILENT) -> ComparisonOutcome:
     """Load both sides, or check them out and measure them in turns, and compare them.
 
     Args:
         request: what is to be compared.
-        watch: told how far the measuring of revisions is.
+        progress: told how far the measuring of revisions is.
 
     Raises:
         UnknownNameError: there is no such measure.
@@ -91,7 +89,7 @@ def compare_named(
         assert request.plan is not None
         rounds = request.rounds or ROUNDS
         wanted = Wanted(request.plan, rounds, tuple(request.measures), request.keep)
-        measured = measure(revisions, wanted, watch or RevisionWatch())
+        measured = measure(revisions, wanted, progress)
     policy = request.policy
     if len(revisions) > 1:
         policy = replace(policy, across=policy.across | CHANGES)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from facebench.harness.comparison import extract
 from facebench.harness.comparison.compare import Side, compare
@@ -19,8 +18,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.runs import jobs
 from facebench.harness.runs.jobs import with_fingerprint
-
-Listener = Callable[[str, int, int], None]
+from facebench.harness.storage.progress import Progress, Step
 
 
 @dataclass(frozen=True)
@@ -60,16 +58,17 @@ class TrialQuestion:
                     wanted += jobs.device_jobs(timed)
         return [with_fingerprint(job) for job in wanted]
 
-    def timed(self, budget: Turns, listen: Listener) -> list[Record]:
+    def timed(self, budget: Turns, progress: Progress) -> list[Record]:
         """Latencies, all networks in turns, one runtime after the other.
 
         Args:
             budget: of each runtime.
-            listen: told of the runtime, the rounds done and their number.
+            progress: told of the rounds that are done, a step a runtime.
         """
         records = []
         for runtime in self.runtimes:
-            listen(runtime, 0, budget.processes)
+            turns = Step(progress, f"in turns: {runtime}")
+            turns.at(0, budget.processes)
             wanted = [
                 with_fingerprint(jobs.latency_job(network, runtime, self.threads))
                 for network in self.all
@@ -77,7 +76,7 @@ class TrialQuestion:
             prepared = [
                 prepare(PythonEnvironment(job.network.name), job.to_json()) for job in wanted
             ]
-            records += measure(prepared, budget, partial(listen, runtime))
+            records += measure(prepared, budget, turns)
         return records
 
 

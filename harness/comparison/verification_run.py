@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,8 @@ from facebench.harness.records.store import Store
 from facebench.harness.runs import jobs, runner
 from facebench.harness.runs.fastest import FASTEST, find_fastest
 from facebench.harness.runs.jobs import FP32, Precision, Scoring
-from facebench.harness.runs.runner import JobRunner, Listener
+from facebench.harness.runs.rounds import NOBODY, RunListener
+from facebench.harness.runs.runner import JobRunner
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
 from facebench.harness.verification.inspection import require_whole
@@ -81,30 +82,17 @@ class VerificationOutcome:
         return [record for record in self.records if record.status == "ok"]
 
 
-@dataclass(frozen=True)
-class VerificationWatch:
-    """Who is told what while the fastest runtime is looked for.
-
-    Attributes:
-        trial: told of each trial.
-        fastest: told the network, its fastest runtime, and the batch.
-    """
-
-    trial: Listener = field(default=lambda record, stored: None)
-    fastest: Callable[[Network, str, int], None] = field(default=lambda network, name, batch: None)
-
-
 def verify(
     request: VerificationRequest,
     run: JobRunner = runner.run,
-    watch: VerificationWatch | None = None,
+    listener: RunListener = NOBODY,
 ) -> VerificationOutcome:
     """Score networks: verification of pairs, or identification of probes.
 
     Args:
         request: what is to be scored.
         run: obtains the records.
-        watch: told what is tried.
+        listener: told what is tried where the fastest runtime is looked for, and which it is.
 
     Raises:
         UnknownNameError: a data set, runtime or device is unknown.
@@ -114,7 +102,7 @@ def verify(
             are not of the same pairs.
     """
     _require(request)
-    wanted = list(_jobs(request, watch or VerificationWatch()))
+    wanted = list(_jobs(request, listener))
     records = run(wanted, Store(request.store) if request.store else None)
     scored = VerificationOutcome(records).scored
     return VerificationOutcome(
@@ -137,7 +125,7 @@ def _require(request: VerificationRequest) -> None:
             RUNTIMES[name].require(how.name)
 
 
-def _jobs(request: VerificationRequest, watch: VerificationWatch) -> Iterator[Job]:
+def _jobs(request: VerificationRequest, listener: RunListener) -> Iterator[Job]:
     data = data_root(request.data)
     scoring = Scoring(request.dataset, request.flip, request.landmarks, request.absent)
     for device, network, how, asked in product(
@@ -145,8 +133,8 @@ def _jobs(request: VerificationRequest, watch: VerificationWatch) -> Iterator[Jo
     ):
         name, batch = asked, request.batch
         if asked == FASTEST:
-            name, batch = find_fastest(network, how, request.threads or cores(), watch.trial)
-            watch.fastest(network, name, batch)
+            name, batch = find_fastest(network, how, request.threads or cores(), listener)
+            listener.say(f"{network.name}: fastest in {name} with a batch of {batch}")
         yield jobs.with_fingerprint(
             jobs.scoring_job(network, name, scoring, data, how, request.threads, batch, device)
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import re
+import signal
+import time
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.registry import DEVICES, Device, Facts
 from facebench.harness.machine import environment
 from facebench.harness.machine.cores import CORES
+from facebench.harness.machine.processes import ChildProcess, dying_with_parent, python_module
 from facebench.harness.runtimes.session import Session
+
+_SERVING = re.compile(r"^serving .*:(\d+)$", re.MULTILINE)
+
+# Seconds between two looks at whether the server said where it serves.
+_LOOK_S = 0.02
 
 
 class EmulatedDevice:
@@ -45,8 +52,9 @@ class EmulatedDevice:
         server = _serve(self._core)
 
         def end() -> None:
-            server.terminate()
-            server.wait()
+            server.signal(signal.SIGTERM)
+            server.ended()
+            server.close()
 
         try:
             board = connect("127.0.0.1", _port(server), at_end=end)
@@ -56,24 +64,22 @@ class EmulatedDevice:
             raise
 
 
-def _serve(core: str) -> subprocess.Popen[str]:
-    python = [sys.executable, "-P", "-m"]
-    serve = ["facebench", "device", "serve", "--port", "0", "--emulated", core]
-    return subprocess.Popen(
-        [*python, "facebench.harness.devices.board.die_with_parent", *python, *serve],
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
+def _serve(core: str) -> ChildProcess:
+    serve = ("device", "serve", "--port", "0", "--emulated", core)
+    return ChildProcess(dying_with_parent(python_module("facebench", *serve)), piped=False)
 
 
-def _port(server: subprocess.Popen[str]) -> int:
-    assert server.stderr is not None
-    said = ""
-    for said in server.stderr:
-        if said.startswith("serving "):
-            return int(said.rsplit(":", 1)[1])
-    raise UnavailableError(f"the emulated device's server did not start: {said.strip()}")
+def _port(server: ChildProcess) -> int:
+    """The port of a server that has just been started, once it says it."""
+    while True:
+        running = server.running
+        if found := _SERVING.search(server.log()):
+            return int(found[1])
+        if not running:
+            raise UnavailableError(
+                f"the emulated device's server did not start: {server.last_line()}"
+            )
+        time.sleep(_LOOK_S)
 
 
 @DEVICES.family("emulated", f"an emulated ARM core, of {', '.join(CORES.names())}")

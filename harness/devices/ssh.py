@@ -6,8 +6,6 @@ import contextlib
 import re
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from functools import cache
 
@@ -16,6 +14,7 @@ from facebench.harness.devices.board.client import connect
 from facebench.harness.devices.board.device import BoardDevice
 from facebench.harness.devices.board.server import DEFAULT_PORT
 from facebench.harness.devices.registry import DEVICES, Device
+from facebench.harness.machine.processes import ChildProcess, dying_with_parent
 
 # What comes before and after @; nothing that ssh would take for an option.
 _DESTINATION = re.compile(r"//((?:[\w.-]+@)?\w[\w.:-]*?)(?::(\d+))?(?:\?serve=(\d+))?$")
@@ -39,24 +38,19 @@ def _tunnel(destination: str, ssh_port: int | None, served: int) -> int:
     command = ["ssh", "-N", *options, "-L", forward, "--", destination]
     if not shutil.which("ssh"):
         raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
-    tunnel = subprocess.Popen(
-        [sys.executable, "-P", "-m", "facebench.harness.devices.board.die_with_parent", *command],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    tunnel = ChildProcess(dying_with_parent(command), piped=False)
     end = time.monotonic() + _TUNNEL_S
     while time.monotonic() < end:
-        if tunnel.poll() is not None:
-            said = tunnel.stderr.read().decode(errors="replace") if tunnel.stderr else ""
-            last = said.strip().splitlines()[-1:] or ["it gave no reason"]
+        if not tunnel.running:
             raise UnavailableError(
-                f"ssh to {destination} failed: {last[0]}; 'ssh {destination}' must "
-                "log in without a question"
+                f"ssh to {destination} failed: {tunnel.last_line() or 'it gave no reason'}; "
+                f"'ssh {destination}' must log in without a question"
             )
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return port
         time.sleep(0.1)
+    tunnel.close()
     raise UnavailableError(f"ssh to {destination} set up no tunnel in {_TUNNEL_S:.0f} s")
 
 

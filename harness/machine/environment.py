@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from facebench.harness.machine.facts import MACHINE
+from facebench.harness.machine.processes import THREAD_VARIABLES
 from facebench.harness.storage.cache import digest
 
 # What a figure can depend on. A package that is not installed is left out.
@@ -27,8 +28,6 @@ PACKAGES = (
     "pnnx",
     "torch",
 )
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 _CPUS = Path("/sys/devices/system/cpu")
 _UNREADABLE = "not readable"
@@ -60,7 +59,7 @@ def capture() -> dict[str, Any]:
         "governor": _sysfs("cpu0/cpufreq/scaling_governor"),
         "turbo": _turbo(),
         "smt": _sysfs("smt/control"),
-        **{name.lower(): os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+        **{name.lower(): os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
     }
 
 

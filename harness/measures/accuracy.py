@@ -23,9 +23,7 @@ def _obtain(job: Job) -> Outcome:
     deployment = deploy(job)
     embedder, agreed = scoring.embedder(job, deployment)
     keys = [key for key in faces.keys if key not in prepared.rejected]
-    extraction = extract(
-        faces, keys, embedder, job.case.flip, lambda done: job.progress(done, len(keys))
-    )
+    extraction = extract(faces, keys, embedder, job.case.flip, job.progress)
     accuracy = verify(
         score(faces, keys, extraction.embeddings, prepared.rejected),
         label=faces.label,

@@ -18,11 +18,11 @@ from facebench.harness.records.accuracy import Identification
 from facebench.harness.records.comparable import Decided
 from facebench.harness.records.record import Record
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage.progress import Progress
 from facebench.harness.verification.embedding import (
     Embedder,
     Embeddings,
     Extraction,
-    Progress,
     blocks_of,
     extract,
     extract_blocks,
@@ -95,7 +95,7 @@ class _Work:
         # Where faces were not found, there may be fewer blocks than was thought.
         self.shards = min(self.job.shards, blocks_of(len(self.faces.distractors)))
         self._embedded: dict[int, tuple[float, frozenset[str]]] = {}
-        self._done = 0
+        self.done = 0
 
     @property
     def seconds(self) -> float:
@@ -165,13 +165,19 @@ class _Work:
         )
 
     def _progress(self) -> Progress:
-        before = self._done
+        return _Embedded(self, self.done)
 
-        def tell(done: int) -> None:
-            self._done = before + done
-            self.job.progress(self._done, len(self.faces.keys))
 
-        return tell
+@dataclass(frozen=True)
+class _Embedded(Progress):
+    """Tells the job how many images are embedded, those of before included."""
+
+    work: _Work
+    before: int
+
+    def at(self, done: float, total: float | None = None, step: str = "") -> None:
+        self.work.done = self.before + int(done)
+        self.work.job.progress.at(self.work.done, len(self.work.faces.keys))
 
 
 def _summary(record: Record, result: Identification) -> str:

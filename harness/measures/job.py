@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,11 @@ from typing import Any
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.timing.sampler import Budget
 
 # Longer than any case of ours is silent, in seconds.
 LIMIT_S = 900.0
-
-# Told how much of a long case is done, and of how much: images, for the most part.
-Progress = Callable[[int, int], None]
-
-
-def _silent(done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,8 @@ class Job:
         shards: how many machines share the work on the case's images, each a shard of them.
         shard: which of them this job prepares, from 0; None for the case itself.
         limit_s: a case that says nothing for so many seconds is taken to hang, and stopped.
-        progress: told how far the case is, in the process that obtains it.
+        progress: told how far the case is, in the process that obtains it: of how many images,
+            for the most part.
     """
 
     case: Case
@@ -57,11 +51,11 @@ class Job:
     shards: int = 1
     shard: int | None = None
     limit_s: float = LIMIT_S
-    progress: Progress = field(default=_silent, compare=False, repr=False)
+    progress: Progress = field(default=SILENT, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The job in JSON's types, for another process to convert; who watches stays here."""
-        data: dict[str, Any] = _plain(asdict(replace(self, progress=_silent)))
+        data: dict[str, Any] = _plain(asdict(replace(self, progress=SILENT)))
         del data["progress"]
         return data
 

@@ -8,6 +8,7 @@ from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.records.throughput import Throughput
 from facebench.harness.runs import jobs, runner
+from facebench.harness.runs.rounds import RunListener
 from facebench.harness.runtimes.registry import RUNTIMES, installed
 from facebench.harness.storage import cache
 from facebench.harness.timing.sampler import Budget
@@ -19,7 +20,7 @@ _SAMPLING_S = 1.0
 
 
 def find_fastest(
-    network: Network, how: jobs.Precision, threads: int, listen: runner.Listener
+    network: Network, how: jobs.Precision, threads: int, listener: RunListener
 ) -> tuple[str, int]:
     """The runtime and the batch size with the highest throughput.
 
@@ -30,7 +31,7 @@ def find_fastest(
         network: what is to be embedded with.
         how: the case's precision.
         threads: sessions that work side by side.
-        listen: told of each trial.
+        listener: told of each trial.
 
     Raises:
         FacebenchError: no runtime runs the network.
@@ -46,7 +47,7 @@ def find_fastest(
     ]
     store = Store(cache.root() / "throughput.jsonl")
     store.mend()
-    records = runner.run(wanted, store, listen)
+    records = runner.run(wanted, store, listener)
     best = max(records, key=_rate)
     if not _rate(best):
         raise FacebenchError(f"no runtime runs {network.name}: {best.case}: {best.reason}")

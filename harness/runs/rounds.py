@@ -15,13 +15,34 @@ from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, Several, failed
 from facebench.harness.records.record import Record
 from facebench.harness.runs.checkpoints import Checkpoints
+from facebench.harness.storage.progress import Progress
 
 # Runs a job in a process of its own.
 Execute = Callable[[Job], Record]
 
-# Told of each process of a case of several: its record, how many there are now, and of how
-# many: those there are at least, and once they are done those there are at most.
-PartListener = Callable[[Record, int, int], None]
+
+class RunListener(Progress):
+    """Who is told of records as they come, and how far a long case is that runs alone."""
+
+    def record(self, record: Record, stored: bool) -> None:
+        """Take note of a case that is done.
+
+        Args:
+            record: what came of it.
+            stored: whether it was stored already.
+        """
+
+    def part(self, record: Record, done: int, of: int) -> None:
+        """Take note of one process of a case of several.
+
+        Args:
+            record: of the process.
+            done: how many there are now.
+            of: how many there are at least, and once they are done how many at most.
+        """
+
+
+NOBODY = RunListener()
 
 
 @dataclass(eq=False)
@@ -42,7 +63,7 @@ class _Open:
 
 
 def run(
-    jobs: Sequence[Job], execute: Execute, parts: Checkpoints, listen: PartListener
+    jobs: Sequence[Job], execute: Execute, parts: Checkpoints, listener: RunListener
 ) -> Iterator[Record]:
     """Run jobs on one device, process k of every case before process k + 1 of any.
 
@@ -55,14 +76,14 @@ def run(
             return
         first = number % len(waiting)
         for one in [*waiting[first:], *waiting[:first]]:
-            record = _next(one, number, execute, parts, listen)
+            record = _next(one, number, execute, parts, listener)
             if record is not None:
                 waiting.remove(one)
                 yield record
 
 
 def _next(
-    one: _Open, number: int, execute: Execute, parts: Checkpoints, listen: PartListener
+    one: _Open, number: int, execute: Execute, parts: Checkpoints, listener: RunListener
 ) -> Record | None:
     """The case's record, where it is complete with the process of this number."""
     if len(one.parts) <= number:
@@ -77,7 +98,7 @@ def _next(
         one.parts.append(record)
         budget, done = one.job.budget, len(one.parts)
         of = budget.processes if done <= budget.processes else budget.most_processes
-        listen(record, done, of)
+        listener.part(record, done, of)
     several = one.several
     if several is None or not several.enough(one.job, one.parts):
         return None

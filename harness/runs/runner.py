@@ -16,25 +16,21 @@ from operator import not_
 from typing import Protocol
 
 from facebench.harness.devices.registry import DEVICES
-from facebench.harness.measures.job import Job, Progress
+from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, failed
 from facebench.harness.models import export
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import long_run, rounds, worker_pool
 from facebench.harness.runs.checkpoints import Checkpoints, claim
-from facebench.harness.runs.rounds import Execute, PartListener
-
-# Told of each record as it comes, and whether it was stored already.
-Listener = Callable[[Record, bool], None]
+from facebench.harness.runs.rounds import NOBODY, Execute, RunListener
+from facebench.harness.storage.progress import SILENT, Progress
 
 
 def run(
     jobs: Sequence[Job],
     store: Store | None = None,
-    listen: Listener = lambda record, stored: None,
-    progress: Progress = lambda done, total: None,
-    listen_to_parts: PartListener = lambda record, done, of: None,
+    listener: RunListener = NOBODY,
     obtain: Obtain | None = None,
 ) -> list[Record]:
     """Obtain a record for each job.
@@ -43,8 +39,7 @@ def run(
     not run again. Each new record is in the store before the next job begins,
     and of a case of several processes each is kept, so a run that is killed goes
     on where it was. Of two runs at the same time each obtains what was missing when
-    it began. `progress` is told how far a long case is that runs alone. `obtain` does so
-    elsewhere than here, such as on a cluster.
+    it began. `obtain` obtains records elsewhere than here, such as on a cluster.
 
     Returns:
         The records, in the order of the jobs.
@@ -58,16 +53,16 @@ def run(
                 record = known[job.fingerprint]
                 parts.forget(record)  # the run that stored it may have had no time to
                 records[job.case.key] = record
-                listen(record, True)
+                listener.record(record, True)
             else:
                 waiting.append(job)
-        for found in (obtain or _obtain)(waiting, Watch(progress, listen_to_parts, parts)):
+        for found in (obtain or _obtain)(waiting, Watch(listener, parts)):
             record = long_run.told(found, found.fingerprint)
             if store is not None:
                 store.append(record)
                 parts.forget(record)
             records[record.case.key] = record
-            listen(record, False)
+            listener.record(record, False)
     return [records[job.case.key] for job in jobs]
 
 
@@ -75,13 +70,12 @@ def run(
 class Watch:
     """Who is told what while jobs run alone, and what they keep."""
 
-    progress: Progress
-    listen_to_parts: PartListener
+    listener: RunListener
     parts: Checkpoints
 
     def rounds(self, jobs: Sequence[Job], execute: Execute) -> Iterator[Record]:
         """Run jobs alone on one device, in rounds."""
-        return rounds.run(jobs, execute, self.parts, self.listen_to_parts)
+        return rounds.run(jobs, execute, self.parts, self.listener)
 
 
 # Obtains a record for each job, in the order in which they come.
@@ -151,8 +145,8 @@ def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
 def _alone(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
     """Run jobs alone on their device: here first, then on all other devices at once."""
     remote = [DEVICES[job.case.device].remote for job in jobs]
-    yield from watch.rounds(list(compress(jobs, map(not_, remote))), here(watch.progress))
-    yield from elsewhere(list(compress(jobs, remote)), watch, here(_silent))
+    yield from watch.rounds(list(compress(jobs, map(not_, remote))), here(watch.listener))
+    yield from elsewhere(list(compress(jobs, remote)), watch, here(SILENT))
 
 
 def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[Record]:
@@ -181,7 +175,7 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     processes = len(os.sched_getaffinity(0))
     numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
     groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
-    lanes = [worker_pool.execute(group, _silent) for group in groups if group]
+    lanes = [worker_pool.execute(group, SILENT) for group in groups if group]
     yield from in_lanes(lanes)
 
 
@@ -216,10 +210,6 @@ def in_lanes(lanes: Sequence[Iterator[Record]]) -> Iterator[Record]:
                 yield found
     finally:
         given_up.set()
-
-
-def _silent(done: int, total: int) -> None:
-    pass
 
 
 def without_network(job: Job) -> Record:

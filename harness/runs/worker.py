@@ -14,10 +14,12 @@ from dataclasses import replace
 from typing import IO
 
 from facebench.architectures.errors import LostError
-from facebench.harness.machine.processes import LOST, die_with_parent
-from facebench.harness.measures.job import Job, Progress
+from facebench.harness.machine.die_with_parent import die_with_parent
+from facebench.harness.machine.processes import LOST
+from facebench.harness.measures.job import Job
 from facebench.harness.records.record import to_json
 from facebench.harness.runs.execute import perform
+from facebench.harness.storage.progress import Progress
 from facebench.harness.storage.serialization import convert, to_text
 
 # Seconds between two lines of progress.
@@ -32,7 +34,7 @@ def main() -> None:
         os.dup2(2, 1)
         for data in json.load(sys.stdin):
             try:
-                record = perform(replace(convert(data, Job), progress=_progress(lines)))
+                record = perform(replace(convert(data, Job), progress=_Lines(lines)))
             except LostError as error:
                 print(error, file=sys.stderr)
                 sys.exit(LOST)
@@ -40,17 +42,18 @@ def main() -> None:
             lines.flush()
 
 
-def _progress(lines: IO[str]) -> Progress:
-    told = 0.0
+class _Lines(Progress):
+    """Writes how far a case is, now and then, for the process that started this one."""
 
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > _PERIOD_S:
-            told = time.monotonic()
-            lines.write(json.dumps({"done": done, "total": total}) + "\n")
-            lines.flush()
+    def __init__(self, lines: IO[str]) -> None:
+        self._lines = lines
+        self._told = 0.0
 
-    return tell
+    def at(self, done: float, total: float | None = None, step: str = "") -> None:
+        if time.monotonic() - self._told > _PERIOD_S:
+            self._told = time.monotonic()
+            self._lines.write(json.dumps({"done": done, "total": total}) + "\n")
+            self._lines.flush()
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 
 from facebench.architectures.errors import FacebenchError
+from facebench.harness.machine.die_with_parent import die_with_parent
 from facebench.harness.machine.energy import NO_ENERGY
-from facebench.harness.machine.processes import die_with_parent
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.stats.arrays import FloatArray

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facebench.harness.stats.arrays import ranks
+
 Reals = npt.NDArray[np.float64]
 
 
@@ -26,18 +28,11 @@ def effective_size(samples: Sequence[float]) -> float:
     n = len(samples)
     if n < 4:
         return float(n)
-    found = _autocorrelations(_without_trend(_ranks(np.asarray(samples, np.float64))))
+    found = _autocorrelations(_without_trend(ranks(np.asarray(samples, np.float64))))
     pairs = found[1 : n // 2 * 2 - 1].reshape(-1, 2).sum(axis=1)
     ends = np.flatnonzero(pairs <= 0)
     kept = pairs[: ends[0]] if len(ends) else pairs
     return float(np.clip(n / (1 + 2 * kept.sum()), 1, n))
-
-
-def _ranks(samples: Reals) -> Reals:
-    """Places in order, those of equals averaged."""
-    _, inverse, counts = np.unique(samples, return_inverse=True, return_counts=True)
-    ends: Reals = np.cumsum(counts, dtype=np.float64)
-    return (ends - (counts - 1) / 2)[inverse]
 
 
 def _without_trend(values: Reals) -> Reals:

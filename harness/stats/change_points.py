@@ -20,6 +20,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from facebench.harness.stats.arrays import ranks
+
 # With fewer on both sides together no order of ranks is rare enough at `LEVEL`.
 LEAST_POINTS = 10
 LEVEL = 0.01
@@ -95,9 +97,9 @@ def _search(
 
 def _pettitt(series: npt.NDArray[np.float64], draw: np.random.Generator) -> tuple[int, float]:
     """The split that Pettitt's statistic is largest at, and its p-value."""
-    ranks = _ranks(series)
-    sums = np.abs(np.cumsum(ranks))[:-1]
-    shuffled = draw.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
+    centred = _from_middle(series)
+    sums = np.abs(np.cumsum(centred))[:-1]
+    shuffled = draw.permuted(np.tile(centred, (PERMUTATIONS, 1)), axis=1)
     largest = np.abs(np.cumsum(shuffled, axis=1)).max(axis=1)
     # The order that was seen is one of the permutations.
     p_value = (1 + np.sum(largest >= sums.max() - 1e-9)) / (1 + PERMUTATIONS)
@@ -115,19 +117,14 @@ def _placed(
     ends = [0, *(index for index, _ in found), len(series)]
     placed = []
     for (_, p_value), before, after in zip(found, ends, ends[2:], strict=False):
-        sums = np.abs(np.cumsum(_ranks(series[before:after])))[:-1]
+        sums = np.abs(np.cumsum(_from_middle(series[before:after])))[:-1]
         placed.append((before + int(sums.argmax()) + 1, p_value))
     return placed
 
 
-def _ranks(series: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ranks above or below the middle one, equal ones sharing theirs.
-
-    Their running sum turns where a level ends.
-    """
-    _, inverse, counts = np.unique(series, return_inverse=True, return_counts=True)
-    shared = np.cumsum(counts) - (counts - 1) / 2
-    return np.asarray(shared[inverse] - (len(series) + 1) / 2)
+def _from_middle(series: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ranks above or below the middle one: their running sum turns where a level ends."""
+    return ranks(series) - (len(series) + 1) / 2
 
 
 def _levels(series: npt.NDArray[np.float64], found: Sequence[tuple[int, float]]) -> list[Step]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtrit
+from scipy.special import bdtr, bdtrik, ndtri, stdtrit
 
 # LoadGen of MLPerf Inference: fewer samples than this do not support the
 # percentile at 99 % confidence.
@@ -115,13 +115,6 @@ def _standard_error(samples: npt.NDArray[np.float64]) -> float:
 
 
 def _binomial_quantile(q: float, n: int) -> int:
-    """Smallest k with P(Binomial(n, 1/2) <= k) >= q, in whole numbers: exact for any n."""
-    numerator, denominator = q.as_integer_ratio()
-    needed = -(-numerator * 2**n // denominator)
-    k, outcomes = 0, 1
-    total = outcomes
-    while total < needed:
-        outcomes = outcomes * (n - k) // (k + 1)
-        k += 1
-        total += outcomes
-    return k
+    """Smallest k with P(Binomial(n, 1/2) <= k) >= q."""
+    above = math.ceil(bdtrik(q, n, 0.5))
+    return above - 1 if above > 0 and bdtr(above - 1, n, 0.5) >= q else above

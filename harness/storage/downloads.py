@@ -11,7 +11,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -19,13 +19,13 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.storage.progress import SILENT, Progress
 
 # Of silence, in seconds: a server that still sends is waited for.
 TIMEOUT_S = 30.0
 _CHUNK = 1 << 20
 
 # Told how many bytes are there, and of how many, where the server says so.
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Download:
     unpack: bool = False
 
 
-def fetch(download: Download, folder: Path, progress: Progress = lambda done, total: None) -> Path:
+def fetch(download: Download, folder: Path, progress: Progress = SILENT) -> Path:
     """Download a file, or go on where an interrupted download was.
 
     The bytes go to `<name>.part`, which gets its name when its checksum is right;
@@ -112,7 +112,7 @@ def _complete(download: Download, part: Path, progress: Progress) -> None:
             for chunk in _chunks(response, download.address):
                 file.write(chunk)
                 done += len(chunk)
-                progress(done, total)
+                progress.at(done, total)
     if total is not None and done < total:
         raise UnavailableError(
             f"the connection to {download.address} was cut after {done:,} of {total:,} bytes: run "

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 from facebench.architectures.errors import UnavailableError
+from facebench.harness.machine.processes import python_module
 from facebench.harness.records.peak import Peak
 
 # It takes half a second, and two where the loops must be compiled.
@@ -25,7 +25,7 @@ def measure(threads: int) -> Peak:
     Raises:
         UnavailableError: it cannot be had here, for example without TVM.
     """
-    command = [sys.executable, "-P", "-m", "facebench.harness.timing.peak_worker", str(threads)]
+    command = python_module("facebench.harness.timing.peak_worker", str(threads))
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:

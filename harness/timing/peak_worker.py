@@ -16,8 +16,8 @@ import psutil
 
 from facebench.architectures.errors import FacebenchError, UnavailableError
 from facebench.harness.machine.caches import data_caches, last_level_bytes, second_level_bytes
+from facebench.harness.machine.die_with_parent import die_with_parent
 from facebench.harness.machine.environment import machine_key, version
-from facebench.harness.machine.processes import die_with_parent
 from facebench.harness.records.peak import Peak
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints

@@ -6,6 +6,8 @@ import csv
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from facebench.harness.storage.progress import Progress
+
 
 @dataclass(frozen=True)
 class LogRow:
@@ -59,3 +61,22 @@ def _parsed(cells: list[str]) -> LogRow | None:
         return LogRow(int(step), int(epoch), *map(float, others))
     except (TypeError, ValueError):
         return None
+
+
+class TrainingListener(Progress):
+    """Who is told how a run goes, in the first of its processes."""
+
+    def row(self, row: LogRow, steps: int) -> None:
+        """Take note of a row of the log.
+
+        Args:
+            row: what a few steps gave.
+            steps: of the whole run.
+        """
+
+    def of(self, run: str) -> TrainingListener:
+        """The one who is told of one run among several, which has this name."""
+        return self
+
+
+NOBODY = TrainingListener()

@@ -85,10 +85,10 @@ class TrainingWatcher(Protocol):
         """Right after `row`: the state is sound here, and may be kept or evaluated."""
 
 
-def run(state: TrainingState, course: TrainingSpec, watcher: TrainingWatcher) -> None:
+def run(state: TrainingState, spec: TrainingSpec, watcher: TrainingWatcher) -> None:
     """Train from wherever the state is to the end.
 
-    On one process the same course from the same state gives the same bits, whether or
+    On one process the same spec from the same state gives the same bits, whether or
     not it was stopped on the way.
 
     Raises:
@@ -98,44 +98,44 @@ def run(state: TrainingState, course: TrainingSpec, watcher: TrainingWatcher) ->
     if state.ranks.device == "cpu":
         keep_freed_memory()
     forward = _forward(state)
-    with contextlib.closing(_batches(state, course)) as dealt:
-        while state.step < course.steps:
-            _epoch(state, course, dealt, forward, watcher)
+    with contextlib.closing(_batches(state, spec)) as dealt:
+        while state.step < spec.steps:
+            _epoch(state, spec, dealt, forward, watcher)
 
 
 def _epoch(
     state: TrainingState,
-    course: TrainingSpec,
+    spec: TrainingSpec,
     dealt: Iterator[Batch],
     forward: Forward,
     watcher: TrainingWatcher,
 ) -> None:
     """To the end of the epoch that the state is in, or of the run."""
-    epoch = state.step // course.epoch_length
-    end = min((epoch + 1) * course.epoch_length, course.steps)
-    window = _Window(state, course, epoch)
+    epoch = state.step // spec.epoch_length
+    end = min((epoch + 1) * spec.epoch_length, spec.steps)
+    window = _Window(state, spec, epoch)
     while state.step < end:
         batch = window.wait_for(dealt)
-        rate = course.recipe.rate(state.step, course.steps)
+        rate = spec.recipe.rate(state.step, spec.steps)
         # Whatever a network draws (dropout) hangs on the step alone.
-        torch.manual_seed(hash((course.seed, state.step, state.ranks.rank)))
-        window.add(step(state, course, forward, batch, rate), batch, rate)
+        torch.manual_seed(hash((spec.seed, state.step, state.ranks.rank)))
+        window.add(step(state, spec, forward, batch, rate), batch, rate)
         if window.full or state.step == end:
             watcher.row(window.close())
             watcher.rest(state, epoch_done=state.step == end)
-            window = _Window(state, course, epoch)
+            window = _Window(state, spec, epoch)
 
 
 def step(
     state: TrainingState,
-    course: TrainingSpec,
+    spec: TrainingSpec,
     forward: Forward,
     batch: Batch,
     rate: float,
 ) -> Tensor:
     """One step of the optimizers. Returns the loss, a scalar of this process."""
     state.rate(rate)
-    loss = _loss(state, course, forward, batch)
+    loss = _loss(state, spec, forward, batch)
     for optimizer in state.optimizers:
         optimizer.zero_grad(set_to_none=True)
     (loss * state.scale.factor).backward()  # type: ignore[no-untyped-call]
@@ -148,12 +148,12 @@ def step(
 
 def _loss(
     state: TrainingState,
-    course: TrainingSpec,
+    spec: TrainingSpec,
     forward: Forward,
     batch: Batch,
 ) -> Tensor:
-    device, recipe = state.ranks.device, course.recipe
-    layout = torch.channels_last if course.channels_last else torch.contiguous_format
+    device, recipe = state.ranks.device, spec.recipe
+    layout = torch.channels_last if spec.channels_last else torch.contiguous_format
     pixels = batch.images.to(device, non_blocking=True).contiguous(memory_format=layout)
     kind = device.partition(":")[0]
     with torch.autocast(kind, _TYPES[recipe.precision], enabled=recipe.precision != "fp32"):
@@ -161,8 +161,8 @@ def _loss(
     loss = torch.zeros((), device=device)
     if state.classification is not None:
         loss = loss + state.classification(embeddings, batch.labels.to(device, non_blocking=True))
-    if course.targets is not None and recipe.teacher_weight:
-        targets = course.targets[batch.indices, batch.flipped.long()]
+    if spec.targets is not None and recipe.teacher_weight:
+        targets = spec.targets[batch.indices, batch.flipped.long()]
         aim = targets.to(device, non_blocking=True)
         loss = loss + recipe.teacher_weight * distillation(projected, aim)
     return loss
@@ -179,24 +179,24 @@ def _forward(state: TrainingState) -> Forward:
     return DistributedDataParallel(student, broadcast_buffers=False)
 
 
-def _batches(state: TrainingState, course: TrainingSpec) -> Generator[Batch]:
+def _batches(state: TrainingState, spec: TrainingSpec) -> Generator[Batch]:
     """All batches from where the state is to the end."""
-    recipe, ranks = course.recipe, state.ranks
-    epoch, start = divmod(state.step, course.epoch_length)
+    recipe, ranks = spec.recipe, state.ranks
+    epoch, start = divmod(state.step, spec.epoch_length)
     return batches(
-        course.faces,
+        spec.faces,
         recipe.batch,
         epoch,
-        course.seed,
-        course.workers,
+        spec.seed,
+        spec.workers,
         recipe.flip,
-        course.input_size,
+        spec.input_size,
         start=start,
         rank=ranks.rank,
         world=ranks.world,
         options=Augmentation(recipe.shift, recipe.brightness, recipe.contrast),
         pin=ranks.device != "cpu",
-        epochs=-(-course.steps // course.epoch_length) - epoch,
+        epochs=-(-spec.steps // spec.epoch_length) - epoch,
     )
 
 
@@ -205,7 +205,7 @@ class _Window:
     """Steps since the last row, whose losses nobody has looked at yet."""
 
     state: TrainingState
-    course: TrainingSpec
+    spec: TrainingSpec
     epoch: int
     began: float = field(default_factory=time.perf_counter)
     waited: float = 0.0
@@ -246,7 +246,7 @@ class _Window:
         bad = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if bad is not None:
             raise self._diverged(bad, losses)
-        images = len(losses) * self.course.recipe.batch
+        images = len(losses) * self.spec.recipe.batch
         return LogRow(
             self.state.step,
             self.epoch,
@@ -261,7 +261,7 @@ class _Window:
         indices = self.indices[bad].tolist()
         shown = ", ".join(map(str, indices[:5])) + (", ..." if len(indices) > 5 else "")
         before = ", ".join(f"{loss:.4g}" for loss in losses[max(bad - 3, 0) : bad])
-        recipe = self.course.recipe
+        recipe = self.spec.recipe
         return DivergedError(
             f"the loss is {losses[bad]} at step {step} (epoch {self.epoch}) with a learning rate "
             f"of {self.rates[bad]:.4g} in {recipe.precision}, on images {shown}"

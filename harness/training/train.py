@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from facebench.harness.training import checkpoint, loop, weights
 from facebench.harness.training.card import CARD, card
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.evaluation import Evaluation, figures
-from facebench.harness.training.log import Log, LogRow
+from facebench.harness.training.log import NOBODY, Log, LogRow, TrainingListener
 from facebench.harness.training.loop import DivergedError, TrainingSpec
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe
@@ -69,8 +68,8 @@ class Task:
         seed: of weights, order and augmentation.
         faces: the training set.
         folder: for the checkpoint, the log and the weights.
-        lesson: the teacher's; None without one.
-        examination: what it is scored on; None for nothing.
+        distillation: the teacher's; None without one.
+        evaluation: what it is scored on; None for nothing.
         every: epochs between scores on the way.
         minutes: between checkpoints.
         workers: processes that decode images.
@@ -83,8 +82,8 @@ class Task:
     seed: int
     faces: TrainingFaces
     folder: Path
-    lesson: Distillation | None = None
-    examination: Evaluation | None = None
+    distillation: Distillation | None = None
+    evaluation: Evaluation | None = None
     every: int = 1
     minutes: float = 5.0
     workers: int = 0
@@ -99,16 +98,8 @@ class Task:
             "recipe": self.recipe.facts(),
             "data": self.faces.digest,
             "seed": self.seed,
-            "teacher": self.lesson.identity if self.lesson else None,
+            "teacher": self.distillation.identity if self.distillation else None,
         }
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who is told how a run goes."""
-
-    row: Callable[[LogRow, int], None] = field(default=lambda row, steps: None)
-    say: Callable[[str], None] = field(default=lambda sentence: None)
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ def folder_of(out: Path, network: str, seed: int) -> Path:
     return out / re.sub(r"[^\w.-]+", "_", network) / f"seed{seed}"
 
 
-def train(task: Task, ranks: Ranks = ALONE, listener: Listener | None = None) -> Trained:
+def train(task: Task, ranks: Ranks = ALONE, listener: TrainingListener = NOBODY) -> Trained:
     """Train from the last checkpoint, or from the beginning; what is done is not done again.
 
     Raises:
@@ -137,7 +128,6 @@ def train(task: Task, ranks: Ranks = ALONE, listener: Listener | None = None) ->
             recipe will not do.
         DivergedError: the loss is no number any more.
     """
-    listener = listener or Listener()
     path = task.folder / WEIGHTS
     if path.exists():
         found = weights.facts(path)
@@ -154,7 +144,7 @@ def train(task: Task, ranks: Ranks = ALONE, listener: Listener | None = None) ->
     return Trained(path, _scored(task, path, facts, ranks))
 
 
-def _trained(task: Task, ranks: Ranks, listener: Listener) -> TrainingState:
+def _trained(task: Task, ranks: Ranks, listener: TrainingListener) -> TrainingState:
     architecture = task.network.architecture()
     channels_last = ranks.device != "cpu"
     state = begin(
@@ -162,27 +152,27 @@ def _trained(task: Task, ranks: Ranks, listener: Listener) -> TrainingState:
         task.recipe,
         task.seed,
         len(task.faces.identities),
-        task.lesson.targets.shape[2] if task.lesson else None,
+        task.distillation.targets.shape[2] if task.distillation else None,
         ranks,
         channels_last,
     )
-    course = TrainingSpec(
+    spec = TrainingSpec(
         task.faces,
         task.recipe,
         task.seed,
         architecture.input_size,
-        task.lesson.targets if task.lesson else None,
+        task.distillation.targets if task.distillation else None,
         task.workers,
         channels_last,
     )
     kept = checkpoint.load(task.folder / CHECKPOINT, task.identity, ranks.device)
     if kept is not None:
         state.restore(kept)
-        listener.say(f"goes on at step {state.step:,} of {course.steps:,}")
+        listener.say(f"goes on at step {state.step:,} of {spec.steps:,}")
     if task.compiled:
         state.student.network.compile()
     try:
-        loop.run(state, course, _Keeper(task, course, state, listener))
+        loop.run(state, spec, _Keeper(task, spec, state, listener))
     except DivergedError as error:
         raise _where(error, task, ranks) from error
     return state
@@ -192,9 +182,9 @@ class _Keeper:
     """Writes the log and checkpoints, and scores the network, as the loop goes."""
 
     def __init__(
-        self, task: Task, course: TrainingSpec, state: TrainingState, listener: Listener
+        self, task: Task, spec: TrainingSpec, state: TrainingState, listener: TrainingListener
     ) -> None:
-        self._task, self._course, self._listener = task, course, listener
+        self._task, self._spec, self._listener = task, spec, listener
         self._first = state.ranks.first
         self._log = Log(task.folder / LOG, state.step) if self._first else None
         self._kept = time.monotonic()
@@ -203,7 +193,7 @@ class _Keeper:
         """See `loop.TrainingWatcher`."""
         if self._log is not None:
             self._log.append(row)
-            self._listener.row(row, self._course.steps)
+            self._listener.row(row, self._spec.steps)
 
     def rest(self, state: TrainingState, epoch_done: bool) -> None:
         """See `loop.TrainingWatcher`."""
@@ -214,20 +204,20 @@ class _Keeper:
             if self._first:
                 checkpoint.save(self._task.folder / CHECKPOINT, self._task.identity, facts)
             self._kept = time.monotonic()
-        if epoch_done and state.step < self._course.steps:
-            self._examine(state)
+        if epoch_done and state.step < self._spec.steps:
+            self._evaluate(state)
 
-    def _examine(self, state: TrainingState) -> None:
-        epoch = state.step // self._course.epoch_length
-        examination = self._task.examination
-        if examination is None or epoch % self._task.every:
+    def _evaluate(self, state: TrainingState) -> None:
+        epoch = state.step // self._spec.epoch_length
+        evaluation = self._task.evaluation
+        if evaluation is None or epoch % self._task.every:
             return
         if self._first:
             network = state.student.network
-            accuracy = examination.score(network, self._task.network.architecture())
+            accuracy = evaluation.score(network, self._task.network.architecture())
             score, error = accuracy.accuracy, accuracy.standard_error
-            _append(self._task.folder / SCORES, (state.step, epoch, examination.name, score, error))
-            self._listener.say(f"epoch {epoch}: {examination.name} {score:.2%} ± {error:.2%}")
+            _append(self._task.folder / SCORES, (state.step, epoch, evaluation.name, score, error))
+            self._listener.say(f"epoch {epoch}: {evaluation.name} {score:.2%} ± {error:.2%}")
         state.ranks.wait()
 
 
@@ -255,16 +245,16 @@ def _facts(task: Task, state: TrainingState) -> dict[str, Any]:
 
 
 def _scored(task: Task, path: Path, facts: dict[str, Any], ranks: Ranks) -> dict[str, Any]:
-    """The facts with the score of the examination, in the file too."""
-    examination = task.examination
-    if examination is None or examination.name in facts["scores"]:
+    """The facts with the score of the evaluation, in the file too."""
+    evaluation = task.evaluation
+    if evaluation is None or evaluation.name in facts["scores"]:
         return facts
     if ranks.first:
         tensors = weights.load(path)
         # Scored is what was saved, rounding included.
         network = _filled(task, tensors).to(ranks.device)
-        score = figures(examination.score(network, task.network.architecture()))
-        facts = facts | {"scores": facts["scores"] | {examination.name: score}}
+        score = figures(evaluation.score(network, task.network.architecture()))
+        facts = facts | {"scores": facts["scores"] | {evaluation.name: score}}
         weights.save(path, tensors, facts)
         _write_card(task, facts)
     ranks.wait()

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from scipy.special import stdtrit
 
@@ -16,17 +15,18 @@ from facebench.architectures.errors import BadInputError, FacebenchError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
 from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
+from facebench.harness.storage.progress import Step
 from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.memory import SHARE, held
 from facebench.harness.training.data.training_faces import TrainingFaces
+from facebench.harness.training.distillation import teacher_targets
 from facebench.harness.training.evaluation import evaluation_on
+from facebench.harness.training.log import NOBODY, TrainingListener
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe
 from facebench.harness.training.recipe import load as load_recipe
-from facebench.harness.training.teaching import teach
 from facebench.harness.training.train import (
     Distillation,
-    Listener,
     Task,
     Trained,
     folder_of,
@@ -143,40 +143,8 @@ class TrainingPlan:
     teacher: Network | None
 
 
-class TrainingWatch(Protocol):
-    """Who is told how far a request is."""
-
-    def say(self, sentence: str) -> None:
-        """Take a sentence that the user should know."""
-        ...
-
-    def part(self, what: str, done: int, total: int) -> None:
-        """Take how far a preparation is."""
-        ...
-
-    def of(self, network: str, seed: int) -> Listener:
-        """Give the listener of one run."""
-        ...
-
-
-class _Silent:
-    """Tells nobody: a `TrainingWatch`."""
-
-    def say(self, sentence: str) -> None:
-        pass
-
-    def part(self, what: str, done: int, total: int) -> None:
-        pass
-
-    def of(self, network: str, seed: int) -> Listener:
-        return Listener()
-
-
-SILENT = _Silent()
-
-
 def train_networks(
-    request: TrainingRequest, ranks: Ranks = ALONE, watch: TrainingWatch = SILENT
+    request: TrainingRequest, ranks: Ranks = ALONE, listener: TrainingListener = NOBODY
 ) -> TrainingOutcome:
     """Train every network from every seed; one that fails does not hold up the others.
 
@@ -185,11 +153,11 @@ def train_networks(
         BadInputError: the request contradicts itself, or the training set is not as it should be.
     """
     plan = check(request)
-    examined = None
+    evaluation = None
     if request.evaluate:
-        examined = ranks.in_turn(partial(evaluation_on, request.evaluate, None))
-    faces = _faces(request, ranks, watch)
-    targets = _targets(plan.teacher, faces, ranks, watch)
+        evaluation = ranks.in_turn(partial(evaluation_on, request.evaluate, None))
+    faces = _faces(request, ranks, listener)
+    targets = _targets(plan.teacher, faces, ranks, listener)
     workers = _workers(request.workers, ranks, faces)
     trained, failures = [], []
     for seed in range(request.seeds):
@@ -201,7 +169,7 @@ def train_networks(
                 faces,
                 folder_of(request.out, student.name, seed),
                 targets,
-                examined,
+                evaluation,
                 request.every,
                 request.minutes,
                 workers,
@@ -209,7 +177,7 @@ def train_networks(
                 request.fp16,
             )
             try:
-                trained.append(train(task, ranks, watch.of(student.name, seed)))
+                trained.append(train(task, ranks, listener.of(f"{student.name} seed {seed}")))
             except FacebenchError as error:
                 failures.append(str(error))
     return TrainingOutcome(tuple(trained), tuple(failures))
@@ -263,25 +231,24 @@ def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
     return resolve(name, file, preprocessing)
 
 
-def _faces(request: TrainingRequest, ranks: Ranks, watch: TrainingWatch) -> TrainingFaces:
+def _faces(request: TrainingRequest, ranks: Ranks, listener: TrainingListener) -> TrainingFaces:
     """The training set, decoded in memory where it fits."""
-    read = partial(watch.part, "reads")
+    read = Step(listener, "reads")
     faces = ranks.in_turn(lambda: load(request.data, request.without, request.landmarks, read))
     for note in faces.notes:
-        watch.say(note)
-    watch.say(f"{len(faces):,} images of {len(faces.identities):,} people")
-    return held(faces, SHARE / ranks.world, partial(watch.part, "decodes"))
+        listener.say(note)
+    listener.say(f"{len(faces):,} images of {len(faces.identities):,} people")
+    return held(faces, SHARE / ranks.world, Step(listener, "decodes"))
 
 
 def _targets(
-    teacher: Network | None, faces: TrainingFaces, ranks: Ranks, watch: TrainingWatch
+    teacher: Network | None, faces: TrainingFaces, ranks: Ranks, listener: TrainingListener
 ) -> Distillation | None:
     if teacher is None:
         return None
-    total = len(faces)
 
     def targets() -> Distillation:
-        done = teach(teacher, faces, lambda done: watch.part("teacher", done, total))
+        done = teacher_targets(teacher, faces, Step(listener, "teacher"))
         return Distillation(teacher, done)
 
     return ranks.in_turn(targets)

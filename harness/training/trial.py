@@ -6,8 +6,8 @@ It is here and not beside `comparison.trial`, whose question it asks, because it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,13 +27,13 @@ from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.runs import jobs, runner
 from facebench.harness.runs.runner import JobRunner
 from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.storage.progress import SILENT, Progress
+from facebench.harness.training.log import NOBODY, TrainingListener
 from facebench.harness.training.ranks import joined
 from facebench.harness.training.train import WEIGHTS, folder_of
 from facebench.harness.training.training_run import (
-    SILENT,
     TrainingOutcome,
     TrainingRequest,
-    TrainingWatch,
     train_networks,
 )
 from facebench.harness.verification.datasets.registry import data_root
@@ -89,31 +89,23 @@ class TrialOutcome:
     training: TrainingOutcome | None
 
 
-@contextmanager
-def _no_bar(rounds: int) -> Iterator[trial.Listener]:
-    yield lambda runtime, done, of: None
-
-
-@contextmanager
-def _no_training_bar(shown: bool) -> Iterator[TrainingWatch]:
-    yield SILENT
-
-
 @dataclass(frozen=True)
 class TrialWatch:
     """Who is told how far a trial is.
 
     Attributes:
         run: obtains the records of what needs no turns.
-        turns: entered while networks take turns, for so many rounds in all.
+        turns: entered while networks take turns.
         training: entered while they are trained; false in processes that show nothing.
         say: told what cannot be had.
     """
 
     run: JobRunner = field(default=runner.run)
-    turns: Callable[[int], AbstractContextManager[trial.Listener]] = field(default=_no_bar)
-    training: Callable[[bool], AbstractContextManager[TrainingWatch]] = field(
-        default=_no_training_bar
+    turns: Callable[[], AbstractContextManager[Progress]] = field(
+        default=lambda: nullcontext(SILENT)
+    )
+    training: Callable[[bool], AbstractContextManager[TrainingListener]] = field(
+        default=lambda shown: nullcontext(NOBODY)
     )
     say: Callable[[str], None] = field(default=lambda sentence: None)
 
@@ -186,8 +178,8 @@ def _cores(request: TrialRequest, watch: TrialWatch) -> Sequence[str]:
 def _timed(
     question: TrialQuestion, request: TrialRequest, watch: TrialWatch, store: Store
 ) -> list[Record]:
-    with watch.turns(len(question.runtimes) * request.rounds) as listen:
-        records = question.timed(replace(Turns(), processes=request.rounds), listen)
+    with watch.turns() as progress:
+        records = question.timed(replace(Turns(), processes=request.rounds), progress)
     for record in records:
         store.append(record)
     return records

@@ -28,7 +28,8 @@ from facebench.harness.devices.board.plain import PlainBoard
 from facebench.harness.devices.board.watchdog import watched
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine import environment
-from facebench.harness.machine.processes import LOST, die_with_parent
+from facebench.harness.machine.die_with_parent import die_with_parent
+from facebench.harness.machine.processes import LOST
 
 # A kernel is called for so long, so often, before the next has its turn: long against
 # the clock's resolution, short against what others take of a shared machine.

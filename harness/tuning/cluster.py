@@ -13,22 +13,22 @@ from facebench.harness.runs.cluster.engine import Cluster
 from facebench.harness.runs.cluster.machines import Machine
 from facebench.harness.tuning import places
 from facebench.harness.tuning.places import EMULATED, LOCAL, Goal
-from facebench.harness.tuning.worker_process import TuningProcess, TuningWorker
+from facebench.harness.tuning.worker_process import TuningWorker, WorkerProcess
 
 
 class Tuner:
     """A worker's process, on the machine that Ray chose for it."""
 
     def __init__(self, target: str, records: str, device: str, trials: int) -> None:
-        self._lane = TuningProcess(target, records, device, trials)
+        self._worker = WorkerProcess(target, records, device, trials)
 
     def tune(self, work: dict[str, Any]) -> dict[str, Any]:
         """See `TuningWorker`."""
-        return self._lane.tune(workload.from_json(work))
+        return self._worker.tune(workload.from_json(work))
 
 
-class ClusterLane:
-    """A place to tune on another machine; see `TuningWorker`."""
+class ClusterWorker:
+    """A worker on another machine; see `TuningWorker`."""
 
     def __init__(self, name: str, ray: Any, tuner: Any) -> None:
         self.name = name
@@ -55,18 +55,18 @@ class ClusterLane:
 def workers(
     cluster: Cluster, goal: Goal, devices: Sequence[str], trials: int, most: int
 ) -> list[TuningWorker]:
-    """Places to tune: a core each where code is emulated, a machine each where it is timed.
+    """Start workers: a core each where code is emulated, a machine each where it is timed.
 
     A board is reached from the machine that has it as a resource, or from here.
 
     Args:
-        devices: where kernels are tried; none for the target's usual place.
+        devices: where kernels are tried; none for the target's usual one.
         most: workers that there is work for.
     """
     found: list[TuningWorker] = []
     for device in devices or [places.usual(goal.target)]:
         lent = list(_lent(cluster, goal, device, trials))
-        found += lent or [TuningProcess(goal.target.name, goal.records, device, trials)]
+        found += lent or [WorkerProcess(goal.target.name, goal.records, device, trials)]
     for worker in found[most:]:
         worker.close()
     return found[:most]
@@ -76,7 +76,7 @@ def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> Iterator[Tu
     for machine, cores, resources in _slots(cluster.machines, device):
         made = machines.place(cluster.ray, machine, Tuner, cores, resources=resources)
         tuner = made.remote(goal.target.name, goal.records, device, trials)
-        yield ClusterLane(f"{device} on {machine.name}", cluster.ray, tuner)
+        yield ClusterWorker(f"{device} on {machine.name}", cluster.ray, tuner)
 
 
 def _slots(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.workload import Workload
 from facebench.harness.stats.arrays import FloatArray
@@ -59,3 +60,20 @@ class TilingCost(Protocol):
             LostError: the device answers no more.
         """
         ...
+
+
+def all_or_each(
+    measure: Callable[[Sequence[Tiling]], list[float]], tilings: Sequence[Tiling]
+) -> list[float | Failure]:
+    """Measure tilings at once; or each by itself where one of them spoils it for all.
+
+    Args:
+        measure: gives their costs, in order, or raises `WrongAnswerError`.
+        tilings: not empty.
+    """
+    try:
+        return [*measure(tilings)]
+    except WrongAnswerError as error:
+        if len(tilings) == 1:
+            return [Failure(str(error))]
+        return [cost for tiling in tilings for cost in all_or_each(measure, [tiling])]

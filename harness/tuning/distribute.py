@@ -1,4 +1,4 @@
-"""Tunes many workloads in several places at once; one process writes what is found."""
+"""Tunes many workloads with several workers at once; one process writes what is found."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from facebench.architectures.errors import LostError, UnavailableError
 from facebench.harness.compiler import records
 from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.workload import Workload
-from facebench.harness.tuning.tuning_run import Watcher
+from facebench.harness.tuning.listener import TuningListener
 from facebench.harness.tuning.worker_process import TuningWorker
 from facebench.harness.tuning.workloads import in_short
 
-# Places that a workload may take along before it is given up.
+# Workers that a workload may take along before it is given up.
 _TRIES = 2
 
 # Seconds between two looks at whether Ctrl-C was pressed.
@@ -23,20 +23,23 @@ _PATIENCE_S = 1.0
 
 
 def run(
-    target: str, works: Sequence[Workload], workers: Sequence[TuningWorker], watcher: Watcher
+    target: str,
+    works: Sequence[Workload],
+    workers: Sequence[TuningWorker],
+    listener: TuningListener,
 ) -> tuple[list[TuningRecord], list[str]]:
-    """Tune workloads, each in one of the places; the records, and why others have none.
+    """Tune workloads, each by one of the workers; the records, and why others have none.
 
-    A place that is lost gives back what it had in hand, and the others go on.
+    A worker that is lost gives back what it had in hand, and the others go on.
 
     Args:
         target: whose records are made.
         works: each once.
-        workers: the places; they are closed at the end.
-        watcher: told of each workload that is done.
+        workers: those that tune; they are closed at the end.
+        listener: told of each workload that is done.
 
     Raises:
-        UnavailableError: no place is left.
+        UnavailableError: no worker is left.
         BadInputError: records cannot be written.
     """
     waiting, idle = deque(works), list(workers)
@@ -48,7 +51,7 @@ def run(
     pool = ThreadPoolExecutor(len(workers))
 
     def fail(work: Workload, why: str) -> None:
-        watcher.failed(in_short(work), why)
+        listener.failed(in_short(work), why)
         failures.append(f"{in_short(work)}: {why}")
 
     try:
@@ -57,29 +60,29 @@ def run(
                 worker, work = idle.pop(), waiting.popleft()
                 pending[pool.submit(worker.tune, work)] = worker, work
             if not pending:
-                raise UnavailableError(f"no place to tune for {target} is left: {reason}")
+                raise UnavailableError(f"no worker is left to tune for {target}: {reason}")
             for future in wait(pending, _PATIENCE_S, FIRST_COMPLETED).done:
                 worker, work = pending.pop(future)
                 try:
                     answer = future.result()
                 except (LostError, UnavailableError) as error:
                     reason = f"{worker.name}: {error}"
-                    watcher.warn(f"{reason}; it is left out")
+                    listener.say(f"{reason}; it is left out")
                     losses[work] += isinstance(error, LostError)
                     if losses[work] < _TRIES:
                         waiting.appendleft(work)
                     else:
-                        fail(work, f"{_TRIES} places were lost while they tuned it ({error})")
+                        fail(work, f"{_TRIES} workers were lost while they tuned it ({error})")
                     continue
                 idle.append(worker)
                 for warning in answer["warnings"]:
-                    watcher.warn(warning)
+                    listener.say(warning)
                 if "failed" in answer:
                     fail(work, answer["failed"])
                     continue
                 record = TuningRecord(**answer["record"])
                 records.save(target, record)
-                watcher.tuned(in_short(work), record)
+                listener.tuned(in_short(work), record)
                 found.append(record)
     finally:
         for worker in workers:

@@ -45,11 +45,11 @@ from facebench.harness.compiler.workload import Workload
 from facebench.harness.devices.emulator import counters, model
 from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.machine.cores import CORES, Figures
-from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.machine.processes import dying_with_parent
 from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.tuning import operands
-from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.costs import Failure, all_or_each
 from facebench.harness.tuning.operands import Operands, output_shape
 
 # Of the time to decode an instruction, what is not hidden behind the busiest unit:
@@ -60,7 +60,7 @@ _DECODED = 0.25
 # lets a few lines survive a single one.
 _FLUSHED = 2
 
-# A stand that takes longer for its kernels, in seconds, hangs.
+# A session that takes longer for its kernels, in seconds, hangs.
 _PATIENCE_S = 900.0
 
 # TVM's kernels demand that data start at a multiple of it.
@@ -97,17 +97,15 @@ class EmulatedCost:
         """As in `Cost`; a cost holds for caches as a network leaves them, see the module."""
         # What a kernel executes does not hang on values.
         given = operands.random(work)
-        try:
+
+        def measured(some: Sequence[Tiling]) -> list[float]:
             with tempfile.TemporaryDirectory() as folder:
                 trial = _Trial(work, Path(folder), self._vectors)
-                trial.write(tilings, [given], self._target.options())
+                trial.write(some, [given], self._target.options())
                 self._run(trial, Path(folder, "counters"))
-                return [self._cycles(Path(folder, f"counters.{n}")) for n in range(len(tilings))]
-        except WrongAnswerError as error:
-            if len(tilings) == 1:
-                return [Failure(str(error))]
-            # One of them spoils it for all.
-            return [cost for tiling in tilings for cost in self.measure_all(work, [tiling])]
+                return [self._cycles(Path(folder, f"counters.{n}")) for n in range(len(some))]
+
+        return all_or_each(measured, tilings)
 
     def outputs(
         self, work: Workload, tiling: Tiling, given: Sequence[Operands]
@@ -125,11 +123,10 @@ class EmulatedCost:
         requests += wire.images_request("kernels", trial.images, _FLUSHED * largest)
         try:
             done = subprocess.run(
-                self._launcher.command("tvm", counting),
+                dying_with_parent(self._launcher.command("tvm", counting)),
                 input=requests,
                 capture_output=True,
                 timeout=_PATIENCE_S,
-                preexec_fn=die_with_parent,
             )
         except subprocess.TimeoutExpired as error:
             raise LostError(
@@ -170,7 +167,7 @@ class _Maps:
 
 
 class _Trial:
-    """Kernels of one workload as a network that a stand can open.
+    """Kernels of one workload as a network that a session can open.
 
     Attributes:
         folder: where it is written.

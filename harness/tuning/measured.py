@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import cached_property
@@ -28,16 +25,19 @@ from facebench.harness.compiler.targets import Target
 from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload
-from facebench.harness.machine.processes import LOST
+from facebench.harness.machine.processes import (
+    LOST,
+    ChildProcess,
+    python_module,
+    thread_variables,
+)
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.tuning import operands
-from facebench.harness.tuning.costs import Failure
+from facebench.harness.tuning.costs import Failure, all_or_each
 from facebench.harness.tuning.operands import Operands
 
 # All kernels of a call share them, so that few are timed more thoroughly than many.
 _SECONDS = 0.8
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "TVM_NUM_THREADS")
 
 
 class MeasuredCost:
@@ -81,13 +81,7 @@ class MeasuredCost:
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
         """As in `Cost`; one thread."""
-        try:
-            return list(self._measured(work, tilings))
-        except WrongAnswerError as error:
-            if len(tilings) == 1:
-                return [Failure(str(error))]
-            # One of them spoils it for all.
-            return [cost for tiling in tilings for cost in self.measure_all(work, [tiling])]
+        return all_or_each(lambda some: self._measured(work, some), tilings)
 
     def outputs(
         self, work: Workload, tiling: Tiling, given: Sequence[Operands]
@@ -170,15 +164,9 @@ class _Bench:
     """The process of `tuning.bench`, started."""
 
     def __init__(self, device: str) -> None:
-        self._device = device
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is the process's
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "facebench.harness.tuning.bench", device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env=os.environ | dict.fromkeys(_THREAD_VARIABLES, "1"),
+        self._process = ChildProcess(
+            python_module("facebench.harness.tuning.bench", device),
+            environment=os.environ | thread_variables(1),
         )
         self.facts: dict[str, str] = self._read()
 
@@ -189,32 +177,21 @@ class _Bench:
             WrongAnswerError: the kernel ended the process.
             LostError: the device answers no more.
         """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is dead; reading tells of what
+        self._process.send(json.dumps(request).encode() + b"\n")
         return self._read()
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
+        self._process.close()
 
     def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if line.endswith("\n"):
+        if line := self._process.line():
             answer: dict[str, Any] = json.loads(line)
             return answer
-        code = self._process.wait()
-        self._log.seek(0)
-        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
-        said = last[0] if last else "it gave no reason"
-        if code == LOST:
+        end = self._process.ended()
+        said = end.said or "it gave no reason"
+        if end.code == LOST:
             raise LostError(said)
-        if code < 0:
-            raise WrongAnswerError(f"the kernel ended its process by {signal.Signals(-code).name}")
+        if end.signal:
+            raise WrongAnswerError(f"the kernel ended its process by {end.signal}")
         raise UnavailableError(said)

@@ -18,14 +18,14 @@ from facebench.harness.models.networks import Network, resolve
 from facebench.harness.runs import plan as plans
 from facebench.harness.runs.cluster.engine import Cluster
 from facebench.harness.tuning.summary import TuningSummary
-from facebench.harness.tuning.worker_process import TuningProcess, TuningWorker
+from facebench.harness.tuning.worker_process import TuningWorker, WorkerProcess
 
 if TYPE_CHECKING:  # what searches imports TVM, which comes after torch only in `tune`'s way
+    from facebench.harness.tuning.listener import TuningListener
     from facebench.harness.tuning.places import Goal
-    from facebench.harness.tuning.tuning_run import Watcher
 
     # Makes who is told of one target's search, of its name, its workloads, and trials of each.
-    WatcherMaker = Callable[[str, int, int], AbstractContextManager[Watcher]]
+    ListenerMaker = Callable[[str, int, int], AbstractContextManager[TuningListener]]
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ def networks_of_plan(name: str) -> tuple[list[Network], list[str]]:
 
 def tune_networks(
     request: TuningRequest,
-    watcher: WatcherMaker,
+    listener: ListenerMaker,
     tell: Callable[[TuningSummary], None] = lambda summary: None,
 ) -> TuningOutcome:
     """Tune all workloads of networks, target by target; what is found is kept as it is found.
 
     Args:
         request: what is to be tuned.
-        watcher: makes who is told how far a search is.
+        listener: makes who is told how far a search is.
         tell: told of each target that is done.
 
     Raises:
@@ -108,7 +108,7 @@ def tune_networks(
     for target in targets:
         try:
             works = _workloads(target, exported, request.batch)
-            summary = _tune(target, works, request, cluster, watcher)
+            summary = _tune(target, works, request, cluster, listener)
         except (RefusedError, UnavailableError) as error:
             failures.append(str(error))
             continue
@@ -132,7 +132,7 @@ def _tune(
     works: Sequence[Workload],
     request: TuningRequest,
     cluster: Cluster | None,
-    watcher: WatcherMaker,
+    listener: ListenerMaker,
 ) -> TuningSummary:
     from facebench.harness.tuning import places, tuning_run
 
@@ -142,7 +142,7 @@ def _tune(
     with records.claim(goal.records):
         left = tuning_run.left(goal, works, request.trials, request.missing)
         if left:
-            with watcher(goal.records, len(left), request.trials) as told:
+            with listener(goal.records, len(left), request.trials) as told:
                 found, failures = _search(goal, left, request, cluster, told)
     return TuningSummary(
         goal.records,
@@ -160,7 +160,7 @@ def _search(
     works: Sequence[Workload],
     request: TuningRequest,
     cluster: Cluster | None,
-    told: Watcher,
+    told: TuningListener,
 ) -> tuple[list[TuningRecord], list[str]]:
     """Search in this process where one place does it all; else in a process for each place."""
     from facebench.harness.tuning import distribute, places, tuning_run
@@ -177,7 +177,7 @@ def _workers(
 ) -> list[TuningWorker]:
     if cluster is None:
         return [
-            TuningProcess(goal.target.name, goal.records, device, request.trials)
+            WorkerProcess(goal.target.name, goal.records, device, request.trials)
             for device in request.devices[:most]
         ]
     from facebench.harness.tuning.cluster import workers

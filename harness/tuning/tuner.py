@@ -11,7 +11,7 @@ from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.tuning import correctness
 from facebench.harness.tuning.costs import Failure, TilingCost
-from facebench.harness.tuning.search import MODEL, Listener, Trials, search
+from facebench.harness.tuning.search import MODEL, Trials, search
 
 # Tilings that are measured once more, beside the model's choice.
 _FINALISTS = 3
@@ -22,7 +22,7 @@ def tune(
     vectors: Vectors,
     cost: TilingCost,
     trials: int,
-    listen: Listener = lambda done: None,
+    listen: Callable[[Trials], None] = lambda done: None,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> TuningRecord:
     """Find the tiling of a workload that costs least.
@@ -44,7 +44,9 @@ def tune(
     by_model = sorted(
         tiling.candidates(work, vectors), key=lambda one: tiling.cost(work, one, vectors)
     )
-    done = search(work, by_model, cost, trials, listen)
+    done = Trials(by_model)
+    for done in search(work, by_model, cost, trials):
+        listen(done)
     costs = _compared(work, done, cost)
     winner = _winner(work, done, costs, cost, warn)
     return records.made(

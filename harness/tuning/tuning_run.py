@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.harness.compiler import records
@@ -11,30 +10,11 @@ from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.tuning.costs import TilingCost
 from facebench.harness.tuning.interruption import noticed
+from facebench.harness.tuning.listener import TuningListener
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.search import MODEL, Trials
 from facebench.harness.tuning.tuner import enough, tune
 from facebench.harness.tuning.workloads import in_short
-
-
-class Watcher(Protocol):
-    """Who is told how far it is, such as `show_tuning.TuneProgress`."""
-
-    def trying(self, name: str, tried: int, best: float, scheduled: float, unit: str) -> None:
-        """A workload's search goes on; costs are the lowest so far and the model's choice's."""
-        ...
-
-    def tuned(self, name: str, record: TuningRecord) -> None:
-        """A workload has its record."""
-        ...
-
-    def failed(self, name: str, reason: str) -> None:
-        """A workload has none."""
-        ...
-
-    def warn(self, sentence: str) -> None:
-        """A kernel was wrong and is not used."""
-        ...
 
 
 def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> list[Workload]:
@@ -64,7 +44,7 @@ def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> l
 
 
 def run(
-    goal: Goal, works: Sequence[Workload], cost: TilingCost, trials: int, watcher: Watcher
+    goal: Goal, works: Sequence[Workload], cost: TilingCost, trials: int, listener: TuningListener
 ) -> tuple[list[TuningRecord], list[str]]:
     """Tune workloads one after the other; the records, and why others have none.
 
@@ -84,17 +64,17 @@ def run(
                 check_interruption()
                 if MODEL in done.costs:
                     best, scheduled = done.costs[done.best], done.costs[MODEL]
-                    watcher.trying(name, done.count, best, scheduled, cost.unit)
+                    listener.trying(name, done.count, best, scheduled, cost.unit)
 
             try:
-                record = tune(work, goal.vectors, cost, trials, listen, watcher.warn)
+                record = tune(work, goal.vectors, cost, trials, listen, listener.say)
                 check_interruption()
             except WrongAnswerError as error:
                 check_interruption()
-                watcher.failed(name, str(error))
+                listener.failed(name, str(error))
                 failures.append(f"{name}: {error}")
             else:
                 records.save(goal.records, record)
-                watcher.tuned(name, record)
+                listener.tuned(name, record)
                 found.append(record)
     return found, failures

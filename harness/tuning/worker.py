@@ -22,7 +22,8 @@ from facebench.architectures.errors import (
 from facebench.harness.compiler import workload
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import import_tvm
-from facebench.harness.machine.processes import LOST, die_with_parent
+from facebench.harness.machine.die_with_parent import die_with_parent
+from facebench.harness.machine.processes import LOST
 
 
 def main() -> None:

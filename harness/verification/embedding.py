@@ -17,6 +17,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine import environment
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.crops import Pictures, crops_key, cut
 from facebench.harness.verification.faces import FaceSet, Picture
 
@@ -24,7 +25,6 @@ Embeddings = npt.NDArray[np.float32]
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32; N never varies.
 Embed = Callable[[npt.NDArray[np.float32]], Embeddings]
 # Told how many images are embedded so far.
-Progress = Callable[[int], None]
 
 # How the embeddings of an image and of its mirror image become one.
 FLIPS = ("none", "sum", "concatenation")
@@ -86,7 +86,7 @@ def extract(
     keys: Sequence[str],
     embedder: Embedder,
     flip: str = "none",
-    progress: Progress = lambda done: None,
+    progress: Progress = SILENT,
 ) -> Extraction:
     """Embed images, each read, decoded and aligned once, or find them in the cache.
 
@@ -117,7 +117,7 @@ def extract_blocks(
     keys: Sequence[str],
     embedder: Embedder,
     flip: str = "none",
-    progress: Progress = lambda done: None,
+    progress: Progress = SILENT,
     shard: int = 0,
     shards: int = 1,
 ) -> Iterator[Extraction]:
@@ -135,7 +135,7 @@ def extract_blocks(
         used = keys[start : start + CHUNK]
         block = _block(faces, used, embedder, flip != "none", keep)
         done += len(used)
-        progress(done)
+        progress.at(done, len(keys))
         yield Extraction(
             _joined(block.embeddings, flip),
             block.seconds,

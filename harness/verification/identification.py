@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import Identification, OperatingPoint
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.tiles import (
     RANKS,
     Floats,
@@ -126,7 +127,7 @@ def search(
     probes: npt.ArrayLike,
     identities: npt.ArrayLike,
     distractors: Iterable[npt.NDArray[np.floating]],
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = SILENT,
 ) -> Search:
     """Compare probes with each other and with all distractors.
 
@@ -166,7 +167,7 @@ def search(
             scores[:, count:] = -np.inf
             kept.add(scores, start)
         done += count
-        progress(done)
+        progress.at(done)
     if not done:
         raise BadInputError("there are no distractors to search among: give at least one block")
     impostors = kept.impostors

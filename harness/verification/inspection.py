@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, decode
 
 # Told how many images are looked at, and of how many.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _Seen:
     broken: dict[str, Problem] = field(default_factory=dict)
 
 
-def inspect(faces: FaceSet, progress: Progress = lambda done, total: None) -> Inspection:
+def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
     """Look at everything: each image is read and decoded once, and none is kept.
 
     Args:
@@ -113,7 +113,7 @@ def _look(faces: FaceSet, progress: Progress) -> _Seen:
                 decode(data, where)
             except BadInputError as error:
                 seen.broken[key] = Problem("undecodable", key, str(error))
-        progress(number, len(faces.keys))
+        progress.at(number, len(faces.keys))
     return seen
 
 

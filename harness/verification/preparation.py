@@ -20,6 +20,7 @@ import numpy as np
 from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.machine.environment import version
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
 from facebench.harness.verification.faces import FaceSet, FloatArray, PairSet, SearchSet
@@ -27,7 +28,6 @@ from facebench.harness.verification.landmarks import AlignedLandmarks
 
 Set = TypeVar("Set", bound=FaceSet)
 # Told how many images are done, and of how many.
-Progress = Callable[[int, int], None]
 
 # What becomes of images in which no face was found:
 # refuse   nothing is scored;
@@ -69,7 +69,7 @@ class Prepared(Generic[Set]):
 def locate(
     faces: Set,
     source: str,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
     begin: float = 0.0,
 ) -> Set:
     """The same faces, with landmarks from the source.
@@ -200,13 +200,15 @@ def _detected(
         digests = [faces.image_digests[key].hex() for key in keys]
 
         def make(folder: Path, keys: Sequence[str] = keys, before: int = before) -> None:
-            points = _search(faces, keys, find(), lambda n: progress(before + n, len(faces.keys)))
+            points = _search(
+                faces, keys, find(), lambda n: progress.at(before + n, len(faces.keys))
+            )
             np.save(folder / "landmarks.npy", points)
 
         folder = cache.entry("landmarks", cache.digest(digests, by), make)
         points = np.load(folder / "landmarks.npy", allow_pickle=False)
         found |= {k: p for k, p in zip(keys, points, strict=True) if np.isfinite(p).all()}
-        progress(min(before + _CHUNK, len(faces.keys)), len(faces.keys))
+        progress.at(min(before + _CHUNK, len(faces.keys)), len(faces.keys))
     return found
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from facebench.harness.measures.job import Job, Progress
+from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
@@ -26,6 +26,8 @@ from facebench.harness.records.results import Result
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner
 from facebench.harness.runs.checkpoints import claim
+from facebench.harness.runs.rounds import RunListener
+from facebench.harness.storage.progress import Progress
 from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import noise, part, process
 
@@ -81,6 +83,19 @@ def pretend(executed: Path) -> Callable[[Sequence[Job], Progress], Iterator[Reco
 
 
 @dataclass(frozen=True)
+class _Noting(RunListener):
+    """Notes in files what it is told."""
+
+    folder: Path
+
+    def record(self, record: Record, stored: bool) -> None:
+        note(self.folder / "told", record.case.key)
+
+    def part(self, record: Record, done: int, of: int) -> None:
+        note(self.folder / "told_of_parts", record.case.key)
+
+
+@dataclass(frozen=True)
 class Pretence:
     """A folder with a results file, and what was told of the runs that wrote it."""
 
@@ -96,10 +111,7 @@ class Pretence:
         return runner.run(
             jobs(*names),
             self.store,
-            listen=lambda record, stored: note(self.folder / "told", record.case.key),
-            listen_to_parts=lambda record, done, of: note(
-                self.folder / "told_of_parts", record.case.key
-            ),
+            _Noting(self.folder),
         )
 
     def told(self) -> set[str]:

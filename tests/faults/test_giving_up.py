@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.measures.job import Job, Progress
+from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner, worker_pool
+from facebench.harness.storage.progress import Progress
 from tests.faults.pretence import Pretence, found, jobs
 
 

@@ -1,7 +1,6 @@
 """A runtime that goes wrong fails its own case, with a reason, and no other."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from facebench.harness.machine.processes import ChildProcess
 from facebench.harness.measures.job import Job
 from facebench.harness.models import networks
 from facebench.harness.models.export import Exported
@@ -16,6 +16,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.runs import worker_pool
 from facebench.harness.runs.jobs import with_fingerprint
+from facebench.harness.storage.progress import SILENT
 from facebench.harness.timing.sampler import Budget
 
 Faulty = Callable[..., list[Record]]
@@ -25,7 +26,6 @@ Faulty = Callable[..., list[Record]]
 def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyPatch) -> Faulty:
     """Two cases, the first in a runtime with the fault that is named; the second is sound."""
     network = networks.resolve(f"onnx:{tiny_onnx}")
-    start = subprocess.Popen
 
     def run(fault: str, limit_s: float = 60.0, budget: Budget = Budget(0.1, 0.05)) -> list[Record]:  # noqa: B008
         first = Case("latency", network.name, network.weights, runtime="onnxruntime")
@@ -37,13 +37,13 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
             for case in cases
         ]
 
-        def popen(command: list[str], **options: object) -> object:
+        def start(command: list[str], environment: dict[str, str]) -> ChildProcess:
             parent = command[-1]
             faulty = [sys.executable, "-m", "tests.faults.faulty_worker", parent, fault]
-            return start(faulty, **options)  # type: ignore[call-overload]
+            return ChildProcess(faulty, environment=environment)
 
-        monkeypatch.setattr(worker_pool.subprocess, "Popen", popen)
-        return list(worker_pool.execute(wanted, lambda done, total: None))
+        monkeypatch.setattr(worker_pool, "ChildProcess", start)
+        return list(worker_pool.execute(wanted, SILENT))
 
     return run
 

@@ -12,15 +12,16 @@ import click
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
-from facebench.harness.cli.commands.side_by_side import Bar
 from facebench.harness.cli.options import Command
 from facebench.harness.cli.output import comparison, terminal
+from facebench.harness.cli.output.progress import RevisionProgress
 from facebench.harness.comparison.environments import KINDS
 from facebench.harness.comparison.outputs.files import OutputFiles
 from facebench.harness.comparison.request import ComparisonRequest, compare_named
 from facebench.harness.comparison.revisions.measure import ROUNDS
 from facebench.harness.comparison.verdict import Policy
 from facebench.harness.measures.registry import MEASURES
+from facebench.harness.storage.progress import SILENT
 
 store = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -150,8 +151,8 @@ def compare(
         raise BadInputError("--json and --github both write to standard output: choose one")
     measures = options.comma_list(measure)
     request = ComparisonRequest(base, new, policy, measures, **chosen)
-    with Bar() if request.revisions else nullcontext() as bar:
-        outcome = compare_named(request, bar.watch if bar else None)
+    with RevisionProgress() if request.revisions else nullcontext(SILENT) as progress:
+        outcome = compare_named(request, progress)
     files.write(outcome)
     found = outcome.comparison
     if as_json:

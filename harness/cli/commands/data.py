@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.cli import catalogue, options
 from facebench.harness.cli.commands.data_clean import clean
 from facebench.harness.cli.output import terminal
+from facebench.harness.cli.output.progress import Bar
 from facebench.harness.storage import downloads
 from facebench.harness.verification import lists
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
@@ -109,7 +106,7 @@ def _by_hand(dataset: Dataset) -> str:
 
 
 def _fetched(download: downloads.Download, root: Path) -> Path:
-    with _bar(download.name, DownloadColumn()) as progress:
+    with Bar(download.name, in_bytes=True) as progress:
         return downloads.fetch(download, root, progress)
 
 
@@ -127,7 +124,7 @@ def check(name: str, data: Path | None, as_json: bool) -> None:
     facebench data check folder:my/faces --json
     """
     faces = DATASETS[name].open(data_root(data))
-    with _bar(faces.name, MofNCompleteColumn()) as progress:
+    with Bar(faces.name) as progress:
         inspection = inspect(faces, progress)
     if as_json:
         terminal.as_json({"name": faces.name, **asdict(inspection)})
@@ -190,18 +187,3 @@ def _drawn(name: str, root: Path | None, seed: int | None) -> PairSet:
     if not isinstance(faces, PairSet):
         raise BadInputError(f"{name} has probes and distractors, no pairs: name another dataset")
     return faces
-
-
-@contextmanager
-def _bar(name: str, column: MofNCompleteColumn | DownloadColumn) -> Iterator[downloads.Progress]:
-    """A bar on standard error while something takes its time; none where that is no terminal."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        column,
-        console=terminal.err,
-        disable=not terminal.err.is_terminal,
-    )
-    task = bar.add_task(escape(name), total=None)
-    with bar:
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import case_options, options
 from facebench.harness.cli.options import Command
 from facebench.harness.cli.output import terminal
+from facebench.harness.cli.output.progress import Bar
 from facebench.harness.models.networks import ONNX_PREFIX, Network
 from facebench.harness.training.data.cleaning import Finding, write
 from facebench.harness.training.data.overlap import Limits
@@ -106,8 +105,8 @@ def clean(
         raise BadInputError(f"{out} is there already: name another file, or move it away")
     merge, tests = same_folders == "merge", options.comma_list(against)
     request = CleaningRequest(path, teacher, tests, merge=merge, limits=limits, **chosen)
-    with _Bars() as bars:
-        findings = find(request, bars)
+    with Bar() as bar:
+        findings = find(request, bar)
     write(out, findings)
     if as_json:
         terminal.as_json({"path": str(out), "findings": [asdict(found) for found in findings]})
@@ -121,29 +120,3 @@ def _summary(findings: list[Finding], out: Path) -> str:
         f"{action}: {count:,} {what} ({reason})" for (action, what, reason), count in counts.items()
     ]
     return "\n".join([*lines, f"{len(findings):,} findings: {out}"])
-
-
-class _Bars:
-    """A bar for each step on standard error; none where that is no terminal."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            console=terminal.err,
-            disable=not terminal.err.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> _Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(escape(what), total=total)
-        self._progress.update(self._tasks[what], completed=done, total=total)

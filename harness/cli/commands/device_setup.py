@@ -8,6 +8,7 @@ import click
 
 from facebench.harness.cli import options
 from facebench.harness.cli.output import terminal
+from facebench.harness.cli.output.progress import Bar
 from facebench.harness.devices.emulator import setup
 
 
@@ -27,13 +28,9 @@ def setup_emulated(sysroot: Path | None, as_json: bool) -> None:
     facebench device setup-emulated --sysroot /srv/debian-arm64
     facebench device setup-emulated --json
     """
-    emulated = setup.run(sysroot, _say)
+    emulated = setup.run(sysroot, Bar())
     if as_json:
         terminal.as_json({"folder": str(emulated.folder), "versions": emulated.versions})
     else:
         line = f"the emulated device is ready: {emulated.folder}"
         terminal.out.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say(line: str) -> None:
-    terminal.err.print(line, markup=False, highlight=False, soft_wrap=True)

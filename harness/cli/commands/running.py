@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.cli.output import console
+from facebench.harness.cli.output.progress import RunProgress
 from facebench.harness.measures.job import Job
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
@@ -17,10 +18,8 @@ def run_jobs(
     jobs: Sequence[Job], store: Store | None = None, *, obtain: Obtain | None = None
 ) -> list[Record]:
     """Run jobs with a bar: a `runner.JobRunner`."""
-    with console.RunProgress(len(jobs)) as progress:
-        return runner.run(
-            jobs, store, progress.listen, progress.within, progress.listen_to_parts, obtain
-        )
+    with RunProgress(len(jobs)) as progress:
+        return runner.run(jobs, store, progress, obtain)
 
 
 def raise_failures(records: Sequence[Record]) -> None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.cli import case_options, options
 from facebench.harness.cli.output import terminal, training
-
-if TYPE_CHECKING:
-    from facebench.harness.training.log import LogRow
-
+from facebench.harness.cli.output.training import TrainingProgress
 
 # What the command on a machine of a cluster is not told.
 _NOT_PASSED_ON = ("cluster", "as_json")
@@ -118,70 +112,3 @@ def _words() -> list[str]:
         if isinstance(option, click.Option) and given and option.name not in _NOT_PASSED_ON:
             words += [option.opts[-1]] if option.is_flag else [option.opts[-1], str(value)]
     return words
-
-
-class TrainingProgress:
-    """A bar with the newest figures; a line now and then where standard error is no terminal."""
-
-    _EVERY = 10  # rows of the log to a line
-
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
-        self._rows = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=terminal.err,
-            disable=not (shown and terminal.err.is_terminal),
-        )
-        self._task = self._bar.add_task("", total=1, figures="")
-
-    def __enter__(self) -> TrainingProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def say(self, sentence: str) -> None:
-        """Print a line above the bar."""
-        if self._shown:
-            terminal.err.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-    def part(self, what: str, done: int, total: int) -> None:
-        """Show how far a preparation is."""
-        self._bar.update(self._task, description=what, completed=done, total=total, figures="")
-
-    def of(self, network: str, seed: int) -> Any:
-        """A listener for one run."""
-        from facebench.harness.training.train import Listener
-
-        name = f"{network} seed {seed}"
-
-        def row(row: LogRow, steps: int) -> None:
-            figures = (
-                f"loss {row.loss:.4f}  rate {row.learning_rate:.2g}  "
-                f"{row.images_per_second:,.0f} images/s  waits {row.waiting_share:.1%}"
-            )
-            self._bar.update(
-                self._task,
-                description=escape(name),
-                completed=row.step,
-                total=steps,
-                figures=figures,
-            )
-            self._rows += 1
-            if not terminal.err.is_terminal and (
-                self._rows % self._EVERY == 1 or row.step == steps
-            ):
-                self.say(f"{name} [{row.step:,}/{steps:,}] {figures}")
-
-        return Listener(row, lambda sentence: self.say(f"{name}: {sentence}"))

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
-from facebench.harness.cli.commands.training import TrainingProgress
 from facebench.harness.cli.output import terminal, trial_table
+from facebench.harness.cli.output.progress import Bar
+from facebench.harness.cli.output.training import TrainingProgress
 from facebench.harness.comparison.interleaved.turns import Turns
-from facebench.harness.comparison.trial import Listener
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _CORE = "cortex-a72"
@@ -112,7 +109,7 @@ def try_(
     out = out or Path(f"{file.stem}-trial")
     runtimes = None if runtime is None else options.comma_list(runtime)
     request = TrialRequest(file, out, runtimes=runtimes, cores=options.comma_list(core), **chosen)
-    watch = TrialWatch(run_jobs, _turns_bar, TrainingProgress, terminal.say)
+    watch = TrialWatch(run_jobs, Bar, TrainingProgress, terminal.say)
     found = put_on_trial(request, watch)
     pages = render(found.records, out)
     if as_json:
@@ -121,24 +118,3 @@ def try_(
         trial_table.show(found)
         terminal.out.print(f"report: {pages[0]}", soft_wrap=True)
     raise_failures([record for record in found.records if record.status == "failed"])
-
-
-@contextmanager
-def _turns_bar(rounds: int) -> Iterator[Listener]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TimeRemainingColumn(),
-        console=terminal.err,
-        disable=not terminal.err.is_terminal,
-    ) as progress:
-        task = progress.add_task("in turns", total=rounds)
-        runtimes: list[str] = []
-
-        def listen(runtime: str, done: int, of: int) -> None:
-            if runtime not in runtimes:
-                runtimes.append(runtime)
-            before = (len(runtimes) - 1) * of
-            progress.update(task, description=f"in turns: {runtime}", completed=before + done)
-
-        yield listen

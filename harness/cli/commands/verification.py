@@ -12,13 +12,14 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import scores, terminal
-from facebench.harness.comparison.verification_run import VerificationRequest, VerificationWatch
+from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.comparison.verification_run import verify as verify_networks
 from facebench.harness.measures.registry import in_short
 from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
 from facebench.harness.runs.fastest import FASTEST
 from facebench.harness.runs.jobs import Precision
+from facebench.harness.runs.rounds import RunListener
 from facebench.harness.verification.embedding import FLIPS
 from facebench.harness.verification.preparation import ABSENT
 from facebench.harness.verification.summary import FARS
@@ -102,7 +103,7 @@ def verify(
         compare=compare,
         **chosen,
     )
-    found = verify_networks(request, run_jobs, VerificationWatch(_tell_trial, _tell_fastest))
+    found = verify_networks(request, run_jobs, _Trials())
     if as_json:
         terminal.as_json(scores.comparison_json(found) if compare else scores.json(found))
     else:
@@ -111,10 +112,12 @@ def verify(
     raise_failures(found.records)
 
 
-def _tell_trial(record: Record, stored: bool) -> None:
-    if not stored:
-        terminal.say(f"trying {record.case}: {in_short(record)}")
+class _Trials(RunListener):
+    """Prints each runtime that is tried, and which one is the fastest."""
 
+    def record(self, record: Record, stored: bool) -> None:
+        if not stored:
+            self.say(f"trying {record.case}: {in_short(record)}")
 
-def _tell_fastest(network: Network, runtime: str, batch: int) -> None:
-    terminal.say(f"{network.name}: fastest in {runtime} with a batch of {batch}")
+    def say(self, sentence: str) -> None:
+        terminal.say(sentence)

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from types import TracebackType
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from facebench.harness.cli.output.terminal import err, new_table, out
-from facebench.harness.measures.registry import in_short
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles, Instructions
@@ -52,66 +42,6 @@ def _pairs(pairs: PairScores) -> dict[str, Any]:
         "identities": pairs.identities.tolist(),
         "digest": pairs.digest,
     }
-
-
-class RunProgress:
-    """A bar with the newest result; a line a record where standard error is no terminal.
-
-    Example:
-        with RunProgress(len(jobs)) as progress:
-            runner.run(jobs, listen=progress.listen)
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._begun: dict[str, float] = {}
-        self._bar = Progress(
-            TextColumn("[progress.description]{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[newest]}"),
-            console=err,
-            disable=not err.is_terminal,
-        )
-        self._task = self._bar.add_task("cases", total=total, newest="")
-        self._inner = self._bar.add_task("images", total=None, newest="", visible=False)
-
-    def __enter__(self) -> RunProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def listen(self, record: Record, stored: bool) -> None:
-        """Show a record: a `runner.Listener`."""
-        self._done += 1
-        self._begun.pop(record.case.key, None)
-        self._tell(f"{record.case}: {in_short(record)}", quietly=stored)
-
-    def listen_to_parts(self, record: Record, done: int, of: int) -> None:
-        """Show one process of a case of several: a `rounds.PartListener`."""
-        self._begun[record.case.key] = done / (of + 1)  # it may take one more
-        self._tell(f"{record.case} {done}/{of}: {in_short(record)}")
-
-    def _tell(self, line: str, quietly: bool = False) -> None:
-        completed = self._done + sum(self._begun.values())
-        self._bar.update(self._task, completed=completed, newest=escape(line))
-        self._bar.reset(self._inner, visible=False)
-        if not err.is_terminal and not quietly:
-            err.print(f"[{self._done}/{self._total}] {line}", markup=False, soft_wrap=True)
-
-    def within(self, done: int, total: int) -> None:
-        """Show how far a long case is: a `job.Progress`."""
-        self._bar.update(self._inner, completed=done, total=total, visible=True)
 
 
 def costs(records: Sequence[Record]) -> Table:

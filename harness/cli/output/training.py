@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from facebench.harness.cli.output import terminal
+from facebench.harness.cli.output.progress import Bar
+from facebench.harness.training.log import LogRow, TrainingListener
 
 if TYPE_CHECKING:  # loads torch
     from facebench.harness.training.training_run import TrainingOutcome
@@ -34,3 +36,41 @@ def lines(outcome: TrainingOutcome) -> list[str]:
         for mean in outcome.means()
     ]
     return files + means
+
+
+class TrainingProgress(Bar, TrainingListener):
+    """How far runs are, with the newest figures."""
+
+    def __init__(self, shown: bool) -> None:
+        super().__init__(shown=shown)
+
+    def of(self, run: str) -> TrainingListener:
+        """See `TrainingListener`."""
+        return _RunProgress(self, run)
+
+
+class _RunProgress(TrainingListener):
+    """Shows one run, by its name; a line now and then where there is no bar."""
+
+    _EVERY = 10  # rows of the log to a line
+
+    def __init__(self, bar: Bar, name: str) -> None:
+        self._bar = bar
+        self._name = name
+        self._rows = 0
+
+    def say(self, sentence: str) -> None:
+        """See `Progress`."""
+        self._bar.say(f"{self._name}: {sentence}")
+
+    def row(self, row: LogRow, steps: int) -> None:
+        """See `TrainingListener`."""
+        figures = (
+            f"loss {row.loss:.4f}  rate {row.learning_rate:.2g}  "
+            f"{row.images_per_second:,.0f} images/s  waits {row.waiting_share:.1%}"
+        )
+        self._bar.at(row.step, steps, self._name)
+        self._bar.newest(figures)
+        self._rows += 1
+        if self._rows % self._EVERY == 1 or row.step == steps:
+            self._bar.line(f"{self._name} [{row.step:,}/{steps:,}] {figures}")

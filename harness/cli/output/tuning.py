@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
-from facebench.harness.cli.output.terminal import err
+from facebench.harness.cli.output.progress import Bar
 from facebench.harness.compiler.records import TuningRecord
+from facebench.harness.tuning.listener import TuningListener
 
 
-class TuneProgress:
-    """A bar of trials with the best so far; a line a workload where there is no terminal.
+class TuneProgress(Bar, TuningListener):
+    """Trials, with the best so far; a line a workload where there is no bar.
 
     Args:
         target: that is tuned for.
@@ -28,59 +17,36 @@ class TuneProgress:
     """
 
     def __init__(self, target: str, workloads: int, trials: int) -> None:
+        super().__init__(target)
         self._workloads = workloads
         self._trials = trials
         self._done = 0
-        self._bar = Progress(
-            TextColumn("[progress.description]{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[newest]}"),
-            console=err,
-            disable=not err.is_terminal,
-        )
-        self._task = self._bar.add_task(target, total=workloads * trials, newest="")
-
-    def __enter__(self) -> TuneProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
+        self._show(0)
 
     def trying(self, name: str, tried: int, best: float, scheduled: float, unit: str) -> None:
-        """Show how far a workload's search is."""
+        """See `TuningListener`."""
         found = f": {in_words(best, unit)}, {against(best, scheduled)} so far"
-        line = f"{self._done + 1}/{self._workloads} {name}{found}"
-        completed = self._done * self._trials + min(tried, self._trials)
-        self._bar.update(self._task, completed=completed, newest=escape(line))
+        self._show(min(tried, self._trials))
+        self.newest(f"{self._done + 1}/{self._workloads} {name}{found}")
 
     def tuned(self, name: str, record: TuningRecord) -> None:
-        """Show what a workload's search found."""
+        """See `TuningListener`."""
         cost = in_words(record.cost, record.unit)
         self._next(f"{name}: {cost}, {against(record.cost, record.scheduled)}")
 
     def failed(self, name: str, reason: str) -> None:
-        """Show why a workload has no record."""
+        """See `TuningListener`."""
         self._next(f"{name}: {reason}")
-
-    def warn(self, sentence: str) -> None:
-        """Say what went wrong and was put right."""
-        err.print(sentence, markup=False, soft_wrap=True)
 
     def _next(self, found: str) -> None:
         self._done += 1
+        self._show(0)
         line = f"{self._done}/{self._workloads} {found}"
-        self._bar.update(self._task, completed=self._done * self._trials, newest=escape(line))
-        if not err.is_terminal:
-            err.print(line, markup=False, soft_wrap=True)
+        self.newest(line)
+        self.line(line)
+
+    def _show(self, tried: int) -> None:
+        self.at(self._done * self._trials + tried, self._workloads * self._trials)
 
 
 def in_words(cost: float, unit: str) -> str:

@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.machine.die_with_parent import die_with_parent
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.records.record import to_json

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,9 @@ Request = Mapping[str, Any]
 
 # A first build exports, lowers and compiles.
 _LIMIT_S = 900.0
+
+# Seconds that a process may take to end once its output has.
+_END_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -98,19 +99,10 @@ def ask(
     environment: PythonEnvironment, module: str, request: str, *arguments: str, threads: int = 1
 ) -> tuple[bytes, str]:
     """Return what a module of an environment answers, and its last line of standard error."""
-    with tempfile.TemporaryFile() as log:
-        process = environment.start(module, threads, log, *arguments)
-        try:
-            answer, _ = process.communicate(request.encode(), _LIMIT_S)
-        except subprocess.TimeoutExpired:
+    with environment.start(module, threads, *arguments) as process:
+        process.send(request.encode(), last=True)
+        with process.limit(_LIMIT_S):
+            answer = process.output.read()
+        if process.hung:
             return b"", f"its process said nothing for {_LIMIT_S:.0f} s"
-        finally:
-            process.kill()
-            process.wait()
-        return answer, _last(log)
-
-
-def _last(log: Any) -> str:
-    log.seek(0)
-    lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "its process ended without a word"
+        return answer, process.ended(_END_S).said or "its process ended without a word"

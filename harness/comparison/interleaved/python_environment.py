@@ -8,11 +8,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from facebench.harness.comparison.interleaved.layout import CURRENT, LAYOUTS, Layout
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+from facebench.harness.machine.processes import ChildProcess, python_module, thread_variables
 
 # Prints the first of its arguments that is a module which can be imported.
 _FIRST_FOUND = """
@@ -52,24 +51,17 @@ class PythonEnvironment:
         found = [layout for layout in LAYOUTS if layout.cli == printed]
         return replace(self, layout=found[0]) if found else None
 
-    def start(
-        self, module: str, threads: int, errors: IO[bytes], *arguments: str
-    ) -> subprocess.Popen[bytes]:
+    def start(self, module: str, threads: int, *arguments: str) -> ChildProcess:
         """Start a module as a process that reads requests and writes replies."""
-        variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
-        return subprocess.Popen(
+        return ChildProcess(
             self.command(module, *arguments),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=self.all_variables() | variables,
-            cwd=self.folder,
+            environment=self.all_variables() | thread_variables(threads),
+            folder=self.folder,
         )
 
     def command(self, module: str, *arguments: str) -> list[str]:
         """Return the command line that runs a module."""
-        # -P: what lies where the process stands is no module of ours.
-        return [str(self.python), "-P", "-m", module, *arguments]
+        return python_module(module, *arguments, python=self.python)
 
     def run_code(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run some Python to its end, and return what it printed."""

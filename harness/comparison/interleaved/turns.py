@@ -30,14 +30,12 @@ from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.record import Record
 from facebench.harness.runs import long_run
 from facebench.harness.storage import cache
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.timing.sampler import WINDOW
 
 # Waited at most, in seconds, for heat to go and for a moment of quiet.
 _COOL_S = 60.0
 _QUIET_S = 1.0
-
-# Told after each round of processes: how many there were, and of how many.
-Listener = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class _Side:
 
 
 def measure(
-    cases: Sequence[PreparedCase], budget: Turns, listen: Listener = lambda done, of: None
+    cases: Sequence[PreparedCase], budget: Turns, progress: Progress = SILENT
 ) -> list[Record]:
     """Time cases in turns; a record each, which say that they belong together.
 
@@ -99,6 +97,8 @@ def measure(
     Args:
         cases: prepared ones, all for as many threads; what could not be prepared
             keeps the record that says why.
+        budget: how much is sampled.
+        progress: told how many rounds of processes are done.
     """
     start = time.perf_counter()
     sides = [_Side(case) for case in cases]
@@ -109,7 +109,7 @@ def measure(
             break
         first = number % len(alive)
         _round([*alive[first:], *alive[:first]], budget)
-        listen(number + 1, budget.processes)
+        progress.at(number + 1, budget.processes)
     seconds = time.perf_counter() - start
     return [_record(side, budget, token, seconds) for side in sides]
 

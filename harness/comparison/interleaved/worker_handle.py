@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
-import threading
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.comparison.interleaved.prepared_case import PreparedCase
@@ -41,10 +39,8 @@ class WorkerHandle:
     def __init__(self, prepared: PreparedCase) -> None:
         self._prepared = prepared
         self._name = f"{prepared.case} in {prepared.environment.name}"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the handle
-        threads = prepared.case.threads
         environment = prepared.environment
-        self._process = environment.start(environment.layout.session, threads, self._log)
+        self._process = environment.start(environment.layout.session, prepared.case.threads)
         self.load_ms = 0.0
         self.warmup_ms: tuple[float, ...] = ()
         self.settled = False
@@ -53,7 +49,7 @@ class WorkerHandle:
         """Have the artifact opened; `opened` waits for it, so that all start at the same time."""
         case = self._prepared.case
         path = str(self._prepared.artifact).encode()
-        self._send(wire.request(["open", case.runtime, str(case.threads)], path))
+        self._process.send(wire.request(["open", case.runtime, str(case.threads)], path))
 
     def opened(self) -> None:
         """Wait until the artifact is open."""
@@ -63,7 +59,7 @@ class WorkerHandle:
         """Put the process on some CPUs, where there are any, and infer until times agree."""
         if cpus:
             pinning.move(self._process.pid, cpus)
-        self._send(wire.images_request("warm", self._prepared.images, seconds))
+        self._process.send(wire.images_request("warm", self._prepared.images, seconds))
         reply = json.loads(self._receive())
         self.warmup_ms = tuple(reply["warmup_ms"])
         self.settled = reply["settled"]
@@ -71,23 +67,19 @@ class WorkerHandle:
 
     def turn(self, count: int) -> Turn:
         """So many inferences, after one that is not timed: others had the caches meanwhile."""
-        self._process.send_signal(signal.SIGCONT)
-        self._send(wire.request(["turn", str(count)]))
+        self._process.signal(signal.SIGCONT)
+        self._process.send(wire.request(["turn", str(count)]))
         reply = json.loads(self._receive())
         self.rest()
         return Turn(tuple(reply["samples_ms"]), reply["reference_us"])
 
     def rest(self) -> None:
         """Stop the process until its next turn: threads that wait by spinning would disturb."""
-        self._process.send_signal(signal.SIGSTOP)
+        self._process.signal(signal.SIGSTOP)
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._log):
-            if stream is not None:
-                stream.close()
+        self._process.close()
 
     def __enter__(self) -> Self:
         return self
@@ -95,35 +87,15 @@ class WorkerHandle:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _send(self, request: bytes) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(request)
-            self._process.stdin.flush()
-        except OSError:
-            pass  # it has ended; `_receive` tells why
-
     def _receive(self) -> bytes:
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(_LIMIT_S, self._process.kill)
-        watchdog.start()
         try:
-            message = wire.read(self._process.stdout)
+            with self._process.limit(_LIMIT_S):
+                message = wire.read(self._process.output)
         except ValueError as error:
             raise UnavailableError(f"{self._name}: {error}") from error
-        finally:
-            watchdog.cancel()
         if message is None:
-            raise UnavailableError(f"{self._name}: {self._end()}")
+            raise UnavailableError(f"{self._name}: its process {self._process.ended()}")
         words, payload = message
         if words[0] != "ok":
             raise UnavailableError(f"{self._name}: {payload.decode(errors='replace')}")
         return payload
-
-    def _end(self) -> str:
-        code = self._process.wait()
-        log: Any = self._log
-        log.seek(0)
-        lines = log.read().decode(errors="replace").strip().splitlines()
-        how = f"its process was ended by signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{how}; the last it said: {lines[-1][:300]}" if lines else how

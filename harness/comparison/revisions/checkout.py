@@ -11,8 +11,8 @@ from pathlib import Path
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.revisions import kept
 from facebench.harness.comparison.revisions.git import Repository, commit, git, names
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.storage import cache
+from facebench.harness.storage.progress import Progress
 
 PREFIX = "git:"
 WORKING_TREE = "."
@@ -66,7 +66,7 @@ def resolve(where: Repository, text: str) -> Revision:
     return Revision(text, head, changed, _key(where.top, head, changed))
 
 
-def check_out(where: Repository, revision: Revision, watch: RevisionWatch) -> Path:
+def check_out(where: Repository, revision: Revision, progress: Progress) -> Path:
     """The folder of a revision's files, whole; made where there is none yet.
 
     It is a repository of its own that borrows the user's objects. Of a working tree, files
@@ -77,16 +77,16 @@ def check_out(where: Repository, revision: Revision, watch: RevisionWatch) -> Pa
     """
     folder = kept.folder("trees") / revision.key[:32]
     waiting = f"waiting for another facebench that checks {revision.label} out"
-    with kept.locked(folder.with_suffix(".lock"), lambda: watch.note(waiting)):
+    with kept.locked(folder.with_suffix(".lock"), lambda: progress.say(waiting)):
         if not folder.is_dir():
-            watch.busy(f"checking {revision.label} out")
+            progress.newest(f"checking {revision.label} out")
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
                 made = Path(temporary) / "tree"
                 _clone(where.top, revision.commit, made)
                 _overlay(where.top, revision, made)
                 made.rename(folder)
     for note in _missing(folder):
-        watch.note(f"{revision.label}: {note}")
+        progress.say(f"{revision.label}: {note}")
     return folder
 
 

@@ -15,8 +15,8 @@ from facebench.harness.comparison.revisions import install, kept, requirements
 from facebench.harness.comparison.revisions.checkout import Revision
 from facebench.harness.comparison.revisions.install import Maker
 from facebench.harness.comparison.revisions.requirements import Requirements
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.storage import cache
+from facebench.harness.storage.progress import Progress
 
 # Written last: an environment without it was interrupted, and is made anew.
 _COMPLETE = "facebench.json"
@@ -36,7 +36,7 @@ _FOLDERS = {"FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_TUNING"}
 
 
 def python_environment(
-    tree: Path, prefix: Path, revision: Revision, watch: RevisionWatch, make: Maker = install.make
+    tree: Path, prefix: Path, revision: Revision, progress: Progress, make: Maker = install.make
 ) -> PythonEnvironment:
     """Return where a revision is measured; its environment is made where there is none yet.
 
@@ -47,7 +47,7 @@ def python_environment(
         tree: the revision's files.
         prefix: where in it the user stands.
         revision: which one it is.
-        watch: told what is going on.
+        progress: told what is going on.
         make: makes an environment.
 
     Raises:
@@ -63,9 +63,9 @@ def python_environment(
     set_here = sorted(_FOLDERS & os.environ.keys())
     variables = {name: str(Path(os.environ[name]).resolve()) for name in set_here}
     if not wanted.commands:
-        watch.note(f"{revision.label} {_UNTOLD if wanted.untold else _NOT_ASKED}")
+        progress.say(f"{revision.label} {_UNTOLD if wanted.untold else _NOT_ASKED}")
         return PythonEnvironment(revision.label, Path(sys.executable), variables, folder)
-    made = _made(project, wanted, revision, watch, make)
+    made = _made(project, wanted, revision, progress, make)
     # An empty one hides the user's own.
     variables |= {"PYTHONPATH": str(project) if wanted.own else "", "PYTHONHOME": ""}
     python = made / "bin" / "python"
@@ -79,19 +79,19 @@ def python_environment(
 
 
 def _made(
-    project: Path, wanted: Requirements, revision: Revision, watch: RevisionWatch, make: Maker
+    project: Path, wanted: Requirements, revision: Revision, progress: Progress, make: Maker
 ) -> Path:
     build = platform.python_version(), platform.machine(), str(Path(sys.executable).resolve())
     key = cache.digest(wanted.key, build)
     folder = kept.folder("environments") / key
     waiting = f"waiting for another facebench that installs the dependencies of {revision.label}"
-    with kept.locked(folder.with_suffix(".lock"), lambda: watch.note(waiting)):
+    with kept.locked(folder.with_suffix(".lock"), lambda: progress.say(waiting)):
         if (folder / _COMPLETE).is_file():
             return folder
-        watch.note(f"installing the dependencies of {revision.label}, once for all like them")
+        progress.say(f"installing the dependencies of {revision.label}, once for all like them")
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            make(folder, wanted.commands, project, watch.busy)
+            make(folder, wanted.commands, project, progress.newest)
         except BadInputError as error:
             raise BadInputError(
                 f"the dependencies of {revision.label} cannot be installed: {error}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.machine.processes import follow, python_module
 
 # Fills a folder: where, what pip is told one after the other, where it stands, who hears of it.
 Maker = Callable[[Path, Sequence[Sequence[str]], Path, Callable[[str], None]], None]
@@ -37,34 +36,16 @@ def make(
     """
     busy("making a virtual environment")
     _run([sys.executable, "-m", "venv", "--clear", str(folder)], "venv", where, busy)
-    pip = [str(folder / "bin" / "python"), "-P", "-m", "pip", "--disable-pip-version-check"]
+    pip = python_module("pip", "--disable-pip-version-check", python=folder / "bin" / "python")
     for command in commands:
         first, *rest = command
         _run([*pip, first, "--no-input", *rest], f"pip {' '.join(command)}", where, busy)
 
 
 def _run(command: Sequence[str], name: str, where: Path, busy: Callable[[str], None]) -> None:
-    last: deque[str] = deque(maxlen=_TOLD_LINES)
-    with subprocess.Popen(
-        command,
-        cwd=where,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=_outside(),
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in filter(None, map(str.strip, process.stdout)):
-                last.append(line)
-                busy(line)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        said = " / ".join(last)[-_LONGEST:] or f"exit code {process.returncode}"
+    code, last = follow(command, busy, environment=_outside(), folder=where)
+    if code:
+        said = " / ".join(last[-_TOLD_LINES:])[-_LONGEST:] or f"exit code {code}"
         raise BadInputError(f"{name}: {said}")
 
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
+from facebench.harness.machine.processes import follow
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
-
-# Told what came, and of how many cases how many there are.
-Listen = Callable[[str, int, int], None]
+from facebench.harness.storage.progress import Progress
 
 _LINE = re.compile(r"\[(\d+)/(\d+)\] (.*)")
-_LAST_LINES = 20
 
 # Exit codes after which the records tell all: 1 says that a case failed.
 _DONE = (0, 1)
 
 
 def run(
-    environment: PythonEnvironment, plan: str, folder: Path, known: Sequence[Record], listen: Listen
+    environment: PythonEnvironment,
+    plan: str,
+    folder: Path,
+    known: Sequence[Record],
+    progress: Progress,
 ) -> list[Record]:
     """The records of a plan, as the side's own facebench obtains them.
 
@@ -33,7 +33,7 @@ def run(
         plan: text of the plan.
         folder: to write to.
         known: records of the same side that are not to be obtained again.
-        listen: told of each case.
+        progress: told of each case.
 
     Raises:
         BadInputError: facebench said no, or was ended.
@@ -47,7 +47,7 @@ def run(
     code, said = _run(
         environment,
         environment.command(environment.layout.cli, "run", str(file), "-o", str(folder)),
-        listen,
+        progress,
     )
     found = store.read()
     # A crash has the exit code of a failed case, and leaves nothing.
@@ -57,29 +57,24 @@ def run(
     return found
 
 
-def _run(environment: PythonEnvironment, command: Sequence[str], listen: Listen) -> tuple[int, str]:
+def _run(
+    environment: PythonEnvironment, command: Sequence[str], progress: Progress
+) -> tuple[int, str]:
     """The exit code, and the last line of standard error."""
-    last: deque[str] = deque(maxlen=_LAST_LINES)
-    with subprocess.Popen(
+
+    def tell(line: str) -> None:
+        if told := _LINE.fullmatch(line):
+            progress.newest(told[3])
+            progress.at(int(told[1]), int(told[2]))
+
+    # Where it is killed, its workers end with it.
+    code, last = follow(
         command,
-        cwd=environment.folder,
-        env=environment.all_variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stderr is not None
-        try:
-            for line in filter(None, map(str.strip, process.stderr)):
-                last.append(line)
-                if told := _LINE.fullmatch(line):
-                    listen(told[3], int(told[1]), int(told[2]))
-        except BaseException:
-            # Its workers end with it.
-            process.kill()
-            raise
+        tell,
+        environment=environment.all_variables(),
+        folder=environment.folder,
+        output=False,
+    )
     told_by_it = [line for line in last if line.startswith("facebench: ")]
-    said = (told_by_it or list(last) or [""])[-1]
-    return process.returncode, said.removeprefix("facebench: ")
+    said = (told_by_it or last or [""])[-1]
+    return code, said.removeprefix("facebench: ")

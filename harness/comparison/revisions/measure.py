@@ -22,10 +22,10 @@ from facebench.harness.comparison.revisions.environment import python_environmen
 from facebench.harness.comparison.revisions.git import Repository, repository
 from facebench.harness.comparison.revisions.install import Maker
 from facebench.harness.comparison.revisions.plans import Halves
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage.progress import Progress
 
 # Of rounds, where nobody says how many.
 ROUNDS = 6
@@ -65,7 +65,7 @@ class Measured:
 
 
 def measure(
-    names: Sequence[str], wanted: Wanted, watch: RevisionWatch, make: Maker = install.make
+    names: Sequence[str], wanted: Wanted, progress: Progress, make: Maker = install.make
 ) -> Measured:
     """Measure revisions of the repository one stands in, side by side.
 
@@ -75,7 +75,7 @@ def measure(
     Args:
         names: `git:` and a revision, one or two.
         wanted: what is measured.
-        watch: told what is going on.
+        progress: told what is going on.
         make: makes environments.
 
     Raises:
@@ -84,12 +84,12 @@ def measure(
     """
     where = repository(Path.cwd())
     revisions = [checkout.resolve(where, name) for name in names]
-    environments = [_environment(where, revision, watch, make) for revision in revisions]
+    environments = [_environment(where, revision, progress, make) for revision in revisions]
     halves = [plans.halves(wanted.plan, one, wanted.measures) for one in environments]
     folder = kept.folder("rounds") / _key(where, revisions, environments, halves)
     waiting = "waiting for another facebench that measures: two at once would disturb each other"
-    with kept.locked(kept.folder("rounds") / ".lock", lambda: watch.note(waiting)):
-        records, rounds = turns.measure(environments, halves, wanted.rounds, folder, watch)
+    with kept.locked(kept.folder("rounds") / ".lock", lambda: progress.say(waiting)):
+        records, rounds = turns.measure(environments, halves, wanted.rounds, folder, progress)
     if wanted.keep is not None:
         _keep(records, wanted.keep)
     sides = [
@@ -100,10 +100,10 @@ def measure(
 
 
 def _environment(
-    where: Repository, revision: Revision, watch: RevisionWatch, make: Maker
+    where: Repository, revision: Revision, progress: Progress, make: Maker
 ) -> PythonEnvironment:
-    tree = checkout.check_out(where, revision, watch)
-    return python_environment(tree, where.prefix, revision, watch, make)
+    tree = checkout.check_out(where, revision, progress)
+    return python_environment(tree, where.prefix, revision, progress, make)
 
 
 def _key(

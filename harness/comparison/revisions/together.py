@@ -15,11 +15,11 @@ from facebench.harness.comparison.interleaved.python_environment import PythonEn
 from facebench.harness.comparison.interleaved.turns import Turns
 from facebench.harness.comparison.interleaved.turns import measure as measure_in_turns
 from facebench.harness.comparison.revisions import kept
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import cache
+from facebench.harness.storage.progress import Progress, Share
 
 _TURNS = 16
 _PROTOCOL = "import importlib, sys; print(importlib.import_module(sys.argv[1]).PROTOCOL)"
@@ -36,7 +36,7 @@ def measure(
     plans: Sequence[str],
     processes: int,
     folder: Path,
-    watch: RevisionWatch,
+    progress: Progress,
 ) -> list[list[Record]]:
     """Records of each side's timed cases.
 
@@ -45,7 +45,7 @@ def measure(
         plans: text of each one's plan.
         processes: of each case.
         folder: where cases are kept.
-        watch: told how far it is.
+        progress: told how far it is.
 
     Raises:
         BadInputError: a side's facebench has no use for its plan, or can't prepare a case.
@@ -61,21 +61,18 @@ def measure(
         wanted = {side: requests[case] for side, requests in enumerate(asked) if case in requests}
         path = folder / cache.digest(case.key, processes)
         store = Store(path / RECORDS)
-
-        def listen(done: int, of: int, number: int = number) -> None:
-            watch.phase("cases", number + done / of, len(cases))
-
-        listen(0, 1)
+        share = Share(progress, number, len(cases), "cases")
+        share.at(0, 1)
         if not kept.is_fresh(path):
-            watch.busy(str(case))
+            progress.newest(str(case))
             chosen = [environments[side] for side in wanted]
             kept.empty(path)
-            for record in _in_turns(chosen, list(wanted.values()), processes, listen):
+            for record in _in_turns(chosen, list(wanted.values()), processes, share):
                 store.append(record)
             kept.complete(path)
         for side, record in zip(wanted, store.read(), strict=True):
             records[side].append(record)
-        listen(1, 1)
+        share.at(1, 1)
     return records
 
 
@@ -100,12 +97,12 @@ def _in_turns(
     environments: Sequence[PythonEnvironment],
     requests: Sequence[Request],
     processes: int,
-    listen: Any,
+    progress: Progress,
 ) -> list[Record]:
     prepared = list(map(prepare, environments, requests))
     budget = requests[0]["budget"]
     return measure_in_turns(
         prepared,
         Turns(processes, _TURNS, budget["sampling_s"] / _TURNS, budget["warmup_s"], budget["pin"]),
-        listen,
+        progress,
     )

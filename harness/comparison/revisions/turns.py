@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import kept, launch, together
 from facebench.harness.comparison.revisions.plans import Halves
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.storage.progress import Progress, Share
 
 
 def measure(
@@ -19,7 +20,7 @@ def measure(
     plans: Sequence[Halves],
     rounds: int,
     folder: Path,
-    watch: RevisionWatch,
+    progress: Progress,
 ) -> tuple[list[list[Record]], int]:
     """Records of each side: what is exact once, what is timed with one process a case and round.
 
@@ -32,7 +33,7 @@ def measure(
         plans: one for each.
         rounds: how many.
         folder: where they are kept.
-        watch: told how far it is.
+        progress: told how far it is.
 
     Returns:
         A list of records for each side, and how many rounds there are in them: none where the
@@ -40,19 +41,21 @@ def measure(
     """
     known: list[list[Record]] = [[] for _ in environments]
     if any(plan.exact for plan in plans):
-        step = _TurnStep("exact figures", folder / "exact", 0, len(environments), watch)
+        step = _TurnStep("exact figures", folder / "exact", 0, len(environments), progress)
         exact = [plan.exact for plan in plans]
         known = _round(environments, exact, known, range(len(environments)), step)
     texts = [plan.timed for plan in plans]
     if len(environments) > 1 and any(texts) and all(map(together.able, environments)):
-        timed = together.measure(environments, texts, rounds, folder / "together", watch)
+        timed = together.measure(environments, texts, rounds, folder / "together", progress)
         both = [[*old, *more] for old, more in zip(known, timed, strict=True)]
         return both, rounds if any(timed) else 0
     records = known
     for number in range(rounds if any(texts) else 0):
         order = [(number + side) % len(environments) for side in range(len(environments))]
         total = rounds * len(environments)
-        step = _TurnStep("rounds", folder / str(number), number * len(environments), total, watch)
+        step = _TurnStep(
+            "rounds", folder / str(number), number * len(environments), total, progress
+        )
         found = _round(environments, texts, known, order, step)
         new = list(map(_new, found, known))
         records = [[*old, *more] for old, more in zip(records, new, strict=True)]
@@ -66,29 +69,32 @@ def measure(
 class _TurnStep:
     """One folder of records for each side, that is there whole or not at all."""
 
-    def __init__(
-        self, name: str, folder: Path, done: int, total: int, watch: RevisionWatch
-    ) -> None:
+    def __init__(self, name: str, folder: Path, done: int, total: int, progress: Progress) -> None:
         self.folder = folder
         self._name = name
         self._done = done
         self._total = total
-        self._watch = watch
-        watch.phase(name, done, total)
+        self._progress = progress
+        progress.at(done, total, name)
 
-    def listen(self, environment: PythonEnvironment) -> Callable[[str, int, int], None]:
-        """What a side's run tells."""
-
-        def told(text: str, done: int, of: int) -> None:
-            self._watch.busy(f"{environment.name}: {text}")
-            self._watch.phase(self._name, self._done + done / max(of, 1), self._total)
-
-        return told
+    def progress(self, environment: PythonEnvironment) -> Progress:
+        """Who is told how far a side's run is."""
+        return _Side(self._progress, self._done, self._total, self._name, environment.name)
 
     def side_done(self) -> None:
         """Go on to the next side."""
         self._done += 1
-        self._watch.phase(self._name, self._done, self._total)
+        self._progress.at(self._done, self._total, self._name)
+
+
+@dataclass(frozen=True)
+class _Side(Share):
+    """A side's run, one of several equal shares of a step; it is told by the side's name."""
+
+    name: str
+
+    def newest(self, text: str) -> None:
+        self.whole.newest(f"{self.name}: {text}")
 
 
 def _round(
@@ -104,7 +110,7 @@ def _round(
         kept.empty(folder)
         for side in order:
             one = environments[side]
-            launch.run(one, texts[side], folder / str(side), known[side], step.listen(one))
+            launch.run(one, texts[side], folder / str(side), known[side], step.progress(one))
             step.side_done()
         kept.complete(folder)
     return [Store(folder / str(side) / RECORDS).read() for side in range(len(environments))]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
 import queue
-import signal
-import subprocess
 import tarfile
 import tempfile
 import threading
@@ -23,7 +20,11 @@ from facebench.harness.compiler import library
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.board.launcher import Launcher
 from facebench.harness.machine import environment
-from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.machine.processes import (
+    ChildProcess,
+    dying_with_parent,
+    thread_variables,
+)
 from facebench.harness.runtimes import wire
 
 # Of the functions below, and of what they take and give.
@@ -31,8 +32,6 @@ PROTOCOL = 2
 
 # A session whose input is closed has this long to go.
 _GO_S = 2.0
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class ServedClient:
@@ -88,8 +87,8 @@ class ServedClient:
             command = self._launcher.command(runtime, counters)
         except FacebenchError as error:
             return str(error)
-        variables = dict.fromkeys((*_THREAD_VARIABLES, "TVM_NUM_THREADS"), str(threads))
-        self._session = _ServedSession(command, variables | self._launcher.environment(), counters)
+        variables = thread_variables(threads) | self._launcher.environment()
+        self._session = _ServedSession(command, variables, counters)
         self.send(wire.request(["open", runtime, str(threads)], str(folder / name).encode()))
         return ""
 
@@ -130,45 +129,26 @@ class _ServedSession:
         self.requests: queue.Queue[bytes] = queue.Queue()
         self.replies: queue.Queue[bytes] = queue.Queue()
         self.counters = counters
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # it is the process's
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=os.environ | variables,
-            preexec_fn=die_with_parent,  # whatever the session is written in
-        )
+        # Whatever the session is written in.
+        self._process = ChildProcess(dying_with_parent(command), environment=os.environ | variables)
         # The end of a client's process calls these; nothing calls `atexit` there.
         util.Finalize(self, self._process.kill, exitpriority=1)
         threading.Thread(target=self._exchange, daemon=True).start()
 
     def close(self) -> None:
         """End the process, by force where it does not go."""
-        process = self._process
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(_GO_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        self._process.send(b"", last=True)
+        self._process.ended(_GO_S)
 
     def _exchange(self) -> None:
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
         while True:
-            request = self.requests.get()
+            self._process.send(self.requests.get())
             try:
-                process.stdin.write(request)
-                process.stdin.flush()
-                message = wire.read(process.stdout)
+                message = wire.read(self._process.output)
             except (OSError, ValueError):
                 message = None
             if message is None:
-                process.kill()  # where it is alive, it talks nonsense
+                self._process.kill()  # where it is alive, it talks nonsense
                 self.replies.put(wire.error(self._end()))
                 continue
             words, payload = message
@@ -177,15 +157,10 @@ class _ServedSession:
 
     def _end(self) -> str:
         """How the process ended."""
-        code = self._process.wait()
-        self._log.seek(0)
-        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
-        said = f"; the last it said: {last[0][:300]}" if last else ""
-        if code == -signal.SIGILL:
+        end = self._process.ended()
+        if end.signal == "SIGILL":
             return "ended by SIGILL: the library uses an instruction that this CPU lacks"
-        if code < 0:
-            return f"ended by {signal.Signals(-code).name}{said}"
-        return f"ended with exit code {code}{said}"
+        return str(end)
 
 
 def _machine(launcher: Launcher) -> str:

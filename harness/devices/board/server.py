@@ -17,7 +17,7 @@ from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board import trackers
 from facebench.harness.devices.board.launcher import Launcher
 from facebench.harness.devices.board.served_client import ServedClient, register
-from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.machine.die_with_parent import die_with_parent
 
 DEFAULT_PORT = 9090
 

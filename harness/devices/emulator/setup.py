@@ -6,7 +6,6 @@ goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from typing import Any
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.devices.emulator import pieces, qemu, recipes, wheels
 from facebench.harness.devices.emulator.pieces import Piece
+from facebench.harness.storage.progress import Progress
 
 COMMAND = "facebench device setup-emulated"
 
 _SETUP = "setup.json"
 _ARMV7 = "armhf/root"
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -150,13 +148,13 @@ def run(sysroot: Path | None, progress: Progress) -> Emulated:
         kept = pieces.read(setup)
         emulated = Emulated(pieces.folder())
         if kept and all(piece.is_made() for piece in wanted):
-            progress(f"all is there: {emulated.folder}")
+            progress.say(f"all is there: {emulated.folder}")
             return emulated
         setup.unlink(missing_ok=True)
         # A folder of the user's stands for apt, which may be missing altogether.
         optional = [_ARMV7] if sysroot or recipes.linked() else []
         absent = _make(wanted, optional, progress)
-        progress("trying all of it out under QEMU")
+        progress.say("trying all of it out under QEMU")
         _try_out(emulated)
         pieces.write(setup, _summary(wanted, absent))
     return emulated
@@ -171,16 +169,16 @@ def _make(wanted: list[Piece], optional: list[str], progress: Progress) -> dict[
     absent = {}
     for piece in wanted:
         if piece.is_made():
-            progress(f"there already: {piece.name}")
+            progress.say(f"there already: {piece.name}")
             continue
-        progress(f"getting {piece.name}")
+        progress.say(f"getting {piece.name}")
         try:
             piece.put()
         except UnavailableError as error:
             if piece.path not in optional:
                 raise
             absent[piece.path] = str(error)
-            progress(f"goes on without ARMv7: {error}")
+            progress.say(f"goes on without ARMv7: {error}")
     return absent
 
 

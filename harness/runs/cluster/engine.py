@@ -41,6 +41,7 @@ from facebench.harness.runs.runner import (
     without_network,
 )
 from facebench.harness.storage import remote
+from facebench.harness.storage.progress import SILENT
 
 # Machines that a job may take along before it is given up.
 _TRIES = 3
@@ -298,7 +299,7 @@ class Cluster:
             else:
                 yield without_network(job)
         export_missing([job for job in ready if job.case.device not in lending])
-        from_here = here(lambda done, total: None)
+        from_here = here(SILENT)
 
         def execute(job: Job) -> Record:
             if job.case.device in lending:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
-from facebench.harness.machine.processes import die_with_parent
+from facebench.harness.machine.processes import dying_with_parent, python_module
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.models import export
@@ -15,6 +14,7 @@ from facebench.harness.records.record import to_json
 from facebench.harness.runs import worker_pool
 from facebench.harness.runs.cluster import machines
 from facebench.harness.runs.jobs import with_fingerprint
+from facebench.harness.storage.progress import SILENT
 from facebench.harness.storage.serialization import convert
 
 
@@ -31,18 +31,17 @@ def fingerprints(jobs: list[dict[str, Any]]) -> list[str]:
 def perform(data: dict[str, Any]) -> dict[str, Any]:
     """The record of a job, obtained in a process of its own, as on one machine."""
     job = convert(data, Job)
-    (record,) = worker_pool.execute([_with_export(job)], _silent)
+    (record,) = worker_pool.execute([_with_export(job)], SILENT)
     return to_json(record)
 
 
 def train(words: list[str], folder: str) -> tuple[int, str, str]:
     """Exit code, output and last words of `facebench train` with these words, in a folder."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "facebench", "train", *words, "--json"],
+        dying_with_parent(python_module("facebench", "train", *words, "--json")),
         cwd=folder,
         capture_output=True,
         text=True,
-        preexec_fn=die_with_parent,
     )
     return done.returncode, done.stdout, "".join(done.stderr.strip().splitlines()[-1:])
 
@@ -61,11 +60,7 @@ def _with_export(job: Job) -> Job:
         return job
     if export.find(job.network) is None:
         making = replace(job, case=replace(job.case, measure="export"))
-        for _ in worker_pool.execute([making], _silent):
+        for _ in worker_pool.execute([making], SILENT):
             pass
     found = export.find(job.network)
     return job if found is None else replace(job, exported=found.folder)
-
-
-def _silent(done: int, total: int) -> None:
-    pass

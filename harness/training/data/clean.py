@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from facebench.harness.models.networks import Network
+from facebench.harness.storage.progress import SILENT, Progress, Step
 from facebench.harness.training.data import overlap, views
 from facebench.harness.training.data.cleaning import Finding
 from facebench.harness.training.data.faces import FILE, load
@@ -19,9 +19,6 @@ from facebench.harness.verification import preparation
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
 from facebench.harness.verification.embedding import Embedder, extract
 from facebench.harness.verification.faces import FaceSet
-
-# Told what is embedded, how many images are done, and of how many.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,7 @@ class CleaningRequest:
     data: Path | None = None
 
 
-def clean(
-    request: CleaningRequest, progress: Progress = lambda what, done, total: None
-) -> list[Finding]:
+def clean(request: CleaningRequest, progress: Progress = SILENT) -> list[Finding]:
     """Embed both sets, or find the embeddings in the cache, and compare them.
 
     Raises:
@@ -59,7 +54,7 @@ def clean(
         BadInputError: a set is not there or its faces are not located; an image is damaged; or
             the teacher's embeddings are of no use.
     """
-    training = load(request.faces, None, request.landmarks, partial(progress, "looked at"))
+    training = load(request.faces, None, request.landmarks, Step(progress, "looked at"))
     teacher = open_teacher(request.teacher, request.threads)
     tests = None
     for name in request.against:
@@ -72,11 +67,8 @@ def clean(
 
 
 def _embedded(faces: FaceSet, teacher: Embedder, progress: Progress) -> Embedded:
-    keys = faces.keys
-    made = extract(
-        faces, keys, teacher, progress=lambda done: progress(faces.name, done, len(keys))
-    )
-    return Embedded(made.embeddings, keys)
+    made = extract(faces, faces.keys, teacher, progress=Step(progress, faces.name))
+    return Embedded(made.embeddings, faces.keys)
 
 
 def _joined(first: Embedded | None, second: Embedded) -> Embedded:

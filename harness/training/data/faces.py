@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.data import cleaning
 from facebench.harness.training.data.formats.registry import open_source
 from facebench.harness.training.data.source import SIZE, IntArray, Source
-from facebench.harness.training.data.survey import Progress, Survey, require_images, survey
+from facebench.harness.training.data.survey import Survey, require_images, survey
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.data.views import undetected
 from facebench.harness.verification import preparation
@@ -29,7 +30,7 @@ def load(
     path: Path,
     without: Path | None = None,
     landmarks: str = FILE,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> TrainingFaces:
     """Open a training set in any of the formats of `FORMATS`.
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import psutil
 
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.data.source import SIZE
-from facebench.harness.training.data.survey import Progress
 from facebench.harness.training.data.training_faces import TrainingFaces
 
 # Of the memory that is free: the network and everything else need some too.
@@ -19,9 +19,7 @@ SHARE = 0.5
 _CHUNK = 64
 
 
-def held(
-    faces: TrainingFaces, share: float = SHARE, progress: Progress = lambda done, total: None
-) -> TrainingFaces:
+def held(faces: TrainingFaces, share: float = SHARE, progress: Progress = SILENT) -> TrainingFaces:
     """The same faces, decoded once, 38 kB each; or as they are where memory is short.
 
     Worker processes that are forked later share the one copy.
@@ -48,7 +46,7 @@ def held(
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         for number, _ in enumerate(pool.map(fill, range(0, len(faces), _CHUNK)), start=1):
-            progress(min(number * _CHUNK, len(faces)), len(faces))
+            progress.at(min(number * _CHUNK, len(faces)), len(faces))
     finally:
         # After an error nobody waits for the rest.
         pool.shutdown(cancel_futures=True)

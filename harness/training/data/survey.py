@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from PIL import Image
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.data.source import IntArray, Source
 
 # Told how many images are done, and of how many.
-Progress = Callable[[int, int], None]
 
 _CHUNK = 256
 # A face crop is small; nothing is decoded that claims to be larger than this.
@@ -40,7 +39,7 @@ class Survey:
     sizes: IntArray
 
 
-def survey(source: Source, progress: Progress = lambda done, total: None) -> Survey:
+def survey(source: Source, progress: Progress = SILENT) -> Survey:
     """Read every image once, or find what was seen in the cache.
 
     Raises:
@@ -60,7 +59,7 @@ def survey(source: Source, progress: Progress = lambda done, total: None) -> Sur
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
             for number, _ in enumerate(pool.map(look, range(0, count, _CHUNK)), start=1):
-                progress(min(number * _CHUNK, count), count)
+                progress.at(min(number * _CHUNK, count), count)
         finally:
             # After an error nobody waits for the rest.
             pool.shutdown(cancel_futures=True)

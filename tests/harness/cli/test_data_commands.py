@@ -91,7 +91,7 @@ def test_pairs_of_a_registered_dataset_are_written_as_they_are(tmp_path, capfd):
 
 def test_a_download_lands_in_the_data_folder(tmp_path, capfd, monkeypatch):
     def fetch(download, folder, progress):
-        progress(1, None)
+        progress.at(1, None)
         return folder / download.name
 
     monkeypatch.setattr(downloads, "fetch", fetch)

@@ -55,11 +55,12 @@ class Machine:
 def run(
     machine: Machine, jobs: Sequence[Job], parts: Checkpoints, told: list[str] | None = None
 ) -> list[Record]:
-    def listen(record: Record, done: int, of: int) -> None:
-        if told is not None:
-            told.append(f"{record.case.network} {done}/{of}")
+    class Told(rounds.RunListener):
+        def part(self, record: Record, done: int, of: int) -> None:
+            if told is not None:
+                told.append(f"{record.case.network} {done}/{of}")
 
-    return list(rounds.run(jobs, machine.execute, parts, listen))
+    return list(rounds.run(jobs, machine.execute, parts, Told()))
 
 
 NOWHERE = Checkpoints(None)
@@ -106,7 +107,7 @@ def test_a_run_that_is_killed_between_processes_goes_on_with_the_next(
     killed.most = killed_after
     done: list[Record] = []
     with pytest.raises(KeyboardInterrupt):
-        done += _collected(rounds.run(jobs, killed.execute, parts, lambda *_: None), done)
+        done += _collected(rounds.run(jobs, killed.execute, parts, rounds.NOBODY), done)
     killed.most = 1000
     left = [one for one in jobs if one.case not in {record.case for record in done}]
     done += run(killed, left, parts)
@@ -130,7 +131,7 @@ def test_a_process_that_goes_wrong_ends_its_case_and_no_other() -> None:
             return replace(record, status="failed", result=None, reason="ended by SIGSEGV")
         return record
 
-    failed, other = rounds.run([job("a"), job("b")], execute, NOWHERE, lambda *_: None)
+    failed, other = rounds.run([job("a"), job("b")], execute, NOWHERE, rounds.NOBODY)
     assert failed.status == "failed"
     assert failed.reason == "process 2 of its case: ended by SIGSEGV"
     assert other.status == "ok"

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from facebench.harness.devices.registry import DEVICES, Facts
-from facebench.harness.measures.job import Job, Progress
+from facebench.harness.machine.processes import ChildProcess
+from facebench.harness.measures.job import Job
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
 from facebench.harness.records.artifacts import Compilation
@@ -25,14 +26,22 @@ from facebench.harness.records.record import Record, from_json, to_json
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner, worker_pool
 from facebench.harness.runs.jobs import with_fingerprint
+from facebench.harness.runs.rounds import RunListener
 from facebench.harness.storage import cache
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.timing.sampler import Budget
 
 BUDGET = Budget(0.1, 0.01)
 
 
-def silent(done: int, total: int) -> None:
-    pass
+class Heard(RunListener):
+    """Keeps the records that it is told of."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[Record, bool]] = []
+
+    def record(self, record: Record, stored: bool) -> None:
+        self.records.append((record, stored))
 
 
 def job(network: Network, measure: str = "latency", **fields: str) -> Job:
@@ -70,10 +79,10 @@ def test_records_come_in_the_order_of_the_jobs_and_are_stored(tiny: Network, sto
 
 def test_what_is_stored_is_not_run_again(tiny: Network, store: Store) -> None:
     first = runner.run(jobs(tiny), store)
-    told: list[tuple[Record, bool]] = []
-    again = runner.run(jobs(tiny), store, lambda record, stored: told.append((record, stored)))
+    told = Heard()
+    again = runner.run(jobs(tiny), store, told)
     assert again == first
-    assert [stored for _, stored in told] == [True] * 4
+    assert [stored for _, stored in told.records] == [True] * 4
     assert len(store.read()) == 4
 
 
@@ -148,9 +157,14 @@ def test_stages_come_in_order_and_timing_after_all_that_may_overlap(
 ) -> None:
     counting = CountingWorkers("ok")
     monkeypatch.setattr(worker_pool, "execute", counting.execute)
-    seen: list[str] = []
-    runner.run(jobs(tiny), listen=lambda record, stored: seen.append(record.case.measure))
-    assert seen == ["export", "compile", "latency", "latency"]
+    told = Heard()
+    runner.run(jobs(tiny), listener=told)
+    assert [record.case.measure for record, _ in told.records] == [
+        "export",
+        "compile",
+        "latency",
+        "latency",
+    ]
 
 
 def test_cases_that_are_compared_are_timed_next_to_each_other(
@@ -192,7 +206,7 @@ def test_a_process_that_is_killed_fails_its_case_alone(
 
     def work() -> None:
         wanted = [replace(slow, exported=at), replace(quick, exported=at)]
-        records.extend(worker_pool.execute(wanted, silent))
+        records.extend(worker_pool.execute(wanted, SILENT))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -221,7 +235,7 @@ def test_a_case_that_does_not_end_is_stopped(tiny: Network, tiny_exported: Expor
         exported=tiny_exported.folder,
         limit_s=2.0,
     )
-    (record,) = worker_pool.execute([endless], silent)
+    (record,) = worker_pool.execute([endless], SILENT)
     assert record.status == "failed"
     assert "it hung: its process said nothing for 2 s and was stopped" in record.reason
 
@@ -279,12 +293,11 @@ if len(tries.read_text()) <= int(sys.argv[2]):
 for line in (folder / "lines").read_text().splitlines()[-len(jobs):]:
     print(line, flush=True)
 """
-    start = worker_pool.subprocess.Popen
     command = [sys.executable, "-c", script, str(tmp_path), str(lost)]
     monkeypatch.setattr(
-        worker_pool.subprocess, "Popen", lambda _, **options: start(command, **options)
+        worker_pool, "ChildProcess", lambda _, **options: ChildProcess(command, **options)
     )
-    done = list(worker_pool.execute(wanted, silent))
+    done = list(worker_pool.execute(wanted, SILENT))
     assert [record.case for record in done] == [one.case for one in wanted]
     assert [record.status for record in done] == ["ok" if lost == 1 else "failed", "ok"]
     if lost == 2:
@@ -295,7 +308,7 @@ def test_what_a_library_prints_does_not_disturb_the_records(
     tiny: Network, tiny_exported: Exported
 ) -> None:
     unknown = replace(job(tiny, runtime="ncnn"), exported=Path("/nowhere"))
-    (record,) = worker_pool.execute([unknown], silent)
+    (record,) = worker_pool.execute([unknown], SILENT)
     assert record.status == "failed"
     assert "nowhere" in record.reason
     assert "traceback" in record.provenance

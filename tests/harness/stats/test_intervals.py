@@ -1,11 +1,16 @@
 """Order statistics, held against scipy's binomial distribution."""
 
+from fractions import Fraction
+from itertools import accumulate
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from facebench.harness.stats import intervals
 from facebench.harness.stats.intervals import median_interval, quantile, spread, two_level_interval
 
 
@@ -131,3 +136,14 @@ def test_what_samples_explain_is_told_from_what_processes_add() -> None:
     assert found.between == pytest.approx(0.03, rel=0.6)
     # sqrt(pi / 2) s / sqrt(n): the standard error of a normal distribution's median.
     assert found.within == pytest.approx(np.sqrt(np.pi / 2) * 0.03 / 8, rel=0.35)
+
+
+def test_the_quantile_of_a_fair_binomial_is_exact() -> None:
+    """Against sums of whole numbers, which no rounding touches."""
+    for n in [*range(1, 200), 1000]:
+        for confidence in (0.5, 0.9, 0.95, 0.99):
+            q = (1 - confidence) / 2
+            needed = Fraction(q) * 2**n
+            sums = accumulate(comb(n, k) for k in range(n + 1))
+            expected = next(k for k, total in enumerate(sums) if total >= needed)
+            assert intervals._binomial_quantile(q, n) == expected

@@ -13,6 +13,7 @@ import pytest
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.storage import downloads
 from facebench.harness.storage.downloads import Download, fetch
+from tests.progress import Told
 
 BODY = bytes(range(256)) * 2000
 
@@ -112,11 +113,11 @@ def sentence(refusal):
 
 
 def test_a_file_comes_whole_and_is_not_downloaded_twice(site, address, tmp_path):
-    told = []
-    path = fetch(wanted(address), tmp_path, lambda done, total: told.append((done, total)))
+    told = Told()
+    path = fetch(wanted(address), tmp_path, told)
     assert path.read_bytes() == BODY
     assert left(tmp_path) == ["sub/file.bin"]
-    assert told[-1] == (len(BODY), len(BODY))
+    assert told.reached[-1] == (len(BODY), len(BODY), "")
     assert fetch(wanted(address), tmp_path) == path
     assert len(site.asked) == 1
 

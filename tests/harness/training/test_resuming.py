@@ -53,22 +53,22 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(loop, "WINDOW", 4)
-    course = TrainingSpec(faces, how, 5, (SIZE, SIZE))
+    spec = TrainingSpec(faces, how, 5, (SIZE, SIZE))
 
     def fresh() -> TrainingState:
         return begin(TINY, how, 5, len(faces.identities))
 
     whole, watcher = fresh(), Silent()
-    loop.run(whole, course, watcher)
+    loop.run(whole, spec, watcher)
     with pytest.raises(StoppedError):
-        loop.run(fresh(), course, Stopping(tmp_path / "c.pt", keep, stop))
+        loop.run(fresh(), spec, Stopping(tmp_path / "c.pt", keep, stop))
     state = fresh()
     torch.rand(17)  # another process would have drawn other numbers
     kept = checkpoint.load(tmp_path / "c.pt", {"of": "test"})
     assert kept is not None
     state.restore(kept)
     rest = Silent()
-    loop.run(state, course, rest)
+    loop.run(state, spec, rest)
     expected, found = whole.facts(), state.facts()
     assert _equal(expected, found)
     assert [row.loss for row in rest.rows] == [row.loss for row in watcher.rows[-len(rest.rows) :]]

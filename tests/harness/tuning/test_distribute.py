@@ -34,7 +34,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-class FakeLane:
+class FakeWorker:
     """Makes records up, until it is lost."""
 
     def __init__(self, name: str, lives: int = 99, error: Exception | None = None) -> None:
@@ -65,7 +65,7 @@ class FakeLane:
 
 
 def test_each_workload_is_tuned_once_and_kept() -> None:
-    workers = [FakeLane(name) for name in "abc"]
+    workers = [FakeWorker(name) for name in "abc"]
     watcher = Silent()
     found, failures = distribute.run("some-target", WORKS, workers, watcher)
     assert Counter(work for worker in workers for work in worker.asked) == Counter(WORKS)
@@ -76,23 +76,27 @@ def test_each_workload_is_tuned_once_and_kept() -> None:
 
 
 def test_a_place_that_is_lost_gives_back_what_it_had() -> None:
-    workers = [FakeLane(""), FakeLane("lost", 1), FakeLane("refuses", 0, UnavailableError("no"))]
+    workers = [
+        FakeWorker(""),
+        FakeWorker("lost", 1),
+        FakeWorker("refuses", 0, UnavailableError("no")),
+    ]
     found, failures = distribute.run("some-target", WORKS, workers, Silent())
     assert failures == []
     assert {record.workload for record in found} == {key(work) for work in WORKS}
 
 
 def test_a_workload_that_takes_two_places_along_is_given_up() -> None:
-    workers = [FakeLane("c"), FakeLane("b", lives=0), FakeLane("a", lives=0)]
+    workers = [FakeWorker("c"), FakeWorker("b", lives=0), FakeWorker("a", lives=0)]
     found, failures = distribute.run("some-target", [WORK], workers, Silent())
     assert found == []
-    assert "2 places were lost while they tuned it (it answers no more)" in failures[0]
+    assert "2 workers were lost while they tuned it (it answers no more)" in failures[0]
     assert workers[0].asked == []
 
 
 def test_where_no_place_is_left_it_says_why_and_keeps_what_was_found() -> None:
     with pytest.raises(UnavailableError, match="is left: only: it answers no more"):
-        distribute.run("some-target", WORKS, [FakeLane("only", lives=3)], Silent())
+        distribute.run("some-target", WORKS, [FakeWorker("only", lives=3)], Silent())
     assert len(records.load("some-target")) == 3
 
 

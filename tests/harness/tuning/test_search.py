@@ -51,14 +51,14 @@ def fields(one: Tiling) -> list[int]:
 @pytest.mark.parametrize("trials", [1, 5, 20, 10_000])
 def test_as_many_tilings_are_tried_as_were_asked_for_or_as_there_are(trials: int) -> None:
     cost = FakeCost(in_order)
-    done = search(WORK, ALL, cost, trials, lambda done: None)
+    *_, done = search(WORK, ALL, cost, trials)
     assert done.count == min(trials, len(ALL))
     assert {ALL.index(one) for asked in cost.asked for one in asked} == set(done.costs)
 
 
 def test_the_best_so_far_is_measured_again_with_each_batch() -> None:
     cost = FakeCost(in_order)
-    search(WORK, ALL, cost, 20, lambda done: None)
+    list(search(WORK, ALL, cost, 20))
     assert all(asked[0] == MODEL for asked in cost.asked)
     assert len(cost.asked) > 1
 
@@ -75,7 +75,7 @@ def test_a_machine_that_is_slower_meanwhile_changes_no_ranking(slower: float) ->
 
 def test_a_tiling_that_fails_is_not_the_best() -> None:
     cost = FakeCost(lambda one: Failure("it crashed") if one == ALL[1] else in_order(one))
-    done = search(WORK, ALL, cost, 6, lambda done: None)
+    *_, done = search(WORK, ALL, cost, 6)
     assert done.failures == {1: "it crashed"}
     assert done.best == 0
 
@@ -85,7 +85,7 @@ def test_a_device_that_is_lost_ends_the_search_with_its_reason() -> None:
         raise LostError("the board is gone")
 
     with pytest.raises(LostError, match="the board is gone"):
-        search(WORK, ALL, FakeCost(lost), 4, lambda done: None)
+        list(search(WORK, ALL, FakeCost(lost), 4))
 
 
 def test_ctrl_c_ends_the_search() -> None:
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_the_search() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(WORK, ALL, FakeCost(pressed), 4, lambda done: None)
+        list(search(WORK, ALL, FakeCost(pressed), 4))
 
 
 def test_the_cheapest_tiling_is_recorded_with_the_models_cost_beside_it() -> None:

@@ -13,6 +13,7 @@ from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.workload import Depthwise, Window, Workload, key
 from facebench.harness.models.export import Exported
 from facebench.harness.tuning import places, tuning_run
+from facebench.harness.tuning.listener import TuningListener
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.workloads import in_short, workloads
 from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
@@ -29,23 +30,17 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-class Silent:
+class Silent(TuningListener):
     """Counts what it is told."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
-
-    def trying(self, name: str, tried: int, best: float, scheduled: float, unit: str) -> None:
-        pass
 
     def tuned(self, name: str, record: TuningRecord) -> None:
         self.done.append(record.workload)
 
     def failed(self, name: str, reason: str) -> None:
         self.done.append(reason)
-
-    def warn(self, sentence: str) -> None:
-        pass
 
 
 def run(works: list[Workload], cost: FakeCost, trials: int = 4) -> Silent:

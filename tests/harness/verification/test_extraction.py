@@ -16,6 +16,7 @@ from facebench.harness.verification.alignment import align
 from facebench.harness.verification.datasets.registry import DATASETS
 from facebench.harness.verification.embedding import Embedder, extract_blocks, load, preprocess
 from facebench.harness.verification.embedding import extract as extract_with
+from tests.progress import Told
 
 SIZE = (112, 112)
 PAPER = Preprocessing()
@@ -133,11 +134,11 @@ def test_embeddings_that_the_cache_lost_are_not_made_up(faces):
 def test_blocks_join_to_the_whole_and_progress_is_told(faces, monkeypatch):
     whole = extract(faces, faces.keys, [pooled], PAPER, SIZE, batch=2)
     monkeypatch.setattr(embedding, "CHUNK", 3)
-    told = []
+    told = Told()
     embedder = Embedder([pooled], PAPER, SIZE, 2, uuid.uuid4().hex)
-    blocks = list(extract_blocks(faces, faces.keys, embedder, progress=told.append))
+    blocks = list(extract_blocks(faces, faces.keys, embedder, progress=told))
     assert [len(block.embeddings) for block in blocks] == [3, 3, 2]
-    assert told == [3, 6, 8]
+    assert told.reached == [(3, 8, ""), (6, 8, ""), (8, 8, "")]
     np.testing.assert_array_equal(np.concatenate([b.embeddings for b in blocks]), whole.embeddings)
 
 

@@ -14,6 +14,7 @@ from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import OperatingPoint
 from facebench.harness.verification import identification, tiles
 from facebench.harness.verification.identification import blocks, search
+from tests.progress import Told
 
 
 def naive(probes, people, distractors, digits=None):
@@ -294,9 +295,9 @@ def test_neither_scale_nor_huge_or_tiny_numbers_matter():
 
 
 def test_progress_counts_distractors():
-    done = []
-    search(np.eye(2), [1, 1], blocks(np.ones((2500, 2)), 700), done.append)
-    assert done == [1024, 2048, 2500]
+    told = Told()
+    search(np.eye(2), [1, 1], blocks(np.ones((2500, 2)), 700), told)
+    assert [done for done, *_ in told.reached] == [1024, 2048, 2500]
 
 
 def test_a_memmap_is_read_block_by_block(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from facebench.architectures.errors import BadInputError
 from facebench.harness.verification.datasets.registry import DATASETS, available
 from facebench.harness.verification.inspection import inspect, require_whole
+from tests.progress import Told
 
 LFW = DATASETS["lfw"]
 
@@ -24,8 +25,8 @@ def test_every_dataset_that_is_there_is_whole(name, tmp_path):
 
 
 def test_a_sound_set_is_counted_and_has_no_problems(layout):
-    told = []
-    inspection = inspect(LFW.open(layout.root), lambda done, total: told.append((done, total)))
+    told = Told()
+    inspection = inspect(LFW.open(layout.root), told)
     assert inspection.problems == ()
     assert inspection.counts == {
         "images": 8,
@@ -35,7 +36,7 @@ def test_a_sound_set_is_counted_and_has_no_problems(layout):
         "impostor pairs": 4,
         "folds": 2,
     }
-    assert told == [(n, 8) for n in range(1, 9)]
+    assert told.reached == [(n, 8, "") for n in range(1, 9)]
     require_whole(LFW.open(layout.root))
 
 

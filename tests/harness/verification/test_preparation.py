@@ -13,6 +13,7 @@ from facebench.harness.verification.alignment import align, template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector
 from facebench.harness.verification.faces import Pair, PairSet, SearchSet
 from facebench.harness.verification.preparation import ABSENT, central, identity, locate, settle
+from tests.progress import Told
 
 SIZE = (112, 112)
 
@@ -131,11 +132,11 @@ def test_a_detector_replaces_the_landmarks(watched, faces):
 def test_what_was_found_is_not_looked_for_again(watched):
     watched.blind = {LEVELS["a2"]}
     first = locate(pairs(), "watched").landmarks
-    told = []
-    again = locate(pairs(), "watched", lambda done, total: told.append((done, total))).landmarks
+    told = Told()
+    again = locate(pairs(), "watched", told).landmarks
     same_points(again, first)
     assert (watched.opened, len(watched.seen)) == (1, len(pairs().keys))
-    assert told == [(6, 6)]
+    assert told.reached == [(6, 6, "")]
 
 
 def test_other_weights_images_or_code_are_other_landmarks(watched, monkeypatch):
@@ -160,12 +161,13 @@ def test_an_interrupted_search_goes_on_where_it_was(watched, monkeypatch):
         locate(pairs(), "watched")
     done = set(watched.seen)
     watched.fails, watched.seen = None, []
-    told = []
-    found = locate(pairs(), "watched", lambda done, total: told.append((done, total)))
+    told = Told()
+    found = locate(pairs(), "watched", told)
     same_points(found.landmarks, watched.expected(found))
     assert {LEVELS[key] for key in found.keys[4:]} == set(watched.seen)
     assert {LEVELS[key] for key in found.keys[:4]} <= done
-    assert told == [(2, 6), (4, 6), (5, 6), (6, 6), (6, 6)]
+    assert [done for done, *_ in told.reached] == [2, 4, 5, 6, 6]
+    assert {total for _, total, _ in told.reached} == {6}
 
 
 def test_weights_of_the_users_are_read_from_the_path(watched, tmp_path):

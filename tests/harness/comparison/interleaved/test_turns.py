@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -19,12 +17,14 @@ from facebench.harness.comparison.interleaved.python_environment import PythonEn
 from facebench.harness.comparison.interleaved.turns import Turns, measure
 from facebench.harness.comparison.question import Ratio
 from facebench.harness.comparison.verdict import Policy
+from facebench.harness.machine.processes import ChildProcess
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
 from facebench.harness.records.comparable import Timed
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record, from_json, to_json
 from facebench.harness.runs import jobs
+from tests.progress import Told
 
 SHORT = Turns(processes=2, turns=3, turn_s=0.002, warmup_s=0.02)
 HERE = PythonEnvironment("here")
@@ -36,15 +36,10 @@ class Broken(PythonEnvironment):
 
     code: str = "import sys; sys.exit('no more memory')"
 
-    def start(
-        self, module: str, threads: int, errors: IO[bytes], *arguments: str
-    ) -> subprocess.Popen[bytes]:
+    def start(self, module: str, threads: int, *arguments: str) -> ChildProcess:
         if module != self.layout.session:
-            return super().start(module, threads, errors, *arguments)
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [sys.executable, "-c", self.code], stdin=pipe, stdout=pipe, stderr=errors
-        )
+            return super().start(module, threads, *arguments)
+        return ChildProcess([sys.executable, "-c", self.code])
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +59,10 @@ def latencies(records: Sequence[Record]) -> list[Latency]:
 
 
 def test_each_process_gives_its_turns_and_says_with_whom(prepared: PreparedCase) -> None:
-    heard: list[tuple[int, int]] = []
-    records = measure([prepared, prepared], SHORT, lambda done, of: heard.append((done, of)))
+    heard = Told()
+    records = measure([prepared, prepared], SHORT, heard)
     first, second = latencies(records)
-    assert heard == [(1, 2), (2, 2)]
+    assert heard.reached == [(1, 2, ""), (2, 2, "")]
     assert first.beside == second.beside != ""
     for one in (first, second):
         assert [len(process) for process in one.turn_medians_ms] == [3, 3]

@@ -9,8 +9,9 @@ import pytest
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.comparison.revisions import checkout
 from facebench.harness.comparison.revisions.git import git, repository
-from facebench.harness.comparison.revisions.watch import RevisionWatch
+from facebench.harness.storage.progress import SILENT
 from tests.harness.comparison.revisions.conftest import Repo
+from tests.progress import Told
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -18,8 +19,10 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 def files(repo: Repo, text: str, notes: list[str] | None = None) -> tuple[Path, dict[str, str]]:
     """A revision's folder, and what is in it."""
     where = repository(repo.top)
-    watch = RevisionWatch(note=(notes if notes is not None else []).append)
-    folder = checkout.check_out(where, checkout.resolve(where, text), watch)
+    told = Told()
+    folder = checkout.check_out(where, checkout.resolve(where, text), told)
+    if notes is not None:
+        notes += told.said
     found = {
         str(path.relative_to(folder)): path.read_text()
         for path in folder.rglob("*")
@@ -89,7 +92,7 @@ def test_a_change_while_files_are_copied_is_one_sentence(repo: Repo, own_cache: 
     revision = checkout.resolve(where, "git:.")
     repo.write(a_txt="c")
     with pytest.raises(BadInputError, match="changed while its files were copied"):
-        checkout.check_out(where, revision, RevisionWatch())
+        checkout.check_out(where, revision, SILENT)
     assert not [path for path in (own_cache / "revisions/trees").iterdir() if path.is_dir()]
 
 
@@ -133,7 +136,7 @@ def test_it_works_from_a_hook_a_shallow_clone_and_a_linked_worktree(
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     for top, expected in ((shallow, "two"), (linked, "one")):
         where = repository(top)
-        folder = checkout.check_out(where, checkout.resolve(where, "git:HEAD"), RevisionWatch())
+        folder = checkout.check_out(where, checkout.resolve(where, "git:HEAD"), SILENT)
         assert (folder / "a.txt").read_text() == expected
     # What a build asks for its version.
     assert git(folder, "describe", "--tags").strip() == "v1"

@@ -10,8 +10,9 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.revisions import install, requirements
 from facebench.harness.comparison.revisions.checkout import Revision
 from facebench.harness.comparison.revisions.environment import python_environment
-from facebench.harness.comparison.revisions.watch import RevisionWatch
+from facebench.harness.storage.progress import SILENT
 from tests.harness.comparison.revisions.environments import Fake
+from tests.progress import Told
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -38,7 +39,7 @@ def test_revisions_that_differ_in_sources_alone_share_an_environment(tmp_path: P
     other = tree(tmp_path / "b", requirements_txt=NAMED, face_py="2")
     newer = tree(tmp_path / "c", requirements_txt=NAMED + "onnxruntime==1.21\n", face_py="2")
     found = [
-        python_environment(folder, HERE, revision(name), RevisionWatch(), make)
+        python_environment(folder, HERE, revision(name), SILENT, make)
         for name, folder in zip("abc", (one, other, newer), strict=True)
     ]
     assert found[0].python == found[1].python != found[2].python
@@ -61,8 +62,7 @@ def test_facebench_itself_runs_from_its_own_tree(tmp_path: Path) -> None:
         (folder / "facebench").mkdir()
         (folder / "facebench" / "__init__.py").touch()
     found = [
-        python_environment(folder, HERE, revision(folder.name), RevisionWatch(), make)
-        for folder in trees
+        python_environment(folder, HERE, revision(folder.name), SILENT, make) for folder in trees
     ]
     assert found[0].python == found[1].python
     for one, folder in zip(found, trees, strict=True):
@@ -73,13 +73,11 @@ def test_facebench_itself_runs_from_its_own_tree(tmp_path: Path) -> None:
 
 
 def test_a_repository_that_asks_for_no_facebench_is_measured_by_this_one(tmp_path: Path) -> None:
-    notes: list[str] = []
+    told = Told()
     files = {"requirements_txt": "torch\nfacebench-extras\n# facebench\n", "setup_cfg": "[a]\n"}
-    found = python_environment(
-        tree(tmp_path / "a", **files), HERE, revision("a"), RevisionWatch(notes.append), Fake()
-    )
+    found = python_environment(tree(tmp_path / "a", **files), HERE, revision("a"), told, Fake())
     assert found.python == Path(sys.executable)
-    assert "git:a (aaaaaaaaaa) asks for no facebench" in notes[0]
+    assert "git:a (aaaaaaaaaa) asks for no facebench" in told.said[0]
 
 
 def test_of_another_distribution_only_the_dependencies_stay(tmp_path: Path) -> None:
@@ -111,11 +109,14 @@ def test_a_project_to_be_installed_has_a_proper_name(name: str, tmp_path: Path) 
 def test_what_only_a_build_can_tell_is_not_guessed(
     files: dict[str, str], untold: bool, tmp_path: Path
 ) -> None:
-    notes: list[str] = []
+    told = Told()
     folder = tree(tmp_path / "a", **files)
-    found = python_environment(folder, HERE, revision("a"), RevisionWatch(notes.append), Fake())
+    found = python_environment(folder, HERE, revision("a"), told, Fake())
     assert found.python == Path(sys.executable)
-    assert ("leaves it to a build" in notes[0], "asks for no" in notes[0]) == (untold, not untold)
+    assert ("leaves it to a build" in told.said[0], "asks for no" in told.said[0]) == (
+        untold,
+        not untold,
+    )
     # A list of requirements is read all the same.
     tree(folder, requirements_txt=NAMED)
     commands = requirements.read(folder, "sources").commands
@@ -142,26 +143,24 @@ def test_the_nearest_project_from_where_the_user_stands_counts(tmp_path: Path) -
 def test_an_interrupted_or_failed_installation_is_made_anew(tmp_path: Path) -> None:
     folder = tree(tmp_path / "a", requirements_txt=NAMED)
     with pytest.raises(KeyboardInterrupt):
-        python_environment(folder, HERE, revision("a"), RevisionWatch(), Fake(stops=True))
+        python_environment(folder, HERE, revision("a"), SILENT, Fake(stops=True))
     with pytest.raises(BadInputError, match=r"dependencies of git:a \(aaaaaaaaaa\) cannot.*no net"):
-        python_environment(
-            folder, HERE, revision("a"), RevisionWatch(), Fake(fails="install: no net")
-        )
+        python_environment(folder, HERE, revision("a"), SILENT, Fake(fails="install: no net"))
     make = Fake()
-    python_environment(folder, HERE, revision("a"), RevisionWatch(), make)
-    python_environment(folder, HERE, revision("a"), RevisionWatch(), make)
+    python_environment(folder, HERE, revision("a"), SILENT, make)
+    python_environment(folder, HERE, revision("a"), SILENT, make)
     assert len(make.asked) == 1
 
 
 def test_an_environment_without_facebench_is_one_sentence(tmp_path: Path) -> None:
     folder = tree(tmp_path / "a", requirements_txt=NAMED)
     with pytest.raises(BadInputError, match="facebench is not among them"):
-        python_environment(folder, HERE, revision("a"), RevisionWatch(), Fake(facebench=False))
+        python_environment(folder, HERE, revision("a"), SILENT, Fake(facebench=False))
 
 
 def test_a_folder_that_a_revision_lacks_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="has no folder sub"):
-        python_environment(tmp_path, Path("sub"), revision("a"), RevisionWatch(), Fake())
+        python_environment(tmp_path, Path("sub"), revision("a"), SILENT, Fake())
 
 
 @pytest.mark.slow
@@ -174,9 +173,9 @@ def test_a_real_environment_sees_what_it_asks_for_and_nothing_else(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     folder = tree(tmp_path / "a", requirements_txt="facebench==1.0\n")
-    lines: list[str] = []
-    found = python_environment(folder, HERE, revision("a"), RevisionWatch(busy=lines.append))
-    assert any("Successfully installed facebench-1.0" in line for line in lines)
+    told = Told()
+    found = python_environment(folder, HERE, revision("a"), told)
+    assert any("Successfully installed facebench-1.0" in line for line in told.news)
     asked = "import facebench as c, sys; print(c.__file__); import numpy"
     done = subprocess.run(
         [str(found.python), "-P", "-c", asked],
@@ -186,7 +185,7 @@ def test_a_real_environment_sees_what_it_asks_for_and_nothing_else(
     assert "No module named 'numpy'" in done.stderr
     tree(tmp_path / "b", requirements_txt="facebench==2.0\n")
     with pytest.raises(BadInputError, match=r"pip install .*No matching distribution"):
-        python_environment(tmp_path / "b", HERE, revision("b"), RevisionWatch(), install.make)
+        python_environment(tmp_path / "b", HERE, revision("b"), SILENT, install.make)
 
 
 def wheel(folder: Path, name: str, package: str) -> None:

@@ -20,9 +20,9 @@ from facebench.harness.comparison.interleaved.layout import (
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import plans
 from facebench.harness.comparison.revisions.measure import Wanted, measure
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.store import Store
+from facebench.harness.storage.progress import SILENT
 from tests.harness.comparison.revisions.environments import Borrowing
 from tests.places import ROOT
 
@@ -102,7 +102,7 @@ def test_this_code_and_the_last_of_the_three_packages_are_measured_in_turns(
     (tmp_path / "tiny.toml").write_text(PLAN)
     keep = tmp_path / "kept"
     wanted = Wanted(str(tmp_path / "tiny.toml"), 1, ("cost", "latency"), keep)
-    measure([f"git:{OLD}", "git:."], wanted, RevisionWatch(), Borrowing())
+    measure([f"git:{OLD}", "git:."], wanted, SILENT, Borrowing())
     cost, tokens = [], []
     for name in ("base", "new"):
         results = {r.case.measure: r.result for r in Store(keep / f"{name}.jsonl").read()}

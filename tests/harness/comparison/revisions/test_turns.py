@@ -16,11 +16,11 @@ from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.revisions import kept, launch, plans, together, turns
 from facebench.harness.comparison.revisions.plans import Halves
-from facebench.harness.comparison.revisions.watch import RevisionWatch
 from facebench.harness.records.case import Case
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.storage.progress import SILENT
 from tests.reports.report_records import cost
 
 COST = cost("mobilefacenet")
@@ -72,7 +72,7 @@ def measured(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "run", runs)
         patch.setattr(together, "able", lambda environment: False)
-        return turns.measure(environments, plans, rounds, folder, RevisionWatch())  # type: ignore[arg-type]
+        return turns.measure(environments, plans, rounds, folder, SILENT)  # type: ignore[arg-type]
 
 
 def test_what_is_exact_is_obtained_once_and_times_in_turns(
@@ -184,10 +184,10 @@ def test_what_a_side_says_no_to_names_it(
     environments: list[PythonEnvironment], tmp_path: Path
 ) -> None:
     with pytest.raises(BadInputError, match="BASE, its own facebench: the plan: unknown key 'x'"):
-        launch.run(environments[0], "x = 1\n", tmp_path / "out", [], lambda *told: None)
+        launch.run(environments[0], "x = 1\n", tmp_path / "out", [], SILENT)
     broken = replace(environments[0], python=Path("/bin/false"))
     with pytest.raises(BadInputError, match="BASE, its own facebench: it ended with exit code 1"):
-        launch.run(broken, "", tmp_path / "none", [], lambda *told: None)
+        launch.run(broken, "", tmp_path / "none", [], SILENT)
 
 
 def test_a_lock_is_held_by_one_and_says_that_it_waits(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pytest
 
+from facebench.harness.machine.processes import dying_with_parent, python_module
 from tests.places import ROOT
 
 # For what takes a second or two on an idle machine.
@@ -68,15 +69,7 @@ class Serve(Protocol):
 
 def facebench_device(*words: str) -> list[str]:
     """The command of a process that ends with this one, however that does."""
-    python = [sys.executable, "-P", "-m"]
-    return [
-        *python,
-        "facebench.harness.devices.board.die_with_parent",
-        *python,
-        "facebench",
-        "device",
-        *words,
-    ]
+    return dying_with_parent(python_module("facebench", "device", *words))
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ from facebench.harness.runs import worker_pool
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.runtimes.session import LocalSession
+from facebench.harness.storage.progress import SILENT
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
 from tests.harness.devices.board.conftest import LaidCable, Serve, Served
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
@@ -49,10 +50,6 @@ def job(network: Network, device: str, runtime: str = "onnxruntime") -> Job:
         device=device,
     )
     return Job(case, network, budget=BUDGET)
-
-
-def silent(done: int, total: int) -> None:
-    pass
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "ncnn", "tvm"])
@@ -173,7 +170,7 @@ def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_sess
 
     thread = threading.Thread(target=kill_while_sampling)
     thread.start()
-    (record,) = worker_pool.execute([endless], silent)
+    (record,) = worker_pool.execute([endless], SILENT)
     thread.join()
     assert record.status == "failed"
     assert record.kind == kind_of(endless.case)

@@ -24,6 +24,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.runs import worker_pool
 from facebench.harness.runtimes.session import Session
 from facebench.harness.runtimes.wire import StandError
+from facebench.harness.storage.progress import SILENT
 from facebench.harness.timing.sampler import Budget
 from tests.harness.command_line import facebench
 from tests.harness.devices.board.conftest import PATIENCE_S, LaidCable, Serve, Served
@@ -157,7 +158,7 @@ def test_a_case_whose_session_was_lost_is_tried_once_more(serve: Serve, tiny: Ne
     thread.start()
     device = f"rpc://127.0.0.1:{server.port}"
     case = Case("latency", tiny.name, tiny.weights, runtime="onnxruntime", device=device)
-    (record,) = worker_pool.execute([Job(case, tiny, budget=Budget(0.1, 0.1))], lambda *_: None)
+    (record,) = worker_pool.execute([Job(case, tiny, budget=Budget(0.1, 0.1))], SILENT)
     thread.join()
     assert killed
     assert record.status == "ok", record.reason

@@ -11,6 +11,7 @@ from facebench.architectures.errors import UnavailableError
 from facebench.harness.devices.emulator import crossbuild, recipes, setup
 from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.storage import cache
+from tests.progress import Told
 
 # The user's cache, or the one that CI names, as it is before the tests get one of their own.
 _OUTSIDE = cache.root()
@@ -74,9 +75,9 @@ class Stage:
         Returns:
             The lines of its progress.
         """
-        lines: list[str] = []
-        setup.run(sysroot, lines.append)
-        return lines
+        told = Told()
+        setup.run(sysroot, told)
+        return told.said
 
 
 _APT_GET = """\

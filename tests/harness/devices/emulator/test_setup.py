@@ -10,6 +10,7 @@ from facebench.architectures.errors import BadInputError, FacebenchError, Unavai
 from facebench.harness.cli.commands.device_setup import setup_emulated
 from facebench.harness.devices.emulator import setup, sysroot, wheels
 from facebench.harness.storage import cache
+from facebench.harness.storage.progress import Progress
 from tests.harness.devices.emulator.conftest import Stage
 
 ARM64 = " ".join(sysroot.DEBIAN["aarch64"][1])
@@ -50,7 +51,12 @@ def test_pieces_are_made_in_order_and_tried_out_last(stage: Stage) -> None:
 
 def test_each_step_is_told_before_it_is_done(stage: Stage) -> None:
     told: dict[str, int] = {}
-    setup.run(None, lambda line: told.update({line: len(stage.log.read_text().splitlines())}))
+
+    class Listening(Progress):
+        def say(self, sentence: str) -> None:
+            told[sentence] = len(stage.log.read_text().splitlines())
+
+    setup.run(None, Listening())
     first, *_, last = told
     assert first.startswith("getting Debian's arm64 packages: python3.11-minimal")
     assert told[first] == 0

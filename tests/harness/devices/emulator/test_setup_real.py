@@ -10,6 +10,8 @@ from facebench.architectures.errors import UnavailableError
 from facebench.harness.devices.emulator import qemu, setup
 from facebench.harness.devices.emulator.overlay import overlay
 from facebench.harness.machine.cores import CORES
+from facebench.harness.storage.progress import SILENT
+from tests.progress import Told
 
 _UNREACHABLE = re.compile(r"Failed to fetch|resolve|connect|timed out", re.IGNORECASE)
 
@@ -28,7 +30,7 @@ def test_what_is_set_up_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip(qemu.problem() or "apt-get is not installed")
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
     try:
-        emulated = setup.run(None, print)
+        emulated = setup.run(None, SILENT)
     except UnavailableError as error:
         if not _UNREACHABLE.search(str(error)):
             raise
@@ -40,6 +42,6 @@ def test_what_is_set_up_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     versions = emulated.versions
     assert said == ["aarch64", versions["numpy"], versions["ncnn"], "1.24.4", "512K"]
 
-    lines: list[str] = []
-    setup.run(None, lines.append)
-    assert lines == [f"all is there: {emulated.folder}"]
+    told = Told()
+    setup.run(None, told)
+    assert told.said == [f"all is there: {emulated.folder}"]

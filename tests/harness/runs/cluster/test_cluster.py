@@ -30,6 +30,7 @@ from facebench.harness.runs.cluster import engine, machines
 from facebench.harness.runs.cluster.engine import Cluster
 from facebench.harness.runs.cluster.machines import Machine
 from facebench.harness.runs.cluster.timing_machine import TimingMachine
+from facebench.harness.runs.rounds import NOBODY
 from facebench.harness.runs.runner import Watch
 from facebench.harness.verification.alignment import template
 from tests.faults.trials import figures
@@ -425,7 +426,7 @@ def chairs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def timed(lab: Lab, names: str = "abc") -> list[Record]:
-    watch = Watch(lambda done, total: None, lambda record, done, of: None, Checkpoints(None))
+    watch = Watch(NOBODY, Checkpoints(None))
     jobs = [job("latency", name) for name in names]
     done = {one.network: engine._Exporting() for one in jobs}
     for one in done.values():

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from facebench.harness.models.networks import Network
+from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.data.teacher import open_teacher
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.data.views import aligned
 from facebench.harness.verification.embedding import extract
 
 
-def teach(
+def teacher_targets(
     teacher: Network,
     faces: TrainingFaces,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = SILENT,
 ) -> Tensor:
     """A teacher's embeddings of each image and of its mirror, of length 1: `(N, 2, E)`.
 
