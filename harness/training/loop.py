@@ -97,8 +97,7 @@ def run(state: TrainingState, spec: TrainingSpec, watcher: TrainingWatcher) -> N
     """
     if state.ranks.device == "cpu":
         keep_freed_memory()
-    forward = _forward(state)
-    with contextlib.closing(_batches(state, spec)) as dealt:
+    with _forward(state) as forward, contextlib.closing(_batches(state, spec)) as dealt:
         while state.step < spec.steps:
             _epoch(state, spec, dealt, forward, watcher)
 
@@ -168,15 +167,23 @@ def _loss(
     return loss
 
 
-def _forward(state: TrainingState) -> Forward:
+@contextlib.contextmanager
+def _forward(state: TrainingState) -> Iterator[Forward]:
     """The student; with several processes, in torch's wrapper that averages gradients."""
     student: nn.Module = state.student.train()
     if state.classification is not None:
         state.classification.train()
     if state.ranks.world == 1:
-        return student
-    # BN's buffers are the same in all processes already.
-    return DistributedDataParallel(student, broadcast_buffers=False)
+        yield student
+        return
+    # BN's buffers are the same in all processes, and stay so.
+    averaging = DistributedDataParallel(student, forward_sync_buffers=False)
+    try:
+        yield averaging
+    finally:
+        # It lies in cycles of references and holds the process group, whose threads must have
+        # ended when the interpreter does: one that still lets go of a tensor then aborts it.
+        vars(averaging).clear()
 
 
 def _batches(state: TrainingState, spec: TrainingSpec) -> Generator[Batch]:

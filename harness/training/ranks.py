@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+
+# Its functions take the process group that there is when it is imported as their default, and
+# hold it for ever: imported in a run, it keeps the group's threads alive after the group.
+import torch.distributed.nn.functional
 from torch import Tensor
 
 from facebench.architectures.errors import BadInputError
@@ -144,6 +148,8 @@ def joined() -> Iterator[Ranks]:
     try:
         yield Ranks(dist.get_rank(), world, device)
     finally:
+        # Its threads end where nobody else holds it. One that lets go of a tensor while the
+        # interpreter ends aborts the process: "terminate called without an active exception".
         dist.destroy_process_group()
 
 

@@ -15,15 +15,20 @@ from tests.harness.training.two_processes import settings
 PEOPLE = 9  # an odd number, so that the shares differ
 
 
-def torchrun(processes: int, *arguments: object) -> None:
+def torchrun(processes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
         f"--nproc-per-node={processes}", "-m", "tests.harness.training.two_processes",
     ]  # fmt: skip
-    done = subprocess.run(
+    return subprocess.run(
         [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def run(processes: int, *arguments: object) -> None:
+    done = torchrun(processes, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "deprecated" not in done.stderr
 
 
 def same(loss: str, tmp_path: Path) -> None:
@@ -31,7 +36,7 @@ def same(loss: str, tmp_path: Path) -> None:
     found = []
     for processes in (1, 2):
         out = tmp_path / f"{processes}.pt"
-        torchrun(processes, tmp_path / "set", out, loss)
+        run(processes, tmp_path / "set", out, loss)
         found.append(torch.load(out, weights_only=True))
     one, two = found
     torch.testing.assert_close(one["losses"], two["losses"], rtol=1e-4, atol=1e-5)
@@ -56,10 +61,18 @@ def test_two_processes_train_what_one_does_with_any_loss(loss: str, tmp_path: Pa
 
 def test_what_several_processes_kept_one_goes_on_from(tmp_path: Path) -> None:
     write_people(tmp_path / "set", PEOPLE, images=6)
-    torchrun(2, tmp_path / "set", tmp_path / "2.pt", "sphereface")
+    run(2, tmp_path / "set", tmp_path / "2.pt", "sphereface")
     facts = torch.load(tmp_path / "2.pt", weights_only=True)["facts"]
     state = begin(TINY, recipe(loss="sphereface", **settings("sphereface")), 0, PEOPLE)
     state.restore(facts)
     assert state.classification is not None
     assert state.classification.centres.shape == (PEOPLE, 16)
     assert state.step == facts["step"] == int(state.classification.iteration)
+
+
+def test_a_run_that_fails_ends_its_threads_too(tmp_path: Path) -> None:
+    write_people(tmp_path / "set", PEOPLE, images=6)
+    done = torchrun(2, tmp_path / "set", tmp_path / "2.pt", "arcface", 1e30)
+    assert done.returncode
+    assert "diverged: the loss is" in done.stderr
+    assert "threads outlive" not in done.stderr
