@@ -15,7 +15,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, runs_elsewhere, timed_here
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import latest
-from facebench.harness.runs.runner import in_order
+from facebench.harness.runs.schedule import cores_on_cluster, in_order, stage, waits_for_export
 
 # Where a case's time comes from, the surest first.
 SOURCES = ("this case", "its kind", "its measure", "unknown")
@@ -131,8 +131,9 @@ def simulate(
     """Seconds that a run takes on so many machines of so many cores each.
 
     As a run does: cases wait for their network's export; what is timed has the first machine
-    to itself; what is exclusive and not timed has any; the rest takes a core each. Each board
-    runs a case at a time.
+    to itself; what is exclusive and not timed has any machine to itself where there is one,
+    and of several machines one core for each of its threads; the rest takes a core each. Each
+    board runs a case at a time.
 
     Args:
         expected: what is to run.
@@ -152,7 +153,7 @@ def simulate(
         # While anything is timed there, a cluster keeps one machine free of all else.
         able = places[1:] if machines > 1 and waiting.timed else places
         for kind in waiting.kinds():
-            need = cores if kind in (_TIMED, _EXCLUSIVE) else 1
+            need = _cores(waiting.first(kind).job, kind, cores, alone=machines == 1)
             where = places[:1] if kind == _TIMED else able
             where = [lent[kind]] if kind in lent else where
             if place := next((place for place in where if place.free >= need), None):
@@ -165,6 +166,13 @@ def simulate(
             place.free += need
             waiting.over(one)
     return now
+
+
+def _cores(job: Job, kind: str, cores: int, alone: bool) -> int:
+    """Cores of a machine, or boards, that a job takes."""
+    if kind == _TIMED or (kind == _EXCLUSIVE and alone):
+        return cores
+    return cores_on_cluster(job, cores) if kind == _EXCLUSIVE else 1
 
 
 # Kinds of jobs by what they need; one on a board is of the kind of its device's name.
@@ -183,7 +191,7 @@ class _Waiting:
         self._by_stage = by_stage
         self._ready: dict[str, deque[tuple[int, Expected]]] = defaultdict(deque)
         self._held: dict[Any, list[tuple[int, Expected]]] = defaultdict(list)
-        self._stages = Counter(_stage(one) for one in expected)
+        self._stages = Counter(stage(one.job) for one in expected)
         self._exporting = {o.job.network for o in expected if o.job.case.measure == "export"}
         self.left = len(expected)
         self.timed = sum(timed_here(one.job) for one in expected)
@@ -198,6 +206,10 @@ class _Waiting:
         heads = [(queue[0][0], kind) for kind, queue in self._ready.items() if queue]
         return [kind for _, kind in sorted(heads)]
 
+    def first(self, kind: str) -> Expected:
+        """The first job of a kind."""
+        return self._ready[kind][0][1]
+
     def take(self, kind: str) -> Expected:
         """The first job of a kind, which begins now."""
         self.left -= 1
@@ -206,7 +218,7 @@ class _Waiting:
     def over(self, one: Expected) -> None:
         """A job has ended: what waited for it may begin."""
         self.timed -= timed_here(one.job)
-        self._stages[_stage(one)] -= 1
+        self._stages[stage(one.job)] -= 1
         if one.job.case.measure == "export":
             self._exporting.discard(one.job.network)
         for hold in [one.job.network, *self._stages]:
@@ -216,16 +228,12 @@ class _Waiting:
 
     def _hold(self, one: Expected) -> Any:
         """What a job waits for: earlier stages on one machine, elsewhere its network's export."""
-        stage = _stage(one)
+        own = stage(one.job)
         if self._by_stage:
-            earlier = any(count for other, count in self._stages.items() if other < stage)
-            return stage if earlier else None
-        waits = stage > 0 and one.job.network in self._exporting
+            earlier = any(count for other, count in self._stages.items() if other < own)
+            return own if earlier else None
+        waits = waits_for_export(one.job) and one.job.network in self._exporting
         return one.job.network if waits else None
-
-
-def _stage(one: Expected) -> int:
-    return MEASURES[one.job.case.measure].stage
 
 
 def _kind_of(one: Expected) -> str:

@@ -24,6 +24,7 @@ from facebench.harness.records.store import Store
 from facebench.harness.runs import long_run, rounds, worker_pool
 from facebench.harness.runs.checkpoints import Checkpoints, claim
 from facebench.harness.runs.rounds import NOBODY, Execute, RunListener
+from facebench.harness.runs.schedule import in_order, stage
 from facebench.harness.storage.progress import SILENT, Progress
 
 
@@ -109,21 +110,8 @@ def _stored(store: Store | None) -> dict[str, Record]:
     return {record.fingerprint: record for record in store.read() if record.status != "failed"}
 
 
-def in_order(jobs: Sequence[Job]) -> list[Job]:
-    """Jobs by stage.
-
-    Networks are compared within a runtime, and a machine's speed drifts: cases of one
-    runtime follow each other.
-    """
-    return sorted(jobs, key=lambda job: (_stage(job), job.case.runtime, job.case.threads))
-
-
-def _stage(job: Job) -> int:
-    return MEASURES[job.case.measure].stage
-
-
 def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
-    for number, group in groupby(in_order(jobs), key=_stage):
+    for number, group in groupby(in_order(jobs), key=stage):
         members = list(group)
         if number == 0:
             yield from _side_by_side(members)

@@ -37,9 +37,9 @@ from facebench.harness.runs.runner import (
     export_missing,
     here,
     in_lanes,
-    in_order,
     without_network,
 )
+from facebench.harness.runs.schedule import cores_on_cluster, in_order, waits_for_export
 from facebench.harness.storage import remote
 from facebench.harness.storage.progress import SILENT
 
@@ -126,7 +126,9 @@ class Cluster:
     ) -> Iterator[Record]:
         """What is not timed; jobs of a network wait until it is exported, once."""
         wanted = {job.network: job for job in jobs if job.case.measure == "export"}
-        first = [_Task(job, job.case.measure == "export") for job in jobs if _needs_nothing(job)]
+        first = [
+            _Task(job, job.case.measure == "export") for job in jobs if not waits_for_export(job)
+        ]
         for network, done in exports.items():
             if network in wanted:
                 continue
@@ -134,7 +136,7 @@ class Cluster:
                 first.append(_Task(_export_of(network), exports=True, told=False))
             else:
                 done.over.set()
-        waiting = [_Task(job) for job in jobs if not _needs_nothing(job)]
+        waiting = [_Task(job) for job in jobs if waits_for_export(job)]
         pending: dict[Any, _Task] = {self._submit(task): task for task in first}
         while pending or waiting:
             held = []
@@ -343,8 +345,7 @@ class Cluster:
 
     def _submit(self, task: _Task) -> Any:
         """Start a task wherever there are cores; the reference to its record."""
-        most = max(machine.cores for machine in self.machines)
-        cores = min(task.job.case.threads, most) if MEASURES[task.job.case.measure].exclusive else 1
+        cores = cores_on_cluster(task.job, max(machine.cores for machine in self.machines))
         perform = self.ray.remote(tasks.perform).options(num_cpus=cores, max_retries=0)
         task.tries += 1
         return perform.remote(replace(task.job, exported=None).to_json())
@@ -435,10 +436,6 @@ class _Task:
         """One of its shards is over; whether it was the last."""
         self.shards_left -= 1
         return not self.shards_left
-
-
-def _needs_nothing(job: Job) -> bool:
-    return MEASURES[job.case.measure].stage == 0
 
 
 def _export_of(network: Network) -> Job:

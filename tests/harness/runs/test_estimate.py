@@ -81,6 +81,19 @@ def test_times_are_all_taken_on_one_machine_and_the_rest_spreads() -> None:
     assert simulate(timed + compiled, machines=6, cores=2) == 50
 
 
+@pytest.mark.parametrize(("threads", "seconds"), [(1, 10), (2, 20), (4, 40), (9, 40)])
+def test_a_case_that_is_not_timed_takes_a_core_a_thread_of_a_cluster(
+    threads: int, seconds: int
+) -> None:
+    work = [expected("accuracy", 10, str(i)) for i in range(8)]
+    work = [
+        replace(one, job=replace(one.job, case=replace(one.job.case, threads=threads)))
+        for one in work
+    ]
+    assert simulate(work, machines=2, cores=4) == seconds
+    assert simulate(work, machines=1, cores=4) == 80
+
+
 def test_each_board_runs_a_case_at_a_time() -> None:
     device = "rpc://board:1"
     assert DEVICES[device].remote
@@ -109,7 +122,9 @@ def test_no_schedule_beats_its_bounds(
     made = [expected(m, s, str(name)) for (m, name), s in cases.items()]
     took = simulate(made, machines, cores)
     timed = sum(one.seconds for one in made if one.job.case.measure == "latency")
-    core_s = sum(one.seconds * (cores if one.job.case.measure == "accuracy" else 1)
+    # One machine is all a case's that runs alone; a cluster gives it a core a thread.
+    alone = cores if machines == 1 else 1
+    core_s = sum(one.seconds * (alone if one.job.case.measure == "accuracy" else 1)
                  for one in made if one.job.case.measure != "latency")  # fmt: skip
     longest = max(one.seconds for one in made)
     assert took >= max(timed, longest, (core_s + timed * cores) / (machines * cores)) - 1e-6
