@@ -18,7 +18,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.runs import jobs
 from facebench.harness.runs.jobs import with_fingerprint
-from facebench.harness.storage.progress import Progress, Step
+from facebench.harness.storage.progress import Progress, ProgressStep
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TrialQuestion:
         """
         records = []
         for runtime in self.runtimes:
-            turns = Step(progress, f"in turns: {runtime}")
+            turns = ProgressStep(progress, f"in turns: {runtime}")
             turns.at(0, budget.processes)
             wanted = [
                 with_fingerprint(jobs.latency_job(network, runtime, self.threads))

@@ -34,7 +34,7 @@ SILENT = Progress()
 
 
 @dataclass(frozen=True)
-class Step(Progress):
+class ProgressStep(Progress):
     """A step of something longer, which is told of it under the step's name."""
 
     whole: Progress
@@ -54,14 +54,14 @@ class Step(Progress):
 
 
 @dataclass(frozen=True)
-class Share(Progress):
+class ProgressShare(Progress):
     """One of several equal shares of a step, which is told how many shares are done.
 
     Example:
         >>> class Shown(Progress):
         ...     def at(self, done, total=None, step=""):
         ...         print(step, done, "of", total)
-        >>> Share(Shown(), number=2, of=4, step="rounds").at(5, 10)
+        >>> ProgressShare(Shown(), number=2, of=4, step="rounds").at(5, 10)
         rounds 2.5 of 4
     """
 

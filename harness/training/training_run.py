@@ -15,7 +15,7 @@ from facebench.architectures.errors import BadInputError, FacebenchError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
 from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
-from facebench.harness.storage.progress import Step
+from facebench.harness.storage.progress import ProgressStep
 from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.memory import SHARE, held
 from facebench.harness.training.data.training_faces import TrainingFaces
@@ -233,12 +233,12 @@ def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
 
 def _faces(request: TrainingRequest, ranks: Ranks, listener: TrainingListener) -> TrainingFaces:
     """The training set, decoded in memory where it fits."""
-    read = Step(listener, "reads")
+    read = ProgressStep(listener, "reads")
     faces = ranks.in_turn(lambda: load(request.data, request.without, request.landmarks, read))
     for note in faces.notes:
         listener.say(note)
     listener.say(f"{len(faces):,} images of {len(faces.identities):,} people")
-    return held(faces, SHARE / ranks.world, Step(listener, "decodes"))
+    return held(faces, SHARE / ranks.world, ProgressStep(listener, "decodes"))
 
 
 def _targets(
@@ -248,7 +248,7 @@ def _targets(
         return None
 
     def targets() -> Distillation:
-        done = teacher_targets(teacher, faces, Step(listener, "teacher"))
+        done = teacher_targets(teacher, faces, ProgressStep(listener, "teacher"))
         return Distillation(teacher, done)
 
     return ranks.in_turn(targets)

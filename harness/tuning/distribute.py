@@ -60,7 +60,7 @@ def run(
                 worker, work = idle.pop(), waiting.popleft()
                 pending[pool.submit(worker.tune, work)] = worker, work
             if not pending:
-                raise UnavailableError(f"no worker is left to tune for {target}: {reason}")
+                raise UnavailableError(f"no worker to tune for {target} is left: {reason}")
             for future in wait(pending, _PATIENCE_S, FIRST_COMPLETED).done:
                 worker, work = pending.pop(future)
                 try:

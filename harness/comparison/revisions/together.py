@@ -19,7 +19,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import cache
-from facebench.harness.storage.progress import Progress, Share
+from facebench.harness.storage.progress import Progress, ProgressShare
 
 _TURNS = 16
 _PROTOCOL = "import importlib, sys; print(importlib.import_module(sys.argv[1]).PROTOCOL)"
@@ -61,7 +61,7 @@ def measure(
         wanted = {side: requests[case] for side, requests in enumerate(asked) if case in requests}
         path = folder / cache.digest(case.key, processes)
         store = Store(path / RECORDS)
-        share = Share(progress, number, len(cases), "cases")
+        share = ProgressShare(progress, number, len(cases), "cases")
         share.at(0, 1)
         if not kept.is_fresh(path):
             progress.newest(str(case))

@@ -12,7 +12,7 @@ from facebench.harness.comparison.revisions.plans import Halves
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
-from facebench.harness.storage.progress import Progress, Share
+from facebench.harness.storage.progress import Progress, ProgressShare
 
 
 def measure(
@@ -79,7 +79,7 @@ class _TurnStep:
 
     def progress(self, environment: PythonEnvironment) -> Progress:
         """Who is told how far a side's run is."""
-        return _Side(self._progress, self._done, self._total, self._name, environment.name)
+        return _SideProgress(self._progress, self._done, self._total, self._name, environment.name)
 
     def side_done(self) -> None:
         """Go on to the next side."""
@@ -88,7 +88,7 @@ class _TurnStep:
 
 
 @dataclass(frozen=True)
-class _Side(Share):
+class _SideProgress(ProgressShare):
     """A side's run, one of several equal shares of a step; it is told by the side's name."""
 
     name: str

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facebench.harness.models.networks import Network
-from facebench.harness.storage.progress import SILENT, Progress, Step
+from facebench.harness.storage.progress import SILENT, Progress, ProgressStep
 from facebench.harness.training.data import overlap, views
 from facebench.harness.training.data.cleaning import Finding
 from facebench.harness.training.data.faces import FILE, load
@@ -54,7 +54,7 @@ def clean(request: CleaningRequest, progress: Progress = SILENT) -> list[Finding
         BadInputError: a set is not there or its faces are not located; an image is damaged; or
             the teacher's embeddings are of no use.
     """
-    training = load(request.faces, None, request.landmarks, Step(progress, "looked at"))
+    training = load(request.faces, None, request.landmarks, ProgressStep(progress, "looked at"))
     teacher = open_teacher(request.teacher, request.threads)
     tests = None
     for name in request.against:
@@ -67,7 +67,7 @@ def clean(request: CleaningRequest, progress: Progress = SILENT) -> list[Finding
 
 
 def _embedded(faces: FaceSet, teacher: Embedder, progress: Progress) -> Embedded:
-    made = extract(faces, faces.keys, teacher, progress=Step(progress, faces.name))
+    made = extract(faces, faces.keys, teacher, progress=ProgressStep(progress, faces.name))
     return Embedded(made.embeddings, faces.keys)
 
 

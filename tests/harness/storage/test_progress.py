@@ -1,12 +1,12 @@
 """What is told of a part reaches whoever listens to the whole."""
 
-from facebench.harness.storage.progress import SILENT, Share, Step
+from facebench.harness.storage.progress import SILENT, ProgressShare, ProgressStep
 from tests.progress import Told
 
 
 def test_a_step_tells_under_its_name() -> None:
     told = Told()
-    step = Step(told, "embedded")
+    step = ProgressStep(told, "embedded")
     step.at(3, 8)
     step.newest("an image")
     step.say("one is broken")
@@ -18,7 +18,7 @@ def test_a_step_tells_under_its_name() -> None:
 def test_shares_make_up_the_whole() -> None:
     told = Told()
     for number in range(2):
-        share = Share(told, number, 2, "rounds")
+        share = ProgressShare(told, number, 2, "rounds")
         for done in range(5):
             share.at(done, 4)
         share.newest(f"round {number}")
@@ -31,7 +31,7 @@ def test_shares_make_up_the_whole() -> None:
 def test_a_share_of_unknown_or_no_length_counts_as_begun_and_over() -> None:
     told = Told()
     for total in (None, 0):
-        Share(told, 1, 4, "cases").at(0, total)
+        ProgressShare(told, 1, 4, "cases").at(0, total)
     assert told.reached == [(1, 4, "cases")] * 2
 
 

@@ -1,4 +1,4 @@
-"""Workloads shared by several places: each is tuned once, and a place that is lost loses none."""
+"""Workloads shared by several workers: each is tuned once, and a worker that is lost loses none."""
 
 import threading
 from collections import Counter
@@ -75,7 +75,7 @@ def test_each_workload_is_tuned_once_and_kept() -> None:
     assert all(worker.closed for worker in workers)
 
 
-def test_a_place_that_is_lost_gives_back_what_it_had() -> None:
+def test_a_worker_that_is_lost_gives_back_what_it_had() -> None:
     workers = [
         FakeWorker(""),
         FakeWorker("lost", 1),
@@ -86,7 +86,7 @@ def test_a_place_that_is_lost_gives_back_what_it_had() -> None:
     assert {record.workload for record in found} == {key(work) for work in WORKS}
 
 
-def test_a_workload_that_takes_two_places_along_is_given_up() -> None:
+def test_a_workload_that_takes_two_workers_along_is_given_up() -> None:
     workers = [FakeWorker("c"), FakeWorker("b", lives=0), FakeWorker("a", lives=0)]
     found, failures = distribute.run("some-target", [WORK], workers, Silent())
     assert found == []
@@ -94,7 +94,7 @@ def test_a_workload_that_takes_two_places_along_is_given_up() -> None:
     assert workers[0].asked == []
 
 
-def test_where_no_place_is_left_it_says_why_and_keeps_what_was_found() -> None:
+def test_where_no_worker_is_left_it_says_why_and_keeps_what_was_found() -> None:
     with pytest.raises(UnavailableError, match="is left: only: it answers no more"):
         distribute.run("some-target", WORKS, [FakeWorker("only", lives=3)], Silent())
     assert len(records.load("some-target")) == 3
