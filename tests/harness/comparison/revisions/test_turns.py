@@ -20,7 +20,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
-from facebench.harness.storage.progress import SILENT
+from facebench.harness.storage.progress import SILENT, Progress
 from tests.reports.report_records import cost
 
 COST = cost("mobilefacenet")
@@ -45,7 +45,7 @@ class Runs:
         plan: str,
         folder: Path,
         known: Sequence[Record],
-        listen: launch.Listen,
+        progress: Progress,
     ) -> list[Record]:
         if len(self.done) == self._stop_at:
             raise KeyboardInterrupt
@@ -53,7 +53,8 @@ class Runs:
         found = [one for one in self._found if plan != "exact" or one is not TIME]
         for record in found:
             Store(folder / RECORDS).append(record)
-        listen("a case", 1, 1)
+        progress.newest("a case")
+        progress.at(1, 1)
         return found
 
 
