@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from facebench.harness.compiler import build
+from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.compiler.workload import (
@@ -52,7 +53,7 @@ EPILOGUES = [
 def run(work: Workload, tiling: Any, registers: Vectors, arrays: list[np.ndarray]) -> np.ndarray:
     """The kernel's output (N, H, W, C) from NCHW input, weights, bias, slopes, added map."""
     made = provider.function(work, tiling, registers).with_attr("global_symbol", "kernel")
-    target = tvm.target.Target({"kind": "llvm", "mcpu": build._codegen().llvm_get_system_cpu()})
+    target = tvm.target.Target({"kind": "llvm", "mcpu": build.resolve(TARGETS["host"]).cpu})
     library = tvm.tirx.build(tvm.IRModule({"kernel": made}), target=target, pipeline="s_tir")
     image, *rest = arrays
     given = [image if getattr(work, "planar", False) else last(image)]
