@@ -23,7 +23,7 @@ class Grey(nn.Module):
     """The grey channel of a colour image."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, 3, H, W)` to `(N, 1, H, W)`."""
+        """Map `(N, 3, H, W)` to `(N, 1, H, W)`."""
         red, green, blue = (share * x[:, i : i + 1] for i, share in enumerate(LUMA))
         return red + green + blue
 
@@ -37,7 +37,7 @@ class MaxFeatureMap(nn.Module):
         self.halves = [layer.weight.shape[0] // 2] * 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """What `layer` gives, with half of its channels."""
+        """Map `(N, C, ...)` to what `layer` gives, with half of its channels."""
         one, other = torch.split(self.layer(x), self.halves, 1)
         return torch.maximum(one, other)
 

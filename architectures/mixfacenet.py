@@ -73,7 +73,7 @@ class MixedDepthwise(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, H, W)` to `(N, channels, H / stride, W / stride)`."""
+        """Map `(N, channels, H, W)` to `(N, channels, H / stride, W / stride)`, rounded up."""
         if len(self.shares) == 1:
             alone: Tensor = self.convolutions[0](x)
             return alone

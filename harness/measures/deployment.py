@@ -82,7 +82,7 @@ class Deployment:
         return found.relative_error, (agreed,)
 
     def batch_of_images(self) -> FloatArray:
-        """Reference inputs (batch, 3, H, W)."""
+        """Return one batch of reference inputs, `(batch, 3, H, W)`, preprocessed."""
         inputs, _ = self.exported.reference()
         return inputs[np.arange(self.job.case.batch) % len(inputs)]
 

@@ -41,7 +41,9 @@ def count(path: Path, images: FloatArray) -> Denormals:
 
 
 def is_denormal(values: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Element by element; the same whatever this thread does with denormal numbers.
+    """Say which elements are denormal: an array of any shape to one of the same shape.
+
+    The answer is the same whatever this thread does with denormal numbers.
 
     Example:
         >>> is_denormal(np.array([0.0, 1e-39, -1e-39, 1e-30], np.float32))

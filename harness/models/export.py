@@ -61,7 +61,7 @@ class Exported:
         return self.folder / "network.pt"
 
     def reference(self) -> tuple[FloatArray, FloatArray]:
-        """Inputs (K, 3, H, W), random and extreme; and torch's outputs (K, E)."""
+        """Return inputs `(K, 3, H, W)`, random and extreme, and torch's outputs `(K, E)`."""
         with np.load(self.folder / "reference.npz", allow_pickle=False) as arrays:
             return arrays["inputs"], arrays["outputs"]
 
@@ -109,7 +109,15 @@ def key(network: Network) -> str:
 
 
 def relative_error(outputs: FloatArray, expected: FloatArray) -> float:
-    """Largest difference over the largest element expected; infinite where not finite."""
+    """Return the largest difference over the largest element expected, both in absolute value.
+
+    Args:
+        outputs: of any shape.
+        expected: of the same shape.
+
+    Returns:
+        0 or more; infinite where the shapes differ or an output is not finite.
+    """
     if outputs.shape != expected.shape or not np.isfinite(outputs).all():
         return float("inf")
     scale = float(np.abs(expected).max())

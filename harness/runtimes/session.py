@@ -35,11 +35,11 @@ class Session(Protocol):
     load_ms: float
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """Images (N, 3, H, W) to embeddings (N, E); N is the batch it was made for."""
+        """Map images `(N, 3, H, W)` to embeddings `(N, E)`; N is the batch it was made for."""
         ...
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """Time inferences of one batch, by the device's clock.
+        """Time inferences of one batch `(N, 3, H, W)` in ms, by the device's clock.
 
         Raises:
             RefusedError: the device's time says nothing.
@@ -47,11 +47,11 @@ class Session(Protocol):
         ...
 
     def footprint(self) -> tuple[Footprint, str]:
-        """What it took so far, once it has sampled; and why it knows of no energy, if so."""
+        """Return what it took so far, once it has sampled; and why it knows of no energy, if so."""
         ...
 
     def count(self, images: FloatArray) -> bytes:
-        """Count what one inference of one batch executes; see `emulation.counters`.
+        """Count what one inference of one batch `(N, 3, H, W)` executes; see `emulator.counters`.
 
         Raises:
             RefusedError: the device counts nothing.
@@ -59,7 +59,7 @@ class Session(Protocol):
         ...
 
     def environment(self) -> dict[str, Any]:
-        """The device and its versions, as `timing.environment.capture` says them."""
+        """Return what the device is and its versions, as `machine.environment.capture` does."""
         ...
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Session(Protocol):
 
 
 class LocalSession:
-    """A session in this process."""
+    """LocalSession is a session in this process."""
 
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         chosen = RUNTIMES[runtime]
@@ -87,7 +87,7 @@ class LocalSession:
         self._no_energy = ""
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """As in `Session`."""
+        """Map images `(N, 3, H, W)` to embeddings `(N, E)`, and time the first inference."""
         if self._first_ms is not None:
             return self._infer(images)
         start = time.perf_counter()
@@ -96,7 +96,7 @@ class LocalSession:
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """As in `Session`, once the machine is cool and quiet."""
+        """Time inferences of one batch `(N, 3, H, W)` in ms, once the machine is cool and quiet."""
         meter = Meter()
         heat.cool_down(_COOL_S)
         with pinning.pinned(self._threads if budget.pin else 0) as cpus:
@@ -109,7 +109,7 @@ class LocalSession:
         return replace(taken, conditions=Conditions(cpus, waited, during))
 
     def warm_up(self, images: FloatArray, seconds: float) -> dict[str, Any]:
-        """Infer one batch until times agree; turns are taken with it from then on."""
+        """Infer one batch `(N, 3, H, W)` until times agree; later turns take it too."""
         self._images = images
         times, settled = sampler.warm_up(lambda: self._infer(images), seconds)
         return {"warmup_ms": times, "settled": settled}
@@ -129,19 +129,23 @@ class LocalSession:
         return {"samples_ms": samples, "reference_us": before}
 
     def footprint(self) -> tuple[Footprint, str]:
-        """As in `Session`."""
+        """Return what it took so far, as in `Session`."""
         return self._footprint, self._no_energy
 
     def count(self, images: FloatArray) -> bytes:
-        """Always refused: a processor's own counters are not read."""
+        """Refuse a batch `(N, 3, H, W)`: this machine's own counters are not read.
+
+        Raises:
+            RefusedError: always.
+        """
         raise RefusedError("instructions are counted on an emulated device: --device emulated:CORE")
 
     def environment(self) -> dict[str, Any]:
-        """As in `Session`."""
+        """Return what this machine is, as in `Session`."""
         return environment.capture()
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: this process holds no device."""
 
     def _keep(self, taken: Samples, meter: Meter) -> None:
         peaks = Memory(self._before_bytes, self._loaded_bytes, memory.peak_bytes())

@@ -1,15 +1,35 @@
-"""The types of arrays that functions take and give, and what is done to any of them."""
+"""The types of arrays that functions take and give, and what is done to any of them.
+
+Shapes are in the docstrings of the functions.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+# What networks take and give, in single precision.
 FloatArray = npt.NDArray[np.float32]
 
+# What statistics are computed in, double precision.
+Reals = npt.NDArray[np.float64]
 
-def ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Places of values `(N,)` in their order, from 1, those of equals averaged: `(N,)`.
+# Of either precision: coordinates, and scores as a file or a network gave them.
+Floats = npt.NDArray[np.floating]
+
+IntArray = npt.NDArray[np.int64]
+
+# Places in another array, as numpy itself finds them.
+Indices = npt.NDArray[np.intp]
+
+Booleans = npt.NDArray[np.bool_]
+
+# One picture `(H, W, 3)` or several `(N, H, W, 3)`, RGB, 0 to 255.
+Picture = npt.NDArray[np.uint8]
+
+
+def ranks(values: Reals) -> Reals:
+    """Return the places of values `(N,)` in their order, from 1, `(N,)`; equals share their mean.
 
     `scipy.stats.rankdata` gives the same; importing it takes longer than a measurement may.
 

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebench.harness.stats.arrays import ranks
-
-Reals = npt.NDArray[np.float64]
+from facebench.harness.stats.arrays import Reals, ranks
 
 
 def effective_size(samples: Sequence[float]) -> float:

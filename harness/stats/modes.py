@@ -1,4 +1,4 @@
-"""Do times of one process have one typical value, or two that they switch between?"""
+"""This module asks whether times of a process have one typical value, or switch between two."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Reals = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+from facebench.harness.stats.arrays import IntArray, Reals
 
 # The 99th percentile of the dip of n uniform samples, times the root of n: 0.53 of 25 samples,
 # 0.61 of 200 and 0.63 of 1000 and more, each simulated 500 times or more.
@@ -44,6 +43,10 @@ class Modes:
 def modes(samples: npt.ArrayLike, effective: float) -> Modes:
     """Look for two modes in samples that are worth `effective` independent ones.
 
+    Args:
+        samples: `(n,)`, positive, n at least 2, in any order and unit.
+        effective: 1 to n; see `autocorrelation.effective_size`.
+
     Example:
         >>> fast, slow = [1.0 + i / 1000 for i in range(40)], [1.5 + i / 1000 for i in range(40)]
         >>> found = modes(fast + slow, effective=80)
@@ -60,7 +63,13 @@ def modes(samples: npt.ArrayLike, effective: float) -> Modes:
 
 
 def dip(samples: npt.ArrayLike) -> float:
-    """Largest difference between their distribution and the nearest one with a single mode.
+    """Return how far the samples' distribution is from the nearest one with a single mode.
+
+    Args:
+        samples: `(n,)`, in any order and unit.
+
+    Returns:
+        The largest difference of the two distribution functions, 1 / (2n) to 0.25.
 
     J. A. Hartigan, P. M. Hartigan, "The Dip Test of Unimodality", Annals of Statistics
     13(1), 1985. The nearest one follows the greatest convex minorant up to a modal
@@ -92,7 +101,7 @@ def dip(samples: npt.ArrayLike) -> float:
     return float(found / (2 * after[-1]))
 
 
-def _hull(x: Reals, y: Reals) -> Whole:
+def _hull(x: Reals, y: Reals) -> IntArray:
     """Indices of the points on which the greatest convex function below all points rests."""
     hull: list[int] = []
     for i in range(len(x)):

@@ -63,7 +63,7 @@ class Ranks:
         return slice(start, stop)
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """`(B, ...)` of every process as `(world * B, ...)`, in the order of ranks.
+        """Join the `(B, ...)` of all processes into `(world * B, ...)`, in the order of ranks.
 
         Each process's gradient of it is taken for a part of the whole: they are
         summed, and multiplied by `world` because `DistributedDataParallel` divides by it.
@@ -74,25 +74,28 @@ class Ranks:
         return gathered
 
     def total(self, tensor: Tensor) -> Tensor:
-        """Sum over processes, the same on each; its gradient too is the same on each."""
+        """Sum a tensor of any shape over processes; sum and gradient are the same on each."""
         if self.world == 1:
             return tensor
         total: Tensor = _Total.apply(tensor)
         return total
 
     def joint(self, tensor: Tensor) -> Tensor:
-        """Sum over processes that each goes on with in its own way, so gradients are summed."""
+        """Sum a tensor of any shape over processes; gradients are summed too.
+
+        It is for sums that each process goes on with in its own way.
+        """
         if self.world == 1:
             return tensor
         joint: Tensor = _Joint.apply(tensor)
         return joint
 
     def largest(self, tensor: Tensor) -> Tensor:
-        """Largest over processes; without a gradient."""
+        """Return the largest over processes of a tensor of any shape, without a gradient."""
         return self._reduced(tensor, dist.ReduceOp.MAX)
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """Mean over processes; without a gradient."""
+        """Return the mean over processes of a tensor of any shape, without a gradient."""
         return self._reduced(tensor, dist.ReduceOp.SUM) / self.world
 
     def _reduced(self, tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
@@ -102,7 +105,7 @@ class Ranks:
         return reduced
 
     def rows(self, tensor: Tensor, count: int) -> Tensor:
-        """The whole `(count, ...)` of which each process has its `share`; without a gradient."""
+        """Join the shares of all processes into the whole `(count, ...)`, without a gradient."""
         if self.world == 1:
             return tensor.detach()
         shares = [Ranks(rank, self.world).share(count) for rank in range(self.world)]

@@ -22,7 +22,7 @@ from facebench.harness.training.evaluation import figures
 
 
 def state_of(network: nn.Module, fp16: bool) -> dict[str, Tensor]:
-    """What is saved of a network: weights and BN statistics, no counters.
+    """Return what is saved of a network: weights and BN statistics by name, each of any shape.
 
     In half precision convolutions and linear layers are rounded. Vectors (BN, biases,
     PReLU slopes) stay single: they are a few percent of the bytes, and a variance may
@@ -36,7 +36,7 @@ def state_of(network: nn.Module, fp16: bool) -> dict[str, Tensor]:
 
 
 def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write weights that `--weights NETWORK=FILE` takes.
+    """Write weights, tensors of any shape by name, as `--weights NETWORK=FILE` takes them.
 
     Raises:
         BadInputError: the disk is full or the file can't be written.
@@ -59,7 +59,7 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path) -> dict[str, Tensor]:
-    """The tensors that `save` was given."""
+    """Read the tensors, of any shape, by name that `save` wrote."""
     return load_file(path)
 
 

@@ -38,7 +38,14 @@ def require(cost: TilingCost, work: Workload, tiling: Tiling) -> None:
 
 
 def relative_error(answer: FloatArray, right: FloatArray) -> float:
-    """The largest difference by the largest element; of two maps of next to nothing, 0.
+    """Return the largest difference of two maps by the largest element of the right one.
+
+    Args:
+        answer: of any shape.
+        right: of the same shape.
+
+    Returns:
+        0 or more; 0 where both hold next to nothing.
 
     Denormal numbers have few digits, so that nothing is said below the smallest normal one.
     """

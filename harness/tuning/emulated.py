@@ -110,7 +110,7 @@ class EmulatedCost:
     def outputs(
         self, work: Workload, tiling: Tiling, given: Sequence[Operands]
     ) -> list[FloatArray]:
-        """As in `Cost`."""
+        """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""
         with tempfile.TemporaryDirectory() as folder:
             trial = _Trial(work, Path(folder), self._vectors)
             trial.write([tiling], given, self._target.options())

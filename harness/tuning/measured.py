@@ -86,7 +86,7 @@ class MeasuredCost:
     def outputs(
         self, work: Workload, tiling: Tiling, given: Sequence[Operands]
     ) -> list[FloatArray]:
-        """As in `Cost`."""
+        """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""
         pack = packing(work, tiling, self._vectors)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)

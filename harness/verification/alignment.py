@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.faces import FloatArray, Picture
+from facebench.harness.stats.arrays import Floats, Picture
 
 # Eyes, nose and corners of the mouth in a 112x96 face, as SphereFace published them
 # (W. Liu et al., CVPR 2017, arXiv 1704.08063; its preprocessing aligns MTCNN's landmarks to them).
@@ -25,7 +25,7 @@ _TEMPLATE_112X96 = np.array(
 # No publication gives a template for 96x96, which the paper uses without saying how: here
 # it is the 112x112 face with 8 pixels cut off on each side, so that a face has the same
 # size in all three and they differ in what surrounds it alone.
-TEMPLATES: dict[tuple[int, int], FloatArray] = {
+TEMPLATES: dict[tuple[int, int], Floats] = {
     (112, 112): np.add(_TEMPLATE_112X96, [8, 0]),
     (112, 96): _TEMPLATE_112X96,
     (96, 96): np.subtract(_TEMPLATE_112X96, [0, 8]),
@@ -35,7 +35,7 @@ TEMPLATES: dict[tuple[int, int], FloatArray] = {
 _LEAST_VARIANCE = 1e-6
 
 
-def template(input_size: tuple[int, int]) -> FloatArray:
+def template(input_size: tuple[int, int]) -> Floats:
     """Where the five landmarks belong in a network's input, `(5, 2)`: x and y in pixels.
 
     Args:
@@ -54,7 +54,7 @@ def template(input_size: tuple[int, int]) -> FloatArray:
         ) from None
 
 
-def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
+def similarity(source: Floats, target: Floats) -> Floats:
     """The rotation, uniform scale and shift that bring `source` nearest to `target`.
 
     Least squares in closed form: S. Umeyama, "Least-squares estimation of
@@ -90,7 +90,7 @@ def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
     return np.column_stack([scale * rotation, shift])
 
 
-def align(picture: Picture, landmarks: FloatArray, input_size: tuple[int, int]) -> Picture:
+def align(picture: Picture, landmarks: Floats, input_size: tuple[int, int]) -> Picture:
     """The face, turned, scaled and cut so that its landmarks lie on the template.
 
     Bilinear interpolation; what lies outside the picture is black.

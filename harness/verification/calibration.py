@@ -11,11 +11,11 @@ import numpy as np
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.architectures.registry import Preprocessing
-from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.stats.arrays import FloatArray, Picture
 from facebench.harness.storage import cache
 from facebench.harness.verification.alignment import align
 from facebench.harness.verification.embedding import preprocess
-from facebench.harness.verification.faces import FaceSet, Picture
+from facebench.harness.verification.faces import FaceSet
 
 
 @dataclass(frozen=True, eq=False)

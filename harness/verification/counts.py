@@ -17,19 +17,19 @@ ROUNDING = 1e-12
 
 
 def last_within(impostors: Counts, far: float) -> Counts:
-    """Index of the last of T thresholds that accepts a share of at most `far`, `(...)`."""
+    """Return the index `(...)` of the last of T thresholds that accepts at most a share `far`."""
     within = impostors <= allowed(far, impostors[..., -1:])
     return np.asarray(np.count_nonzero(within, axis=-1) - 1)
 
 
 def mann_whitney(impostors: Counts, genuine: Counts) -> Reals:
-    """What `auc` is, `(...)`; a whole number up to the last division."""
+    """Return the areas under the curves, `(...)`, 0 to 1; see `metrics.auc`."""
     twice = np.diff(impostors, axis=-1) * (genuine[..., 1:] + genuine[..., :-1])
     return np.asarray(twice.sum(axis=-1) / (2 * impostors[..., -1] * genuine[..., -1]))
 
 
 def equal_error(impostors: Counts, genuine: Counts) -> Reals:
-    """What `eer` is, `(...)`."""
+    """Return the equal error rates, `(...)`, 0 to 1; see `metrics.eer`."""
     all_impostors, all_genuine = impostors[..., -1:], genuine[..., -1:]
     # FAR - FRR, times both totals to stay in whole numbers.
     excess = impostors * all_genuine - (all_genuine - genuine) * all_impostors
@@ -41,7 +41,7 @@ def equal_error(impostors: Counts, genuine: Counts) -> Reals:
 
 
 def allowed(far: float, impostors: npt.NDArray[np.integer]) -> Reals:
-    """The most of these counts that a rate of `far` allows."""
+    """Return the most of these counts `(...)`, whole, that a rate of `far`, 0 to 1, allows."""
     product = far * impostors
     nearest = np.rint(product)
     whole = np.abs(product - nearest) <= ROUNDING * nearest

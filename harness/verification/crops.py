@@ -11,16 +11,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import PIL
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Picture
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.verification.alignment import align
-from facebench.harness.verification.faces import FaceSet, Picture
-
-# `(N, H, W, 3)`, RGB, 0 to 255.
-Pictures = npt.NDArray[np.uint8]
+from facebench.harness.verification.faces import FaceSet
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Crops:
             together, whenever that was.
     """
 
-    pictures: Pictures
+    pictures: Picture
     thread_seconds: float
 
 
@@ -80,7 +77,7 @@ def crops_key(faces: FaceSet, keys: Sequence[str], input_size: tuple[int, int]) 
 
 
 def _fill(
-    pictures: Pictures,
+    pictures: Picture,
     faces: FaceSet,
     keys: Sequence[str],
     input_size: tuple[int, int],

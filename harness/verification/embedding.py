@@ -16,10 +16,11 @@ import numpy.typing as npt
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine import environment
+from facebench.harness.stats.arrays import Picture
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
-from facebench.harness.verification.crops import Pictures, crops_key, cut
-from facebench.harness.verification.faces import FaceSet, Picture
+from facebench.harness.verification.crops import crops_key, cut
+from facebench.harness.verification.faces import FaceSet
 
 Embeddings = npt.NDArray[np.float32]
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32; N never varies.
@@ -202,7 +203,7 @@ def _read(folder: Path) -> Embeddings:
 
 
 def _embed_all(
-    pictures: Pictures, keys: Sequence[str], embedder: Embedder, mirrored: bool
+    pictures: Picture, keys: Sequence[str], embedder: Embedder, mirrored: bool
 ) -> Embeddings:
     """Embeddings `(1 or 2, K, E)`; each stream works on a batch of its own.
 
@@ -243,7 +244,7 @@ def preprocess(
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def _inputs(pictures: Pictures, embedder: Embedder) -> npt.NDArray[np.float32]:
+def _inputs(pictures: Picture, embedder: Embedder) -> npt.NDArray[np.float32]:
     """Inputs of a whole batch: a compiled network takes one size only, so the last image repeats.
 
     Here `pictures` are up to a batch.

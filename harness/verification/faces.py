@@ -11,15 +11,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats, Picture
 from facebench.harness.verification.files import Files
-
-FloatArray = npt.NDArray[np.floating]
-# (H, W, 3), RGB, 0 to 255.
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class FaceSet:
     name: str
     label: str
     files: Files
-    landmarks: Mapping[str, FloatArray]
+    landmarks: Mapping[str, Floats]
     identities: Mapping[str, str]
 
     @property

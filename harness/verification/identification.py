@@ -30,11 +30,10 @@ import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import Identification, OperatingPoint
+from facebench.harness.stats.arrays import FloatArray, IntArray
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.tiles import (
     RANKS,
-    Floats,
-    Indices,
     Kept,
     StoredRows,
     highest,
@@ -69,10 +68,10 @@ class Search:
 
     identities: int
     distractors: int
-    pairs: Indices
-    genuine: Floats
-    top: Floats
-    impostors: Floats
+    pairs: IntArray
+    genuine: FloatArray
+    top: FloatArray
+    impostors: FloatArray
     seconds: float
 
     @property
@@ -118,7 +117,7 @@ class Search:
         return _operating_points(ONE_IN_FAR, self.impostors, count, self.genuine, len(self.genuine))
 
     @property
-    def _mated(self) -> tuple[Indices, Floats]:
+    def _mated(self) -> tuple[IntArray, FloatArray]:
         """The probe and the mate's score of each mated search."""
         return self.pairs.T.ravel(), np.tile(self.genuine, 2)
 
@@ -264,7 +263,7 @@ def _joined(one: Search, two: Search) -> Search:
 
 
 def _operating_points(
-    one_in: tuple[int, ...], false: Floats, count: int, true: Floats, trials: int
+    one_in: tuple[int, ...], false: FloatArray, count: int, true: FloatArray, trials: int
 ) -> tuple[OperatingPoint, ...]:
     """For each rate, the lowest threshold at which no more than it pass falsely.
 
@@ -288,7 +287,7 @@ def _operating_points(
 
 def _genuine(
     rows: StoredRows, embeddings: npt.NDArray[np.floating], people: npt.NDArray[np.generic]
-) -> tuple[Indices, Floats]:
+) -> tuple[IntArray, FloatArray]:
     """Pairs `(M, 2)` of rows that show one person, the lower first, and their scores `(M,)`."""
     pairs, values = [], []
     done = 0

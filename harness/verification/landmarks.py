@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.verification.alignment import template
-from facebench.harness.verification.faces import FloatArray
 
 
-class AlignedLandmarks(Mapping[str, FloatArray]):
+class AlignedLandmarks(Mapping[str, Floats]):
     """The same five points for every image: those of a size's template.
 
     A network of that size then gets the images as they are, and one whose
@@ -30,7 +30,7 @@ class AlignedLandmarks(Mapping[str, FloatArray]):
         self._keys = dict.fromkeys(keys)
         self._points = template(size)
 
-    def __getitem__(self, key: str) -> FloatArray:
+    def __getitem__(self, key: str) -> Floats:
         if key not in self._keys:
             raise KeyError(key)
         return self._points

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.faces import FloatArray, Pair, PairSet
+from facebench.harness.stats.arrays import Floats
+from facebench.harness.verification.faces import Pair, PairSet
 from facebench.harness.verification.files import Files
 
 PAIRS = "pairs.txt"
@@ -127,7 +128,7 @@ def _is_count(field: str) -> bool:
     return field.isascii() and field.isdigit() and int(field) > 0
 
 
-def read_landmarks(path: Path) -> dict[str, FloatArray]:
+def read_landmarks(path: Path) -> dict[str, Floats]:
     """Landmarks by image, each `(5, 2)`: x and y in pixels, in the order of `LANDMARK_COLUMNS`.
 
     Raises:
@@ -146,7 +147,7 @@ def read_landmarks(path: Path) -> dict[str, FloatArray]:
     return dict(_landmark_rows(rows, path))
 
 
-def _landmark_rows(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str, FloatArray]]:
+def _landmark_rows(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str, Floats]]:
     for number, row in enumerate(rows, start=2):
         try:
             points = np.array([float(field) for field in row[1:]]).reshape(5, 2)
@@ -159,7 +160,7 @@ def _landmark_rows(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str,
         yield row[0], points
 
 
-def write_layout(folder: Path, pairs: Iterable[Pair], landmarks: dict[str, FloatArray]) -> None:
+def write_layout(folder: Path, pairs: Iterable[Pair], landmarks: dict[str, Floats]) -> None:
     """Write `pairs.txt` and `landmarks.csv` for images that are in `folder` already.
 
     Args:

@@ -217,9 +217,9 @@ def roc(scores: Scores, same: Booleans) -> Roc:
 
 
 def auc(scores: Scores, same: Booleans) -> float:
-    """Probability that a genuine pair scores higher than an impostor pair, equality counting half.
+    """Return the probability, 0 to 1, that a genuine pair scores higher than an impostor pair.
 
-    The arguments and errors are those of `roc`.
+    Equality counts half. Scores and labels are `(P,)`; they and the errors are those of `roc`.
 
     Example:
         >>> auc(np.array([0.1, 0.5, 0.5, 0.9]), np.array([False, False, True, True]))
@@ -230,11 +230,11 @@ def auc(scores: Scores, same: Booleans) -> float:
 
 
 def eer(scores: Scores, same: Booleans) -> float:
-    """Equal error rate, 0 to 1: where the ROC crosses the line FAR = FRR.
+    """Return the equal error rate, 0 to 1: where the ROC crosses the line FAR = FRR.
 
     No threshold need make both rates equal. The points of `roc` are joined by
     straight lines, and the crossing is unique: at each point further on FAR
-    rises or FRR falls. The arguments and errors are those of `roc`.
+    rises or FRR falls. Scores and labels are `(P,)`; they and the errors are those of `roc`.
 
     Example:
         >>> eer(np.array([0.1, 0.5, 0.5, 0.9]), np.array([False, False, True, True]))
@@ -245,10 +245,10 @@ def eer(scores: Scores, same: Booleans) -> float:
 
 
 def det(scores: Scores, same: Booleans) -> Det:
-    """Points of `roc` at which neither FAR nor FRR is 0 or 1; none where the scores are separable.
+    """Return the points of `roc` at which neither FAR nor FRR is 0 or 1.
 
-    Two normal distributions give a straight line. The arguments and errors are
-    those of `roc`.
+    There are none where the scores are separable. Two normal distributions give a straight
+    line. Scores and labels are `(P,)`; they and the errors are those of `roc`.
 
     Source: A. Martin et al., "The DET curve in assessment of detection task
     performance", Eurospeech 1997.
@@ -260,10 +260,10 @@ def det(scores: Scores, same: Booleans) -> Det:
 
 
 def d_prime(scores: Scores, same: Booleans) -> float:
-    """Distance of the two means in standard deviations; positive where genuine pairs score higher.
+    """Return how many standard deviations genuine pairs score above impostor pairs, on average.
 
-    The deviation is the root of the mean of both variances (ddof=1). The
-    arguments are those of `roc`.
+    The deviation is the root of the mean of both variances (ddof=1). Scores and labels
+    are `(P,)`, those of `roc`.
 
     Source: J. Daugman, "Biometric decision landscapes", University of Cambridge
     technical report 482, 2000.
@@ -283,9 +283,9 @@ def d_prime(scores: Scores, same: Booleans) -> float:
 
 
 def histogram(scores: Scores, same: Booleans, bins: int) -> Histogram:
-    """Scores of both kinds over `bins` bins of equal width, from the lowest score to the highest.
+    """Count scores of both kinds in `bins` bins of equal width, from the lowest to the highest.
 
-    The other arguments are those of `roc`.
+    Scores and labels are `(P,)`, those of `roc`.
 
     Raises:
         BadInputError: as `roc`, or there are no bins.
@@ -300,10 +300,10 @@ def histogram(scores: Scores, same: Booleans, bins: int) -> Histogram:
 
 
 def checked(scores: Scores, same: Booleans) -> tuple[Scores, Booleans]:
-    """The same as arrays, of finite scores and of labels of pairs of both kinds.
+    """Return scores and labels as arrays `(P,)`, once they are known to fit each other.
 
     Raises:
-        BadInputError: they are not.
+        BadInputError: a score is not finite, the lengths differ, or one kind of pair is missing.
     """
     scores, same = np.asarray(scores), np.asarray(same, np.bool_)
     if not np.issubdtype(scores.dtype, np.floating):
@@ -327,7 +327,7 @@ def checked(scores: Scores, same: Booleans) -> tuple[Scores, Booleans]:
 
 
 def between(values: Scores, index: int) -> float:
-    """A number above the `index` lowest of ascending values and not above the others."""
+    """Return a number above the `index` lowest of ascending values `(N,)`, not above the rest."""
     if index == 0:
         return float(values[0])
     if index == len(values):

@@ -19,11 +19,12 @@ import numpy as np
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.machine.environment import version
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
-from facebench.harness.verification.faces import FaceSet, FloatArray, PairSet, SearchSet
+from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
 from facebench.harness.verification.landmarks import AlignedLandmarks
 
 Set = TypeVar("Set", bound=FaceSet)
@@ -149,7 +150,7 @@ def settle(faces: Set, absent: str) -> Prepared[Set]:
     return _without(faces, lacking)
 
 
-def central(height: int, width: int) -> FloatArray:
+def central(height: int, width: int) -> Floats:
     """Landmarks that make the largest square in the middle of an image the aligned face.
 
     The 112x112 template, scaled to the image's shorter side. Detectors fail
@@ -185,13 +186,13 @@ def _weights(detector: Detector, path: Path | None) -> str:
 
 def _detected(
     faces: FaceSet, detector: Detector, path: Path | None, progress: Progress, begin: float
-) -> dict[str, FloatArray]:
+) -> dict[str, Floats]:
     """Landmarks by image; images in which the detector finds no face have none."""
     code = fingerprints.code(__name__, DETECTORS.module(detector.name))
     by = (detector.name, _weights(detector, path), code, [version(name) for name in _PACKAGES])
     # Not opened where all is in the cache.
     find = functools.cache(lambda: detector.open(path))
-    found: dict[str, FloatArray] = {}
+    found: dict[str, Floats] = {}
     starts = list(range(0, len(faces.keys), _CHUNK))
     first = int(begin * len(starts))
     for number, start in enumerate([*starts[first:], *starts[:first]]):
@@ -214,7 +215,7 @@ def _detected(
 
 def _search(
     faces: FaceSet, keys: Sequence[str], find: Find, progress: Callable[[int], None]
-) -> FloatArray:
+) -> Floats:
     """Landmarks of K images `(K, 5, 2)`; not a number where no face is found."""
     points = np.full((len(keys), 5, 2), np.nan)
     pool = ThreadPoolExecutor(os.cpu_count())

@@ -102,7 +102,8 @@ def draw(
 ) -> tuple[str, Iterator[Counts]]:
     """What is drawn, `identities` where they are known or else `pairs`, and `pairs` weights a draw.
 
-    The arguments are those of `bootstrap_intervals` and `identity_weights`.
+    The identities are `(pairs, 2)`, or empty where they are unknown; the other arguments are
+    those of `bootstrap_intervals` and `identity_weights`.
 
     Raises:
         BadInputError: `identities` are not those of the pairs.
@@ -142,7 +143,7 @@ def identity_weights(
 
 
 def pair_weights(pairs: int, replicates: int, seed: int) -> Iterator[Counts]:
-    """As `identity_weights`, but of `pairs` pairs that are drawn themselves."""
+    """Yield weights `(B, pairs)` of pairs drawn with replacement; see `identity_weights`."""
     return _multiplicities(pairs, replicates, seed, pairs)
 
 

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
-
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
+from facebench.harness.stats.arrays import FloatArray, IntArray
 
 # Ranks 1 to 10 are reported.
 RANKS = 10
@@ -32,7 +30,7 @@ STEP = 256
 
 def tiles(
     distractors: Iterable[npt.NDArray[np.floating]], width: int
-) -> Iterator[tuple[Floats, int]]:
+) -> Iterator[tuple[FloatArray, int]]:
     """Normalized distractors in tiles `(1024, E)`, and how many rows of each count.
 
     A tile is overwritten by the next. All but the last are full, however large the blocks are.
@@ -57,7 +55,7 @@ def tiles(
         yield tile, filled
 
 
-def normalize(embeddings: npt.NDArray[np.generic], name: str, first: int) -> Floats:
+def normalize(embeddings: npt.NDArray[np.generic], name: str, first: int) -> FloatArray:
     """The same `(n, E)` at unit length; a message counts rows from `first`."""
     wide = np.asarray(embeddings, np.float64)
     # Whatever isn't finite makes the norm so; the squares of float32 don't overflow float64.
@@ -72,8 +70,8 @@ def normalize(embeddings: npt.NDArray[np.generic], name: str, first: int) -> Flo
     return np.asarray(wide / norms[:, None], np.float32)
 
 
-def highest(one: Floats, two: Floats) -> Floats:
-    """What `Kept.impostors` is of all scores, from what it is of two parts of them."""
+def highest(one: FloatArray, two: FloatArray) -> FloatArray:
+    """Return the `KEPT` highest scores of two lists `(n,)` and `(m,)`, descending."""
     return np.sort(np.concatenate([one, two]))[::-1][:KEPT]
 
 
@@ -84,7 +82,7 @@ class StoredRows:
     with zeros.
     """
 
-    def __init__(self, unit: Floats) -> None:
+    def __init__(self, unit: FloatArray) -> None:
         self._count = len(unit)
         parts = -(-len(unit) // MOST_ROWS)
         height = -(-len(unit) // (parts * STEP)) * STEP
@@ -93,8 +91,8 @@ class StoredRows:
         # Fresh memory for each product would cost as much as a look at it.
         self._scores = np.empty((height, COLUMNS), np.float32)
 
-    def scores(self, tile: Floats) -> Iterator[tuple[int, Floats]]:
-        """First row and scores `(256, 1024)` of the probes with a tile, slice by slice.
+    def scores(self, tile: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+        """Yield first row and scores `(256, 1024)` of the probes with a tile, slice by slice.
 
         The last one has fewer rows. All are overwritten in the next product.
         """
@@ -121,12 +119,12 @@ class Kept:
         self._floor = np.float32(-np.inf)
 
     @property
-    def impostors(self) -> Floats:
-        """The highest of all, descending."""
+    def impostors(self) -> FloatArray:
+        """Return the highest scores of all, `(n,)`, descending; n is `KEPT` at most."""
         self._shrink()
         return np.sort(self._highest[: self._filled])[::-1]
 
-    def add(self, scores: Floats, start: int) -> None:
+    def add(self, scores: FloatArray, start: int) -> None:
         """Look at scores `(n, 1024)` of the probes from row `start` on; -inf is ignored."""
         tenth = self.top[start : start + len(scores), -1]
         bound = np.minimum(tenth, self._floor)
@@ -137,7 +135,7 @@ class Kept:
             self._merge(rows[better] + start, values[better])
         self._keep(values[values > self._floor])
 
-    def _merge(self, rows: Indices, values: Floats) -> None:
+    def _merge(self, rows: IntArray, values: FloatArray) -> None:
         """Put values into the top ten of their rows, which ascend."""
         changed = np.unique(rows)
         rows = np.concatenate([np.repeat(changed, RANKS), rows])
@@ -146,7 +144,7 @@ class Kept:
         first = np.searchsorted(rows[order], changed)
         self.top[changed] = values[order[first[:, None] + np.arange(RANKS)]]
 
-    def _keep(self, values: Floats) -> None:
+    def _keep(self, values: FloatArray) -> None:
         if self._filled + len(values) > len(self._highest):
             self._shrink()
             # The floor has risen.

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from facebench.harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
+from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.workload import Epilogue, Pair, Window
+from facebench.harness.stats.arrays import FloatArray
 
 _ACTIVATIONS = {"relax.nn.relu": "relu"}
 

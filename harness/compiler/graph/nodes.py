@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tvm import relax
 from tvm.ir import GenericConst
 
-FloatArray = NDArray[np.float32]
+from facebench.harness.stats.arrays import FloatArray
 
 # Expressions and variables of TVM's IR come without types.
 Expr = Any
@@ -78,7 +78,11 @@ class Graph:
         return self._by_var.get(var) if isinstance(var, relax.Var) else None
 
     def constant(self, expression: Expr) -> FloatArray | None:
-        """The value of a float32 constant, or of a variable that stands for one."""
+        """Return the value, of any shape, of a float32 constant or of a variable bound to one.
+
+        Returns:
+            None where the expression is neither.
+        """
         node = self.defining(expression)
         if node is not None:
             return self.constant(node.value)

@@ -15,10 +15,11 @@ from tvm import relax
 from tvm.ir import GenericConst, IRModule
 
 from facebench.harness.compiler.graph.chains import Chain, chains
-from facebench.harness.compiler.graph.nodes import Expr, FloatArray, Graph, Node, shape
+from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.graph.patterns import Shuffle, pooled, shuffles
 from facebench.harness.compiler.graph.values import Value, places
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from facebench.harness.stats.arrays import FloatArray
 
 _ELEMENTWISE = frozenset(
     f"relax.{name}"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
@@ -15,8 +14,7 @@ from facebench.harness.compiler.kernels.emit import Blocks, Buffer, Expr, Steps,
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution
-
-FloatArray = NDArray[np.float32]
+from facebench.harness.stats.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def emit_convolution(
 def pack(
     work: Convolution, tiling: ConvolutionTiling, vectors: Vectors, weights: FloatArray
 ) -> FloatArray:
-    """Weights (F, C / groups, KH, KW) in the order in which the kernel reads them, flat.
+    """Return weights `(F, C / groups, KH, KW)` in the order in which the kernel reads them, flat.
 
     That is group, block of filters, then tap and input channel, or, where the input
     is planar, input channel and tap; then filters.

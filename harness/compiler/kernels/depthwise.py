@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
@@ -20,8 +19,7 @@ from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Depthwise, Pooling
-
-FloatArray = NDArray[np.float32]
+from facebench.harness.stats.arrays import FloatArray
 
 
 @dataclass(frozen=True)

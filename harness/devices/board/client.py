@@ -206,13 +206,13 @@ class RemoteSession:
         self._kind = kind
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """As in `Session`."""
+        """Map images `(N, 3, H, W)` to embeddings `(N, E)`, on the board."""
         reply = self._board.ask("inferring", wire.images_request("infer", images))
         embeddings: FloatArray = np.frombuffer(reply, "<f4").reshape(len(images), -1)
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """As in `Session`, by the board's clock."""
+        """Time inferences of one batch `(N, 3, H, W)` in ms, by the board's clock."""
         if self._kind == "emulated":
             raise RefusedError(
                 "an emulator's time says nothing of ARM: measure latency on a board, or ask "
@@ -233,7 +233,7 @@ class RemoteSession:
         return convert(said, Footprint), no_energy
 
     def count(self, images: FloatArray) -> bytes:
-        """As in `Session`: what `emulation.counters.pack` makes."""
+        """Count one inference of a batch `(N, 3, H, W)`, packed by `emulator.counters.pack`."""
         if self._kind != "emulated":
             raise RefusedError(
                 "instructions are counted on an emulated device: --device emulated:CORE"

@@ -83,7 +83,7 @@ class PlainSession:
         self.load_ms = (time.perf_counter() - start) * 1e3
 
     def infer(self, images: FloatArray) -> FloatArray:
-        """As in `Session`."""
+        """Map images `(N, 3, H, W)` to embeddings `(N, E)`, on the board."""
         with watched(self._board.name, "inferring"):
             self._set(images)
             self._machine.invoke_stateful("main")
@@ -91,7 +91,7 @@ class PlainSession:
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
-        """As in `Session`: TVM times each inference on the board, in calls of about two seconds."""
+        """Time inferences of a batch `(N, 3, H, W)` in ms, in calls to TVM of about two seconds."""
         with watched(self._board.name, "sampling"):
             self._set(images)
         warmup, stable = self._for(budget.warmup_s, 2 * sampler.WINDOW, sampler.settled)
@@ -103,7 +103,11 @@ class PlainSession:
         return Footprint(), "a plain TVM server tells nothing of energy"
 
     def count(self, images: FloatArray) -> bytes:
-        """Always refused."""
+        """Refuse a batch `(N, 3, H, W)`: a board counts no instructions.
+
+        Raises:
+            RefusedError: always.
+        """
         raise RefusedError("instructions are counted on an emulated device: --device emulated:CORE")
 
     def environment(self) -> dict[str, Any]:

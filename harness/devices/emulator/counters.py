@@ -12,20 +12,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.devices.emulator import instructions, symbols
 from facebench.harness.devices.emulator.model import issue_cycles
 from facebench.harness.machine.cores import Figures
 from facebench.harness.records.instructions import Work
+from facebench.harness.stats.arrays import IntArray
 
 # Columns of a line that the plugin writes, after the block's address and instructions.
 # These are not the code's bytes over four: Thumb's are of two or four.
 _FIGURES = ("executions", "loaded", "stored", "l1", "l2", "l3", "written")
 
 _Key = tuple[int, int, str]
-_Row = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -146,9 +145,9 @@ def region(text: str, machine: str, figures: Figures) -> Tally:
     return total
 
 
-def _blocks(text: str) -> dict[_Key, _Row]:
+def _blocks(text: str) -> dict[_Key, IntArray]:
     """Figures by address, length and code: code that was translated twice is one block."""
-    found: dict[_Key, _Row] = {}
+    found: dict[_Key, IntArray] = {}
     for line in text.splitlines():
         address, instructions, *figures, code = line.split(" ")
         key = (int(address), int(instructions), code)
@@ -157,7 +156,7 @@ def _blocks(text: str) -> dict[_Key, _Row]:
     return found
 
 
-def _difference(one: dict[_Key, _Row], two: dict[_Key, _Row]) -> Iterator[Block]:
+def _difference(one: dict[_Key, IntArray], two: dict[_Key, IntArray]) -> Iterator[Block]:
     none = np.zeros(len(_FIGURES), dtype=np.int64)
     for key in two.keys() | one.keys():
         figures = two.get(key, none) - one.get(key, none)
@@ -165,6 +164,6 @@ def _difference(one: dict[_Key, _Row], two: dict[_Key, _Row]) -> Iterator[Block]
             yield _block(key, figures)
 
 
-def _block(key: _Key, figures: _Row) -> Block:
+def _block(key: _Key, figures: IntArray) -> Block:
     address, instructions, code = key
     return Block(address, instructions, bytes.fromhex(code), tuple(int(f) for f in figures))

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
+
+from facebench.harness.stats.arrays import Reals
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,11 @@ def fit(rows: Sequence[FitRow], base: str) -> Fit:
     )
 
 
-_Floats = NDArray[np.float64]
-
-
-def _constants(terms: _Floats, published: _Floats) -> _Floats:
-    found: _Floats = nnls(terms / published[:, None], np.ones(len(published)))[0]
+def _constants(terms: Reals, published: Reals) -> Reals:
+    found: Reals = nnls(terms / published[:, None], np.ones(len(published)))[0]
     return found
 
 
-def _error(modelled: _Floats, published: _Floats, base: int) -> _Floats:
-    errors: _Floats = np.abs(modelled / modelled[base] * published[base] / published - 1)
+def _error(modelled: Reals, published: Reals, base: int) -> Reals:
+    errors: Reals = np.abs(modelled / modelled[base] * published[base] / published - 1)
     return errors

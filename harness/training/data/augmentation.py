@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.faces import FloatArray, Picture
+from facebench.harness.stats.arrays import Floats, Picture
 
 # Random numbers for one image: for the mirroring, and for the four below.
 DRAWS = 5
@@ -45,7 +45,7 @@ class Augmentation:
 NONE = Augmentation()
 
 
-def augment(picture: Picture, options: Augmentation, draws: FloatArray) -> Picture:
+def augment(picture: Picture, options: Augmentation, draws: Floats) -> Picture:
     """A changed copy, or the picture itself where nothing is asked for.
 
     Args:

@@ -14,8 +14,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from facebench.architectures.errors import BadInputError, FacebenchError, UnavailableError
+from facebench.harness.stats.arrays import IntArray
 from facebench.harness.training.data.augmentation import DRAWS, NONE, Augmentation, augment
-from facebench.harness.training.data.source import SIZE, IntArray
+from facebench.harness.training.data.source import SIZE
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.verification.alignment import template
 

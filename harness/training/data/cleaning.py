@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.training.data.source import IntArray, Source
+from facebench.harness.stats.arrays import IntArray
+from facebench.harness.training.data.source import Source
 from facebench.harness.verification.layout import decode_text, read_bytes
 
 COLUMNS = ("action", "identity", "image", "other", "cosine", "reason")

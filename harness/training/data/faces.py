@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats, IntArray
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.data import cleaning
 from facebench.harness.training.data.formats.registry import open_source
-from facebench.harness.training.data.source import SIZE, IntArray, Source
+from facebench.harness.training.data.source import SIZE, Source
 from facebench.harness.training.data.survey import Survey, require_images, survey
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.data.views import undetected
 from facebench.harness.verification import preparation
-from facebench.harness.verification.faces import FloatArray
 
 # Where the faces are, as in `preparation.locate`: landmarks that lie beside the images,
 # else images of 112x112; or images that are aligned crops whatever their size.
@@ -74,11 +74,11 @@ def load(
 
 def _points(
     source: Source, seen: Survey, rows: IntArray, landmarks: str, progress: Progress
-) -> FloatArray | None:
+) -> Floats | None:
     """Landmarks `(N, 5, 2)`, not numbers where there are none; None for aligned images."""
     if landmarks == ALIGNED or (landmarks == FILE and not source.landmarks):
         return None
-    known: Mapping[str, FloatArray] = source.landmarks
+    known: Mapping[str, Floats] = source.landmarks
     if landmarks != FILE:
         known = preparation.locate(undetected(source, seen, rows), landmarks, progress).landmarks
     nowhere = np.full((5, 2), np.nan)
@@ -115,7 +115,7 @@ def _renumbered(people: IntArray, source: Source) -> tuple[IntArray, tuple[str, 
     return labels.astype(np.int64), tuple(source.identities[number] for number in kept.tolist())
 
 
-def _with_points(digests: npt.NDArray[np.uint8], points: FloatArray) -> npt.NDArray[np.uint8]:
+def _with_points(digests: npt.NDArray[np.uint8], points: Floats) -> npt.NDArray[np.uint8]:
     """Digests of images with their landmarks."""
     parts = [
         hashlib.sha256(image.tobytes() + point.astype(np.float64).tobytes()).digest()

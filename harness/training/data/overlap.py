@@ -14,12 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Booleans, FloatArray, IntArray
 from facebench.harness.training.data.cleaning import LEAVE_OUT, MERGE, Finding
-from facebench.harness.training.data.source import IntArray
 from facebench.harness.verification.tiles import normalize
-
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 _ROWS = 2048
 # In a folder of two that differ, nobody knows which is the wrong one.
@@ -69,7 +66,7 @@ class Embedded:
     embeddings: npt.NDArray[np.floating]
     names: Sequence[str]
 
-    def unit(self) -> Floats:
+    def unit(self) -> FloatArray:
         """The embeddings at unit length.
 
         Raises:
@@ -110,8 +107,12 @@ def find(
 
 
 def _mislabelled(
-    unit: Floats, names: Sequence[str], labels: IntArray, identities: Sequence[str], limits: Limits
-) -> tuple[list[Finding], Flags]:
+    unit: FloatArray,
+    names: Sequence[str],
+    labels: IntArray,
+    identities: Sequence[str],
+    limits: Limits,
+) -> tuple[list[Finding], Booleans]:
     """Images that are unlike the others of their person, and which images remain."""
     sums, counts = _sums(unit, labels, len(identities))
     others = sums[labels] - unit
@@ -128,14 +129,14 @@ def _mislabelled(
 
 
 def _tested(
-    unit: Floats,
+    unit: FloatArray,
     names: Sequence[str],
     labels: IntArray,
     identities: Sequence[str],
     tests: Embedded,
     limits: Limits,
-    kept: Flags,
-) -> tuple[list[Finding], Flags, Flags]:
+    kept: Booleans,
+) -> tuple[list[Finding], Booleans, Booleans]:
     """Who is in the test set; and which images, and which identities, are not."""
     known = tests.unit()
     means, _ = _sums(unit[kept], labels[kept], len(identities))
@@ -170,12 +171,12 @@ def _tested(
 
 
 def _same(
-    unit: Floats,
+    unit: FloatArray,
     labels: IntArray,
     identities: Sequence[str],
     limits: Limits,
-    kept: Flags,
-    present: Flags,
+    kept: Booleans,
+    present: Booleans,
     merge: bool,
 ) -> list[Finding]:
     """People who have another folder, with more images, that nobody else is merged away from.
@@ -206,20 +207,20 @@ def _same(
     return findings
 
 
-def _sums(unit: Floats, labels: IntArray, people: int) -> tuple[Floats, IntArray]:
+def _sums(unit: FloatArray, labels: IntArray, people: int) -> tuple[FloatArray, IntArray]:
     """Sums of embeddings `(P, E)`, and how many, by person."""
     sums = np.zeros((people, unit.shape[1]), np.float32)
     np.add.at(sums, labels, unit)
     return sums, np.bincount(labels, minlength=people)
 
 
-def _normal(vectors: Floats) -> Floats:
+def _normal(vectors: FloatArray) -> FloatArray:
     """At unit length; zero where they are zero, as is the mean of nothing."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)
 
 
-def _nearest(unit: Floats, others: Floats) -> tuple[Floats, IntArray]:
+def _nearest(unit: FloatArray, others: FloatArray) -> tuple[FloatArray, IntArray]:
     """The highest cosine of each with any of the others, and with which."""
     cosines, which = np.empty(len(unit), np.float32), np.empty(len(unit), np.int64)
     for start in range(0, len(unit), _ROWS):
@@ -229,7 +230,7 @@ def _nearest(unit: Floats, others: Floats) -> tuple[Floats, IntArray]:
     return cosines, which
 
 
-def _rows(unit: Floats, others: Floats) -> Iterator[tuple[int, Floats]]:
+def _rows(unit: FloatArray, others: FloatArray) -> Iterator[tuple[int, FloatArray]]:
     """Cosines of each with all others, one row at a time."""
     for start in range(0, len(unit), _ROWS):
         yield from enumerate(unit[start : start + _ROWS] @ others.T, start=start)

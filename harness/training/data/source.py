@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats, IntArray
 from facebench.harness.storage import cache, fingerprints
-from facebench.harness.verification.faces import FloatArray
-
-IntArray = npt.NDArray[np.int64]
 
 # Height and width of an aligned face in pixels.
 SIZE = (112, 112)
@@ -57,7 +54,7 @@ class Source:
     people: IntArray
     identities: tuple[str, ...]
     stamp: str
-    landmarks: Mapping[str, FloatArray] = field(default_factory=dict)
+    landmarks: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +153,16 @@ def from_spans(
     path: Path,
     index: Callable[[], Sequence[Span]],
     decode: Callable[[bytes], bytes] = bytes,
-    landmarks: Mapping[str, FloatArray] | None = None,
+    landmarks: Mapping[str, Floats] | None = None,
 ) -> Source:
-    """A source of images in one file, whose index is made once and kept in the cache.
+    """Return a source of images in one file; its index is made once and kept in the cache.
 
     Args:
         path: the file.
         index: finds the images, in their order; may take minutes. Another version of the
             module that defines it makes another index.
         decode: see `Spans`.
-        landmarks: see `Source`.
+        landmarks: by name, `(5, 2)` in pixels of the image; none by default.
     """
     stamp = file_stamp(path)
 

@@ -14,11 +14,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import IntArray
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
-from facebench.harness.training.data.source import IntArray, Source
-
-# Told how many images are done, and of how many.
+from facebench.harness.training.data.source import Source
 
 _CHUNK = 256
 # A face crop is small; nothing is decoded that claims to be larger than this.
@@ -75,10 +74,10 @@ def survey(source: Source, progress: Progress = SILENT) -> Survey:
 
 
 def require_images(source: Source, seen: Survey, rows: IntArray) -> None:
-    """See that these rows of a source are images.
+    """Check that the images in these rows of a source, `(K,)`, are images.
 
     Raises:
-        BadInputError: the first that is not, and how many are not.
+        BadInputError: some are not; it names the first and says how many.
     """
     bad = rows[(seen.sizes[rows] == 0).any(axis=1)]
     if len(bad):

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.training.data.source import SIZE, IntArray, Source
+from facebench.harness.stats.arrays import Floats, IntArray, Picture
+from facebench.harness.training.data.source import SIZE, Source
 from facebench.harness.verification.alignment import align
-from facebench.harness.verification.faces import FloatArray, Picture, decode
+from facebench.harness.verification.faces import decode
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class TrainingFaces:
     source: Source = field(repr=False)
     rows: IntArray = field(repr=False)
     digests: npt.NDArray[np.uint8] = field(repr=False)
-    points: FloatArray | None = field(default=None, repr=False)
+    points: Floats | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
 
@@ -69,7 +70,7 @@ class TrainingFaces:
         return self.source.names[int(self.rows[index])]
 
 
-def _aligned(picture: Picture, points: FloatArray, where: str) -> Picture:
+def _aligned(picture: Picture, points: Floats, where: str) -> Picture:
     try:
         return align(picture, points, SIZE)
     except BadInputError as error:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.training.data.source import SIZE, IntArray, Source
+from facebench.harness.stats.arrays import IntArray, Picture
+from facebench.harness.training.data.source import SIZE, Source
 from facebench.harness.training.data.survey import Survey
 from facebench.harness.training.data.training_faces import TrainingFaces
-from facebench.harness.verification.faces import FaceSet, Picture
+from facebench.harness.verification.faces import FaceSet
 from facebench.harness.verification.landmarks import AlignedLandmarks
 
 
@@ -74,7 +75,7 @@ class _Aligned(_Undetected):
 
 
 def undetected(source: Source, seen: Survey, rows: IntArray) -> FaceSet:
-    """Images of a source, in which a detector can look for faces."""
+    """Return the images in rows `(K,)` of a source, for a detector to look for faces in."""
     names = {source.names[row]: row for row in rows.tolist()}
     identities = {name: source.identities[source.people[row]] for name, row in names.items()}
     digests = {name: seen.digests[row].tobytes() for name, row in names.items()}

@@ -11,7 +11,7 @@ class AdditiveMarginSoftmax(Cosine):
     """Target cos θ - m (arXiv 1801.05599, equation 6; arXiv 1801.09414, equation 4)."""
 
     def target(self, cosine: Tensor) -> Tensor:
-        """See `Cosine`."""
+        """Return the cosines `(B,)` less the margin."""
         assert self.margin is not None
         return cosine - self.margin
 

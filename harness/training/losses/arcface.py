@@ -21,7 +21,7 @@ class ArcFace(Cosine):
     """
 
     def target(self, cosine: Tensor) -> Tensor:
-        """See `Cosine`."""
+        """Return the cosines `(B,)` of angles that are wider by the margin, in radians."""
         assert self.margin is not None
         sine = (1 - cosine.square()).clamp_min(_LEAST_SQUARE).sqrt()
         shifted = cosine * math.cos(self.margin) - sine * math.sin(self.margin)

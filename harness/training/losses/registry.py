@@ -83,12 +83,12 @@ class Cosine(Classification):
     """Losses on the cosine of embedding and centre: `scale * cosine`, the right one changed."""
 
     def logits(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """See `Classification`."""
+        """Return logits `(B, C)` of embeddings `(B, D)`, as `Classification` defines them."""
         assert self.scale is not None
         return self.scale * with_targets(cosines(embeddings, self.centres), targets, self.target)
 
     def target(self, cosine: Tensor) -> Tensor:
-        """What replaces the cosine `(B,)` to the right person's centre."""
+        """Return what replaces the cosines `(B,)` to the right persons' centres."""
         raise NotImplementedError
 
 

@@ -25,7 +25,7 @@ class Softmax(Classification):
         self.bias = None if scale else nn.Parameter(torch.zeros(len(self.centres)))
 
     def logits(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """See `Classification`; nothing depends on who is right."""
+        """Return logits `(B, C)` of embeddings `(B, D)`; they do not depend on `targets`."""
         if self.scale:
             return self.scale * cosines(embeddings, self.centres)
         return F.linear(embeddings, self.centres, self.bias)

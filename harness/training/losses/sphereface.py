@@ -45,18 +45,18 @@ class SphereFace(Classification):
 
     @property
     def annealing(self) -> Tensor:
-        """λ now."""
+        """Return λ at this iteration, a scalar, 1000 at first and 5 at last."""
         return (_FIRST_LAMBDA / (1 + _DECAY * self.iteration)).clamp_min(_LAST_LAMBDA)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """See `Classification`; in training mode a call is an iteration."""
+        """Return the loss, a scalar; in training mode a call is an iteration."""
         loss = super().forward(embeddings, labels)
         if self.training:
             self.iteration += 1
         return loss
 
     def logits(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """See `Classification`."""
+        """Return logits `(B, C)` of embeddings `(B, D)`, as `Classification` defines them."""
         changed = with_targets(cosines(embeddings, self.centres), targets, self._target)
         return changed * (self.scale or embeddings.norm(dim=1, keepdim=True))
 
@@ -67,7 +67,7 @@ class SphereFace(Classification):
 
 
 def psi(cosine: Tensor, margin: int) -> Tensor:
-    """ψ(θ) of cos θ, for a whole margin of 1 or more."""
+    """Return ψ(θ), 1 - 2m to 1, of cosines of any shape; the margin m is whole, 1 or more."""
     angle = cosine.detach().clamp(-1, 1).acos()
     k = (angle * margin / math.pi).floor().clamp_max(margin - 1)
     # cos(mθ) by Chebyshev's recurrence: the arc cosine's gradient is infinite at the ends.

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from facebench.harness.verification.drawing import draw_pairs
-from facebench.harness.verification.faces import FloatArray, Pair, PairSet
+from facebench.harness.verification.faces import Pair, PairSet
 from facebench.harness.verification.files import Archive, Folder, Listed, is_image, open_files
 from facebench.harness.verification.layout import read_bytes, read_landmarks
 from facebench.harness.verification.lists import check_identities, read_pairs
@@ -72,8 +73,11 @@ def by_identity(files: Listed) -> dict[str, list[str]]:
     return people
 
 
-def landmarks_of(files: Folder | Archive) -> Mapping[str, FloatArray]:
-    """Landmarks from `landmarks.csv` in a folder or `<name>-landmarks.csv` beside; else none."""
+def landmarks_of(files: Folder | Archive) -> Mapping[str, Floats]:
+    """Read landmarks by image, `(5, 2)` each in pixels, from the file that lies with the images.
+
+    It is `landmarks.csv` in a folder, or `<name>-landmarks.csv` beside; without it there are none.
+    """
     beside = files.path.parent / f"{files.path.name.removesuffix('.tar')}-landmarks.csv"
     paths = (files.path / "landmarks.csv", beside)
     found = next((path for path in paths if path.is_file()), None)

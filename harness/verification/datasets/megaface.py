@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.verification.datasets.folders import by_identity, find_path, landmarks_of
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
-from facebench.harness.verification.faces import FaceSet, FloatArray, SearchSet
+from facebench.harness.verification.faces import FaceSet, SearchSet
 from facebench.harness.verification.files import Archive, Folder, Joined, is_image, open_files
 from facebench.harness.verification.layout import decode_text, read_bytes
 from facebench.harness.verification.lists import read_names
@@ -117,7 +118,7 @@ def _identity(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _prefixed(prefix: str, landmarks: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def _prefixed(prefix: str, landmarks: Mapping[str, Floats]) -> dict[str, Floats]:
     return {f"{prefix}/{name}": points for name, points in landmarks.items()}
 
 

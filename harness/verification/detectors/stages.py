@@ -15,13 +15,12 @@ import cv2
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import FloatArray, Floats
 from facebench.harness.verification.detectors.networks import (
     DetectorNetwork,
     Outputs,
-    Pictures,
     load,
 )
-from facebench.harness.verification.faces import FloatArray
 
 # Pixels that a place of the first network's map sees, and between two places.
 CELL, STRIDE = 12, 2
@@ -62,7 +61,7 @@ class CascadeStage:
                 f"{network.path} gives scores that do not add up to 1: export it with its softmax"
             )
 
-    def __call__(self, pictures: Pictures) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def __call__(self, pictures: FloatArray) -> tuple[Floats, Floats, Floats]:
         """What the network says of pictures `(N, H, W, 3)`.
 
         Returns:
@@ -79,7 +78,7 @@ class CascadeStage:
         nowhere = np.broadcast_to(np.nan, (*found[1].shape[:-1], _LANDMARKS))
         return found[0][..., 1], found[1], found[2] if len(found) > 2 else nowhere
 
-    def _straight(self, output: FloatArray, axis: int) -> FloatArray:
+    def _straight(self, output: Floats, axis: int) -> Floats:
         """An output with its elements last, and the picture's rows before its columns."""
         last = np.moveaxis(output, axis, -1).astype(np.float64)
         if not self._makes_maps:
@@ -122,7 +121,7 @@ def is_transposed(output: CascadeStage) -> bool:
     ]
     pictures = np.clip(np.stack(noise) * _SPOT, -1, 1).astype(np.float32)
 
-    def sideways(pictures: Pictures) -> FloatArray:
+    def sideways(pictures: FloatArray) -> Floats:
         _, _, points = output(pictures)
         x = points[:, :5].mean(axis=1)
         return np.asarray(x - x.mean())

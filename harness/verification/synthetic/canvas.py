@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from facebench.harness.verification.faces import FloatArray, Picture
+from facebench.harness.stats.arrays import FloatArray, Floats, Picture
 
 # Drawn at twice the size and averaged, so that edges are smooth.
 _OVERSAMPLING = 2
 # Fractional bits of OpenCV's fixed-point coordinates.
 _SHIFT = 4
 
-Mask = npt.NDArray[np.float32]
-Colour = FloatArray
+Colour = Floats
 # Left, top, right, bottom; the last two are not included.
 Box = tuple[int, int, int, int]
 
@@ -40,8 +38,12 @@ class Pose:
     shift: tuple[float, float]
 
 
-def curve(points: FloatArray, steps: int = 8) -> FloatArray:
-    """A smooth closed outline through K points, `(K * steps, D)` (Catmull and Rom, 1974)."""
+def curve(points: Floats, steps: int = 8) -> Floats:
+    """Return a smooth closed outline through points `(K, D)` (Catmull and Rom, 1974).
+
+    Returns:
+        `(K * steps, D)`, in the unit of the points.
+    """
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     before, here, after, next_but_one = (
         np.roll(points, -offset, axis=0)[:, None] for offset in (-1, 0, 1, 2)
@@ -55,7 +57,7 @@ def curve(points: FloatArray, steps: int = 8) -> FloatArray:
     return np.asarray(outline.reshape(-1, points.shape[1]))
 
 
-def ellipse(x: float, y: float, width: float, height: float, z: float = 0.0) -> FloatArray:
+def ellipse(x: float, y: float, width: float, height: float, z: float = 0.0) -> Floats:
     """An outline around `(x, y, z)`, `(48, 3)`; width and height are half axes."""
     t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return np.stack([x + width * np.cos(t), y + height * np.sin(t), np.full_like(t, z)], axis=1)
@@ -85,12 +87,12 @@ class Canvas:
 
     def paint(
         self,
-        outline: FloatArray,
+        outline: Floats,
         colour: Colour,
         *,
         soft: float = 0.0,
         opacity: float = 1.0,
-        inside: FloatArray | None = None,
+        inside: Floats | None = None,
     ) -> None:
         """Cover what is within an outline.
 
@@ -113,7 +115,7 @@ class Canvas:
         region = self._pixels[top:bottom, left:right]
         region += (colour.astype(np.float32) - region) * (mask * np.float32(opacity))[..., None]
 
-    def shade(self, outline: FloatArray, light: FloatArray) -> None:
+    def shade(self, outline: Floats, light: Floats) -> None:
         """Darken what is within an outline as if it were the front of an ellipsoid.
 
         Args:
@@ -133,7 +135,7 @@ class Canvas:
         shading = 1 + (bright - 1) * self._mask(points, box)
         self._pixels[top:bottom, left:right] *= shading[..., None].astype(np.float32)
 
-    def finish(self, gain: FloatArray, slope: FloatArray, noise: FloatArray) -> Picture:
+    def finish(self, gain: Floats, slope: Floats, noise: Floats) -> Picture:
         """The picture, `(size, size, 3)`, RGB.
 
         Args:
@@ -146,7 +148,7 @@ class Canvas:
         light = 1 + slope[0] * t[None, :, None] + slope[1] * t[:, None, None]
         return np.asarray(np.clip(np.rint(small * light * gain + noise), 0, 255), np.uint8)
 
-    def locate(self, points: FloatArray) -> FloatArray:
+    def locate(self, points: Floats) -> Floats:
         """Where points `(K, 3)` lie in the picture, `(K, 2)`: x and y in pixels."""
         # The centre of an averaged block of pixels lies between theirs.
         return (self._project(points) - (_OVERSAMPLING - 1) / 2) / _OVERSAMPLING
@@ -155,7 +157,7 @@ class Canvas:
     def _unit(self) -> float:
         return self._pose.scale * self._side
 
-    def _project(self, points: FloatArray) -> FloatArray:
+    def _project(self, points: Floats) -> Floats:
         """Pixels of the enlarged picture, `(K, 2)`: turned, then seen from far away."""
         pose = self._pose
         # In this order: to the side about y, a nod about x, a tilt about z.
@@ -166,13 +168,13 @@ class Canvas:
         centre = (np.array(pose.shift) + 0.5) * self._side
         return np.asarray(np.stack([x, y], axis=1) * self._unit + centre)
 
-    def _box(self, points: FloatArray, margin: float) -> Box:
+    def _box(self, points: Floats, margin: float) -> Box:
         """What encloses points in the enlarged picture, as far as it lies within it."""
         least = np.clip(np.floor(points.min(axis=0) - margin), 0, self._side)
         most = np.clip(np.ceil(points.max(axis=0) + margin), 0, self._side)
         return int(least[0]), int(least[1]), int(most[0]), int(most[1])
 
-    def _mask(self, points: FloatArray, box: Box) -> Mask:
+    def _mask(self, points: Floats, box: Box) -> FloatArray:
         """Share of each pixel of a box that an outline covers, 0 to 1."""
         left, top, right, bottom = box
         mask = np.zeros((bottom - top, right - left), np.uint8)
@@ -181,6 +183,6 @@ class Canvas:
         return np.asarray(mask / np.float32(255), np.float32)
 
 
-def _turn(a: FloatArray, b: FloatArray, angle: float) -> tuple[FloatArray, FloatArray]:
+def _turn(a: Floats, b: Floats, angle: float) -> tuple[Floats, Floats]:
     """Coordinates in a plane after a turn from the first axis towards the second."""
     return a * np.cos(angle) - b * np.sin(angle), a * np.sin(angle) + b * np.cos(angle)

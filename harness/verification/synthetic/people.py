@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facebench.harness.verification.faces import FloatArray
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.verification.synthetic.canvas import Colour, Pose
 
 # Height and width of a picture in pixels.
@@ -74,16 +74,16 @@ class Shot:
     """
 
     pose: Pose
-    light: FloatArray
-    gain: FloatArray
-    slope: FloatArray
+    light: Floats
+    gain: Floats
+    slope: Floats
     smile: float
     opening: float
     gaze: float
     lids: float
-    background: FloatArray
+    background: Floats
     clothes: Colour
-    noise: FloatArray
+    noise: Floats
 
 
 def identity(seed: int, number: int) -> Identity:
@@ -147,7 +147,7 @@ def shot(seed: int, number: int, image: int) -> Shot:
     )
 
 
-def _blend(palette: FloatArray, position: float) -> Colour:
+def _blend(palette: Floats, position: float) -> Colour:
     """A colour between the palette's neighbours; `position` is 0 to 1."""
     steps = np.arange(len(palette))
     where = position * steps[-1]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facebench.harness.verification.faces import FloatArray, Picture
+from facebench.harness.stats.arrays import Floats, Picture
 from facebench.harness.verification.synthetic.canvas import Canvas, curve, ellipse
 from facebench.harness.verification.synthetic.people import SIZE, Identity, Shot
 
@@ -20,7 +20,7 @@ _FRAME = np.array([34, 30, 32])
 _GLASS = np.array([230, 238, 244])
 
 
-def draw(person: Identity, taken: Shot) -> tuple[Picture, FloatArray]:
+def draw(person: Identity, taken: Shot) -> tuple[Picture, Floats]:
     """A picture of a person.
 
     Returns:
@@ -163,7 +163,7 @@ def _draw_nose(canvas: Canvas, person: Identity) -> None:
     )
 
 
-def _draw_mouth(canvas: Canvas, person: Identity, taken: Shot) -> list[FloatArray]:
+def _draw_mouth(canvas: Canvas, person: Identity, taken: Shot) -> list[Floats]:
     """Draw it, and return the left and the right corner, each `(3,)`."""
     y, thick = person.mouth_height, person.lip_thickness
     half = person.mouth_width * (1 + 0.15 * max(taken.smile, 0))
@@ -220,21 +220,21 @@ def _draw_glasses(canvas: Canvas, person: Identity) -> None:
     canvas.paint(bridge, _FRAME)
 
 
-def _head(person: Identity) -> FloatArray:
+def _head(person: Identity) -> Floats:
     cheek, jaw, chin = [1, 0.05], [person.jaw, 0.6], [person.chin, 0.94]
     right = np.array([[0, -1], [0.6, -0.9], [0.96, -0.45], cheek, jaw, chin, [0, 1]])
     return _mirrored(right, person.head_width, z=0.0)
 
 
-def _eye_centre(person: Identity, side: int) -> FloatArray:
+def _eye_centre(person: Identity, side: int) -> Floats:
     return np.array([side * person.eye_spacing, person.eye_height, 0.42])
 
 
-def _nose_tip(person: Identity) -> FloatArray:
+def _nose_tip(person: Identity) -> Floats:
     return np.array([0.0, person.eye_height + person.nose_length, 0.72])
 
 
-def _mirrored(right: Sequence[Sequence[float]] | FloatArray, width: float, z: float) -> FloatArray:
+def _mirrored(right: Sequence[Sequence[float]] | Floats, width: float, z: float) -> Floats:
     """A smooth outline from the points of its right half, top to bottom, `(K, 3)`."""
     half = np.array(right) * [width, 1]
     left = half[::-1][half[::-1, 0] > 0] * [-1, 1]

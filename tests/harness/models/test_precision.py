@@ -22,10 +22,10 @@ from facebench.harness.models import export, networks, precision, quantize
 from facebench.harness.models.export import Exported
 from facebench.harness.models.precision import PRECISIONS, Calibration, agreement, lower
 from facebench.harness.runtimes.registry import RUNTIMES
-from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.stats.arrays import FloatArray, Picture
 from facebench.harness.verification.alignment import TEMPLATES
 from facebench.harness.verification.datasets.registry import DATASETS
-from facebench.harness.verification.faces import FaceSet, Pair, PairSet, Picture
+from facebench.harness.verification.faces import FaceSet, Pair, PairSet
 from tests.harness.conftest import SIZE
 
 # With PReLU, and with shuffles and an average pooling.

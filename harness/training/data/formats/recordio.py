@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import IntArray
 from facebench.harness.training.data.formats.registry import FORMATS, Format, only
-from facebench.harness.training.data.source import IntArray, Source, Span, from_spans
+from facebench.harness.training.data.source import Source, Span, from_spans
 
 MAGIC = 0xCED7230A
 _PART = struct.Struct("<II")
