@@ -16,12 +16,12 @@ Activation = Callable[[int], nn.Module]
 
 
 def relu(channels: int) -> nn.Module:
-    """Rectifier; the same for any number of channels."""
+    """Return a rectifier; it is the same for any number of channels."""
     return nn.ReLU()
 
 
 def relu6(channels: int) -> nn.Module:
-    """Rectifier clipped at 6 (arXiv 1704.04861, 1801.04381)."""
+    """Return a rectifier clipped at 6 (arXiv 1704.04861, 1801.04381)."""
     return nn.ReLU6()
 
 
@@ -103,7 +103,7 @@ class InvertedResidual(nn.Module):
         self.layers.append(ConvBNAct(width, channels_out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
         y: Tensor = self.layers(x)
         return x + y if self.residual else y
 
@@ -123,7 +123,7 @@ class ChannelShuffle(nn.Module):
         self.joined = (-1, channels, height, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, *map_size)` to the same shape."""
+        """Map `(N, channels, *map_size)` to the same shape."""
         return x.reshape(self.grouped).transpose(1, 2).reshape(self.joined)
 
 
@@ -150,7 +150,7 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, H, W)` to the same shape."""
+        """Map `(N, channels, H, W)` to the same shape."""
         weighed: Tensor = x * self.weigh(x)
         return weighed
 
@@ -187,7 +187,7 @@ class ShuffleUnit(nn.Module):
         self.act = activation(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
         y: Tensor = self.branch(x)
         joined = x + y if self.stride == 1 else torch.cat([self.pool(x), y], dim=1)
         activated: Tensor = self.act(joined)

@@ -18,7 +18,7 @@ Head = Callable[[int, tuple[int, int], int], nn.Sequential]
 
 
 def global_depthwise(channels: int, map_size: tuple[int, int]) -> ConvBNAct:
-    """Linear GDConv: a depthwise convolution whose kernel is the whole map.
+    """Return a linear GDConv: a depthwise convolution whose kernel is the whole map.
 
     Maps `(N, channels, *map_size)` to `(N, channels, 1, 1)`.
     """
@@ -26,7 +26,7 @@ def global_depthwise(channels: int, map_size: tuple[int, int]) -> ConvBNAct:
 
 
 def gdconv(channels: int, map_size: tuple[int, int], embedding_size: int) -> nn.Sequential:
-    """GDConv, then a linear 1x1 convolution: `(N, channels, H, W)` to `(N, embedding_size)`."""
+    """Map `(N, channels, H, W)` to `(N, embedding_size)`: GDConv, then a linear 1x1 convolution."""
     return nn.Sequential(
         global_depthwise(channels, map_size),
         ConvBNAct(channels, embedding_size, 1),
@@ -35,14 +35,14 @@ def gdconv(channels: int, map_size: tuple[int, int], embedding_size: int) -> nn.
 
 
 def gap(channels: int, map_size: tuple[int, int], embedding_size: int) -> nn.Sequential:
-    """Global average pooling, then a linear 1x1 convolution: to `(N, embedding_size)`."""
+    """Return global average pooling, then a linear 1x1 convolution: to `(N, embedding_size)`."""
     return nn.Sequential(
         nn.AdaptiveAvgPool2d(1), ConvBNAct(channels, embedding_size, 1), nn.Flatten()
     )
 
 
 def fc(channels: int, map_size: tuple[int, int], embedding_size: int) -> nn.Sequential:
-    """One fully connected layer over the whole map, with BN: to `(N, embedding_size)`."""
+    """Return one fully connected layer over the whole map, with BN: to `(N, embedding_size)`."""
     height, width = map_size
     return nn.Sequential(
         nn.Flatten(),

@@ -46,7 +46,7 @@ def load_installed(kind: str) -> None:
 
 
 def user_files() -> list[Path]:
-    """The files that `FACEBENCH_NETWORKS` names."""
+    """Return the files that `FACEBENCH_NETWORKS` names."""
     return [Path(text) for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
 
 
@@ -96,7 +96,9 @@ def _text(path: Path) -> bytes:
 
 
 def source() -> str:
-    """What is being loaded: the hash of a user's file, a package with its version, or nothing."""
+    """Return what is being loaded: the hash of a user's file, a package with its version, or
+    nothing.
+    """
     return _source
 
 

@@ -24,7 +24,8 @@ MAP_SIZE = (7, 7)
 
 @register_family("timm")
 def from_timm(rest: str) -> Architecture:
-    """The architecture of timm's `<backbone>` with the head `gdconv` (default), `gap` or `fc`.
+    """Return the architecture of timm's `<backbone>` with the head `gdconv` (default), `gap` or
+    `fc`.
 
     Its name always has the head spelled out. What timm puts before its
     classifier, such as MobileNetV3's last 1x1 convolution, is kept.
@@ -65,7 +66,7 @@ def _version() -> str:
 
 
 def build(backbone: str, head: str) -> nn.Module:
-    """Backbone and head: `(N, 3, 112, 112)` to `(N, 128)`.
+    """Return the backbone and head: `(N, 3, 112, 112)` to `(N, 128)`.
 
     Raises:
         BadInputError: the backbone does not give a 7x7 map.
@@ -127,7 +128,7 @@ def _map_channels(network: nn.Module) -> int | None:
 
 
 def imagenet(backbone: str) -> nn.Module:
-    """timm's network as it was published, with ImageNet's 1000 classes."""
+    """Return timm's network as it was published, with ImageNet's 1000 classes."""
     import timm
 
     network: nn.Module = timm.create_model(backbone, pretrained=False)

@@ -66,7 +66,7 @@ class Ghost(nn.Module):
         self.cheap = ConvBNAct(half, half, groups=half, activation=activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H, W)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H, W)`."""
         primary = self.primary(x)
         return torch.cat([primary, self.cheap(primary)], 1)
 
@@ -92,7 +92,7 @@ class GhostBottleneck(nn.Module):
             self.shortcut.append(ConvBNAct(channels_in, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
         y: Tensor = self.shortcut(x) + self.branch(x)
         return y
 
@@ -104,7 +104,7 @@ def _divisible(channels: float) -> int:
 
 
 def ghostfacenet(first_stride: int) -> nn.Sequential:
-    """GhostFaceNetV1: `(N, 3, 112, 112)` to `(N, 512)`."""
+    """Return GhostFaceNetV1: `(N, 3, 112, 112)` to `(N, 512)`."""
     activation = nn.PReLU
     channels = _divisible(16 * WIDTH)
     layers = nn.Sequential(ConvBNAct(3, channels, stride=first_stride, activation=activation))

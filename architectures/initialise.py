@@ -24,7 +24,7 @@ CALIBRATION_BATCH = 8
 
 
 def create(name: str, seed: int = 0) -> nn.Module:
-    """The network called `name` with trained-like weights, ready for inference.
+    """Return the network called `name` with trained-like weights, ready for inference.
 
     Convolutions are drawn by Kaiming's rule (arXiv 1502.01852, fan-out), PReLU
     slopes lie near 0.25 and differ by channel, BN weights and biases lie near

@@ -36,7 +36,7 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
         y: Tensor = self.layers(x)
         return x + y if self.residual else y
 

@@ -54,13 +54,13 @@ class Residual(nn.Module):
         self.layers = nn.Sequential(_conv(channels, channels, 3), _conv(channels, channels, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, H, W)` to the same shape."""
+        """Map `(N, channels, H, W)` to the same shape."""
         y: Tensor = x + self.layers(x)
         return y
 
 
 def light_cnn(residuals: tuple[int, int, int, int]) -> nn.Sequential:
-    """`(N, 3, 128, 128)` to `(N, 256)`, with that many residual blocks before each stage."""
+    """Map `(N, 3, 128, 128)` to `(N, 256)`, with that many residual blocks before each stage."""
     layers = nn.Sequential(Grey(), _conv(1, 48, 5), nn.MaxPool2d(2))
     channels = 48
     for stage, (channels_out, blocks) in enumerate(zip(STAGES, residuals, strict=True)):

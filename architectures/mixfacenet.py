@@ -52,7 +52,7 @@ ROWS = (
 
 
 def swish(channels: int) -> nn.Module:
-    """x times its sigmoid; the same for any number of channels."""
+    """Return x times its sigmoid; it is the same for any number of channels."""
     return nn.SiLU()
 
 
@@ -100,13 +100,13 @@ class MixBlock(nn.Module):
         self.layers.append(ConvBNAct(width, row.channels, 1, groups=row.groups_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
         y: Tensor = self.layers(x)
         return x + y if self.residual else y
 
 
 def mixfacenet(width: float, last: int) -> nn.Sequential:
-    """`(N, 3, 112, 112)` to `(N, 512)`; `last` channels before the GDConv."""
+    """Map `(N, 3, 112, 112)` to `(N, 512)`; `last` channels before the GDConv."""
     channels = int(16 * width)
     stem = MixNetRow(channels, 1, 1, 1, 1, 0)
     layers = nn.Sequential(

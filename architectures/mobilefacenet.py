@@ -46,7 +46,7 @@ def mobilefacenet(
     expand_last: bool = True,
     block: Block = InvertedResidual,
 ) -> nn.Sequential:
-    """The network of table 1: `(N, 3, H, W)` to embeddings.
+    """Return the network of table 1: `(N, 3, H, W)` to embeddings.
 
     Args:
         head: maps the last map, `(N, 512, H / 16, W / 16)`, to embeddings; its

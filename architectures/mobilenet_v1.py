@@ -23,7 +23,7 @@ CHANNELS_AND_STRIDE = (
 
 
 def mobilenet_v1(head: Head) -> nn.Sequential:
-    """`(N, 3, 112, 112)` to `(N, 128)`.
+    """Map `(N, 3, 112, 112)` to `(N, 128)`.
 
     The first convolution has stride 1, so that the last map is 7x7.
     """

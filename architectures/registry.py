@@ -67,7 +67,7 @@ class Registry(Generic[Entry]):
         return decorate
 
     def families(self) -> dict[str, str]:
-        """What each prefix of a family stands for, in a line."""
+        """Return what each prefix of a family stands for, in a line."""
         self._load()
         return {prefix: about for prefix, (_, about) in self._families.items()}
 
@@ -89,7 +89,7 @@ class Registry(Generic[Entry]):
         return entry
 
     def module(self, name: str) -> str:
-        """The full name of the module that registered an entry, or its family.
+        """Return the full name of the module that registered an entry, or its family.
 
         Raises:
             UnknownNameError: there is no such entry.
@@ -99,7 +99,7 @@ class Registry(Generic[Entry]):
         return self._modules[prefix if colon and prefix in self._families else name]
 
     def names(self) -> list[str]:
-        """All names, in the order of registration."""
+        """Return all names, in the order of registration."""
         self._load()
         return list(self._entries)
 
@@ -273,23 +273,25 @@ def register_family(prefix: str) -> Callable[[Family], Family]:
 
 
 def names() -> list[str]:
-    """Names of the registered architectures (families of names not included), the paper's first."""
+    """Return names of the registered architectures (families of names not included), the paper's
+    first.
+    """
     return [found.name for found in sorted(_architectures, key=lambda a: a.published is not None)]
 
 
 def paper_names() -> list[str]:
-    """Of these the networks of arXiv 1804.07573, what it compares them with, and their variants."""
+    """List the networks of arXiv 1804.07573, those it compares them with, and their variants."""
     return [found.name for found in _architectures if not (found.published or found.source)]
 
 
 def families() -> list[str]:
-    """The prefixes that stand for a whole family of names, such as `timm`."""
+    """Return the prefixes that stand for a whole family of names, such as `timm`."""
     _architectures.names()
     return list(_families)
 
 
 def module(name: str) -> str:
-    """The full name of the module that registered an architecture, or its family.
+    """Return the full name of the module that registered an architecture, or its family.
 
     Raises:
         UnknownNameError: there is none; the message names the nearest.
@@ -301,7 +303,7 @@ def module(name: str) -> str:
 
 
 def find(name: str) -> Architecture:
-    """The architecture called `name`.
+    """Return the architecture called `name`.
 
     Raises:
         UnknownNameError: there is none; the message names the nearest.

@@ -14,7 +14,7 @@ CHANNELS_AND_REPEATS = ((240, 4), (480, 8), (960, 4))
 
 
 def shufflenet_v1(head: Head) -> nn.Sequential:
-    """Width 1x, 3 groups: `(N, 3, 112, 112)` to `(N, 128)`.
+    """Return the network of width 1x with 3 groups: `(N, 3, 112, 112)` to `(N, 128)`.
 
     The first convolution has stride 1, so that the last map is 7x7. The very
     first 1x1 convolution is not grouped, its input being narrow (section 3.3).

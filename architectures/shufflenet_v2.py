@@ -45,7 +45,7 @@ class Unit(nn.Module):
         self.shuffle = ChannelShuffle(channels_out, 2, map_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`."""
         passing, convolved = torch.split(x, self.halves, 1) if self.halves else (x, x)
         joined = torch.cat([self.passing(passing), self.branch(convolved)], 1)
         shuffled: Tensor = self.shuffle(joined)
@@ -55,7 +55,9 @@ class Unit(nn.Module):
 def trunk(
     stages: tuple[int, int, int], last: int, side: int, stem: nn.Module, activation: Activation
 ) -> nn.Sequential:
-    """`(N, 3, H, W)` to `(N, last, side / 8, side / 8)`; `side` is that of the stem's output."""
+    """Map `(N, 3, H, W)` to `(N, last, side / 8, side / 8)`; `side` is that of the stem's
+    output.
+    """
     layers = nn.Sequential(stem)
     channels = 24
     for channels_out, repeats in zip(stages, REPEATS, strict=True):

@@ -28,13 +28,13 @@ class Fire(nn.Module):
         self.expand3x3 = nn.Sequential(nn.Conv2d(squeezed, half, 3, padding=1), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C_in, H, W)` to `(N, C_out, H, W)`."""
+        """Map `(N, C_in, H, W)` to `(N, C_out, H, W)`."""
         squeezed = self.squeeze(x)
         return torch.cat([self.expand1x1(squeezed), self.expand3x3(squeezed)], 1)
 
 
 def squeezenet(padding: int) -> nn.Sequential:
-    """The trunk: `(N, 3, H, W)` to `(N, 512, H / 16, W / 16)` with `padding` 1.
+    """Return the trunk: `(N, 3, H, W)` to `(N, 512, H / 16, W / 16)` with `padding` 1.
 
     Without padding, as published, maps are one row and one column smaller.
     """

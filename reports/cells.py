@@ -30,24 +30,24 @@ _ABSENT = {
 
 
 def absent(status: str, reason: str, notes: Notes) -> Cell:
-    """Stands where a figure was refused or failed; the reason becomes a note."""
+    """Return the cell of a figure that was refused or failed; the reason becomes a note."""
     return Cell(status, notes=notes.add(reason or "no reason was recorded"))
 
 
 def estimated(
     estimate: Estimate, kind: str, *, badge: str = "", notes: tuple[int, ...] = ()
 ) -> Cell:
-    """A figure with its interval below it."""
+    """Return a figure with its interval below it."""
     return Cell(earned(estimate), interval(estimate), kind, badge, notes)
 
 
 def rate(estimate: Estimate, kind: str, notes: tuple[int, ...] = ()) -> Cell:
-    """A percentage with its interval below it."""
+    """Return a percentage with its interval below it."""
     return Cell(*percentage(estimate), kind, notes=notes)
 
 
 def median(row: LatencyRow, notes: Notes, *, strong: bool = False) -> Cell:
-    """A median time with its interval; or the status, and why, where there is none."""
+    """Return a median time with its interval; or the status, and why, where there is none."""
     if row.median is None:
         return absent(row.status, row.reason, notes)
     marks = notes.add(*doubts(row.record), few_samples(row))
@@ -58,14 +58,14 @@ def median(row: LatencyRow, notes: Notes, *, strong: bool = False) -> Cell:
 
 
 def few_samples(row: LatencyRow) -> str:
-    """What to say of an interval from too few samples; empty where there are enough."""
+    """Return what to say of an interval from too few samples; empty where there are enough."""
     if row.samples >= FEWEST_SAMPLES:
         return ""
     return f"{row.samples} samples do not reach a 95 % interval: the whole range is shown"
 
 
 def doubts(record: Record) -> list[str]:
-    """Conditions of validity that did not hold, each a sentence."""
+    """Return conditions of validity that did not hold, each a sentence."""
     return [f"check '{check.name}' did not hold: {check.detail}" for check in record.failed_checks]
 
 
@@ -77,7 +77,7 @@ def percent(score: Accuracy) -> Estimate:
 
 
 def plus_minus(estimate: Estimate) -> str:
-    """The half-width, to the digits of the value.
+    """Return the half-width, to the digits of the value.
 
     Example:
         >>> plus_minus(Estimate(99.43, 99.01, 99.85))
@@ -89,12 +89,12 @@ def plus_minus(estimate: Estimate) -> str:
 
 
 def millions(count: int) -> str:
-    """An exact count in millions."""
+    """Return an exact count in millions."""
     return significant(count / 1e6)
 
 
 def quantity(value: float | None, like: Estimate | None) -> str:
-    """A further statistic of a sample, to the digits that its median has earned."""
+    """Return a further statistic of a sample, to the digits that its median has earned."""
     if value is None or like is None:
         return NOTHING.text
     return earned(Estimate(value, value - like.half_width, value + like.half_width))
@@ -104,7 +104,7 @@ OBTAINED = Column("Obtained", words=True)
 
 
 def obtained(record: Record) -> Cell:
-    """When, where and with what a record was made, on demand."""
+    """Return when, where and with what a record was made, shown on demand."""
     made, machine = record.provenance, record.environment
     version = machine.get(record.case.runtime)
     parts = [
@@ -120,13 +120,13 @@ def obtained(record: Record) -> Cell:
 
 
 def weights(text: str) -> str:
-    """Weights by a name that fits a cell: a digest is cut to eight digits."""
+    """Return weights by a name that fits a cell: a digest is cut to eight digits."""
     scheme, _, rest = text.partition(":")
     return f"{scheme}:{rest[:8]}…" if scheme == "sha256" and len(rest) > 8 else text
 
 
 def case_columns(records: Sequence[Record]) -> list[tuple[Column, Callable[[Record], Cell]]]:
-    """Columns that tell records on one dataset apart; what is as always is left out."""
+    """Return columns that tell records on one dataset apart; what is as always is left out."""
     cases = [record.case for record in records]
     found: list[tuple[Column, Callable[[Record], Cell]]] = [
         (Column("Network", words=True), lambda record: Cell(record.case.network)),
@@ -148,7 +148,7 @@ def case_columns(records: Sequence[Record]) -> list[tuple[Column, Callable[[Reco
 
 
 def missing_faces(absent: str, not_found: Sequence[str], excluded_pairs: int = 0) -> str:
-    """What to say of images in which no face was found; empty where there are none."""
+    """Return what to say of images in which no face was found; empty where there are none."""
     if not not_found:
         return ""
     names = [_cut(name) for name in not_found[:_MOST_NAMES]]

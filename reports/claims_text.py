@@ -14,7 +14,7 @@ _STYLES = {SUPPORTED: "green", REFUTED: "red", DEPENDS: "yellow"}
 
 
 def lines(found: Sequence[Judged]) -> Iterator[Text | Padding]:
-    """A claim a line, its verdict first; below it its places."""
+    """Yield a claim a line, its verdict first; below it its places."""
     for one in found:
         yield Text.assemble(
             (one.verdict, f"bold {_STYLES.get(one.verdict, 'dim')}"),

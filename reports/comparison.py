@@ -82,7 +82,7 @@ class ComparisonTable:
 # Table, figures and files of one report all ask for the same comparison.
 @lru_cache(maxsize=1)
 def compare(evidence: Evidence) -> ComparisonTable:
-    """Every row of Table 2 and every other network, against what was published."""
+    """Return every row of Table 2 and every other network, against what was published."""
     columns = settings(evidence.latencies, threads=THREADS)
     return ComparisonTable(
         tuple(columns), tuple(_row(evidence, subject, columns) for subject in evidence.subjects)
@@ -92,7 +92,7 @@ def compare(evidence: Evidence) -> ComparisonTable:
 def latency_ratio(
     evidence: Evidence, network: str, setting: Setting, over: str = BASELINE
 ) -> RelativeLatency:
-    """The network's median time over another's in the same setting."""
+    """Return the network's median time over another's in the same setting."""
     ours = representative(evidence, network, setting)
     base = representative(evidence, over, setting)
     if network == over and ours is not None and ours.median is not None:
@@ -121,7 +121,7 @@ def latency_ratio(
 
 
 def representative(evidence: Evidence, network: str, setting: Setting) -> LatencyRow | None:
-    """The time that speaks for a network: trained weights before untrained, then the newest.
+    """Return the time that speaks for a network: trained weights before untrained, then the newest.
 
     The weights decide because untrained ones can hold denormals, which some
     kernels take several times longer over.
@@ -140,7 +140,7 @@ def representative(evidence: Evidence, network: str, setting: Setting) -> Latenc
 
 
 def comparison_frame(comparison: ComparisonTable) -> pd.DataFrame:
-    """The comparison in full precision, a kind beside every group of figures."""
+    """Return the comparison in full precision, a kind beside every group of figures."""
     return frame(_flat(row) for row in comparison.rows)
 
 

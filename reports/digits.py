@@ -26,7 +26,7 @@ class Estimate:
 
 
 def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
-    """The ratio of two positive estimates, with an interval made from theirs.
+    """Return the ratio of two positive estimates, with an interval made from theirs.
 
     On a logarithmic scale a ratio is a difference, and the sides of its
     interval are the roots of the summed squares of the sides of the two
@@ -57,7 +57,7 @@ def earned(estimate: Estimate) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The interval to the same digits, rounded outwards so that it is never too narrow.
+    """Return the interval to the same digits, rounded outwards so that it is never too narrow.
 
     Example:
         >>> interval(Estimate(3.2712, 3.24, 3.31))
@@ -68,7 +68,7 @@ def interval(estimate: Estimate) -> str:
 
 
 def percentage(estimate: Estimate) -> tuple[str, str]:
-    """Value and interval of a percentage, to whole ones where the interval earns less.
+    """Return the value and interval of a percentage, to whole ones where the interval earns less.
 
     Example:
         >>> percentage(Estimate(95.6, 71.2, 99.7)), percentage(Estimate(98.57, 97.6, 99.2))
@@ -84,7 +84,7 @@ def percentage(estimate: Estimate) -> tuple[str, str]:
 
 
 def near_one(estimate: Estimate) -> tuple[str, str]:
-    """Value and interval of a share whose distance from one is what matters.
+    """Return the value and interval of a share whose distance from one is what matters.
 
     Digits are counted from the first that is not a nine.
 
@@ -101,7 +101,7 @@ def near_one(estimate: Estimate) -> tuple[str, str]:
 
 
 def compact(estimate: Estimate) -> str:
-    """Value and half-width in the least room.
+    """Return the value and half-width in the least room.
 
     Example:
         >>> compact(Estimate(3.2712, 3.24, 3.30))
@@ -115,7 +115,7 @@ def compact(estimate: Estimate) -> str:
 
 
 def bounds(estimate: Estimate) -> tuple[str, str]:
-    """Both ends of `interval`."""
+    """Return both ends of `interval`."""
     place = _place(estimate)
     return (
         _text(estimate.low, place, ROUND_FLOOR),
@@ -124,7 +124,7 @@ def bounds(estimate: Estimate) -> tuple[str, str]:
 
 
 def significant(value: float, digits: int = MOST_DIGITS) -> str:
-    """The value to so many significant digits, in plain notation.
+    """Return the value to so many significant digits, in plain notation.
 
     Example:
         >>> significant(0.993336), significant(220.965376), significant(13456.0, 2)
@@ -134,7 +134,7 @@ def significant(value: float, digits: int = MOST_DIGITS) -> str:
 
 
 def percent_difference(ours: float, theirs: float) -> str:
-    """How far ours is from theirs, signed, in percent of theirs.
+    """Return how far ours is from theirs, signed, in percent of theirs.
 
     Example:
         >>> percent_difference(1.003, 0.99), percent_difference(2.388, 2.1)
@@ -148,7 +148,7 @@ def percent_difference(ours: float, theirs: float) -> str:
 
 
 def agrees(ours: float, published: str) -> bool:
-    """Whether ours, cut or rounded to the published digits, is the published figure.
+    """Return whether ours, cut or rounded to the published digits, is the published figure.
 
     Example:
         >>> agrees(0.9933, "0.99"), agrees(0.999, "0.99"), agrees(1.003, "0.99")

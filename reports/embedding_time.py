@@ -40,7 +40,7 @@ class EmbeddingPoint:
 
 
 def inferences(flip: str) -> int:
-    """How many inferences one embedding takes.
+    """Return how many inferences one embedding takes.
 
     Example:
         >>> inferences("none"), inferences("sum"), inferences("concatenation")
@@ -50,7 +50,7 @@ def inferences(flip: str) -> int:
 
 
 def inferences_of(*records: Record | None) -> int:
-    """The same of what was scored; of the first record that holds a score."""
+    """Return the same of what was scored; of the first record that holds a score."""
     for record in records:
         if record is not None and record.status == "ok" and isinstance(record.result, Accuracy):
             return inferences(record.result.flip)
@@ -63,7 +63,9 @@ def embedding_time(inference: Estimate, count: int) -> Estimate:
 
 
 def points(evidence: Evidence, dataset: str, setting: Setting) -> list[EmbeddingPoint]:
-    """Networks that have a time under a setting and a score on a dataset, with equal weights."""
+    """Return networks that have a time under a setting and a score on a dataset, with equal
+    weights.
+    """
     candidates = [
         _point(network, row, score)
         for network in evidence.networks
@@ -75,13 +77,13 @@ def points(evidence: Evidence, dataset: str, setting: Setting) -> list[Embedding
 
 
 def plotted_settings(evidence: Evidence, dataset: str) -> list[Setting]:
-    """Settings under which any network has both."""
+    """Return settings under which any network has both."""
     found = settings(evidence.latencies, threads=THREADS)
     return [one for one in found if one.batch == 1 and points(evidence, dataset, one)]
 
 
 def real_dataset(evidence: Evidence) -> str | None:
-    """The dataset of real faces that most networks have a score on."""
+    """Return the dataset of real faces that most networks have a score on."""
     networks: dict[str, set[str]] = {}
     for record in evidence.scores:
         if real_faces(record):
@@ -90,7 +92,7 @@ def real_dataset(evidence: Evidence) -> str | None:
 
 
 def mixed(scores: Iterable[Record]) -> bool:
-    """Whether some were scored with the mirror image and some without."""
+    """Return whether some were scored with the mirror image and some without."""
     return len({inferences_of(score) for score in scores}) > 1
 
 

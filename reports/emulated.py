@@ -56,7 +56,7 @@ class EmulatedRow:
         return any(one and "untuned" in one.label for one in (self.counted, self.modelled))
 
     def milliseconds(self, threads: int) -> float | None:
-        """The modelled time with so many threads."""
+        """Return the modelled time with so many threads."""
         return self.modelled.milliseconds.get(str(threads)) if self.modelled else None
 
 
@@ -101,11 +101,11 @@ class EmulatedCore:
         return single and (self.core, case.runtime) == (PAPER_CORE, PAPER_RUNTIME)
 
     def row(self, network: str) -> EmulatedRow | None:
-        """The network's row, if it has one."""
+        """Return the network's row, if it has one."""
         return next((row for row in self.rows if row.network == network), None)
 
     def ratio(self, row: EmulatedRow) -> float | None:
-        """Modelled time over the baseline's, with the paper's number of threads."""
+        """Return the modelled time over the baseline's, with the paper's number of threads."""
         base = self.row(BASELINE)
         ours = row.milliseconds(PAPER_THREADS)
         theirs = base.milliseconds(PAPER_THREADS) if base else None
@@ -115,7 +115,7 @@ class EmulatedCore:
 # Section, figure and summary of one report all ask for the same places.
 @lru_cache(maxsize=1)
 def places(evidence: Evidence) -> tuple[EmulatedCore, ...]:
-    """All places that have a record; the one that the paper's times are of comes first."""
+    """Return all places that have a record; the one that the paper's times are of comes first."""
     found: dict[Case, list[Record]] = {}
     for record in evidence.records:
         counted = record.case.measure in ("instructions", "cycles")
@@ -127,12 +127,12 @@ def places(evidence: Evidence) -> tuple[EmulatedCore, ...]:
 
 
 def paper_ratio(evidence: Evidence, row: EmulatedRow) -> float | None:
-    """The published time over the published one of the baseline."""
+    """Return the published time over the published one of the baseline."""
     return row.paper.latency_ms / evidence.paper_baseline.latency_ms if row.paper else None
 
 
 def refit(evidence: Evidence, place: EmulatedCore) -> Fit | None:
-    """The model fitted again to the place's own records.
+    """Return the model fitted again to the place's own records.
 
     Returns:
         None unless the constants belong to this place and all unambiguous rows

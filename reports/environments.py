@@ -32,7 +32,7 @@ class Environment:
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[EnvironmentDifference]:
-    """Facts that both environments state, and state differently."""
+    """Return facts that both environments state, and state differently."""
     return [
         EnvironmentDifference(name, ours, right[name])
         for name, ours in left.items()
@@ -45,12 +45,13 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Envir
 
 
 def another_machine(found: Iterable[EnvironmentDifference]) -> list[EnvironmentDifference]:
-    """Those of the differences that make it another machine."""
+    """Return those of the differences that make it another machine."""
     return [difference for difference in found if difference.name in facts.MACHINE]
 
 
 def apart(records: Sequence[Record]) -> list[Record]:
-    """The records, those that this machine timed named after it where there are several machines.
+    """Return the records, those that this machine timed named after it where there are several
+    machines.
 
     In a record `local` is the machine that it was made on. Times of two machines are two
     cases: neither replaces the other, and no ratio is made of both.
@@ -90,7 +91,7 @@ def _timed_locally(record: Record) -> bool:
 
 
 def distinct(records: Iterable[Record]) -> list[Environment]:
-    """The environments of the records, those that contradict nowhere taken as one."""
+    """Return the environments of the records, those that contradict nowhere taken as one."""
     found: list[tuple[dict[str, Any], int]] = []
     for record in records:
         if not record.environment:
@@ -105,7 +106,7 @@ def distinct(records: Iterable[Record]) -> list[Environment]:
 
 
 def disagreements(environments: Sequence[Environment]) -> list[str]:
-    """Names of the facts on which the environments do not all agree."""
+    """Return names of the facts on which the environments do not all agree."""
     names = dict.fromkeys(name for one in environments for name in one.facts)
     return [
         name

@@ -116,7 +116,7 @@ class Evidence:
         return sorted(latency_rows(self.records), key=lambda row: order[row.network])
 
     def timed(self, network: str, setting: Setting) -> list[LatencyRow]:
-        """The times of a network in one setting, one for each of its weights."""
+        """Return the times of a network in one setting, one for each of its weights."""
         return self._timed.get((network, setting), [])
 
     @cached_property
@@ -140,7 +140,7 @@ class Evidence:
         return sorted(found, key=lambda r: order[r.case.network])
 
     def score(self, network: str, dataset: str) -> Record | None:
-        """The record that speaks for a network on a data set.
+        """Return the record that speaks for a network on a data set.
 
         A score goes before a refusal, trained weights before untrained ones,
         single precision before what is made from it, then the newest; never the highest.
@@ -191,7 +191,7 @@ def _revision(record: Record) -> str:
 
 
 def real_faces(record: Record | None) -> bool:
-    """Whether the record is a score on real faces; drawn ones carry a label."""
+    """Return whether the record is a score on real faces; drawn ones carry a label."""
     return (
         record is not None
         and record.status == "ok"
@@ -201,7 +201,7 @@ def real_faces(record: Record | None) -> bool:
 
 
 def representative_score(records: Sequence[Record]) -> Record | None:
-    """The one of a network's records that speaks for it, as `Evidence.score` says."""
+    """Return the one of a network's records that speaks for it, as `Evidence.score` says."""
     return max(enumerate(records), key=lambda item: _weight(*item))[1] if records else None
 
 

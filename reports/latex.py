@@ -47,7 +47,7 @@ TABLES: Registry[PaperTable] = Registry("table")
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is; what is not ASCII becomes a question mark.
+    """Return text that LaTeX prints as it is; what is not ASCII becomes a question mark.
 
     Example:
         >>> print(escape("mobilefacenet_m & 50 %"))
@@ -58,7 +58,7 @@ def escape(text: str) -> str:
 
 
 def number(estimate: Estimate, *, best: bool = False) -> str:
-    """A figure with half of its 95 % interval in parentheses, in units of its last digit.
+    """Return a figure with half of its 95 % interval in parentheses, in units of its last digit.
 
     Example:
         >>> print(number(Estimate(3.2712, 3.24, 3.31)), number(Estimate(221.0, 221.0, 221.0)))
@@ -74,7 +74,7 @@ def number(estimate: Estimate, *, best: bool = False) -> str:
 
 
 def tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    """A table with its rules; the notes say what its signs mean."""
+    """Return a table with its rules; the notes say what its signs mean."""
     lines = [
         "% Needs \\usepackage{booktabs,siunitx}; made by facebench.",
         rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",

@@ -65,7 +65,7 @@ class Roof:
         return self.multiply_adds_per_s / known if known else 0.0
 
     def rate(self, intensity: float) -> float:
-        """Multiply-adds a second that are possible with so many of them a byte."""
+        """Return multiply-adds a second that are possible with so many of them a byte."""
         return min(self.multiply_adds_per_s, intensity * self.memory_bytes_per_s)
 
 
@@ -127,7 +127,9 @@ class Limit:
 # Section and figure of one report both ask for the same.
 @lru_cache(maxsize=1)
 def limits(evidence: Evidence) -> tuple[Limit, ...]:
-    """Every time in fp32 of a counted network: networks as in the evidence, measured first."""
+    """Return every time in fp32 of a counted network: networks as in the evidence, measured
+    first.
+    """
     roofs = _measured_roofs(evidence.records)
     order = {network: index for index, network in enumerate(evidence.networks)}
     timed = [row.record for row in evidence.latencies] + of_measure(evidence.records, "cycles")
@@ -142,20 +144,20 @@ def limits(evidence: Evidence) -> tuple[Limit, ...]:
 
 
 def left_out(evidence: Evidence) -> list[Record]:
-    """Times of networks that were not counted, or in a precision that the peak is not of."""
+    """Return times of networks that were not counted, or in a precision that the peak is not of."""
     shown = {id(one.record) for one in limits(evidence)}
     timed = [r for m in ("latency", "cycles") for r in of_measure(evidence.records, m)]
     return [record for record in timed if record.status == "ok" and id(record) not in shown]
 
 
 def roofs_of(found: Iterable[Limit]) -> list[Roof]:
-    """The roofs of some times, each once, measured ones first."""
+    """Return the roofs of some times, each once, measured ones first."""
     distinct = dict.fromkeys(one.roof for one in found if one.roof is not None)
     return sorted(distinct, key=lambda roof: roof.kind != "measured")
 
 
 def moved_bytes(cost: Cost, batch: int) -> int:
-    """Weights once, and what each layer reads and writes for each image."""
+    """Return weights once, and what each layer reads and writes for each image."""
     return cost.weight_bytes + batch * cost.activation_bytes
 
 

@@ -26,7 +26,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 
 
 def document(title: str, lead: str, sections: Sequence[FilledSection]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [f"# {escape(title)}", escape(lead)]
     for one in sections:
         parts.append(f"## {escape(one.title)}")
@@ -35,7 +35,7 @@ def document(title: str, lead: str, sections: Sequence[FilledSection]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line.
+    """Return text that Markdown shows as it is, on one line.
 
     Example:
         >>> print(escape("a|b <i>_x_</i> mobilefacenet_m"))

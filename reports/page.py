@@ -190,7 +190,7 @@ def section(name: str, title: str, order: int) -> Callable[[Build], Build]:
 
 
 def assemble(evidence: Evidence) -> list[FilledSection]:
-    """All sections that have something to say, in order."""
+    """Return all sections that have something to say, in order."""
     ordered = sorted(SECTIONS, key=lambda one: one.order)
     filled = [
         FilledSection(one.name, one.title, [*map(_shortened, one.build(evidence))])
@@ -228,7 +228,7 @@ class Notes:
     texts: list[str] = field(default_factory=list)
 
     def add(self, *texts: str) -> tuple[int, ...]:
-        """Numbers of the notes, in order; empty texts are passed over."""
+        """Return numbers of the notes, in order; empty texts are passed over."""
         for text in texts:
             if text and text not in self.texts:
                 self.texts.append(text)

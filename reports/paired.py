@@ -50,7 +50,7 @@ class Family:
 # The section and the file ask for the same.
 @lru_cache(maxsize=1)
 def families(evidence: Evidence) -> tuple[Family, ...]:
-    """Of each dataset's pairs: networks against the baseline; then runs of each network."""
+    """Compare on each dataset's pairs: networks against the baseline; then runs of each network."""
     groups: dict[tuple[str, str], list[Scored]] = {}
     for one in scored(evidence.scores):
         groups.setdefault((one.record.case.dataset, one.pairs.digest), []).append(one)
@@ -58,7 +58,7 @@ def families(evidence: Evidence) -> tuple[Family, ...]:
 
 
 def paired_frame(evidence: Evidence) -> pd.DataFrame:
-    """All comparisons, in full precision."""
+    """Return all comparisons, in full precision."""
     return frame(_flat(family, other) for family in families(evidence) for other in family.others)
 
 

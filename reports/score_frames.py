@@ -18,7 +18,7 @@ Line = Mapping[str, CellValue]
 
 
 def verification_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """All verification scores, with what their pairs add."""
+    """Return all verification scores, with what their pairs add."""
     return frame(
         {
             **_case(record),
@@ -30,7 +30,7 @@ def verification_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def identification_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """All searches."""
+    """Return all searches."""
     return frame(
         {
             **_case(record),

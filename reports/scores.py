@@ -53,7 +53,7 @@ class Curves:
 
 
 def scored(records: Iterable[Record]) -> list[Scored]:
-    """Those of the records that hold scores."""
+    """Return those of the records that hold scores."""
     return [
         Scored(record, record.result, record.result.scores)
         for record in records
@@ -64,14 +64,14 @@ def scored(records: Iterable[Record]) -> list[Scored]:
 
 
 def summarised(score: Accuracy) -> Summarised:
-    """Rates and intervals of the scores; each is computed once a process."""
+    """Return rates and intervals of the scores; each is computed once a process."""
     if score.scores is None:
         return Summarised(None, NO_SCORES)
     return _summarised(score.scores)
 
 
 def tar(rate: Rate) -> tuple[Estimate, str]:
-    """TAR in percent with its interval, and what to say of the interval."""
+    """Return TAR in percent with its interval, and what to say of the interval."""
     point, (low, high) = rate.point, rate.bootstrap
     if low < high:
         return _percent(point.true_rate, low, high), ""
@@ -85,7 +85,9 @@ def tar(rate: Rate) -> tuple[Estimate, str]:
 
 @lru_cache(maxsize=1)
 def curves(evidence: Evidence) -> Curves | None:
-    """What the curves are drawn from: real faces where there are any, most networks first."""
+    """Return what the curves are drawn from: real faces where there are any, most networks
+    first.
+    """
     usable = [one for one in scored(evidence.scores) if summarised(one.accuracy).summary]
     pool = [one for one in usable if not one.accuracy.label] or usable
     if not pool:

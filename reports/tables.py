@@ -82,12 +82,12 @@ class LatencyRow:
 
 
 def latency_rows(records: Iterable[Record]) -> list[LatencyRow]:
-    """The latency records as rows."""
+    """Return the latency records as rows."""
     return [_latency_row(r) for r in records if r.case.measure == "latency"]
 
 
 def fastest(rows: Sequence[LatencyRow]) -> LatencyRow | None:
-    """The row whose whole interval lies below those of all others, if there is one.
+    """Return the row whose whole interval lies below those of all others, if there is one.
 
     Rows that may not be ranked are left out; one row alone is not the fastest
     of anything.
@@ -101,23 +101,25 @@ def fastest(rows: Sequence[LatencyRow]) -> LatencyRow | None:
 
 
 def settings(rows: Iterable[LatencyRow], threads: int | None = None) -> list[Setting]:
-    """The settings that occur, in order of first occurrence; of one thread count, if given."""
+    """Return the settings that occur, in order of first occurrence; of one thread count, if
+    given.
+    """
     found = dict.fromkeys(row.setting for row in rows)
     return [one for one in found if threads is None or one.threads == threads]
 
 
 def of_measure(records: Iterable[Record], measure: str) -> list[Record]:
-    """The records of one measure."""
+    """Return the records of one measure."""
     return [record for record in records if record.case.measure == measure]
 
 
 def unsuccessful(records: Iterable[Record]) -> list[Record]:
-    """Every record that holds no figure: failed or refused."""
+    """Return every record that holds no figure: failed or refused."""
     return [record for record in records if record.status != "ok"]
 
 
 def latency_frame(rows: Iterable[LatencyRow]) -> pd.DataFrame:
-    """All latencies, in full precision."""
+    """Return all latencies, in full precision."""
     return frame(
         {
             **identity(row.record),
@@ -136,7 +138,7 @@ def latency_frame(rows: Iterable[LatencyRow]) -> pd.DataFrame:
 
 
 def cost_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """All costs, one column for each convention and precision."""
+    """Return all costs, one column for each convention and precision."""
     return frame(
         {
             **identity(record),
@@ -148,7 +150,7 @@ def cost_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def compile_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """All compiled libraries."""
+    """Return all compiled libraries."""
     return frame(
         {
             **identity(record),
@@ -161,14 +163,16 @@ def compile_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def frame(rows: Iterable[Mapping[str, CellValue]]) -> pd.DataFrame:
-    """Rows as a frame of Python's own types; text that reads as a formula gets an apostrophe."""
+    """Return rows as a frame of Python's own types; text that reads as a formula gets an
+    apostrophe.
+    """
     lines = [{name: _harmless(value) for name, value in row.items()} for row in rows]
     # An empty file would be no CSV: its head says that there are no rows.
     return pd.DataFrame(lines, columns=None if lines else list(LEAST_COLUMNS), dtype=object)
 
 
 def identity(record: Record) -> dict[str, CellValue]:
-    """What was looked at."""
+    """Return what was looked at."""
     return {
         "network": record.case.network,
         "weights": record.case.weights,
@@ -177,7 +181,7 @@ def identity(record: Record) -> dict[str, CellValue]:
 
 
 def outcome(record: Record) -> dict[str, CellValue]:
-    """How it was obtained, and whether it was."""
+    """Return how it was obtained, and whether it was."""
     return {"kind": record.kind, "status": record.status, "reason": record.reason}
 
 

@@ -27,7 +27,7 @@ MOST_NAME = 20
 
 
 def summary(records: Sequence[Record]) -> Group:
-    """What was timed here; below it, where there is any, what was emulated and modelled."""
+    """Return what was timed here; below it, where there is any, what was emulated and modelled."""
     evidence = Evidence(records)
     return Group(_timed(evidence), *_emulated(evidence))
 

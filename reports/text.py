@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def plain(text: str) -> str:
-    """The text on one line, characters that are not visible replaced.
+    """Return the text on one line, characters that are not visible replaced.
 
     Control characters would break a terminal, and those that turn the writing
     direction would let one name pass for another.

@@ -30,7 +30,7 @@ def resolve_networks(
     mean: str | None,
     scale: str | None,
 ) -> list[Network]:
-    """Networks that a command line names, with their weights and preprocessing.
+    """Return networks that a command line names, with their weights and preprocessing.
 
     Raises:
         BadInputError: an option does not have its form.
@@ -50,7 +50,7 @@ def resolve_networks(
 
 
 def parse_weights(weights: Sequence[str]) -> tuple[dict[str, str], str]:
-    """`NETWORK=FILE` texts as a table; and `shipped` where other networks get that, else nothing.
+    """Return `NETWORK=FILE` texts as a table; and `shipped` where others get that, else nothing.
 
     Raises:
         BadInputError: a text has no equals sign, or names an ONNX network.
@@ -72,7 +72,7 @@ def parse_weights(weights: Sequence[str]) -> tuple[dict[str, str], str]:
 def preprocessing(
     channels: str | None, mean: str | None, scale: str | None
 ) -> Preprocessing | None:
-    """How pixels become an input, of options' texts; None where none is given.
+    """Return how pixels become an input, of options' texts; None where none is given.
 
     Raises:
         BadInputError: a text is not what it should be.
@@ -115,7 +115,7 @@ def _percent(context: click.Context, parameter: click.Parameter, text: str | Non
 
 
 def precisions_of(precision: str, calibration: str) -> list[Precision]:
-    """Precisions that a command line names.
+    """Return precisions that a command line names.
 
     Raises:
         UnknownNameError: one is unknown.

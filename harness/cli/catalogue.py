@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 
 
 def entries(kind: str | None, data: Path | None) -> dict[str, list[Entry]]:
-    """Entries by kind, of those in `KINDS`; or of one kind."""
+    """Return entries by kind, of those in `KINDS`; or of one kind."""
     wanted = [kind] if kind else list(KINDS)
     return {name: KINDS[name](data_root(data)) for name in wanted}
 

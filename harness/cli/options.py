@@ -35,14 +35,14 @@ target = click.option(
 
 
 def comma_list(text: str) -> list[str]:
-    """The names in a comma-separated text."""
+    """Return the names in a comma-separated text."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def gathered(
     argument: str, make: Callable[..., Any], *options: Callable[[Command], Command]
 ) -> Callable[[Command], Command]:
-    """Options whose values arrive as one argument, which is made of them.
+    """Return options whose values arrive as one argument, which is made of them.
 
     Args:
         argument: its name.

@@ -34,7 +34,7 @@ class Library:
         return self.folder / "network.so"
 
     def compilation(self) -> Compilation:
-        """What was made, and how."""
+        """Return what was made, and how."""
         facts = json.loads((self.folder / "compilation.json").read_text())
         return Compilation(**facts | {"features": tuple(facts["features"])})
 
@@ -65,7 +65,7 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
 
 
 def tuning(target: Target) -> records.Records:
-    """The tuning records that hold for a resolved target."""
+    """Return the tuning records that hold for a resolved target."""
     if target.name != "host":
         return records.load(target.name)
     described = import_tvm().target.Target(target.options())
@@ -102,7 +102,7 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
 
 @lru_cache(maxsize=1)
 def import_network(exported: Exported, batch: int) -> Any:
-    """The network as a Relax module; the last one is kept for the next target."""
+    """Return the network as a Relax module; the last one is kept for the next target."""
     import onnx
 
     import_tvm()

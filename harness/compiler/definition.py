@@ -26,7 +26,9 @@ Expr = Any
 
 
 def definition(work: Workload) -> tirx.PrimFunc:
-    """The plain form; its arguments are in a kernel's order, with the weights as they came."""
+    """Return the plain form; its arguments are in a kernel's order, with the weights as they
+    came.
+    """
     source = _input(work)
     if isinstance(work, Pooling):
         given, result = [source], _pooled(work, source)

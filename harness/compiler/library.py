@@ -20,12 +20,12 @@ _MATH = {"exp", "log", "pow", "tanh", "sqrt", "erf", "floor", "ceil", "fma", "ro
 
 
 def host_machine() -> str:
-    """ELF name of this machine's architecture."""
+    """Return the ELF name of this machine's architecture."""
     return _HOST_MACHINES.get(platform.machine(), "EM_NONE")
 
 
 def machine(path: Path) -> str:
-    """ELF name of the architecture that a library is for."""
+    """Return the ELF name of the architecture that a library is for."""
     with path.open("rb") as file:
         return str(ELFFile(file)["e_machine"])
 

@@ -21,7 +21,7 @@ def shared_library(
     cwd: str | None = None,
     ccache_env: dict[str, str] | None = None,
 ) -> None:
-    """TVM's `fcompile`: link `objects` into the shared library `output`.
+    """Link, as TVM's `fcompile`, `objects` into the shared library `output`.
 
     Raises:
         UnavailableError: the linker is not installed or fails.

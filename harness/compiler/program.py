@@ -101,7 +101,7 @@ class Program:
     output: Tensor
 
     def serialised(self) -> bytes:
-        """As the module's docstring describes it."""
+        """Return its bytes, as the module's docstring describes them."""
         tensors = [self.input, self.output, *(t for call in self.calls for t in call.arguments)]
         numbers = {tensor: number for number, tensor in enumerate(dict.fromkeys(tensors))}
         lines = [_line("program", 1, len(self.storages), len(numbers), len(self.calls))]
@@ -136,7 +136,7 @@ def write(module: IRModule, path: Path) -> None:
 
 
 def program(module: IRModule) -> Program:
-    """The program of a lowered module; see `write`."""
+    """Return the program of a lowered module; see `write`."""
     # The passes that plan storage are the library's own, so that the two agree.
     passes = [
         *relax.backend.cpu_generic.pipeline.dataflow_lower_passes(None),

@@ -66,7 +66,7 @@ Records = Mapping[str, TuningRecord]
 
 
 def load(target: str) -> Records:
-    """Records of a target for the TVM that is installed, by workload.
+    """Return records of a target for the TVM that is installed, by workload.
 
     Args:
         target: as `targets.tuned_as` says it; empty where there are no records.
@@ -81,7 +81,7 @@ def load(target: str) -> Records:
 
 
 def own_file(target: str) -> Path:
-    """The file of a target's records that `save` writes."""
+    """Return the file of a target's records that `save` writes."""
     return _own() / _file(target)
 
 
@@ -107,7 +107,7 @@ def save(target: str, record: TuningRecord) -> None:
 
 @contextmanager
 def claim(target: str) -> Iterator[None]:
-    """Have a target's own records for this process, until this ends: nothing is tuned twice.
+    """Hold a target's records for this process alone, until the block ends: nothing is tuned twice.
 
     Raises:
         BadInputError: another process tunes for the target, or the folder can't be written.
@@ -130,7 +130,7 @@ def claim(target: str) -> Iterator[None]:
 
 
 def made(work: Workload, tiling: Tiling, **found: Any) -> TuningRecord:
-    """A record of the TVM that is installed; `found` are its costs, and how."""
+    """Return a record of the TVM that is installed; `found` are its costs, and how."""
     return TuningRecord(key(work), asdict(tiling), _installed(), **found)
 
 
@@ -156,7 +156,7 @@ def stored(target: str) -> str:
 
 
 def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling | None]:
-    """What the kernels of a target ask: a workload's tiling, where a record has one."""
+    """Return what the kernels of a target ask: a workload's tiling, where a record has one."""
 
     def find(work: Workload) -> Tiling | None:
         record = records.get(key(work))
@@ -166,7 +166,7 @@ def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling |
 
 
 def tiling_of(record: TuningRecord, work: Workload, vectors: Vectors) -> Tiling:
-    """A record's tiling.
+    """Return a record's tiling.
 
     Raises:
         BadInputError: it is none that the workload can have: the record was edited, or

@@ -18,7 +18,7 @@ _UNROLLED = 4
 
 
 def scheduled(function: tirx.PrimFunc, vectors: Vectors) -> tirx.PrimFunc | None:
-    """The function with vectors, or None where the rule does not apply."""
+    """Return the function with vectors, or None where the rule does not apply."""
     schedule = s_tir.Schedule(function)
     try:
         root = schedule.get_sblock("root")

@@ -34,7 +34,7 @@ class Target:
     description: str = ""
 
     def options(self) -> dict[str, Any]:
-        """TVM's description of this target."""
+        """Return TVM's description of this target."""
         options: dict[str, Any] = {"kind": "llvm", "mtriple": self.triple, "mcpu": self.cpu}
         if self.features:
             options["mattr"] = list(self.features)
@@ -119,7 +119,7 @@ TARGETS.add(
 
 
 def tuned_as(target: Target, features: Collection[str]) -> str:
-    """The registered target whose tuning records hold for a target; empty where none's do.
+    """Return the registered target whose tuning records hold for a target; empty where none's do.
 
     This machine is taken for the highest level of x86-64 that it has all of, or for the
     ARM core that LLVM says it is.

@@ -43,12 +43,12 @@ _HIDDEN = 0.15
 
 
 def best(work: Workload, vectors: Vectors) -> Tiling:
-    """The tiling that the model finds cheapest."""
+    """Return the tiling that the model finds cheapest."""
     return min(candidates(work, vectors), key=lambda tiling: cost(work, tiling, vectors))
 
 
 def candidates(work: Workload, vectors: Vectors) -> Iterator[Tiling]:
-    """Tilings that keep all sums in registers."""
+    """Yield tilings that keep all sums in registers."""
     if isinstance(work, Convolution):
         yield from _convolutions(work, vectors)
     else:
@@ -100,7 +100,7 @@ def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwis
 
 
 def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
-    """Modelled cost of a workload: instructions where lanes are factors, else cycles."""
+    """Return the modelled cost of a workload: instructions where lanes are factors, else cycles."""
     if isinstance(work, Convolution):
         assert isinstance(tiling, convolution.ConvolutionTiling)
         return _convolution_cost(work, tiling, vectors)

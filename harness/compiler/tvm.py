@@ -12,7 +12,7 @@ from facebench.harness.compiler.targets import Target
 
 
 def import_tvm() -> Any:
-    """The `tvm` package, without torch.
+    """Return the `tvm` package, without torch.
 
     TVM imports torch where it is installed, for exchanging tensors that are
     not exchanged here. That takes four seconds of each process, and torch's
@@ -28,7 +28,7 @@ def import_tvm() -> Any:
 
 
 def resolve(target: Target) -> Target:
-    """The target with `host` replaced by what LLVM detects of this machine."""
+    """Return the target with `host` replaced by what LLVM detects of this machine."""
     if target.triple:
         return target
     codegen = _codegen()
@@ -44,7 +44,7 @@ def resolve(target: Target) -> Target:
 
 
 def features_of(target: Target, described: Any) -> tuple[str, ...]:
-    """CPU features that LLVM generates code with.
+    """Return the CPU features that LLVM generates code with.
 
     Raises:
         UnavailableError: LLVM does not know the CPU, or gives it other features.

@@ -26,7 +26,7 @@ class Vectors:
 
 
 def vectors(triple: str, features: Collection[str]) -> Vectors:
-    """Registers of a target.
+    """Return the registers of a target.
 
     Args:
         triple: LLVM's target triple.

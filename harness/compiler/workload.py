@@ -36,7 +36,7 @@ class Window:
         return self.kernel[0] * self.kernel[1]
 
     def pointwise(self) -> bool:
-        """One tap, on every element: pixels need no rows."""
+        """Return one tap, on every element: pixels need no rows."""
         return self.taps == 1 and self.stride == (1, 1) and self.padding == (0, 0)
 
 
@@ -120,7 +120,7 @@ Workload = Convolution | Depthwise | Pooling
 
 
 def key(workload: Workload) -> str:
-    """A workload in one line of text, equal where and only where workloads are."""
+    """Return a workload in one line of text, equal where and only where workloads are."""
     words = [type(workload).__name__.lower()]
     for field in fields(workload):
         value = getattr(workload, field.name)
@@ -129,7 +129,7 @@ def key(workload: Workload) -> str:
 
 
 def to_json(workload: Workload) -> dict[str, Any]:
-    """A workload in JSON's types, for another process."""
+    """Return a workload in JSON's types, for another process."""
     return {"type": type(workload).__name__, **asdict(workload)}
 
 
@@ -143,7 +143,7 @@ def from_json(data: dict[str, Any]) -> Workload:
 
 
 def name(workload: Workload) -> str:
-    """What a kernel is called where people read of it, and in a library's symbols.
+    """Return what a kernel is called where people read of it, and in a library's symbols.
 
     Example:
         pointwise_14x14_128to256_leaky, depthwise3x3s2_28x28_128_relu, max3x3s2_56x56_24

@@ -20,11 +20,11 @@ class Local:
 
     @cache  # noqa: B019  # there is one, for good
     def facts(self) -> Facts:
-        """What it says of itself."""
+        """Return what it says of itself."""
         return Facts("host", tuple(installed()), 1, environment.machine_key(), environment.cores())
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
-        """A session in this process."""
+        """Return a session in this process."""
         return LocalSession(runtime, artifact, threads)
 
 

@@ -53,7 +53,7 @@ class Device(Protocol):
         ...
 
     def facts(self) -> Facts:
-        """What it says of itself; asked for once.
+        """Return what it says of itself; asked for once.
 
         Raises:
             UnavailableError: it cannot be reached, or is not set up; the message has the mend.

@@ -59,7 +59,7 @@ class Share:
     cpus: int
 
     def leaves(self, threads: int) -> bool:
-        """Whether so many threads have CPUs of their own."""
+        """Return whether so many threads have CPUs of their own."""
         return self.stolen <= MOST_STOLEN and self.others <= max(self.cpus - threads, 0) + _AT_REST
 
 
@@ -83,7 +83,7 @@ class Wait:
 
 
 def look(root: Path = _ROOT) -> Ticks | None:
-    """The counts of /proc/stat now; see proc_stat(5)."""
+    """Return the counts of /proc/stat now; see proc_stat(5)."""
     lines = dict(_stat(root))
     if "cpu" not in lines:
         return None
@@ -101,7 +101,7 @@ def look(root: Path = _ROOT) -> Ticks | None:
 
 
 def between(before: Ticks | None, after: Ticks | None) -> Share | None:
-    """What others took between two looks; None where there are none, or no time passed."""
+    """Return what others took between two looks; None where there are none, or no time passed."""
     if before is None or after is None or after.total_s <= before.total_s:
         return None
     total = after.total_s - before.total_s
@@ -132,7 +132,7 @@ def wait_for_quiet(threads: int, limit_s: float, root: Path = _ROOT) -> Wait:
 
 
 def load_1min(root: Path = _ROOT) -> float | None:
-    """Processes that ran or wanted to, on average over the last minute."""
+    """Return processes that ran or wanted to, on average over the last minute."""
     try:
         return float((root / "proc/loadavg").read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -140,7 +140,7 @@ def load_1min(root: Path = _ROOT) -> float | None:
 
 
 def by_cpu(root: Path = _ROOT) -> dict[int, int]:
-    """Ticks in which each CPU was busy or taken away, since boot."""
+    """Return ticks in which each CPU was busy or taken away, since boot."""
     counts = {}
     for name, (user, nice, system, _, _, irq, soft_irq, stolen) in _stat(root):
         if name != "cpu":

@@ -37,7 +37,7 @@ class DataCache:
 
 
 def data_caches(folder: Path = _CPUS) -> frozenset[DataCache]:
-    """The caches of the CPUs that this process may use; none where the kernel shows none."""
+    """Return the caches of the CPUs that this process may use; none where the kernel shows none."""
     found = set()
     for cpu in os.sched_getaffinity(0):
         for index in folder.glob(f"cpu{cpu}/cache/index*"):
@@ -50,13 +50,13 @@ def data_caches(folder: Path = _CPUS) -> frozenset[DataCache]:
 
 
 def last_level_bytes(caches: frozenset[DataCache]) -> int:
-    """Bytes of all caches of the outermost level together; 0 where there are none."""
+    """Return bytes of all caches of the outermost level together; 0 where there are none."""
     last = max((one.level for one in caches), default=0)
     return sum(one.size_bytes for one in caches if one.level == last)
 
 
 def second_level_bytes(caches: frozenset[DataCache]) -> int:
-    """A CPU's share of the smallest second level; 0 where it is not known."""
+    """Return a CPU's share of the smallest second level; 0 where it is not known."""
     return min((one.size_bytes // one.sharers for one in caches if one.level == 2), default=0)
 
 

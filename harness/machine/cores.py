@@ -104,7 +104,7 @@ class Core:
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def source(self, figure: str) -> str:
-        """Where a figure comes from; "assumed: ..." where it is no publication.
+        """Return where a figure comes from; "assumed: ..." where it is no publication.
 
         Args:
             figure: a field's name, such as `frequency_hz` or `l2.latency_cycles`.
@@ -120,7 +120,7 @@ CORES: Registry[Core] = Registry("core")
 
 
 def identify(cpuinfo: str) -> list[str]:
-    """The cores in the text of /proc/cpuinfo, one a processor, in its order.
+    """Return the cores in the text of /proc/cpuinfo, one a processor, in its order.
 
     A part that is in no description is named by its numbers, such as
     `arm:0x41:0xd4a`; a text of another architecture has no parts, and gives none.

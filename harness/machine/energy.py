@@ -55,7 +55,7 @@ class PowerZone:
     most_uj: int
 
     def read_uj(self) -> int:
-        """The counter now.
+        """Return the counter now.
 
         Raises:
             OSError: it cannot be read.
@@ -102,11 +102,11 @@ class Meter:
             self._idle_w = _joules(before, after) / (after.at_s - before.at_s)
 
     def start(self) -> None:
-        """The window begins."""
+        """Begin the window."""
         self._began = _look(self._zones)
 
     def stop(self, inferences: int) -> None:
-        """The window ends, with so many inferences in it."""
+        """End the window, with so many inferences in it."""
         before, after = self._began, _look(self._zones)
         if before is not None and after is not None:
             seconds = after.at_s - before.at_s
@@ -114,7 +114,7 @@ class Meter:
 
 
 def why_not(root: Path = _ROOT) -> str:
-    """Why no energy can be read, and what mends it; empty where it can."""
+    """Return why no energy can be read, and what mends it; empty where it can."""
     if not (root / "sys/class/powercap").is_dir():
         return "no powercap: this machine, or its hypervisor, shows no energy counters"
     zones = list(_packages(root))

@@ -39,12 +39,12 @@ _SIMD = {
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def capture() -> dict[str, Any]:
-    """The environment now, flat, by name.
+    """Return the environment now, flat, by name.
 
     Loads and frequencies are of the moment; everything in `identity` is
     expected to stay.
@@ -64,7 +64,7 @@ def capture() -> dict[str, Any]:
 
 
 def identity() -> dict[str, Any]:
-    """The part of the environment that must agree between compared records."""
+    """Return the part of the environment that must agree between compared records."""
     info = _cpuinfo()
     features = sorted(_SIMD & set(info.get("flags", info.get("features", "")).split()))
     return {
@@ -81,13 +81,13 @@ def identity() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages a figure can depend on, where they are installed."""
+    """Return versions of the packages a figure can depend on, where they are installed."""
     return {name: found for name in PACKAGES if (found := version(name)) is not None}
 
 
 @cache
 def version(package: str) -> str | None:
-    """The installed version of a package, found without importing it."""
+    """Return the installed version of a package, found without importing it."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -37,22 +37,22 @@ _MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "temp
 
 
 def stays(name: str, value: Any) -> bool:
-    """Whether a fact is expected to be the same in the next record."""
+    """Return whether a fact is expected to be the same in the next record."""
     return not isinstance(value, float) and not any(word in name for word in _MOMENTARY)
 
 
 def lasting(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that are expected to be the same in the next record."""
+    """Return the facts that are expected to be the same in the next record."""
     return {name: value for name, value in environment.items() if stays(name, value)}
 
 
 def relevant(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Of these the facts that a figure can depend on: a time depends on them all."""
+    """Return the facts that a figure can depend on: a time depends on them all."""
     return {name: fact for name, fact in lasting(environment).items() if name not in _IRRELEVANT}
 
 
 def kind_of(name: str) -> str:
-    """What a fact is of: `machine`, `system`, `versions` or `settings`."""
+    """Return what a fact is of: `machine`, `system`, `versions` or `settings`."""
     if name in MACHINE:
         return "machine"
     if name in SYSTEM:

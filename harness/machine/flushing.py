@@ -42,7 +42,7 @@ _REGISTERS = {
 
 
 def mode() -> str | None:
-    """What becomes of denormal numbers in this thread; None where that cannot be read."""
+    """Return what becomes of denormal numbers in this thread; None where that cannot be read."""
     register = _REGISTERS.get(platform.machine())
     if register is None:
         return None

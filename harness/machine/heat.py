@@ -109,12 +109,12 @@ class ThermalState:
         return max((zone.temperature_c for zone in self.zones), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """The state as plain data for JSON."""
+        """Return the state as plain data for JSON."""
         return asdict(self)
 
 
 def capture(root: Path = _ROOT) -> ThermalState:
-    """The state now, of the machine whose file system begins at `root`."""
+    """Return the state now, of the machine whose file system begins at `root`."""
     return ThermalState(
         zones=tuple(_zones(root / "sys/class/thermal")),
         cpus=tuple(_cpus(root / "sys/devices/system/cpu")),
@@ -126,7 +126,7 @@ def capture(root: Path = _ROOT) -> ThermalState:
 def throttled(
     before: ThermalState, after: ThermalState, during: Sequence[ThermalState] = ()
 ) -> str:
-    """Why a case did not run at full speed, in a sentence; empty where nothing says so.
+    """Return why a case did not run at full speed, in a sentence; empty where nothing says so.
 
     Args:
         before: the state as the case began.

@@ -39,7 +39,7 @@ class Memory:
 
 
 def peak_bytes(root: Path = _ROOT) -> int:
-    """The most that was resident since the process began, or since `begin_anew`."""
+    """Return the most that was resident since the process began, or since `begin_anew`."""
     try:
         lines = (root / "proc/self/status").read_text().splitlines()
         kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))

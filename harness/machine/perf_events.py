@@ -48,7 +48,7 @@ class Counter:
         fcntl.ioctl(self.file, _ENABLE)
 
     def stop(self) -> int:
-        """What was executed since the start.
+        """Return what was executed since the start.
 
         Raises:
             UnavailableError: the counter served others too meanwhile: a count would be a guess.
@@ -65,7 +65,7 @@ class Counter:
 
 @contextlib.contextmanager
 def instructions() -> Iterator[Counter]:
-    """A counter that does not count yet.
+    """Open a counter that does not count yet.
 
     Raises:
         UnavailableError: the machine has none, or its kernel does not lend it.
@@ -83,7 +83,7 @@ def instructions() -> Iterator[Counter]:
 
 
 def attribute() -> bytes:
-    """`perf_event_attr`: instructions in user space, of threads that are started too, stopped."""
+    """Return a `perf_event_attr` that is off: user-space instructions, those of new threads too."""
     flags = _DISABLED | _INHERIT | _EXCLUDE_KERNEL | _EXCLUDE_HYPERVISOR
     # type, size, config, sample_period, sample_type, read_format, flags
     packed = struct.pack(

@@ -22,7 +22,7 @@ _LOOK_S = 0.1
 
 @contextlib.contextmanager
 def pinned(threads: int) -> Iterator[tuple[int, ...]]:
-    """Pin all threads of this process to so many CPUs; gives their numbers, empty where it cannot.
+    """Pin all threads of this process to so many CPUs, and give their numbers; none if it cannot.
 
     Threads that a runtime has already are pinned too; afterwards each may run where it
     might before.
@@ -41,7 +41,7 @@ def pinned(threads: int) -> Iterator[tuple[int, ...]]:
 
 
 def choose(threads: int, allowed: set[int], root: Path = _ROOT) -> tuple[int, ...]:
-    """The CPUs for so many threads: of the fastest cores, one of each core, the idlest.
+    """Return the CPUs for so many threads: of the fastest cores, one of each core, the idlest.
 
     Interrupts go to the first CPU by habit, so that of equals the last is taken.
     """

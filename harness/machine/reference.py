@@ -30,7 +30,7 @@ TOLERANCE = 1.15
 
 
 def time_us() -> float:
-    """Microseconds that the kernel takes now: the median of five times on one thread."""
+    """Return microseconds that the kernel takes now: the median of five times on one thread."""
     times = []
     for _ in range(_REPEATS):
         start = time.perf_counter_ns()
@@ -41,7 +41,7 @@ def time_us() -> float:
 
 
 def fastest_us(*times: float) -> float:
-    """The fastest time on this machine: of `times` and of earlier processes.
+    """Return the fastest time on this machine: of `times` and of earlier processes.
 
     Kept in the cache, so that a case that was slow from its first sample to
     its last is told from a fast one.

@@ -9,7 +9,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int | None:
-    """Held in memory now, see proc_pid_statm(5); None where the system does not say."""
+    """Return the bytes held in memory now, see proc_pid_statm(5); None where they are not told."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -17,5 +17,5 @@ def resident_bytes() -> int | None:
 
 
 def grown_bytes(before: int | None, after: int | None) -> int | None:
-    """What was added between two looks, negative where memory was given back."""
+    """Return what was added between two looks, negative where memory was given back."""
     return None if before is None or after is None else after - before

@@ -45,7 +45,7 @@ class Deployment:
     artifact: Artifact
 
     def open(self, threads: int, counting: bool = False) -> Session:
-        """The artifact, open on the case's device; it has not inferred yet."""
+        """Return the artifact, open on the case's device; it has not inferred yet."""
         device = DEVICES[self.job.case.device]
         return device.open(self.runtime.name, self.artifact.path, threads, counting)
 
@@ -122,7 +122,7 @@ def deploy(job: Job) -> Deployment:
 
 
 def depends_on(job: Job) -> Any:
-    """What an artifact and its session depend on beyond network, case and code."""
+    """Return what an artifact and its session depend on beyond network, case and code."""
     runtime = RUNTIMES[job.case.runtime]
     return (
         runtime.depends_on(job.case.target),

@@ -30,7 +30,7 @@ def fingerprint(job: Job) -> str:
 
 
 def modules(job: Job) -> tuple[str, ...]:
-    """Full names of the modules that registered what a job's case names, its network's but."""
+    """Return full names of the modules that registered what a job's case names but its network."""
     case = job.case
     detector = job.landmarks.partition(":")[0]
     named: list[tuple[Registry[Any], str]] = [

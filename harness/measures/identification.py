@@ -108,7 +108,7 @@ class _Work:
         return self._probes.cpus.union(*(cpus for _, cpus in self._embedded.values()))
 
     def searched(self, shard: int) -> Search:
-        """The search among one shard's distractors, made now or found."""
+        """Return the search among one shard's distractors, made now or found."""
         folder = cache.entry(_KIND, self._key(shard), lambda folder: self._search(shard, folder))
         facts = json.loads((folder / "embedding.json").read_text())
         self._embedded[shard] = facts["seconds"], frozenset(facts["cpus"])

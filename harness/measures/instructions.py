@@ -82,7 +82,7 @@ def _counted_here(job: Job) -> Outcome:
 
 
 def count(counter: Counter, infer: Callable[[], object]) -> list[int]:
-    """Instructions of one inference, several times: of two less those of one.
+    """Return instructions of one inference, several times: of two less those of one.
 
     So what surrounds the inferences falls away.
     """
@@ -100,7 +100,7 @@ def count(counter: Counter, infer: Callable[[], object]) -> list[int]:
 
 
 def agree(counts: list[int]) -> Check:
-    """Whether repeated counts are of the same work."""
+    """Return whether repeated counts are of the same work."""
     spread = (max(counts) - min(counts)) / statistics.median(counts)
     detail = f"{len(counts)} counts of one inference spread over {spread:.2%} of it"
     return Check("counts agree", spread <= _SPREAD, detail)
@@ -114,14 +114,14 @@ def _of(counter: Counter, infer: Callable[[], object], inferences: int) -> int:
 
 
 def circumstances(job: Job, emulated: EmulatedInference) -> dict[str, Any]:
-    """The emulated machine's environment, and the versions of what made the code here."""
+    """Return the emulated machine's environment, and the versions of what made the code here."""
     here = environment.versions()
     makers = ("torch", "onnx", *_MAKERS[job.case.runtime])
     return {name: here[name] for name in makers if name in here} | emulated.environment
 
 
 def depends_on(job: Job) -> Any:
-    """What the counts depend on beyond network and case, for a fingerprint."""
+    """Return what the counts depend on beyond network and case, for a fingerprint."""
     return deployment.depends_on(job), DEVICES[job.case.device].facts().identity
 
 

@@ -64,7 +64,7 @@ class Job:
         return Exported(self.exported) if self.exported else export(self.network)
 
     def facts(self) -> dict[str, Any]:
-        """What `Network.facts` says, without torch where possible."""
+        """Return what `Network.facts` says, without torch where possible."""
         if self.exported is None:
             return self.network.facts()
         facts: dict[str, Any] = Exported(self.exported).facts()["architecture"]

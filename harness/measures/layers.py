@@ -38,7 +38,7 @@ def _obtain(job: Job) -> Outcome:
 
 
 def profile(path: Path, images: Any, threads: int = 1) -> tuple[LayerTime, ...]:
-    """Median time of each layer over some inferences, in execution order.
+    """Return the median time of each layer over some inferences, in execution order.
 
     The profiler takes some time of its own with each layer: the sum is above an inference's
     latency, and shares of small layers are a little too large.

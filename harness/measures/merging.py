@@ -16,7 +16,7 @@ from facebench.harness.records.record import Record
 
 
 def enough(job: Job, parts: Sequence[Record]) -> bool:
-    """Whether a case needs no further process: its median is known, or its budget is spent.
+    """Return whether a case needs no further process: its median is known, or its budget is spent.
 
     To look after each process and end when the interval is narrow favours intervals that
     are narrow by chance: in simulations they cover 92 to 99 % where 95 % are stated
@@ -30,7 +30,7 @@ def enough(job: Job, parts: Sequence[Record]) -> bool:
 
 
 def merge(job: Job, parts: Sequence[Record]) -> Record:
-    """The record of a case, from those of its processes in order.
+    """Return the record of a case, from those of its processes in order.
 
     Raises:
         RefusedError: they did not run on the same machine with the same versions.
@@ -50,7 +50,7 @@ def merge(job: Job, parts: Sequence[Record]) -> Record:
 
 
 def join(parts: Sequence[Record]) -> Latency:
-    """The times of several processes as one latency, in their order."""
+    """Return the times of several processes as one latency, in their order."""
     each = [part.result for part in parts if isinstance(part.result, Latency)]
     facts = tuple(fact for one in each for fact in one.process_facts)
     return Latency(

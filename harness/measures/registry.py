@@ -138,33 +138,35 @@ def register(measure: Measure[R]) -> Measure[R]:
 
 
 def runs_elsewhere(job: Job) -> bool:
-    """Whether a job has a device beside this machine to itself."""
+    """Return whether a job has a device beside this machine to itself."""
     return MEASURES[job.case.measure].exclusive and DEVICES[job.case.device].remote
 
 
 def timed_here(job: Job) -> bool:
-    """Whether a job's figures are times of the machine that runs it."""
+    """Return whether a job's figures are times of the machine that runs it."""
     return MEASURES[job.case.measure].timed and not runs_elsewhere(job)
 
 
 def failed(job: Job, reason: str) -> Record:
-    """The record of a job that came to nothing."""
+    """Return the record of a job that came to nothing."""
     kind = kind_of(job.case)
     return Record(job.case, kind, "failed", reason=reason, fingerprint=job.fingerprint)
 
 
 def kind_of(case: Case) -> str:
-    """How the figures of a case are obtained: one of `record.KINDS`."""
+    """Return how the figures of a case are obtained: one of `record.KINDS`."""
     return MEASURES[case.measure].kind or DEVICES[case.device].kind
 
 
 def in_short(record: Record) -> str:
-    """A record's main figure in a line, or why there is none."""
+    """Return a record's main figure in a line, or why there is none."""
     if record.result is None:
         return f"{record.status}: {record.reason}"
     return MEASURES[record.case.measure].summary(record, record.result)
 
 
 def labelled(record: Record) -> str:
-    """How a record's figure was obtained, and what limits its meaning: the end of a summary."""
+    """Return how a record's figure was obtained, and what limits its meaning: the end of a
+    summary.
+    """
     return f"{record.kind} {record.label}".rstrip()

@@ -20,7 +20,7 @@ from facebench.harness.verification.preparation import Prepared
 
 
 def dataset(job: Job) -> Dataset:
-    """The job's data set; a path in its name is in the job, not in the case."""
+    """Return the job's data set; a path in its name is in the job, not in the case."""
     return DATASETS[job.dataset or job.case.dataset]
 
 
@@ -47,7 +47,7 @@ def prepare(job: Job) -> Prepared[FaceSet]:
 
 
 def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, ...]]:
-    """The job's network, ready to embed, and that its answers are right.
+    """Return the job's network, ready to embed, and that its answers are right.
 
     Here it is one session a thread. Elsewhere it is one with all threads: each
     would be a connection of its own.
@@ -69,7 +69,7 @@ def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, .
 
 
 def faces_checks(faces: FaceSet) -> tuple[Check, ...]:
-    """Conditions that the dataset itself should meet."""
+    """Return conditions that the dataset itself should meet."""
     checks = [_no_duplicates(faces)]
     if isinstance(faces, PairSet) and faces.identities:
         checks.append(_no_one_twice(faces))
@@ -77,7 +77,7 @@ def faces_checks(faces: FaceSet) -> tuple[Check, ...]:
 
 
 def machine_checks(job: Job, cpus: frozenset[str]) -> tuple[Check, ...]:
-    """That a dataset embedded by several machines was so by machines of one kind.
+    """Check that the machines that embedded a dataset together are of one kind.
 
     Others may add up in another order. On a device beside this machine the device embeds.
     """
@@ -88,7 +88,7 @@ def machine_checks(job: Job, cpus: frozenset[str]) -> tuple[Check, ...]:
 
 
 def provenance(deployment: Deployment, prepared: Prepared[FaceSet]) -> dict[str, Any]:
-    """Where a score came from, beyond its case."""
+    """Return where a score came from, beyond its case."""
     facts = deployment.exported.facts()
     return {
         "preprocessing": facts["preprocessing"],
@@ -98,7 +98,7 @@ def provenance(deployment: Deployment, prepared: Prepared[FaceSet]) -> dict[str,
 
 
 def depends_on(job: Job) -> Any:
-    """What a score depends on beyond network and case, for its fingerprint."""
+    """Return what a score depends on beyond network and case, for its fingerprint."""
     if not dataset(job).label and not job.network.trained:
         return "refused"
     return (

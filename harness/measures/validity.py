@@ -32,7 +32,7 @@ _BUSY_CPUS = 0.5
 
 
 def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...]:
-    """The conditions of validity of a latency.
+    """Return the conditions of validity of a latency.
 
     Args:
         latency: of one process or several, each with its facts.
@@ -52,12 +52,14 @@ def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...
 
 
 def checks_of_processes(latency: Latency) -> tuple[Check, ...]:
-    """Those of `checks` that hold for cases in turns too: what slowed all alike is no harm."""
+    """Return those of `checks` that hold for cases in turns too: what slowed all alike is no
+    harm.
+    """
     return _settled(latency.process_facts), _not_throttled(latency.process_facts)
 
 
 def instability(latency: Latency) -> str:
-    """Why the median is not known better, as far as it can be seen."""
+    """Return why the median is not known better, as far as it can be seen."""
     return next(_causes(latency), "nothing that can be read here says why")
 
 

@@ -16,7 +16,7 @@ NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def inference_form(network: nn.Module) -> nn.Module:
-    """A copy in eval mode whose re-parameterised modules are what they deploy as.
+    """Return a copy in eval mode whose re-parameterised modules are what they deploy as.
 
     A module that has a method `deployed` is replaced by the module which that returns: one
     convolution, say, for branches that were trained beside each other (arXiv 2101.03697).
@@ -30,7 +30,7 @@ def inference_form(network: nn.Module) -> nn.Module:
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy, in eval mode, without the BN that follows convolutions and linear layers.
+    """Return a copy, in eval mode, without the BN that follows convolutions and linear layers.
 
     It is of the network's `inference_form`, and computes the same up to rounding. BN stays
     where nothing can take it: after another kind of layer, or a layer that is called twice

@@ -64,7 +64,7 @@ class Rule:
 
 
 def count(network: nn.Module, input_size: tuple[int, int], embedding_size: int) -> Cost:
-    """Cost of one image of `input_size` (height, width) in pixels.
+    """Return the cost of one image of `input_size` (height, width) in pixels.
 
     Raises:
         BadInputError: the network cannot be traced, or has an operator without a rule.

@@ -66,12 +66,12 @@ class Exported:
             return arrays["inputs"], arrays["outputs"]
 
     def facts(self) -> dict[str, Any]:
-        """What the folder was made from: `name`, `weights`, `denormal_weights`, and more."""
+        """Return what the folder was made from: `name`, `weights`, `denormal_weights`, and more."""
         facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text())
         return facts
 
     def module(self) -> nn.Module:
-        """The network as trained, BN not folded: what torch runs eagerly."""
+        """Return the network as trained, BN not folded: what torch runs eagerly."""
         facts = self.facts()
         if facts["source"]:
             path = self.folder / facts["source"]
@@ -91,7 +91,7 @@ def export(network: Network) -> Exported:
 
 
 def find(network: Network) -> Exported | None:
-    """The exported network, where the cache holds it."""
+    """Return the exported network, where the cache holds it."""
     folder = cache.find("export", key(network))
     return None if folder is None else Exported(folder)
 
@@ -127,7 +127,8 @@ def relative_error(outputs: FloatArray, expected: FloatArray) -> float:
 def reference_inputs(
     input_size: tuple[int, int], preprocessing: Preprocessing, seed: int = 0
 ) -> FloatArray:
-    """Inputs (K, 3, H, W): images of random pixels, then black, white, a half and a checkerboard.
+    """Return inputs (K, 3, H, W): images of random pixels, then black, white, a half and a
+    checkerboard.
 
     The extremes are those that 8-bit pixels can reach.
     """

@@ -50,7 +50,7 @@ class Network:
         return self.path is not None
 
     def architecture(self) -> Architecture:
-        """The facts of the network; of an ONNX file, those its graph states.
+        """Return the facts of the network; of an ONNX file, those its graph states.
 
         Raises:
             UnknownNameError: no architecture has this name.
@@ -77,7 +77,7 @@ class Network:
         } | ({"training": training} if training else {})
 
     def module(self) -> nn.Module:
-        """The network with its weights, in evaluation mode.
+        """Return the network with its weights, in evaluation mode.
 
         Raises:
             BadInputError: the file does not hold weights for this architecture.
@@ -98,7 +98,7 @@ def resolve(
     weights: str | Path | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> Network:
-    """The network called `name`, its name and files checked.
+    """Return the network called `name`, its name and files checked.
 
     Args:
         name: a registered name, `timm:<backbone>[:<head>]` or `onnx:<file>`.
@@ -126,12 +126,12 @@ def resolve(
 
 
 def is_random(text: str) -> bool:
-    """Whether a text asks for weights from a seed: `random:<seed>`."""
+    """Return whether a text asks for weights from a seed: `random:<seed>`."""
     return re.fullmatch(r"random:\d{1,9}", text) is not None
 
 
 def shipped_or_random(otherwise: str, name: str) -> str:
-    """Weights of a network for which no file is named.
+    """Return weights of a network for which no file is named.
 
     Args:
         otherwise: `random:<seed>`, or `shipped`: then those that are, and else random ones.

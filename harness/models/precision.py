@@ -69,7 +69,7 @@ def lower(
     precision: str,
     calibration: Calibration | Callable[[], Calibration] | None = None,
 ) -> Exported:
-    """The network in another precision, or find it in the cache; in fp32 it is itself.
+    """Return the network in another precision, or find it in the cache; in fp32 it is itself.
 
     Its folder holds what runtimes read of an ONNX network, and no TorchScript.
 
@@ -142,7 +142,8 @@ def require_agreement(what: str, precision: str, found: Agreement) -> None:
 
 
 def faithful(lowered: Exported) -> Check | None:
-    """Whether int8's embeddings of the calibration faces are near fp32's; None of other precisions.
+    """Return whether int8's embeddings of the calibration faces are near fp32's; None of other
+    precisions.
 
     It is a floor, not the accuracy: of other faces a few are further off than any of these.
     """

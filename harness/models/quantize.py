@@ -26,7 +26,7 @@ from facebench.harness.verification.calibration import Calibration
 
 
 def halve(source: Path, target: Path) -> None:
-    """Weights and arithmetic in half precision; images and embeddings stay in single.
+    """Put weights and arithmetic in half precision; images and embeddings stay in single.
 
     Where a runtime has no kernel in half, as ONNX Runtime on x86, it computes in single what
     the file says in half: then the file is smaller and not faster.
@@ -38,7 +38,7 @@ def halve(source: Path, target: Path) -> None:
 
 
 def quantize(name: str, source: Path, target: Path, calibration: Calibration) -> None:
-    """Weights in int8, symmetric for each output channel; activations in uint8 (QDQ format).
+    """Put weights in int8, symmetric for each output channel; activations in uint8 (QDQ format).
 
     Weights take 7 of the 8 bits: AVX2 without VNNI adds pairs of u8 times s8 in 16 bits, which
     saturate otherwise (onnxruntime.quantization.quantize_static, "Choosing parameters for

@@ -16,7 +16,7 @@ _IMAGES, _BLOCKS = 16, 28
 
 
 def compute(module: nn.Module, input_size: tuple[int, int], seed: int = 0) -> Fields:
-    """Fields of the units in the centre and the upper left corner of the last map.
+    """Return fields of the units in the centre and the upper left corner of the last map.
 
     The last map is the last output, in order of execution, that has more than one place;
     a GDConv is a depthwise convolution whose kernel is that whole map.

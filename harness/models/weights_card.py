@@ -13,7 +13,8 @@ METADATA = "facebench"
 
 
 def conditions(path: Path) -> dict[str, Any]:
-    """What a record tells of the training: recipe, data, seed, and the conditions as one hash.
+    """Return what a record tells of the training: recipe, data, seed, and the conditions as one
+    hash.
 
     Networks whose `conditions` agree had the same recipe, data and teacher; the seed is
     not among them.

@@ -110,7 +110,7 @@ class Decided:
     def pack(
         cls, name: str, right: npt.NDArray[np.bool_], digest: str, identities: npt.ArrayLike
     ) -> Decided:
-        """From `(P,)` decisions and `(P, 2)` or no identities."""
+        """Pack `(P,)` decisions, and `(P, 2)` identities or none."""
         people = np.asarray(identities, "<u4").tobytes()
         bits = np.packbits(right).tobytes()
         return cls(name, float(np.mean(right)), len(right), bits, digest, people)

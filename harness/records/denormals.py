@@ -62,7 +62,7 @@ class Denormals(Result):
 
 
 def worst_first(counts: Sequence[DenormalCount]) -> list[DenormalCount]:
-    """Those that hold any, the largest share first."""
+    """Return those that hold any, the largest share first."""
     return sorted((one for one in counts if one.denormals), key=lambda one: -one.share)
 
 

@@ -34,7 +34,7 @@ class Work:
     issue_cycles: float
 
     def memory_bytes(self, line_bytes: Sequence[int]) -> int:
-        """To and from memory: what the last level of cache misses and writes back.
+        """The bytes to and from memory: what the last level of cache misses and writes back.
 
         Args:
             line_bytes: of each level; none where no caches were simulated.

@@ -58,7 +58,7 @@ class PairScores:
         identities: Sequence[tuple[int, int]],
         digest: str,
     ) -> PairScores:
-        """From arrays of P elements each; `identities` is empty or `(P, 2)`."""
+        """Pack arrays of P elements each, `(P,)`; `identities` is empty or `(P, 2)`."""
         return cls(
             Packed(np.asarray(scores, _SCORE).tobytes()),
             Packed(np.asarray(same, np.bool_).tobytes()),

@@ -97,12 +97,12 @@ class Record:
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """The record as JSON's types, its schema version first."""
+    """Return the record as JSON's types, its schema version first."""
     return {"schema": SCHEMA_VERSION, **_plain(asdict(record))}
 
 
 def from_json(data: Any) -> Record:
-    """The record that `to_json` made.
+    """Return the record that `to_json` made.
 
     Raises:
         NewerError: it is of a newer schema.

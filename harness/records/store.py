@@ -68,7 +68,7 @@ class Store:
             ) from error
 
     def read(self) -> list[Record]:
-        """All records, in the order of writing; none where there is no file.
+        """Return all records, in the order of writing; none where there is no file.
 
         Raises:
             NewerError: a newer facebench wrote one.
@@ -217,7 +217,7 @@ def _is_whole(line: bytes) -> bool:
 
 
 def latest(records: Iterable[Record]) -> list[Record]:
-    """The newest record of each case, in the order in which cases first came."""
+    """Return the newest record of each case, in the order in which cases first came."""
     newest: dict[str, Record] = {}
     for record in records:
         newest[record.case.key] = record
@@ -225,7 +225,7 @@ def latest(records: Iterable[Record]) -> list[Record]:
 
 
 def paper_table(number: int) -> list[dict[str, str]]:
-    """Rows of a table of arXiv 1804.07573 (1 to 4), as text by column name.
+    """Return rows of a table of arXiv 1804.07573 (1 to 4), as text by column name.
 
     The figures are the publication's: of kind `published`.
     """

@@ -56,7 +56,7 @@ class Checkpoints:
         self._run = run
 
     def load(self, job: Job) -> list[Record]:
-        """Records of a job's first processes, as far as they are kept without a gap."""
+        """Return records of a job's first processes, as far as they are kept without a gap."""
         folder = self._folder(job.fingerprint, job.case.key)
         found: list[Record] = []
         while folder is not None and (record := _read(folder / f"{len(found)}.json")) is not None:
@@ -100,7 +100,7 @@ class Checkpoints:
 
 @contextmanager
 def claim(results: Path | None) -> Iterator[Checkpoints]:
-    """What is kept for a run, which has it for itself until this ends.
+    """Hold what is kept for a run, for this run alone until the block ends.
 
     Runs that write to one file at the same time take the numbers 0, 1 and on: one that is
     killed finds its own again.

@@ -73,7 +73,7 @@ class Times:
         self._levels = [(of, _medians(done, of)) for of in levels]
 
     def expect(self, job: Job) -> Expected:
-        """How long a job will take."""
+        """Return how long a job will take."""
         for source, (of, known) in zip(SOURCES, self._levels, strict=False):
             if (seconds := known.get(of(job.case))) is not None:
                 return Expected(job, seconds + self._start_s * _processes(job), source)
@@ -100,13 +100,13 @@ def _medians(records: Sequence[Record], of: Callable[[Any], Any]) -> dict[Any, f
 
 
 def waiting(jobs: Sequence[Job], stored: Sequence[Record]) -> list[Job]:
-    """The jobs that a run would not find in its records."""
+    """Return the jobs that a run would not find in its records."""
     known = {record.fingerprint for record in stored if record.status != "failed"}
     return [job for job in jobs if job.fingerprint not in known]
 
 
 def rows(jobs: Sequence[Job], expected: Sequence[Expected]) -> list[EstimateRow]:
-    """What a plan holds, by measure, in the order in which a run obtains them."""
+    """Return what a plan holds, by measure, in the order in which a run obtains them."""
     made = []
     for measure in dict.fromkeys(job.case.measure for job in in_order(jobs)):
         cases = sum(job.case.measure == measure for job in jobs)
@@ -128,7 +128,7 @@ class _Place:
 def simulate(
     expected: Sequence[Expected], machines: int, cores: int, boards: int | None = None
 ) -> float:
-    """Seconds that a run takes on so many machines of so many cores each.
+    """Return seconds that a run takes on so many machines of so many cores each.
 
     As a run does: cases wait for their network's export; what is timed has the first machine
     to itself; what is exclusive and not timed has any machine to itself where there is one,
@@ -202,7 +202,7 @@ class _Waiting:
             (self._ready[_kind_of(one)] if hold is None else self._held[hold]).append((place, one))
 
     def kinds(self) -> list[str]:
-        """Kinds of which a job may begin, that of the first in order first."""
+        """Return kinds of which a job may begin, that of the first in order first."""
         heads = [(queue[0][0], kind) for kind, queue in self._ready.items() if queue]
         return [kind for _, kind in sorted(heads)]
 
@@ -211,12 +211,12 @@ class _Waiting:
         return self._ready[kind][0][1]
 
     def take(self, kind: str) -> Expected:
-        """The first job of a kind, which begins now."""
+        """Return the first job of a kind, which begins now."""
         self.left -= 1
         return self._ready[kind].popleft()[1]
 
     def over(self, one: Expected) -> None:
-        """A job has ended: what waited for it may begin."""
+        """Note that a job has ended: what waited for it may begin."""
         self.timed -= timed_here(one.job)
         self._stages[stage(one.job)] -= 1
         if one.job.case.measure == "export":

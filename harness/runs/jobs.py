@@ -38,7 +38,7 @@ class Sampling:
     pin: bool | None = None
 
     def over(self, default: Sampled) -> Sampled:
-        """A budget, or a plan, with what is said here in place of its own."""
+        """Return a budget, or a plan, with what is said here in place of its own."""
         chosen = {name: value for name, value in asdict(self).items() if value is not None}
         return replace(default, **chosen)
 
@@ -64,7 +64,7 @@ class Precision:
         return self.calibration if self.name == "int8" else ""
 
     def of(self, case: Case) -> Case:
-        """The case in this precision."""
+        """Return the case in this precision."""
         faces = self.faces and DATASETS[self.faces].name
         return replace(case, precision=self.name, calibration=faces)
 
@@ -82,7 +82,7 @@ def latency_job(
     device: str = "local",
     target: str = "",
 ) -> Job:
-    """The job of a network's latency.
+    """Return the job of a network's latency.
 
     Args:
         budget: how much is sampled; by default in one process.
@@ -106,7 +106,7 @@ def latency_job(
 
 
 def device_jobs(timed: Job) -> list[Job]:
-    """What a case of latency is on its device.
+    """Return what a case of latency is on its device.
 
     An emulator's time says nothing: there, instructions are counted, and cycles modelled.
     """
@@ -117,7 +117,7 @@ def device_jobs(timed: Job) -> list[Job]:
 
 
 def instructions_job(network: Network, runtime: str, device: str, target: str = "") -> Job:
-    """The job of counting what one inference of one image executes, in one thread."""
+    """Return the job of counting what one inference of one image executes, in one thread."""
     job = latency_job(network, runtime, 1, device=device, target=target)
     return replace(job, case=replace(job.case, measure="instructions"))
 
@@ -138,7 +138,7 @@ def _target(runtime: str, device: str, chosen: str = "") -> str:
 def throughput_job(
     network: Network, runtime: str, threads: int, batch: int, how: Precision, budget: Budget
 ) -> Job:
-    """Images a second with so many single-threaded sessions on this machine."""
+    """Return images a second with so many single-threaded sessions on this machine."""
     job = latency_job(network, runtime, threads, batch, how, budget)
     return replace(job, case=replace(job.case, measure="throughput"))
 
@@ -170,7 +170,7 @@ def scoring_job(
     batch: int = 1,
     device: str = "local",
 ) -> Job:
-    """The job of scoring a network, on all cores of the device by default."""
+    """Return the job of scoring a network, on all cores of the device by default."""
     dataset = DATASETS[scoring.dataset]
     case = Case(
         dataset.measure,
@@ -197,5 +197,5 @@ def scoring_job(
 
 
 def with_fingerprint(job: Job) -> Job:
-    """The job with the hash of all that its result depends on."""
+    """Return the job with the hash of all that its result depends on."""
     return replace(job, fingerprint=fingerprint(job))

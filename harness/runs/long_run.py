@@ -15,7 +15,7 @@ _LONG_RUN = "long_run"
 
 
 def told(record: Record, case: str) -> Record:
-    """The record, with what this machine's past says of its time; and it is kept there.
+    """Return the record, with what this machine's past says of its time; and it is kept there.
 
     A record that is no time of this machine is left as it is.
 
@@ -34,7 +34,7 @@ def told(record: Record, case: str) -> Record:
 
 
 def long_run_ms(record: Record) -> tuple[float, float] | None:
-    """95 % interval of the median over many hours; None where the past was too short for it."""
+    """Return the 95 % interval in ms of the median over many hours; None after too short a past."""
     result = record.result
     match record.provenance.get(_LONG_RUN):
         case {"spread": float(spread), "hours": int(hours)} if hours >= machine_history.LEAST_HOURS:

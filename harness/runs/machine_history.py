@@ -70,14 +70,16 @@ class LongRun:
     def interval_ms(
         self, median_ms: float, within: tuple[float, float], confidence: float = 0.95
     ) -> tuple[float, float]:
-        """Interval of the long-run median, from one run's; no narrower than the run's own."""
+        """Return the interval of the long-run median, from one run's; no narrower than the run's
+        own.
+        """
         reach = float(stdtrit(self.hours - 1, (1 + confidence) / 2)) * self.spread
         low, high = median_ms * math.exp(-reach), median_ms * math.exp(reach)
         return min(low, within[0]), max(high, within[1])
 
 
 def long_run(runs: Iterable[Run]) -> LongRun | None:
-    """What runs of cases in several hours say; None where no three hours can be compared.
+    """Return what runs of cases in several hours say; None where no three hours can be compared.
 
     The variance is half the mean squared difference between two runs of one case in
     different hours, each pair of hours counted alike: unbiased for runs whose hours are
@@ -113,7 +115,7 @@ def remember(run: Run) -> None:
 
 
 def past() -> list[Run]:
-    """This machine's runs, as far as the cache has them; a line cut short is passed over."""
+    """Return this machine's runs, as far as the cache has them; a line cut short is passed over."""
     return list(_read(_path()))
 
 

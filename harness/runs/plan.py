@@ -175,7 +175,7 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
 
 
 def network_names(plan: Plan) -> Sequence[str]:
-    """Names of the plan's networks, "all" and "paper" spelled out."""
+    """Return names of the plan's networks, "all" and "paper" spelled out."""
     groups = {"all": registry.names, "paper": registry.paper_names}
     return groups[plan.networks]() if isinstance(plan.networks, str) else plan.networks
 

@@ -58,7 +58,7 @@ class _Open:
         return MEASURES[self.job.case.measure].several if self.job.budget.processes > 1 else None
 
     def process(self) -> Job:
-        """The job of the next process."""
+        """Return the job of the next process."""
         return replace(self.job, process=len(self.parts))
 
 

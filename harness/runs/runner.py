@@ -94,7 +94,7 @@ class JobRunner(Protocol):
 
 
 def here(progress: Progress) -> Execute:
-    """Runs jobs on this machine."""
+    """Return a function that runs jobs on this machine."""
 
     def execute(job: Job) -> Record:
         # A process each, so that a case that hangs takes no other along.
@@ -168,7 +168,7 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
 
 
 def in_lanes(lanes: Sequence[Iterator[Record]]) -> Iterator[Record]:
-    """All records of lanes that run at the same time, as they come."""
+    """Yield all records of lanes that run at the same time, as they come."""
     # None: a lane has no more.
     done: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
     given_up = threading.Event()

@@ -81,15 +81,15 @@ class Runtime:
             )
 
     def installed(self) -> bool:
-        """Whether its Python modules are found; nothing is imported."""
+        """Return whether its Python modules are found; nothing is imported."""
         return all(map(_found, self.packages))
 
     def opens(self) -> bool:
-        """Whether it can run here what was prepared elsewhere."""
+        """Return whether it can run here what was prepared elsewhere."""
         return _found(self.packages[0])
 
     def loaded(self) -> bool:
-        """Whether its package is imported already."""
+        """Return whether its package is imported already."""
         return _module(self.packages[0]) in sys.modules
 
     def load(self) -> None:
@@ -138,5 +138,5 @@ RUNTIMES: Registry[Runtime] = Registry(
 
 
 def installed() -> list[str]:
-    """Names of the runtimes that can be used here, in the order of registration."""
+    """Return names of the runtimes that can be used here, in the order of registration."""
     return [runtime.name for runtime in RUNTIMES if runtime.installed()]

@@ -36,7 +36,7 @@ class StandError(FacebenchError):
 
 
 def request(words: list[str], payload: bytes = b"") -> bytes:
-    """A request as bytes.
+    """Return a request as bytes.
 
     Example:
         >>> request(["open", "ncnn", "1"], b"/tmp/network")
@@ -46,13 +46,13 @@ def request(words: list[str], payload: bytes = b"") -> bytes:
 
 
 def images_request(verb: str, images: FloatArray, *more: float) -> bytes:
-    """A request about images (N, C, H, W)."""
+    """Return a request about images (N, C, H, W)."""
     words = [verb, *map(str, images.shape), *map(str, more)]
     return request(words, np.ascontiguousarray(images, "<f4").tobytes())
 
 
 def read(stream: IO[bytes]) -> tuple[list[str], bytes] | None:
-    """The next request or reply; None at the end of the stream.
+    """Return the next request or reply; None at the end of the stream.
 
     Raises:
         ValueError: what comes is neither.
@@ -71,7 +71,7 @@ def read(stream: IO[bytes]) -> tuple[list[str], bytes] | None:
 
 
 def images_of(shape: list[str], payload: bytes) -> FloatArray:
-    """Images (N, C, H, W) of a request.
+    """Return images (N, C, H, W) of a request.
 
     Raises:
         ValueError: the payload does not have that shape.
@@ -81,18 +81,18 @@ def images_of(shape: list[str], payload: bytes) -> FloatArray:
 
 
 def reply(payload: bytes) -> bytes:
-    """What was asked for."""
+    """Return what was asked for."""
     return b"ok %d\n" % len(payload) + payload
 
 
 def error(sentence: str) -> bytes:
-    """Why it cannot be had."""
+    """Return why it cannot be had."""
     payload = sentence.encode()
     return b"error %d\n" % len(payload) + payload
 
 
 def answer(message: bytes) -> bytes:
-    """The payload of a reply.
+    """Return the payload of a reply.
 
     Raises:
         StandError: it is an error; its sentence is the message.

@@ -12,7 +12,7 @@ from facebench.harness.stats.arrays import Reals, ranks
 
 
 def effective_size(samples: Sequence[float]) -> float:
-    """The count of independent samples that know the middle as well as these do.
+    """Return the count of independent samples that know the middle as well as these do.
 
     n / (1 + 2 times the sum of the autocorrelations), the sum ended where two
     successive ones are no longer positive together (C. J. Geyer, "Practical Markov

@@ -52,7 +52,7 @@ class Step:
 
 
 def steps(values: Sequence[float], margin: float = 0.01, seed: int = 0) -> list[Step]:
-    """Steps of a figure with spread, in order.
+    """Return steps of a figure with spread, in order.
 
     Args:
         values: one a revision, positive.
@@ -70,7 +70,7 @@ def steps(values: Sequence[float], margin: float = 0.01, seed: int = 0) -> list[
 
 
 def exact_steps(values: Sequence[float]) -> list[Step]:
-    """Steps of an exact count: wherever it differs from the one before.
+    """Return steps of an exact count: wherever it differs from the one before.
 
     Example:
         >>> [(step.index, step.before, step.after) for step in exact_steps([7, 7, 8])]

@@ -33,7 +33,7 @@ class Drift:
     relative_change: float
 
     def matters(self, width: float) -> bool:
-        """Whether the drift is beyond chance, and what is said of the median depends on it.
+        """Return whether the drift is beyond chance, and what is said of the median depends on it.
 
         With thousands of samples a trend of no consequence is found too. One that matters
         moves the median by more than the interval that is stated for it, and by more than

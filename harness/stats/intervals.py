@@ -16,7 +16,7 @@ MINIMUM_SAMPLES = {0.5: 1, 0.9: 64, 0.99: 662}
 
 
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Distribution-free interval of the median, from two order statistics.
+    """Return a distribution-free interval of the median, from two order statistics.
 
     The count of samples below the true median is Binomial(n, 1/2); the
     interval is the narrowest symmetric pair of order statistics that covers
@@ -70,7 +70,7 @@ def spread(processes: Sequence[Sequence[float]]) -> Spread:
 def two_level_interval(
     processes: Sequence[Sequence[float]], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of the median over processes yet to be started, from several that were.
+    """Return the interval of the median over processes yet to be started, from several that were.
 
     The unit is the process, which counts once, by its median: start-up, allocation and
     code layout differ between processes and stay within one, and samples that follow
@@ -92,7 +92,7 @@ def two_level_interval(
 
 
 def quantile(samples: Sequence[float], q: float) -> float | None:
-    """The `q` quantile (0 to 1), or None where there are too few samples for it.
+    """Return the `q` quantile (0 to 1), or None where there are too few samples for it.
 
     The minimum counts are `MINIMUM_SAMPLES`; a quantile that is not listed
     there needs the count of the next higher one that is.

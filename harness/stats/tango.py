@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 
 def score(only_first: int, only_second: int, pairs: int, difference: float) -> float:
-    """Standard deviations by which the second's lead is above `difference`.
+    """Return how many standard deviations the second's lead is above `difference`.
 
     Args:
         only_first: pairs that the first alone got right.
@@ -45,7 +45,7 @@ def score(only_first: int, only_second: int, pairs: int, difference: float) -> f
 def interval(
     only_first: int, only_second: int, pairs: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Differences that the pairs do not contradict.
+    """Return differences that the pairs do not contradict.
 
     Example:
         >>> low, high = interval(0, 0, 6000)

@@ -55,7 +55,7 @@ class _Registers:
     shape: Shape
 
     def vector(self, buffer: Any, start: Any) -> Any:
-        """The elements of a buffer from `start` on that fill a register."""
+        """Return the elements of a buffer from `start` on that fill a register."""
         return tirx.BufferLoad(buffer, [tirx.Ramp(start, 1, self.shape.lanes)])
 
     def store(self, value: Any, buffer: Any, start: Any) -> None:
@@ -63,7 +63,7 @@ class _Registers:
         tir.buffer_store(buffer, value, [tirx.Ramp(start, 1, self.shape.lanes)])
 
     def filled(self, values: Any) -> list[Any]:
-        """New accumulators that hold what an argument of the function does."""
+        """Return new accumulators that hold what an argument of the function does."""
         lanes = self.shape.lanes
         made = [
             tir.alloc_buffer((lanes,), "float32", scope="global")

@@ -90,7 +90,7 @@ def _compile(folder: Path) -> None:
 
 
 def memory_buffer_bytes(cache_bytes: int, available_bytes: int) -> int:
-    """Size of a buffer that is read from memory, whatever the caches keep.
+    """Return the size of a buffer that is read from memory, whatever the caches keep.
 
     Args:
         cache_bytes: of the last level of cache, all of its parts together.
@@ -117,7 +117,7 @@ class _Team:
     loops: Any
 
     def multiply_adds(self, shape: Shape, repetitions: int = _REPETITIONS) -> tuple[float, ...]:
-        """Multiply-adds a second of all threads, one figure a repetition."""
+        """Return multiply-adds a second of all threads, one figure a repetition."""
         function = getattr(self.loops, f"fma_{shape}")
         accumulators = self._arrays(shape.elements)
         return self._rates(
@@ -127,7 +127,7 @@ class _Team:
         )
 
     def reading(self, shape: Shape, size_bytes: int) -> tuple[float, ...]:
-        """Bytes a second that all threads read, each from a buffer of that size."""
+        """Return bytes a second that all threads read, each from a buffer of that size."""
         function = getattr(self.loops, f"read_{shape}")
         accumulators = self._arrays(shape.elements)
         steps = size_bytes // 4 // shape.elements
@@ -168,7 +168,7 @@ class _Team:
 
 
 def calibrated(seconds: Callable[[int], float]) -> int:
-    """How often to do what takes `seconds(times)`, so that a repetition is long enough."""
+    """Return how often to do what takes `seconds(times)`, so that a repetition is long enough."""
     count = 1
     while (taken := seconds(count)) < _REPETITION_S / 4:
         count *= 4

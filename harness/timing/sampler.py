@@ -139,7 +139,7 @@ def warm_up(infer: Callable[[], object], seconds: float) -> tuple[list[float], b
 
 
 def settled(times: list[float]) -> bool:
-    """Whether the medians of the last two windows agree."""
+    """Return whether the medians of the last two windows agree."""
     if len(times) < 2 * WINDOW:
         return False
     before = statistics.median(times[-2 * WINDOW : -WINDOW])
@@ -148,7 +148,7 @@ def settled(times: list[float]) -> bool:
 
 
 def timed_ms(infer: Callable[[], object]) -> float:
-    """Wall time of one call, in milliseconds."""
+    """Return the wall time of one call, in milliseconds."""
     start = time.perf_counter_ns()
     infer()
     return (time.perf_counter_ns() - start) / 1e6

@@ -14,7 +14,7 @@ from facebench.harness.training.ranks import Ranks
 
 
 def synchronized(network: nn.Module, ranks: Ranks) -> nn.Module:
-    """The network, with BN that counts the images of all processes; the same state dict."""
+    """Return the network, with BN that counts the images of all processes; the same state dict."""
     if ranks.world == 1:
         return network
     if ranks.device != "cpu":
@@ -33,7 +33,7 @@ class JointBatchNorm(_BatchNorm):
     ranks: Ranks
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, C)` or `(N, C, H, W)` to the same shape."""
+        """Map `(N, C)` or `(N, C, H, W)` to the same shape."""
         if not self.training:
             return super().forward(x)
         axes = [axis for axis in range(x.ndim) if axis != 1]

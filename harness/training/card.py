@@ -11,7 +11,7 @@ CARD = "card.md"
 
 
 def card(facts: dict[str, Any]) -> str:
-    """Markdown of what `weights.facts` gives.
+    """Return Markdown of what `weights.facts` gives.
 
     Raises:
         KeyError: they are not what a training of this project writes.

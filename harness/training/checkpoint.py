@@ -31,7 +31,7 @@ def save(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
 
 
 def load(path: Path, identity: dict[str, Any], device: str = "cpu") -> dict[str, Any] | None:
-    """The state that a run can go on from, or None where there is no checkpoint.
+    """Return the state that a run can go on from, or None where there is no checkpoint.
 
     Raises:
         BadInputError: it is damaged, or of another run; the message says what differs.

@@ -16,7 +16,7 @@ _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 def parameter_groups(
     network: nn.Module, input_size: tuple[int, int], others: nn.Module, recipe: Recipe
 ) -> list[dict[str, Any]]:
-    """Groups for an optimizer: the backbone's weights, those after it, and what is not decayed.
+    """Return an optimizer's groups: the backbone's weights, those after it, what is not decayed.
 
     Args:
         network: the network that is trained.
@@ -37,7 +37,7 @@ def parameter_groups(
 
 
 def after_global(network: nn.Module, input_size: tuple[int, int]) -> list[nn.Module]:
-    """Layers with weights that come after the global operator, in the order of execution.
+    """Return layers with weights that come after the global operator, in the order of execution.
 
     The global operator is the last layer that turns a map into a vector: a
     global depthwise convolution, a pooling, or the flattening before a fully

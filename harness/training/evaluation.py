@@ -93,7 +93,7 @@ def evaluation_on(name: str, data: Path | None) -> Evaluation:
 
 
 def figures(accuracy: Accuracy) -> dict[str, Any]:
-    """What a model card says of a score: each figure, 0 to 1, with its 95 % interval."""
+    """Return what a model card says of a score: each figure, 0 to 1, with its 95 % interval."""
     assert accuracy.scores is not None
     summary = summarise(accuracy.scores)
     return {

@@ -49,7 +49,7 @@ class Log:
 
 
 def read(path: Path) -> list[LogRow]:
-    """The rows of a log; one that was cut off is left out."""
+    """Return the rows of a log; one that was cut off is left out."""
     with path.open(newline="") as file:
         found = [_parsed(cells) for cells in csv.reader(file)]
     return [row for row in found if row is not None]

@@ -79,10 +79,10 @@ class TrainingWatcher(Protocol):
     """Who is told how a run goes; each is called in every process at the same step."""
 
     def row(self, row: LogRow) -> None:
-        """After every `WINDOW` steps, and at the end of each epoch."""
+        """Take the newest row: after every `WINDOW` steps, and at the end of each epoch."""
 
     def rest(self, state: TrainingState, epoch_done: bool) -> None:
-        """Right after `row`: the state is sound here, and may be kept or evaluated."""
+        """Keep or evaluate the state, which is sound here, right after `row`."""
 
 
 def run(state: TrainingState, spec: TrainingSpec, watcher: TrainingWatcher) -> None:
@@ -230,7 +230,7 @@ class _Window:
         return not math.isfinite(self.losses[-1].item())
 
     def wait_for(self, dealt: Iterator[Batch]) -> Batch:
-        """The next batch."""
+        """Return the next batch."""
         began = time.perf_counter()
         batch = next(dealt)
         self.waited += time.perf_counter() - began

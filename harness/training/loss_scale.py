@@ -50,7 +50,7 @@ class LossScale:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return its state, for a checkpoint."""
         return {"factor": self.factor, "clean_steps": self.clean_steps}
 
     def restore(self, facts: dict[str, Any]) -> None:

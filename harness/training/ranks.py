@@ -46,7 +46,7 @@ class Ranks:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """The part of `count` things that is this process's: as even as can be, none empty.
+        """Return the part of `count` things that is this process's: as even as can be, none empty.
 
         Raises:
             BadInputError: there are fewer than processes.
@@ -117,7 +117,7 @@ class Ranks:
         return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
 
     def in_turn(self, work: Callable[[], Made]) -> Made:
-        """What `work` makes, by the first process first: the others find it in the cache."""
+        """Return what `work` makes, by the first process first: the others find it in the cache."""
         if not self.first:
             self.wait()
             return work()
@@ -126,7 +126,7 @@ class Ranks:
         return made
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process is here."""
         if self.world > 1:
             dist.barrier()
 
@@ -136,7 +136,7 @@ ALONE = Ranks()
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """This process among those that torchrun started, or alone; on a GPU where there is one."""
+    """Join the processes that torchrun started, or run alone; on a GPU where there is one."""
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
     device = f"cuda:{local}" if cuda else "cpu"

@@ -99,7 +99,7 @@ class Recipe:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
     def iterations(self, images: int) -> int:
-        """Steps of the whole run on so many images.
+        """Return steps of the whole run on so many images.
 
         Raises:
             BadInputError: there are fewer than a batch.
@@ -109,7 +109,7 @@ class Recipe:
         return max(min(wanted, self.most_iterations), self.least_iterations, 1)
 
     def epoch_length(self, images: int) -> int:
-        """Batches of an epoch: the images that are left over wait for the next.
+        """Return batches of an epoch: the images that are left over wait for the next.
 
         Raises:
             BadInputError: there are fewer images than a batch has.
@@ -122,7 +122,7 @@ class Recipe:
         return images // self.batch
 
     def rate(self, step: int, iterations: int) -> float:
-        """Learning rate of a step, the first being 0, of so many."""
+        """Return the learning rate of a step, the first being 0, of so many."""
         progress = step / iterations
         if progress < self.warmup:
             return self.learning_rate * (step + 1) / (self.warmup * iterations + 1)
@@ -132,7 +132,7 @@ class Recipe:
         return self.learning_rate * (1 + math.cos(math.pi * left)) / 2
 
     def facts(self) -> dict[str, Any]:
-        """All of it in JSON's types."""
+        """Return all of it in JSON's types."""
         return asdict(self) | {"drops": list(self.drops)}
 
 
@@ -153,7 +153,7 @@ def load(name: str) -> Recipe:
 
 
 def checked(data: dict[str, Any], source: str, name: str) -> Recipe:
-    """A recipe of these keys and values.
+    """Return a recipe of these keys and values.
 
     Raises:
         BadInputError: one will not do; the message begins with `source`.

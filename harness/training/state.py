@@ -46,7 +46,9 @@ class TrainingState:
                 group["lr"] = value
 
     def facts(self) -> dict[str, Any]:
-        """All that a checkpoint keeps, whole on the first process, in tensors and plain values."""
+        """Return all that a checkpoint keeps, whole on the first process, in tensors and plain
+        values.
+        """
         facts: dict[str, Any] = {
             "step": self.step,
             "scale": self.scale.facts(),
@@ -97,7 +99,7 @@ def begin(
     ranks: Ranks | None = None,
     channels_last: bool = False,
 ) -> TrainingState:
-    """The state before the first step, the same for the same seed.
+    """Return the state before the first step, the same for the same seed.
 
     Args:
         architecture: what is trained.
@@ -149,5 +151,5 @@ def _by_person(value: Any) -> bool:
 
 
 def parameters(state: TrainingState) -> list[nn.Parameter]:
-    """All parameters that are trained."""
+    """Return all parameters that are trained."""
     return [p for o in state.optimizers for group in o.param_groups for p in group["params"]]

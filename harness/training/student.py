@@ -35,7 +35,9 @@ class Student(nn.Module):
         self.register_buffer("scale", _by_channel(expects, "scale"), persistent=False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings `(N, D)` and projected ones `(N, E)` of pixels `(N, 3, H, W)`, uint8, RGB."""
+        """Return embeddings `(N, D)` and projected ones `(N, E)` of pixels `(N, 3, H, W)`, uint8,
+        RGB.
+        """
         if self._order != [0, 1, 2]:
             pixels = pixels[:, self._order]
         embeddings = self.network((pixels.float() - self.mean) / self.scale)
@@ -43,7 +45,7 @@ class Student(nn.Module):
 
 
 def build(architecture: Architecture, seed: int) -> nn.Module:
-    """The untrained network, as its own code initialises it, the same for the same seed.
+    """Return the untrained network, as its own code initialises it, the same for the same seed.
 
     Raises:
         BadInputError: its embeddings are not of the size that it is registered with.

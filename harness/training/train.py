@@ -116,7 +116,7 @@ class Trained:
 
 
 def folder_of(out: Path, network: str, seed: int) -> Path:
-    """Where a run keeps its files."""
+    """Return where a run keeps its files."""
     return out / re.sub(r"[^\w.-]+", "_", network) / f"seed{seed}"
 
 

@@ -46,7 +46,7 @@ def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """What `save` was given: recipe, data, seed, scores and more.
+    """Return what `save` was given: recipe, data, seed, scores and more.
 
     Raises:
         BadInputError: the file can't be read, or was not written by facebench.

@@ -36,7 +36,7 @@ _LEAST_VARIANCE = 1e-6
 
 
 def template(input_size: tuple[int, int]) -> Floats:
-    """Where the five landmarks belong in a network's input, `(5, 2)`: x and y in pixels.
+    """Return where the five landmarks belong in a network's input, `(5, 2)`: x and y in pixels.
 
     Args:
         input_size: height and width in pixels.
@@ -55,7 +55,7 @@ def template(input_size: tuple[int, int]) -> Floats:
 
 
 def similarity(source: Floats, target: Floats) -> Floats:
-    """The rotation, uniform scale and shift that bring `source` nearest to `target`.
+    """Return the rotation, uniform scale and shift that bring `source` nearest to `target`.
 
     Least squares in closed form: S. Umeyama, "Least-squares estimation of
     transformation parameters between two point patterns", IEEE PAMI 13(4), 1991,
@@ -91,7 +91,7 @@ def similarity(source: Floats, target: Floats) -> Floats:
 
 
 def align(picture: Picture, landmarks: Floats, input_size: tuple[int, int]) -> Picture:
-    """The face, turned, scaled and cut so that its landmarks lie on the template.
+    """Return the face, turned, scaled and cut so that its landmarks lie on the template.
 
     Bilinear interpolation; what lies outside the picture is black.
 

@@ -46,7 +46,7 @@ class Calibration:
         )
 
     def batches(self, size: int = 1) -> Iterator[FloatArray]:
-        """Network inputs `(size, 3, H, W)`, the last one shorter where N is no multiple."""
+        """Yield network inputs `(size, 3, H, W)`, the last one shorter where N is no multiple."""
         for start in range(0, len(self.pictures), size):
             yield preprocess(self.pictures[start : start + size], self.preprocessing)
 

@@ -24,7 +24,7 @@ People = Mapping[str, Sequence[str]]
 
 
 def draw_pairs(people: People, seed: int, where: str) -> list[Pair]:
-    """Pairs in 10 folds, each with as many genuine as impostor pairs; all folds alike.
+    """Return pairs in 10 folds, each with as many genuine as impostor pairs; all folds alike.
 
     Args:
         people: the images of each person.

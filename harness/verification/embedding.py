@@ -122,7 +122,7 @@ def extract_blocks(
     shard: int = 0,
     shards: int = 1,
 ) -> Iterator[Extraction]:
-    """The same, `CHUNK` images at a time, for sets that do not fit in memory.
+    """Yield the same, `CHUNK` images at a time, for sets that do not fit in memory.
 
     Each block is in the cache before the next is begun, so that what is
     interrupted goes on where it was. Of n shards, each has every n-th block: the blocks are
@@ -146,12 +146,12 @@ def extract_blocks(
 
 
 def blocks_of(images: int) -> int:
-    """How many blocks, and so at most how many shards, so many images make."""
+    """Return how many blocks, and so at most how many shards, so many images make."""
     return -(-images // CHUNK)
 
 
 def load(entries: Sequence[str], flip: str) -> Embeddings | None:
-    """Embeddings `(K, E)` that `extract` left in the cache; None where it lacks any."""
+    """Return embeddings `(K, E)` that `extract` left in the cache; None where it lacks any."""
     folders = [cache.find(_KIND, entry) for entry in entries]
     if not folders:
         return None
@@ -236,7 +236,7 @@ def _embed_all(
 def preprocess(
     pictures: Sequence[Picture], preprocessing: Preprocessing
 ) -> npt.NDArray[np.float32]:
-    """Network input `(N, 3, H, W)` from N aligned pictures `(H, W, 3)`, RGB."""
+    """Return network input `(N, 3, H, W)` from N aligned pictures `(H, W, 3)`, RGB."""
     order = ["RGB".index(channel) for channel in preprocessing.channels]
     pixels = np.stack(pictures)[..., order].astype(np.float32)
     mean = np.array(preprocessing.mean, np.float32)

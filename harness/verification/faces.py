@@ -70,7 +70,7 @@ class FaceSet:
         raise NotImplementedError
 
     def picture(self, key: str) -> Picture:
-        """The decoded image, `(H, W, 3)`, RGB, 0 to 255.
+        """Return the decoded image, `(H, W, 3)`, RGB, 0 to 255.
 
         Raises:
             BadInputError: it can't be read, is truncated or is no image.

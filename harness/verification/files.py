@@ -20,14 +20,14 @@ class Files(Protocol):
         """Whether there is a file of that name."""
 
     def read(self, name: str) -> bytes:
-        """The file's content.
+        """Return the file's content.
 
         Raises:
             BadInputError: there is none, or it can't be read.
         """
 
     def describe(self, name: str) -> str:
-        """Where the file is, for a message."""
+        """Return where the file is, for a message."""
 
 
 class Listed(Files, Protocol):
@@ -36,7 +36,7 @@ class Listed(Files, Protocol):
     path: Path
 
     def names(self) -> list[str]:
-        """All names, sorted; of regular files alone. Nothing is read."""
+        """Return all names, sorted; of regular files alone. Nothing is read."""
 
 
 class Folder:
@@ -183,7 +183,7 @@ class Joined:
 
 
 def open_files(path: Path) -> Folder | Archive:
-    """A folder, or an uncompressed tar archive.
+    """Return a folder, or an uncompressed tar archive.
 
     Raises:
         BadInputError: it is neither, or the archive is damaged.
@@ -218,7 +218,7 @@ def _common(members: Mapping[str, object]) -> str:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is taken for an image, by its name alone.
+    """Return whether a file is taken for an image, by its name alone.
 
     Example:
         >>> is_image("Ann/1.JPG"), is_image("Ann/._1.jpg"), is_image("Ann/notes.txt")

@@ -129,7 +129,8 @@ def _is_count(field: str) -> bool:
 
 
 def read_landmarks(path: Path) -> dict[str, Floats]:
-    """Landmarks by image, each `(5, 2)`: x and y in pixels, in the order of `LANDMARK_COLUMNS`.
+    """Return landmarks by image, each `(5, 2)`: x and y in pixels, in the order of
+    `LANDMARK_COLUMNS`.
 
     Raises:
         BadInputError: the file is missing, or a line of it is malformed.
@@ -191,7 +192,7 @@ def _parts(key: str) -> tuple[str, str]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a list.
+    """Return the bytes of a list.
 
     Raises:
         BadInputError: it can't be read.
@@ -205,7 +206,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode_text(data: bytes, where: str) -> str:
-    """The text of a list; a byte-order mark, which spreadsheets write, is left out.
+    """Return the text of a list; a byte-order mark, which spreadsheets write, is left out.
 
     Args:
         data: a whole file's bytes.

@@ -85,7 +85,7 @@ def check_identities(pairs: Iterable[Pair], identities: Mapping[str, str], where
 
 
 def read_names(data: bytes, where: str) -> list[str]:
-    """Relative names, one a line, in their order; empty lines and `#` comments are left out.
+    """Return relative names, one a line, in their order; empty lines and `#` comments are left out.
 
     Raises:
         BadInputError: a name leads outside the folder, or is there twice.
@@ -103,7 +103,7 @@ def read_names(data: bytes, where: str) -> list[str]:
 
 
 def relative(name: str, where: str) -> str:
-    """A name in its plain form, which is seen to stay below its folder.
+    """Return a name in its plain form, which is seen to stay below its folder.
 
     Raises:
         BadInputError: it is empty, absolute, or has `..` or a backslash in it.

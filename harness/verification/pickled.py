@@ -55,7 +55,8 @@ class _RefusedGlobalError(Exception):
 
 
 def read_pickle(path: Path) -> Any:
-    """The lists, tuples, bytes, texts, numbers and `Array`s in a pickle; bytes are held once.
+    """Return the lists, tuples, bytes, texts, numbers and `Array`s in a pickle; bytes are held
+    once.
 
     Raises:
         BadInputError: the file can't be read, is truncated or no pickle, or wants
@@ -98,7 +99,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, file: Any) -> Any:
-        """What is left on the stack at the end."""
+        """Return what is left on the stack at the end."""
         for opcode, argument, _ in pickletools.genops(file):
             name = opcode.name
             if name in _CONSTANTS:
@@ -122,7 +123,7 @@ class _Machine:
         return items
 
     def top(self, kind: type) -> Any:
-        """The topmost element, which must be of that kind."""
+        """Return the topmost element, which must be of that kind."""
         if type(self._stack[-1]) is not kind:
             raise ValueError(f"no {kind.__name__}")
         return self._stack[-1]
@@ -152,7 +153,7 @@ class _Machine:
         self._stack.append(kind(self._above_mark()))
 
     def named(self, text: str | None) -> None:
-        """A global, by one text with a space or by two on the stack."""
+        """Push a global, named by one text with a space or by two on the stack."""
         if text is None:
             name, module = self._stack.pop(), self._stack.pop()
         else:

@@ -73,7 +73,7 @@ def locate(
     progress: Progress = SILENT,
     begin: float = 0.0,
 ) -> Set:
-    """The same faces, with landmarks from the source.
+    """Return the same faces, with landmarks from the source.
 
     What a detector finds is cached in chunks, by the images' bytes, the weights
     and the detectors' code, so that an interrupted run goes on where it was.
@@ -102,7 +102,7 @@ def locate(
 
 
 def identity(source: str) -> str:
-    """How a case names a source: `file`, `aligned`, or such as `scrfd@5e4447f5`.
+    """Return how a case names a source: `file`, `aligned`, or such as `scrfd@5e4447f5`.
 
     What follows the `@` is the beginning of the SHA-256 of the weights; of all
     their hashes where they are in several files.
@@ -151,7 +151,7 @@ def settle(faces: Set, absent: str) -> Prepared[Set]:
 
 
 def central(height: int, width: int) -> Floats:
-    """Landmarks that make the largest square in the middle of an image the aligned face.
+    """Return landmarks that make the largest square in the middle of an image the aligned face.
 
     The 112x112 template, scaled to the image's shorter side. Detectors fail
     most often where a face fills the image, and there this is about right; in a

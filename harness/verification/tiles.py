@@ -31,7 +31,7 @@ STEP = 256
 def tiles(
     distractors: Iterable[npt.NDArray[np.floating]], width: int
 ) -> Iterator[tuple[FloatArray, int]]:
-    """Normalized distractors in tiles `(1024, E)`, and how many rows of each count.
+    """Yield normalized distractors in tiles `(1024, E)`, and how many rows of each count.
 
     A tile is overwritten by the next. All but the last are full, however large the blocks are.
     """
@@ -56,7 +56,7 @@ def tiles(
 
 
 def normalize(embeddings: npt.NDArray[np.generic], name: str, first: int) -> FloatArray:
-    """The same `(n, E)` at unit length; a message counts rows from `first`."""
+    """Return the same `(n, E)` at unit length; a message counts rows from `first`."""
     wide = np.asarray(embeddings, np.float64)
     # Whatever isn't finite makes the norm so; the squares of float32 don't overflow float64.
     norms = np.sqrt(np.einsum("ne,ne->n", wide, wide))

@@ -29,7 +29,7 @@ MOST_PANELS = 12
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Small panels with common axes, so that runtimes compare too."""
+    """Draw small panels with common axes, so that runtimes compare too."""
     panels = _panels(evidence)[:MOST_PANELS]
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
@@ -50,7 +50,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     panels = _panels(evidence)
     drawn = [point for _, found in panels for point in found]
     cut = f" The first {MOST_PANELS} of {len(panels)}." if len(panels) > MOST_PANELS else ""
@@ -63,13 +63,13 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the times and of the scores."""
+    """Return how the times and the scores were obtained."""
     drawn = [point for _, found in _panels(evidence) for point in found]
     return tuple(dict.fromkeys(kind for p in drawn for kind in (p.row.setting.kind, p.score.kind)))
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether any network has a time and a score on real faces with the same weights."""
+    """Return whether any network has a time and a score on real faces with the same weights."""
     return bool(_panels(evidence))
 
 

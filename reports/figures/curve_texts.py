@@ -8,24 +8,24 @@ from facebench.reports.scores import Curves, curves, summarised
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether any network has scores of pairs of both kinds."""
+    """Return whether any network has scores of pairs of both kinds."""
     return curves(evidence) is not None
 
 
 def pooled(evidence: Evidence) -> Curves:
-    """What is drawn; call where `shows` holds."""
+    """Return what is drawn; call where `shows` holds."""
     found = curves(evidence)
     assert found is not None
     return found
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the scores drawn."""
+    """Return how the scores drawn were obtained."""
     return tuple(dict.fromkeys(one.record.kind for one in pooled(evidence).scored))
 
 
 def entitled(found: Curves) -> str:
-    """The data set, and what limits the meaning of its scores."""
+    """Return the data set, and what limits the meaning of its scores."""
     # A label that begins with the data set's name says it once.
     named = found.label.startswith(found.dataset)
     parts = [found.label] if named else [f"Data set {found.dataset}", found.label]
@@ -39,6 +39,6 @@ def over(found: Curves) -> str:
 
 
 def cut(found: Curves) -> str:
-    """Says so where not all networks are drawn."""
+    """Say so where not all networks are drawn."""
     count = len(found.scored)
     return f" The first {MOST_LINES} of {count} networks." if count > MOST_LINES else ""

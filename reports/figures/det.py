@@ -23,7 +23,7 @@ LARGEST_PERCENT = 60.0
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """One line for each network whose errors the pairs can resolve."""
+    """Draw one line for each network whose errors the pairs can resolve."""
     found = texts.pooled(evidence)
     figure = new(theme, 8.6, 5.0)
     axes = figure.subplots()
@@ -41,7 +41,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     found = texts.pooled(evidence)
     without = [
         one.record.case.network for one in found.scored[:MOST_LINES] if not len(_supported(one)[0])
@@ -57,7 +57,7 @@ def caption(evidence: Evidence) -> str:
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether any network makes errors enough to draw."""
+    """Return whether any network makes errors enough to draw."""
     if not texts.shows(evidence):
         return False
     return any(len(_supported(one)[0]) for one in texts.pooled(evidence).scored[:MOST_LINES])

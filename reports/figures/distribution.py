@@ -20,7 +20,7 @@ _SHOWN = 0.99
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Small panels, each with an axis of its own: runtimes differ by factors."""
+    """Draw small panels, each with an axis of its own: runtimes differ by factors."""
     rows = _rows(evidence)[:_MOST_PANELS]
     columns = min(_COLUMNS, len(rows))
     lines = -(-len(rows) // columns)
@@ -36,7 +36,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     count = len(_rows(evidence))
     cut = f" The first {_MOST_PANELS} of {count} runtimes." if count > _MOST_PANELS else ""
     return (
@@ -47,12 +47,12 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the times."""
+    """Return how the times were obtained."""
     return tuple(dict.fromkeys(row.setting.kind for row in _rows(evidence)))
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether the baseline was timed."""
+    """Return whether the baseline was timed."""
     return bool(_rows(evidence))
 
 

@@ -24,7 +24,7 @@ _TITLE = 62
 
 
 def draw(found: Sequence[Series], theme: Theme) -> Figure:
-    """Series with steps first; each level is a line, each step a dashed one."""
+    """Draw series with steps first; each level is a line, each step a dashed one."""
     shown = sorted(found, key=lambda one: not one.steps)[:MOST_PANELS]
     columns = min(COLUMNS, len(shown))
     lines = -(-len(shown) // columns)

@@ -18,7 +18,7 @@ BAND = 0.84
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """One row for each network, one marker for each runtime, a diamond for the paper."""
+    """Draw one row for each network, one marker for each runtime, a diamond for the paper."""
     compared = compare(evidence)
     rows = _drawable(compared)[:MOST_ROWS]
     figure = new(theme, 8.6, 1.3 + 0.5 * len(rows))
@@ -36,7 +36,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     count = len(_drawable(compare(evidence)))
     cut = f" The first {MOST_ROWS} of {count} networks." if count > MOST_ROWS else ""
     return (
@@ -47,12 +47,12 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the ratios drawn, and of the paper's."""
+    """Return how the ratios drawn, and the paper's, were obtained."""
     return (*dict.fromkeys(one.kind for one in compare(evidence).settings), "published")
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether a network other than the baseline has a ratio."""
+    """Return whether a network other than the baseline has a ratio."""
     return bool(_drawable(compare(evidence)))
 
 

@@ -26,7 +26,7 @@ Point = tuple[str, float, Estimate, bool]
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Small panels with common axes, so that runtimes compare at a glance."""
+    """Draw small panels with common axes, so that runtimes compare at a glance."""
     panels = _settings(evidence)[:MOST_PANELS]
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
@@ -49,7 +49,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     count = len(_settings(evidence))
     cut = f" The first {MOST_PANELS} of {count} runtimes." if count > MOST_PANELS else ""
     return (
@@ -61,12 +61,12 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the times, and of the counts."""
+    """Return how the times and the counts were obtained."""
     return (*dict.fromkeys(one.kind for one in _settings(evidence)), "counted")
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether any network has both a time and a cost."""
+    """Return whether any network has both a time and a cost."""
     return bool(_settings(evidence))
 
 

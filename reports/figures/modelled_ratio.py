@@ -29,7 +29,7 @@ MARGIN = 1.25
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Small panels with common axes; on the diagonal the model is right."""
+    """Draw small panels with common axes; on the diagonal the model is right."""
     panels = _panels(evidence)[:MOST_PANELS]
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
@@ -51,7 +51,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     found = [place for place, _ in _panels(evidence)]
     count = len(found)
     others = (
@@ -71,12 +71,12 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the ratios on both axes."""
+    """Return how the ratios on both axes were obtained."""
     return ("modelled", "published")
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether a network other than the baseline has both ratios."""
+    """Return whether a network other than the baseline has both ratios."""
     return bool(_panels(evidence))
 
 

@@ -20,7 +20,7 @@ _MOST_PANELS = 3
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """A panel for each cost."""
+    """Draw a panel for each cost."""
     shown = planes(evidence)[:_MOST_PANELS]
     figure = new(theme, max(1.0 + 3.4 * len(shown), 5.6), 3.6)
     grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)
@@ -35,7 +35,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def chart(evidence: Evidence) -> dict[str, Any]:
-    """The same as a Vega-Lite specification: one plane at a time, chosen by the reader."""
+    """Return the same as a Vega-Lite specification: one plane at a time, chosen by the reader."""
     shown = planes(evidence)
     axes = [plane.axis for plane in shown]
     values = [_datum(plane.axis, spot) for plane in shown for spot in plane.spots]
@@ -103,7 +103,7 @@ def chart(evidence: Evidence) -> dict[str, Any]:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     return (
         "Up and left is better. The line joins the networks that no other one equals in accuracy "
         "at as little cost, by the figures themselves: where the bars, 95 % intervals, of two "
@@ -113,13 +113,13 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of costs and scores."""
+    """Return how costs and scores were obtained."""
     shown = [spot for plane in planes(evidence) for spot in plane.spots]
     return tuple(dict.fromkeys(kind for spot in shown for kind in spot.kinds))
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether two networks have a score on real faces and a cost."""
+    """Return whether two networks have a score on real faces and a cost."""
     return bool(planes(evidence))
 
 

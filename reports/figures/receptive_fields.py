@@ -16,7 +16,7 @@ _MOST = 6
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """A row for each network: the two fields, and the weights where it has a GDConv."""
+    """Draw a row for each network: the two fields, and the weights where it has a GDConv."""
     shown = _found(evidence)[:_MOST]
     figure = new(theme, 6.4, 0.5 + 1.9 * len(shown))
     grid = figure.subplots(len(shown), 3, squeeze=False)
@@ -31,7 +31,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     count = len(_found(evidence))
     cut = f" The first {_MOST} of {count} networks." if count > _MOST else ""
     return (
@@ -43,12 +43,12 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Exact arithmetic on weights."""
+    """Return how the fields were obtained: by exact arithmetic on weights."""
     return ("counted",)
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether any network was looked at."""
+    """Return whether any network was looked at."""
     return bool(_found(evidence))
 
 

@@ -19,7 +19,7 @@ PANELS: tuple[tuple[str, Callable[[Cost], int]], ...] = (
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Three panels of bars, the networks down the common axis."""
+    """Draw three panels of bars, the networks down the common axis."""
     names = [name for name in evidence.networks if name in evidence.costs][:MOST_ROWS]
     figure = new(theme, 9.6, 1.1 + 0.3 * len(names))
     for axes, (title, count) in zip(figure.subplots(1, 3, sharey=True), PANELS, strict=True):
@@ -41,7 +41,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     count = len(evidence.costs)
     cut = f" The first {MOST_ROWS} of {count} networks." if count > MOST_ROWS else ""
     base = evidence.costs[BASELINE]
@@ -52,12 +52,12 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Counts only."""
+    """Return how the figures were obtained: they are counted."""
     return ("counted",)
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether the baseline and another network have a cost."""
+    """Return whether the baseline and another network have a cost."""
     return BASELINE in evidence.costs and len(evidence.costs) > 1
 
 

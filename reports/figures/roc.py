@@ -20,7 +20,7 @@ MARGIN = 0.06
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """One line for each network, and intervals on the first."""
+    """Draw one line for each network, and intervals on the first."""
     found = pooled(evidence)
     figure = new(theme, 8.6, 4.6)
     axes = figure.subplots()
@@ -36,7 +36,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     found = pooled(evidence)
     return (
         f"Share of genuine pairs accepted against share of impostor pairs accepted on data set "

@@ -33,7 +33,9 @@ Series = tuple[str, bool]
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Panels with one scale of intensity; runtimes by marker and colour, the baseline filled."""
+    """Draw panels with one scale of intensity; runtimes by marker and colour, the baseline
+    filled.
+    """
     found = limits(evidence)
     roofs = roofs_of(found)[:MOST_PANELS]
     columns = min(COLUMNS, len(roofs))
@@ -139,7 +141,7 @@ def _legend(figure: Figure, series: Sequence[Series], theme: Theme) -> None:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     roofs = roofs_of(limits(evidence))
     cut = f" The first {MOST_PANELS} of {len(roofs)}." if len(roofs) > MOST_PANELS else ""
     cache = " The dashed line is that of the second level of cache."
@@ -155,14 +157,14 @@ def caption(evidence: Evidence) -> str:
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
-    """Of the times, of the roofs, and of the counts."""
+    """Return how the times, the roofs and the counts were obtained."""
     found = limits(evidence)
     times = [one.setting.kind for one in found if one.roof]
     return tuple(dict.fromkeys([*times, *(roof.kind for roof in roofs_of(found)), "counted"]))
 
 
 def shows(evidence: Evidence) -> bool:
-    """Whether any time has a roof."""
+    """Return whether any time has a roof."""
     return bool(roofs_of(limits(evidence)))
 
 

@@ -21,7 +21,7 @@ MOST_BINS = 60
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """A panel for each network shown, on common axes."""
+    """Draw a panel for each network shown, on common axes."""
     shown = _shown(evidence)
     figure = new(theme, 1.2 + 3.9 * len(shown), 3.6)
     panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)
@@ -36,7 +36,7 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     found, shown = texts.pooled(evidence), _shown(evidence)
     second = (
         f" and of {shown[1].record.case.network}, the highest mean accuracy of "

@@ -46,11 +46,11 @@ class Theme:
         return (self.background, self.ink, self.faint, self.grid, self.accent, *self.series)
 
     def colour(self, index: int) -> str:
-        """Of the series with that index."""
+        """Return the colour of the series with that index."""
         return self.series[index % len(self.series)]
 
     def line(self, index: int) -> dict[str, Any]:
-        """How to draw the line with that index; the first, the baseline's, stands out."""
+        """Return how to draw the line with that index; the first, the baseline's, stands out."""
         return {
             "color": self.colour(index),
             "linestyle": LINES[index // len(self.series) % len(LINES)],
@@ -89,14 +89,16 @@ _width: ContextVar[float | None] = ContextVar("width", default=None)
 
 
 def new(theme: Theme, width: float, height: float) -> Figure:
-    """An empty figure of that size in inches, or of a paper's width in the same proportions."""
+    """Return an empty figure of that size in inches, or of a paper's width in the same
+    proportions.
+    """
     if (chosen := _width.get()) is not None:
         width, height = chosen, max(height * chosen / width, _LEAST_HEIGHT)
     return Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
 
 
 def for_paper(draw: Callable[[Theme], Figure], size: str, form: str) -> bytes:
-    """A figure of a paper's width, one of `SIZES`, in small type and in one of `FORMATS`.
+    """Return a figure of a paper's width, one of `SIZES`, in small type and in one of `FORMATS`.
 
     The same records give the same bytes, and type is embedded as type.
     """
@@ -146,7 +148,7 @@ def settle(figure: Figure) -> None:
 
 
 def short(name: str, most: int = 34) -> str:
-    """A name that fits an axis."""
+    """Return a name that fits an axis."""
     clean = plain(name)
     return clean if len(clean) <= most else f"{clean[: most - 1]}…"
 
@@ -159,7 +161,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def sides(estimates: Sequence[Estimate]) -> list[list[float]]:
-    """Intervals as the lengths that matplotlib's error bars take."""
+    """Return intervals as the lengths that matplotlib's error bars take."""
     return [[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]]
 
 

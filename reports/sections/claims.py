@@ -21,7 +21,7 @@ _TONES = {SUPPORTED: "good", REFUTED: "bad"}
 
 @section("claims", "The paper’s claims", order=5)
 def claims(evidence: Evidence) -> Sequence[Block]:
-    """A line for each claim, which opens to a row for each place."""
+    """Return a line for each claim, which opens to a row for each place."""
     text = (
         "Each claim of arXiv 1804.07573 that records can speak to. A verdict is “supported” or "
         "“refuted” where the whole 95 % interval of the figure that it turns on lies on one side, "

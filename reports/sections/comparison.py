@@ -35,7 +35,7 @@ LATENCY, LFW = f"Latency, relative to {BASELINE}", "LFW accuracy, %"
 
 @section("comparison", "Ours beside the paper’s", order=20)
 def comparison(evidence: Evidence) -> Sequence[Block]:
-    """The table, what its columns mean, and what the counts agree with."""
+    """Return the table, what its columns mean, and what the counts agree with."""
     compared = compare(evidence)
     notes = Notes()
     rows = [(row.paper, _cells(row, compared, notes)) for row in compared.rows]

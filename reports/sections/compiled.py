@@ -15,7 +15,7 @@ from facebench.reports.tables import of_measure
 
 @section("compile", "Compiled libraries", order=60)
 def compiled(evidence: Evidence) -> Sequence[Block]:
-    """One table, grouped by target."""
+    """Return one table, grouped by target."""
     records = of_measure(evidence.records, "compile")
     if not records:
         return []

@@ -16,7 +16,7 @@ MEMORY, MADDS = "Memory, fp32", "MAdds, by convention"
 
 @section("cost", "Cost", order=50)
 def cost(evidence: Evidence) -> Sequence[Block]:
-    """The table and its conventions."""
+    """Return the table and its conventions."""
     records = of_measure(evidence.records, "cost")
     if not records:
         return []

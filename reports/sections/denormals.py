@@ -24,7 +24,7 @@ TEXT = (
 
 @section("denormals", "Denormal numbers", order=48)
 def denormals(evidence: Evidence) -> Sequence[Block]:
-    """The counts, and each network that was timed both ways."""
+    """Return the counts, and each network that was timed both ways."""
     records = of_measure(evidence.records, "denormals")
     gained = effects(evidence.records)
     blocks: list[Block] = [Paragraph(TEXT)] if records or gained else []

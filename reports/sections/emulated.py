@@ -47,7 +47,7 @@ KERNEL_HEADS = [
 
 @section("emulated", "ARM cores, emulated and modelled: nothing here was timed on ARM", order=45)
 def emulated(evidence: Evidence) -> Sequence[Block]:
-    """What the figures mean; a table a place; then the functions that do the work."""
+    """Return what the figures mean; a table a place; then the functions that do the work."""
     found = places(evidence)
     if not found:
         return []

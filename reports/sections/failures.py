@@ -21,7 +21,7 @@ HEADS = [
 
 @section("failures", "Failures and refusals", order=80)
 def failures(evidence: Evidence) -> Sequence[Block]:
-    """Every record without a figure; then the checks that did not hold."""
+    """Return every record without a figure; then the checks that did not hold."""
     missing = unsuccessful(evidence.records)
     if missing:
         failed = sum(record.status == "failed" for record in missing)

@@ -11,7 +11,7 @@ from facebench.reports.page import Block, Picture, section
 
 @section("figures", "Figures", order=30)
 def figures(evidence: Evidence) -> Sequence[Block]:
-    """Each figure that has something to show."""
+    """Return each figure that has something to show."""
     return [
         Picture(
             one.name,

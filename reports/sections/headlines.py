@@ -17,7 +17,7 @@ from facebench.reports.tables import LatencyRow, fastest, settings
 
 @section("headlines", "What the records say", order=10)
 def headlines(evidence: Evidence) -> Sequence[Block]:
-    """The fastest runtime, and accuracy."""
+    """Return the fastest runtime, and accuracy."""
     items = [*_fastest(evidence), *_accuracy(evidence)]
     return [Statements(items)] if items else []
 

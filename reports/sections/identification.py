@@ -34,7 +34,7 @@ TPIR, TAR = "TPIR, %, at an FPIR of", "TAR, %, at a FAR of"
 
 @section("identification", "Identification", order=75)
 def identification(evidence: Evidence) -> Sequence[Block]:
-    """A table for each data set."""
+    """Return a table for each data set."""
     if not evidence.searches:
         return []
     names = dict.fromkeys(record.case.dataset for record in evidence.searches)

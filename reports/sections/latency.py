@@ -34,7 +34,7 @@ HEADS = [
 
 @section("latency", "Latency", order=40)
 def latency(evidence: Evidence) -> Sequence[Block]:
-    """The overview and the full table."""
+    """Return the overview and the full table."""
     if not evidence.latencies:
         return []
     text = (

@@ -16,7 +16,7 @@ _MOST_OPERATORS, _MOST_LAYERS = 6, 10
 
 @section("layers", "Where the time goes", order=46)
 def layers(evidence: Evidence) -> Sequence[Block]:
-    """Shares of operators, and the slowest layers of each network."""
+    """Return shares of operators, and the slowest layers of each network."""
     found = [
         (record, record.result)
         for record in of_measure(evidence.records, "layers")

@@ -18,7 +18,7 @@ KIND_MEANINGS = {
 
 @section("legend", "How each figure was obtained", order=100)
 def legend(evidence: Evidence) -> Sequence[Block]:
-    """Kinds first, then the statistics."""
+    """Return kinds first, then the statistics."""
     kinds = [Definition(kind, text, kind) for kind, text in KIND_MEANINGS.items()]
     return [Definitions([*kinds, *_statistics()])]
 

@@ -39,7 +39,7 @@ ROOFLINE = (
 
 @section("limits", "Where the limit is: shares of the core’s peak and of the roofline", order=47)
 def limit(evidence: Evidence) -> Sequence[Block]:
-    """How the roofs were obtained, what they are, and each time below its own."""
+    """Return how the roofs were obtained, what they are, and each time below its own."""
     found = limits(evidence)
     roofs = roofs_of(found)
     if not roofs:

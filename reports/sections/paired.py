@@ -29,7 +29,7 @@ _LEAST_P = 1e-4
 
 @section("paired", "Compared pair by pair", order=72)
 def paired(evidence: Evidence) -> Sequence[Block]:
-    """A table for each family of comparisons, networks first."""
+    """Return a table for each family of comparisons, networks first."""
     found = families(evidence)
     if not found:
         return []

@@ -28,7 +28,7 @@ ENERGY = (
 
 @section("start", "Start and memory", order=42)
 def start(evidence: Evidence) -> Sequence[Block]:
-    """A row for each latency whose processes tell."""
+    """Return a row for each latency whose processes tell."""
     known = [
         (row, row.record.result)
         for row in evidence.latencies

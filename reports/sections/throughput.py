@@ -24,7 +24,7 @@ TEXT = (
 
 @section("throughput", "Throughput", order=43)
 def throughput(evidence: Evidence) -> Sequence[Block]:
-    """Networks, runtimes and batches down, threads across."""
+    """Return a table with networks, runtimes and batches down, threads across."""
     order = {network: index for index, network in enumerate(evidence.networks)}
     records = of_measure(evidence.records, "throughput")
     records = sorted(records, key=lambda one: order[one.case.network])

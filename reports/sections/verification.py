@@ -57,7 +57,7 @@ _Figure = tuple[Column, Callable[[_Line, Notes], Cell]]
 
 @section("verification", "Verification", order=70)
 def verification(evidence: Evidence) -> Sequence[Block]:
-    """A table for each data set, so that drawn faces never stand beside real ones."""
+    """Return a table for each data set, so that drawn faces never stand beside real ones."""
     if not evidence.scores:
         return []
     lines = [line for record in evidence.scores if (line := _line(record))]

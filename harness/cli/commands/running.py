@@ -23,7 +23,7 @@ def run_jobs(
 
 
 def raise_failures(records: Sequence[Record]) -> None:
-    """What went wrong, as the error of the command, once the rest is printed."""
+    """Raise what went wrong as the error of the command, once the rest is printed."""
     console.warn([record for record in records if record.status == "ok"])
     reasons = [f"{r.case}: {r.status}: {r.reason}" for r in records if r.status != "ok"]
     if reasons:

@@ -196,12 +196,12 @@ def report(
 
 
 def default_results() -> tuple[Path, ...]:
-    """Where 'facebench run' leaves its records."""
+    """Return where 'facebench run' leaves its records."""
     return (DEFAULT_OUT / RECORDS,)
 
 
 def records_of(paths: Sequence[Path]) -> list[Record]:
-    """The records of results files, or of folders that runs left.
+    """Return the records of results files, or of folders that runs left.
 
     Raises:
         BadInputError: there is no such file, or it holds no records.

@@ -52,7 +52,7 @@ def show_on_github(comparison: Comparison) -> None:
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
-    """A comparison in JSON's types."""
+    """Return a comparison in JSON's types."""
     policy = asdict(comparison.policy) | {"across": sorted(comparison.policy.across)}
     return {
         "base": comparison.base,

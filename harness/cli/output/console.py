@@ -20,7 +20,9 @@ from facebench.harness.runs.long_run import long_run_ms
 
 
 def flat(record: Record) -> dict[str, Any]:
-    """A record as one object: its case's fields, its result's and the statistics they give."""
+    """Return a record as one object: its case's fields, its result's and the statistics they
+    give.
+    """
     result = record.result
     figures: dict[str, Any] = {}
     if result is not None:
@@ -66,7 +68,7 @@ def costs(records: Sequence[Record]) -> Table:
 
 
 def layers(record: Record) -> Table:
-    """The layers of one network's cost, in execution order."""
+    """Return the layers of one network's cost, in execution order."""
     table = new_table(escape(record.case.network), "operator", "output", "parameters", "MAdds")
     assert isinstance(record.result, Cost)
     for layer in record.result.layers:
@@ -81,7 +83,7 @@ def layers(record: Record) -> Table:
 
 
 def timings(records: Sequence[Record]) -> None:
-    """What was timed, and what was counted and modelled instead."""
+    """Print what was timed, and what was counted and modelled instead."""
     if any(isinstance(record.result, Latency) for record in records):
         out.print(latencies(records))
     if any(isinstance(record.result, Instructions | Cycles) for record in records):
@@ -89,7 +91,9 @@ def timings(records: Sequence[Record]) -> None:
 
 
 def emulated(records: Sequence[Record]) -> Table:
-    """Cases down; what was counted on a core, and what a model makes of it if it was emulated."""
+    """Return a table with cases down; what was counted on a core, and what a model makes of it if
+    it was emulated.
+    """
     table = new_table(
         "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "4 threads"
     )
@@ -118,7 +122,9 @@ def _place(record: Record) -> Case:
 
 
 def latencies(records: Sequence[Record]) -> Table:
-    """Cases down; median with its interval, tail, and how the figure was obtained."""
+    """Return a table with cases down; median with its interval, tail, and how the figure was
+    obtained.
+    """
     table = new_table("network", "runtime", "precision", "threads", "median ms", "95 % interval")
     for name in ("long run", "P90", "minimum", "samples", "processes"):
         table.add_column(name, justify="right")
@@ -146,7 +152,7 @@ def latencies(records: Sequence[Record]) -> Table:
 
 
 def warn(records: Sequence[Record]) -> None:
-    """On standard error: conditions of validity that do not hold, and what went wrong."""
+    """Print on standard error which conditions of validity do not hold, and what went wrong."""
     for record in records:
         for check in record.failed_checks:
             err.print(f"{record.case}: {check.name}: no, {check.detail}", markup=False)

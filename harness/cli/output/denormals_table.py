@@ -19,7 +19,7 @@ _SHOWN = 10
 
 
 def counts(records: Sequence[Record]) -> None:
-    """Networks down; then the worst of each that has any, and a sentence on each."""
+    """Print a table of networks; then the worst of each that has any, and a sentence on each."""
     found = [(r.case.network, r.result) for r in records if isinstance(r.result, Denormals)]
     if found:
         terminal.out.print(_networks(found))
@@ -33,7 +33,7 @@ def counts(records: Sequence[Record]) -> None:
 
 
 def effects(found: Sequence[DenormalsEffect]) -> None:
-    """Cases down; both times, and how many times as fast flushing makes them."""
+    """Print a table with cases down; both times, and how many times as fast flushing makes them."""
     if not found:
         return
     table = terminal.new_table(

@@ -12,7 +12,7 @@ from facebench.harness.runs.estimate import EstimateRow
 
 
 def holds(rows: Sequence[EstimateRow], timed: bool) -> Table:
-    """A table of measures: how many cases, how many are done, and what the rest takes."""
+    """Return a table of measures: how many cases, how many are done, and what the rest takes."""
     names = ["cases", "done", *(["to run", "one by one", "times from"] if timed else ["to run"])]
     table = terminal.new_table("measure", *names)
     for row in rows:
@@ -26,7 +26,7 @@ def holds(rows: Sequence[EstimateRow], timed: bool) -> Table:
 
 
 def durations(rows: Sequence[EstimateRow], took: Mapping[int, float], cores: int) -> Iterator[str]:
-    """What the whole takes by the number of machines, and what is not in that."""
+    """Yield what the whole takes by the number of machines, and what is not in that."""
     unknown = sum(row.sources["unknown"] for row in rows)
     least = "at least " if unknown else ""
     for machines, seconds in took.items() if any(row.seconds for row in rows) else ():
@@ -40,7 +40,7 @@ def durations(rows: Sequence[EstimateRow], took: Mapping[int, float], cores: int
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Return a duration in hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds))) if seconds >= 1 else f"{seconds:.1f} s"
 
 

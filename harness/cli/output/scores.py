@@ -22,7 +22,7 @@ _NOT_FOUND_SHOWN = 5
 
 
 def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
-    """Each figure with its interval; a table for pairs, one for searches."""
+    """Print each figure with its interval; a table for pairs, one for searches."""
     pairs = [r for r in records if isinstance(r.result, Accuracy)]
     searches = [r for r in records if isinstance(r.result, Identification)]
     if pairs:
@@ -35,7 +35,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
 
 
 def agreements(found: Sequence[PairAgreement]) -> None:
-    """Comparisons pair by pair; runs of one network say what changed."""
+    """Print comparisons pair by pair; runs of one network say what changed."""
     if not found:
         return
     made = new_table("first")
@@ -70,12 +70,12 @@ def agreements(found: Sequence[PairAgreement]) -> None:
 
 
 def json(outcome: VerificationOutcome) -> list[dict[str, Any]]:
-    """Records as objects, each with its summary where it has one."""
+    """Return records as objects, each with its summary where it has one."""
     return [_flat(record, outcome.summaries) for record in outcome.records]
 
 
 def comparison_json(outcome: VerificationOutcome) -> dict[str, Any]:
-    """Records as objects, and what pairs say of every two."""
+    """Return records as objects, and what pairs say of every two."""
     return {
         "records": json(outcome),
         "comparisons": [

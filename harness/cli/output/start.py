@@ -23,7 +23,9 @@ WARM_CACHE = (
 
 
 def starts(records: Sequence[Record]) -> Table | None:
-    """Cases down; start, memory and energy across. None where no process tells of them."""
+    """Return a table with cases down; start, memory and energy across. None where no process tells
+    of them.
+    """
     found = [(r, r.result) for r in records if isinstance(r.result, Latency)]
     known = [(record.case, result) for record, result in found if result.open_ms is not None]
     if not known:
@@ -44,7 +46,9 @@ def starts(records: Sequence[Record]) -> Table | None:
 
 
 def throughputs(records: Sequence[Record]) -> Table:
-    """Networks, runtimes and batches down, threads across; median of the windows and interval."""
+    """Return a table with networks, runtimes and batches down, threads across; median of the
+    windows and interval.
+    """
     rows: dict[Case, dict[int, Record]] = {}
     for record in records:
         if record.case.measure == "throughput":

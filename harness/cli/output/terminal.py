@@ -30,7 +30,7 @@ def as_json(data: Any) -> None:
 
 
 def catalogue(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Tables of what there is to choose from."""
+    """Print tables of what there is to choose from."""
     for kind, entries in kinds.items():
         table = Table(title=kind, title_justify="left", show_edge=False)
         columns = [name for name in entries[0] if name != "note"]  # sentences, for JSON
@@ -46,7 +46,7 @@ def _word(value: Any) -> str:
 
 
 def rows(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Entries down, their fields across."""
+    """Return a table with entries down, their fields across."""
     table = new_table(*entries[0]) if entries else new_table("nothing")
     for entry in entries:
         cells = (" ".join(v) if isinstance(v, tuple) else str(v) for v in entry.values())
@@ -55,7 +55,7 @@ def rows(entries: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def new_table(first: str, *others: str) -> Table:
-    """An empty table; all columns but the first are figures, to the right."""
+    """Return an empty table; all columns but the first are figures, to the right."""
     table = Table(show_edge=False)
     table.add_column(first, no_wrap=True)
     for name in others:

@@ -22,7 +22,9 @@ def show(outcome: TrainingOutcome, as_json: bool) -> None:
 
 
 def lines(outcome: TrainingOutcome) -> list[str]:
-    """Each file with its scores; then each network's mean over seeds with its 95 % interval."""
+    """Return each file with its scores; then each network's mean over seeds with its 95 %
+    interval.
+    """
     files = []
     for one in outcome.trained:
         scores = ", ".join(

@@ -36,7 +36,7 @@ def show(outcome: TrialOutcome) -> None:
 
 
 def layers(records: Sequence[Record]) -> None:
-    """Each network's time by operator, and its slowest layers."""
+    """Print each network's time by operator, and its slowest layers."""
     for record in records:
         if not isinstance(found := record.result, LayerTimes):
             continue
@@ -53,7 +53,7 @@ def layers(records: Sequence[Record]) -> None:
 
 
 def front(question: TrialQuestion, records: Sequence[Record]) -> None:
-    """Which accuracy a network must reach to be on the front of accuracy against MAdds."""
+    """Print the accuracy that puts a network on the front of accuracy against MAdds."""
     known = _reference()
     if not known:
         return

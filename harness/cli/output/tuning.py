@@ -50,12 +50,12 @@ class TuneProgress(Bar, TuningListener):
 
 
 def in_words(cost: float, unit: str) -> str:
-    """A cost with its unit."""
+    """Return a cost with its unit."""
     return f"{cost * 1e6:.1f} us" if unit == "seconds" else f"{cost:,.0f} {unit}"
 
 
 def against(cost: float, scheduled: float) -> str:
-    """How much cheaper than the model's choice."""
+    """Return how much cheaper than the model's choice."""
     if cost >= scheduled:
         return "the model's choice"
     return f"{100 * (1 - cost / scheduled):.0f} % under the schedule"

@@ -52,7 +52,7 @@ class Chain:
 
 
 def chains(graph: Graph) -> list[Chain]:
-    """All chains of a graph; no operator is in two."""
+    """Return all chains of a graph; no operator is in two."""
     found: list[Chain] = []
     taken: set[Expr] = set()
     for node in graph.nodes:

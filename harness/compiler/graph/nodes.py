@@ -67,14 +67,14 @@ class Graph:
                 self._users.setdefault(var, []).append(node)
 
     def sole_user(self, node: Node) -> Node | None:
-        """The only operator that reads what this one gives; None where others do too."""
+        """Return the only operator that reads what this one gives; None where others do too."""
         users = self._users.get(node.var, [])
         if len(users) != 1 or node.var.same_as(self.result):
             return None
         return users[0]
 
     def defining(self, var: Expr) -> Node | None:
-        """The operator that gives a variable; None for inputs and constants."""
+        """Return the operator that gives a variable; None for inputs and constants."""
         return self._by_var.get(var) if isinstance(var, relax.Var) else None
 
     def constant(self, expression: Expr) -> FloatArray | None:
@@ -93,7 +93,7 @@ class Graph:
 
 
 def variables(expression: Expr) -> list[Expr]:
-    """The variables that an expression reads, each as often as it does."""
+    """Return the variables that an expression reads, each as often as it does."""
     if isinstance(expression, relax.Var):
         return [expression]
     if isinstance(expression, relax.Tuple):
@@ -104,7 +104,7 @@ def variables(expression: Expr) -> list[Expr]:
 
 
 def shape(expression: Expr) -> tuple[int, ...] | None:
-    """The fixed extents of a float32 tensor; None for anything else."""
+    """Return the fixed extents of a float32 tensor; None for anything else."""
     kind = getattr(expression, "ty", None)
     if not isinstance(kind, relax.TensorType) or str(kind.dtype) != "float32":
         return None

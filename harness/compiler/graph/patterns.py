@@ -28,7 +28,7 @@ class Shuffle:
 
 
 def shuffles(graph: Graph) -> list[Shuffle]:
-    """All channel shuffles of a graph."""
+    """Return all channel shuffles of a graph."""
     return [found for node in graph.nodes if (found := _shuffle(graph, node)) is not None]
 
 
@@ -51,7 +51,7 @@ def _shuffle(graph: Graph, node: Node) -> Shuffle | None:
 
 
 def pooled(node: Node) -> tuple[Window, str] | None:
-    """The window and kind of a pooling that has a kernel."""
+    """Return the window and kind of a pooling that has a kernel."""
     given = shape(node.args[0]) if node.args else None
     if given is None or len(given) != 4:
         return None

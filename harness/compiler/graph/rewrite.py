@@ -50,7 +50,7 @@ Provider = Callable[[relax.BlockBuilder, Workload], Kernel]
 
 
 def rewrite(module: IRModule, provider: Provider) -> IRModule:
-    """The module with kernels of `provider` in its function `main`.
+    """Return the module with kernels of `provider` in its function `main`.
 
     A `main` that is no straight line of operators on tensors of fixed shape is left as
     it is.

@@ -32,7 +32,7 @@ class Value:
     shuffle: int = 1
 
     def as_planar(self, builder: relax.BlockBuilder) -> Expr:
-        """As the network has it."""
+        """Return it as the network has it."""
         if self.planar is None:
             packed = self.as_packed(builder)
             batch, channels, height, width = self.shape
@@ -44,7 +44,7 @@ class Value:
         return self.planar
 
     def as_packed(self, builder: relax.BlockBuilder) -> Expr:
-        """As (N, H, W, C), channels in the network's order."""
+        """Return it as (N, H, W, C), channels in the network's order."""
         if self.packed is None:
             batch, channels, height, width = self.shape
             if height * width == 1:
@@ -70,7 +70,7 @@ def _shuffled(
 
 
 def places(channels: int, groups: int) -> list[int]:
-    """Where each channel was before a channel shuffle of `groups` groups.
+    """Return where each channel was before a channel shuffle of `groups` groups.
 
     Example:
         places(6, 3) == [0, 2, 4, 1, 3, 5]

@@ -41,7 +41,9 @@ class ConvolutionTiling:
 def emit_convolution(
     work: Convolution, tiling: ConvolutionTiling, vectors: Vectors
 ) -> tirx.PrimFunc:
-    """The kernel: arguments input, weights, bias, then slopes and added map if any, output."""
+    """Return the kernel: arguments input, weights, bias, then slopes and added map if any,
+    output.
+    """
     return emit.function("convolution", _ConvolutionKernel(work, tiling, vectors).emit)
 
 

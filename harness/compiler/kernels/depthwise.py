@@ -39,19 +39,23 @@ class DepthwiseTiling:
 
 
 def emit_depthwise(work: Depthwise, tiling: DepthwiseTiling, vectors: Vectors) -> tirx.PrimFunc:
-    """The kernel: arguments input, weights, bias, then slopes and added map if any, output."""
+    """Return the kernel: arguments input, weights, bias, then slopes and added map if any,
+    output.
+    """
     return emit.function("depthwise", _DepthwiseKernel(work, tiling, vectors).emit)
 
 
 def emit_pooling(work: Pooling, tiling: DepthwiseTiling, vectors: Vectors) -> tirx.PrimFunc:
-    """The kernel: arguments input and output."""
+    """Return the kernel: arguments input and output."""
     return emit.function("pooling", _DepthwiseKernel(work, tiling, vectors).emit)
 
 
 def pack(
     work: Depthwise, tiling: DepthwiseTiling, vectors: Vectors, weights: FloatArray
 ) -> FloatArray:
-    """Weights (C, 1, KH, KW) as the kernel reads them: block of channels, tap, channel; flat."""
+    """Return weights (C, 1, KH, KW) as the kernel reads them: block of channels, tap, channel;
+    flat.
+    """
     width = tiling.vectors * vectors.lanes
     taps = weights.reshape(work.channels, -1)
     parts = [taps[i : i + width].T.ravel() for i in range(0, work.channels, width)]

@@ -24,7 +24,7 @@ Expr = Any
 
 
 def function(name: str, body: Callable[[], None]) -> tirx.PrimFunc:
-    """A function of TVM's tensor IR whose arguments and loops `body` emits."""
+    """Return a function of TVM's tensor IR whose arguments and loops `body` emits."""
     with IRBuilder() as builder, T.prim_func(is_private=True, s_tir=True):
         T.func_name(name)
         T.func_attr({"tirx.noalias": True})
@@ -36,7 +36,7 @@ def function(name: str, body: Callable[[], None]) -> tirx.PrimFunc:
 
 
 def arguments(shapes: Mapping[str, Sequence[int]]) -> dict[str, Buffer]:
-    """Arguments of the function, each indexed as the flat array that it is in memory."""
+    """Declare the function's arguments, each indexed as the flat array that it is in memory."""
     given = {name: T.arg(name, T.buffer(tuple(shape), "float32")) for name, shape in shapes.items()}
     return {
         name: T.decl_buffer((math.prod(shapes[name]),), "float32", data=buffer.data)
@@ -45,7 +45,7 @@ def arguments(shapes: Mapping[str, Sequence[int]]) -> dict[str, Buffer]:
 
 
 def load(buffer: Buffer, index: Expr, lanes: int) -> Expr:
-    """`lanes` elements from `index` on."""
+    """Return `lanes` elements from `index` on."""
     return tirx.BufferLoad(buffer, [_at(index, lanes)])
 
 
@@ -59,17 +59,17 @@ def _at(index: Expr, lanes: int) -> Expr:
 
 
 def splat(value: Expr, lanes: int) -> Expr:
-    """`value` in every lane."""
+    """Return `value` in every lane."""
     return tirx.Broadcast(value, lanes) if lanes > 1 else value
 
 
 def constant(value: float, lanes: int) -> Expr:
-    """A number in every lane."""
+    """Return a number in every lane."""
     return splat(tirx.FloatImm("float32", value), lanes)
 
 
 def register_lanes(width: int, lanes: int) -> tuple[int, ...]:
-    """Lanes of the registers that hold `width` elements: full ones, then halves.
+    """Return lanes of the registers that hold `width` elements: full ones, then halves.
 
     Example:
         register_lanes(20, 8) == (8, 8, 4)
@@ -100,7 +100,7 @@ class Blocks:
         return -(-self.channels // self.width)
 
     def emit(self, block: Expr, body: Callable[[int], None]) -> None:
-        """`body(width)` for a block whose number is known when it runs."""
+        """Emit `body(width)` for a block whose number is known when it runs."""
         full, rest = divmod(self.channels, self.width)
         if not rest:
             body(self.width)
@@ -115,7 +115,7 @@ class Blocks:
 
 
 def spans(extent: int, most: int) -> Iterator[tuple[int, int, int]]:
-    """`extent` pixels in tiles of nearly one size: (start, tiles, pixels of each).
+    """Yield `extent` pixels in tiles of nearly one size: (start, tiles, pixels of each).
 
     Example:
         list(spans(49, 6)) == [(0, 4, 6), (24, 5, 5)]
@@ -129,7 +129,7 @@ def spans(extent: int, most: int) -> Iterator[tuple[int, int, int]]:
 
 
 def repeat(count: int, body: Callable[[Expr], None]) -> None:
-    """`body(i)` for i from 0 to `count`, as a loop where there are several."""
+    """Emit `body(i)` for i from 0 to `count`, as a loop where there are several."""
     if count == 1:
         body(0)
     elif count > 1:
@@ -156,7 +156,7 @@ class Sums:
         ]
 
     def vectors(self, buffer: Buffer, index: Expr) -> list[Expr]:
-        """Values for the registers of a row, from `index` on."""
+        """Return values for the registers of a row, from `index` on."""
         return [
             T.Bind(load(buffer, index + offset, lanes))
             for offset, lanes in zip(self.offsets, self.lanes, strict=True)
@@ -204,7 +204,7 @@ class Sums:
 
 
 def epilogue_shapes(epilogue: Epilogue, output: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """What an epilogue reads: slopes of the channels, and the map that is added."""
+    """Return what an epilogue reads: slopes of the channels, and the map that is added."""
     shapes: dict[str, tuple[int, ...]] = {}
     if {"prelu", "leaky"} & set(epilogue):
         shapes["slopes"] = output[-1:]
@@ -230,7 +230,7 @@ class Steps:
     vectors: Vectors
 
     def apply(self, value: Expr, index: Expr, offset: int, lanes: int) -> Expr:
-        """What becomes of a sum.
+        """Return what becomes of a sum.
 
         Args:
             value: the sum.
@@ -260,12 +260,12 @@ class Steps:
 
 
 def larger(vectors: Vectors, left: Expr, right: Expr) -> Expr:
-    """The larger of two in each lane, in one instruction."""
+    """Return the larger of two in each lane, in one instruction."""
     return _extreme("maximum", tirx.Max, vectors, left, right)
 
 
 def smaller(vectors: Vectors, left: Expr, right: Expr) -> Expr:
-    """The smaller of two in each lane, in one instruction."""
+    """Return the smaller of two in each lane, in one instruction."""
     return _extreme("minimum", tirx.Min, vectors, left, right)
 
 

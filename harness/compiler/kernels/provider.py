@@ -51,7 +51,7 @@ class Kernels:
 
 
 def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
-    """A workload's kernel with a tiling."""
+    """Return a workload's kernel with a tiling."""
     if isinstance(work, Convolution):
         return convolution.emit_convolution(work, tiling, vectors)
     if isinstance(work, Depthwise):
@@ -60,6 +60,6 @@ def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
 
 
 def packing(work: Workload, tiling: Any, vectors: Vectors) -> Callable[[Any], Any]:
-    """How the kernel wants its weights; a pooling has none."""
+    """Return how the kernel wants its weights; a pooling has none."""
     pack: Callable[..., Any] = convolution.pack if isinstance(work, Convolution) else depthwise.pack
     return partial(pack, work, tiling, vectors)

@@ -27,7 +27,7 @@ class Rows:
     outputs: int
 
     def emit(self, y: Expr, body: Callable[[Expr, Expr], None]) -> None:
-        """`body(tap, row)` for each row of taps of output row `y` that is inside."""
+        """Emit `body(tap, row)` for each row of taps of output row `y` that is inside."""
         kernel, stride = self.window.kernel[0], self.window.stride[0]
         padding, dilation = self.window.padding[0], self.window.dilation[0]
         top = y * stride - padding
@@ -64,7 +64,7 @@ class Columns:
     inside: tuple[tuple[bool, ...], ...]
 
     def taps(self, kx: int) -> list[int | None]:
-        """For each output, the tap's column from the tile's left edge; None outside."""
+        """Return each output's column of the tap from the tile's left edge; None outside."""
         stride, dilation = self.window.stride[1], self.window.dilation[1]
         return [
             i * stride + kx * dilation if self.inside[kx][i] else None for i in range(self.pixels)
@@ -72,7 +72,7 @@ class Columns:
 
 
 def columns(window: Window, width: int, outputs: int, most: int) -> Iterator[Columns]:
-    """`outputs` outputs of a row of `width` elements in tiles of at most `most`."""
+    """Yield `outputs` outputs of a row of `width` elements in tiles of at most `most`."""
     tiles = [
         (start + number * pixels, pixels)
         for start, count, pixels in spans(outputs, most)

@@ -71,7 +71,7 @@ class Tally:
 
 
 def together(tallies: Iterable[Tally]) -> Tally:
-    """The sum of tallies."""
+    """Return the sum of tallies."""
     total = Tally()
     for tally in tallies:
         for name in (*_FIGURES[1:], "instructions", "issue_cycles"):
@@ -82,7 +82,7 @@ def together(tallies: Iterable[Tally]) -> Tally:
 
 
 def work(tally: Tally, levels: int) -> Work:
-    """A tally of a core with so many levels of cache, as records have it."""
+    """Return a tally of a core with so many levels of cache, as records have it."""
     return Work(
         instructions=tally.instructions,
         mix={kind: count for kind, count in tally.mix.items() if count},
@@ -95,12 +95,12 @@ def work(tally: Tally, levels: int) -> Work:
 
 
 def pack(maps: str, regions: Iterable[str]) -> bytes:
-    """A session's memory map and its regions' counters, to travel."""
+    """Return a session's memory map and its regions' counters, to travel."""
     return zlib.compress(json.dumps({"maps": maps, "regions": list(regions)}).encode())
 
 
 def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, dict[str, Tally]]:
-    """One inference: all of it, and by kernel.
+    """Return one inference: all of it, and by kernel.
 
     Args:
         packed: what `pack` made.
@@ -129,7 +129,7 @@ def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, 
 
 
 def region(text: str, machine: str, figures: Figures) -> Tally:
-    """All that was executed between two marks.
+    """Return all that was executed between two marks.
 
     Args:
         text: a region's counters.

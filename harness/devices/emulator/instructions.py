@@ -25,7 +25,7 @@ def _counts(code: bytes) -> tuple[int, ...]:
 
 
 def mix(code: bytes, machine: str) -> dict[str, int]:
-    """How many instructions of each kind, of `KINDS`, are in a piece of code.
+    """Return how many instructions of each kind, of `KINDS`, are in a piece of code.
 
     Args:
         code: the instructions' bytes, little-endian.
@@ -42,7 +42,8 @@ def mix(code: bytes, machine: str) -> dict[str, int]:
 
 @lru_cache(maxsize=65536)
 def chain(code: bytes, machine: str) -> int:
-    """The longest row of multiply-adds in a piece of code, each adding to the one before's sum.
+    """Return the longest row of multiply-adds in a piece of code, each adding to the one before's
+    sum.
 
     The arguments are those of `mix`; of any other machine's code it is 0.
 

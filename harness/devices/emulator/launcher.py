@@ -59,11 +59,11 @@ class EmulatedLauncher:
         return self._core.figures.cores if self._core.figures else 4
 
     def runtimes(self) -> list[str]:
-        """Those that can be opened."""
+        """Return those that can be opened."""
         return list(_RUNTIMES[self.architecture])
 
     def command(self, runtime: str, counters: Path | None) -> list[str]:
-        """The command of a session, which writes its counters to `counters`.0 and .1.
+        """Return the command of a session, which writes its counters to `counters`.0 and .1.
 
         Raises:
             RefusedError: there is no build of the runtime for the core's architecture.
@@ -92,7 +92,7 @@ class EmulatedLauncher:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Variables that a session needs."""
+        """Return variables that a session needs."""
         path = os.pathsep.join([str(self._emulated.site), str(_PACKAGES)])
         return {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 

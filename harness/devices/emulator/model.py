@@ -49,7 +49,7 @@ _THREADS = (1, 2, 4)
 
 
 def issue_cycles(mix: Mapping[str, int], figures: Figures, chain: int = 0) -> float:
-    """Cycles that a block of code needs at least: those of the unit that is busiest.
+    """Return the cycles that a block of code needs at least: those of the unit that is busiest.
 
     Args:
         mix: its instructions by kind, of `instructions.KINDS`.
@@ -71,17 +71,17 @@ def issue_cycles(mix: Mapping[str, int], figures: Figures, chain: int = 0) -> fl
 
 
 def compute_s(work: Work, frequency_hz: int) -> float:
-    """Seconds of one thread that issue cycles take."""
+    """Return seconds of one thread that issue cycles take."""
     return work.issue_cycles / frequency_hz
 
 
 def memory_s(emulated: Instructions, bandwidth_bytes_s: float) -> float:
-    """Seconds that the traffic to memory takes at full bandwidth."""
+    """Return seconds that the traffic to memory takes at full bandwidth."""
     return emulated.memory_bytes / bandwidth_bytes_s
 
 
 def terms(work: Work, figures: Figures, constants: Constants = FITTED) -> dict[str, float]:
-    """Cycles of one thread by term of the model.
+    """Return the cycles of one thread by term of the model.
 
     Args:
         work: of a whole inference, or of a part of it.
@@ -96,7 +96,7 @@ def terms(work: Work, figures: Figures, constants: Constants = FITTED) -> dict[s
 
 
 def cycles(emulated: Instructions, figures: Figures, constants: Constants = FITTED) -> Cycles:
-    """The modelled time of an emulated inference on the core it was emulated for."""
+    """Return the modelled time of an emulated inference on the core it was emulated for."""
     of_one = terms(emulated.work, figures, constants)
     compute, memory = (of_one[term] / figures.frequency_hz for term in ("compute", "memory"))
     return Cycles(

@@ -37,7 +37,7 @@ _NOT_LINKED = {"dev", "home", "proc", "root", "run", "sys", "tmp"}
 
 
 def overlay(emulated: Emulated, core: Core, architecture: str = "aarch64") -> Path:
-    """The folder for `qemu -L` in which programs find a core's own processors and caches.
+    """Return the folder for `qemu -L` in which programs find a core's own processors and caches.
 
     Args:
         emulated: whose sysroot it is laid over.

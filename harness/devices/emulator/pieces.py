@@ -42,12 +42,12 @@ class Piece:
     make: Make
 
     def is_made(self) -> bool:
-        """Whether it is there, made by this recipe."""
+        """Return whether it is there, made by this recipe."""
         path = folder() / self.path
         return path.exists() and read(_note(path)).get("recipe") == self.recipe
 
     def versions(self) -> dict[str, str]:
-        """Versions of what is in it, as it was made."""
+        """Return versions of what is in it, as it was made."""
         return dict(read(_note(folder() / self.path)).get("versions", {}))
 
     def put(self) -> None:
@@ -67,7 +67,7 @@ class Piece:
 
 
 def folder() -> Path:
-    """Where all of it is."""
+    """Return where all of it is."""
     return cache.root() / "emulated"
 
 
@@ -83,7 +83,7 @@ def alone() -> Iterator[None]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where none can be read."""
+    """Return a JSON object; empty where none can be read."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ from facebench.architectures.errors import UnavailableError
 
 
 def run(command: Sequence[str | Path], mend: str, cwd: Path | None = None) -> str:
-    """What a program prints on standard output.
+    """Return what a program prints on standard output.
 
     Args:
         command: the program and its arguments.

@@ -18,7 +18,7 @@ _MEND = "'sudo apt-get install qemu-user' installs it"
 
 
 def problem() -> str:
-    """What is wrong with the emulators here, in one sentence; empty where nothing is."""
+    """Return what is wrong with the emulators here, in one sentence; empty where nothing is."""
     for program in PROGRAMS.values():
         if shutil.which(program) is None:
             return f"{program} is not installed: {_MEND}"
@@ -32,7 +32,7 @@ def problem() -> str:
 
 
 def version() -> str:
-    """The emulator's version, such as `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`.
+    """Return the emulator's version, such as `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`.
 
     Raises:
         UnavailableError: it is not installed.
@@ -42,7 +42,7 @@ def version() -> str:
 
 
 def run(architecture: str, root: Path, command: Sequence[str | Path], mend: str) -> str:
-    """What an ARM program prints when it is run with the files of a sysroot.
+    """Return what an ARM program prints when it is run with the files of a sysroot.
 
     Its input is empty.
 
@@ -55,7 +55,8 @@ def run(architecture: str, root: Path, command: Sequence[str | Path], mend: str)
 
 
 def run_python(root: Path, code: str, mend: str) -> str:
-    """What the sysroot's Python prints for `code`; nothing of the user's settings reaches it.
+    """Return what the sysroot's Python prints for `code`; nothing of the user's settings reaches
+    it.
 
     Raises:
         UnavailableError: it fails; `mend` says what to do then.

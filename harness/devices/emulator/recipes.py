@@ -16,7 +16,7 @@ _SOURCES = Path(__file__).parent
 
 
 def pieces(given: Path | None) -> list[Piece]:
-    """All of them, in the order they are made in.
+    """Return all of them, in the order they are made in.
 
     Args:
         given: a folder of the user's that serves as the sysroot of aarch64; None
@@ -31,7 +31,7 @@ def pieces(given: Path | None) -> list[Piece]:
 
 
 def built() -> list[Piece]:
-    """What is built from the project's own sources; it needs no network."""
+    """Return what is built from the project's own sources; it needs no network."""
     digests = sources()
     plugin = Piece("plugin.so", "QEMU's plugin", digests["plugin.c"], _build_plugin)
     sessions = [
@@ -47,7 +47,7 @@ def built() -> list[Piece]:
 
 
 def linked() -> Path | None:
-    """The folder of the user's that serves as the sysroot of aarch64, where one does."""
+    """Return the folder of the user's that serves as the sysroot of aarch64, where one does."""
     root = folder() / "aarch64" / "root"
     return root.readlink() if root.is_symlink() and root.is_dir() else None
 

@@ -32,7 +32,7 @@ class Emulated:
     folder: Path
 
     def root(self, architecture: str) -> Path:
-        """The sysroot of `aarch64` or `armhf`, for `qemu -L`.
+        """Return the sysroot of `aarch64` or `armhf`, for `qemu -L`.
 
         Raises:
             UnavailableError: there is none for it.
@@ -40,7 +40,7 @@ class Emulated:
         return self._of(architecture, "root")
 
     def session(self, architecture: str) -> Path:
-        """The session in C, an executable of `aarch64` or `armhf`.
+        """Return the session in C, an executable of `aarch64` or `armhf`.
 
         Raises:
             UnavailableError: there is none for it.
@@ -79,7 +79,7 @@ class Emulated:
 
 
 def find() -> Emulated:
-    """The emulated device that is set up here.
+    """Return the emulated device that is set up here.
 
     Raises:
         UnavailableError: none is, or it lacks something; the sentence says what to do.

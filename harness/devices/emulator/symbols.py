@@ -24,7 +24,7 @@ _SORTED_TABLE = 0x3B
 
 
 def names(maps: str) -> Callable[[int], str]:
-    """A function from an address to a name, given the text of /proc/self/maps.
+    """Return a function from an address to a name, given the text of /proc/self/maps.
 
     A library that was stripped still says where its functions begin, for
     exceptions to unwind: such a function is named by its library and offset.

@@ -20,7 +20,7 @@ _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014
 
 
 def wanted() -> dict[str, str]:
-    """The version of each package that the emulated machine is to have.
+    """Return the version of each package that the emulated machine is to have.
 
     Raises:
         UnavailableError: a package is not installed here, so its version is not known.

@@ -60,13 +60,15 @@ class Likeness:
 
 
 def job() -> Job:
-    """The calibration case: MobileFaceNet in ONNX Runtime on one thread, a process at a time."""
+    """Return the calibration case: MobileFaceNet in ONNX Runtime on one thread, a process at a
+    time.
+    """
     budget = Budget(sampling_s=1.0, processes=1)
     return latency_job(resolve(_NETWORK), _RUNTIME, 1, budget=budget)
 
 
 def medians(perform: Callable[[Job], Record], calibration: Job) -> list[float]:
-    """Of each process of the calibration case on a machine, in milliseconds.
+    """Return the median of each process of the calibration case on a machine, in milliseconds.
 
     Raises:
         UnavailableError: one of them went wrong.
@@ -84,7 +86,7 @@ def medians(perform: Callable[[Job], Record], calibration: Job) -> list[float]:
 def compared(
     machine: str, times: Sequence[float], to: str, others: Sequence[float], margin: float = MARGIN
 ) -> Likeness:
-    """How a machine's calibration compares with another's."""
+    """Return how a machine's calibration compares with another's."""
     effect = log_ratio(others, times)
     low, high = effect.interval()
     return Likeness(
@@ -97,6 +99,8 @@ def compared(
 
 
 def told(record: Record, likeness: Likeness) -> Record:
-    """A record of a machine that is alike, saying so: it stands beside those of the other."""
+    """Return a record of a machine that is alike, saying so: it stands beside those of the
+    other.
+    """
     check = Check(f"as fast as {likeness.to}", likeness.alike, str(likeness))
     return replace(timed_on(record, likeness.to), checks=(*record.checks, check))

@@ -97,7 +97,7 @@ class Cluster:
         return f"{count} machines, {cores} cores; times are taken on {where}"
 
     def placed(self, jobs: Sequence[Job], known: Sequence[Record]) -> list[Job]:
-        """The jobs with the fingerprints that they have where they are to run.
+        """Return the jobs with the fingerprints that they have where they are to run.
 
         Timed ones go to the machine whose times `known` holds already, or to this one where
         it is of the cluster, or to the first by name.
@@ -106,7 +106,7 @@ class Cluster:
         return self._settled(jobs)
 
     def obtain(self, jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
-        """A record for each job, as it comes."""
+        """Yield a record for each job, as it comes."""
         ordered = in_order(jobs)
         remote = [job for job in ordered if runs_elsewhere(job)]
         timed = [job for job in ordered if timed_here(job)]
@@ -402,7 +402,7 @@ class _Exporting:
         self.failed = False
 
     def end(self, record: Record) -> None:
-        """It is over, with this record."""
+        """End it with this record."""
         self.failed = record.status != "ok"
         self.over.set()
 
@@ -433,7 +433,7 @@ class _Task:
     tries: int = 0
 
     def over_with_one(self) -> bool:
-        """One of its shards is over; whether it was the last."""
+        """Note that one of its shards is over, and say whether it was the last."""
         self.shards_left -= 1
         return not self.shards_left
 

@@ -72,7 +72,7 @@ def _require_answer(address: str) -> None:
 
 
 def import_ray() -> Any:
-    """Ray, which is an extra.
+    """Import Ray, which is an extra.
 
     Raises:
         UnavailableError: it is not installed.
@@ -87,7 +87,7 @@ def import_ray() -> Any:
 
 
 def alive() -> list[Machine]:
-    """The machines that answer, by name."""
+    """Return the machines that answer, by name."""
     found = [
         Machine(
             node["NodeID"],
@@ -102,7 +102,7 @@ def alive() -> list[Machine]:
 
 
 def named(among: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
-    """The machines of these names; of several with one name all of them.
+    """Return the machines of these names; of several with one name all of them.
 
     Args:
         names: `all` for every machine.
@@ -123,7 +123,7 @@ def named(among: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
 
 
 def place(ray: Any, machine: Machine, what: Any, cores: int, **options: Any) -> Any:
-    """A function as a task, or a class as an actor, with so many cores of one machine."""
+    """Return a function as a task, or a class as an actor, with so many cores of one machine."""
     affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     return ray.remote(what).options(
         num_cpus=cores, scheduling_strategy=affinity(machine.node, soft=False), **options
@@ -131,7 +131,7 @@ def place(ray: Any, machine: Machine, what: Any, cores: int, **options: Any) -> 
 
 
 def why(error: Exception) -> str:
-    """What went wrong on a machine: what its task raised, or what became of the machine."""
+    """Return what went wrong on a machine: what its task raised, or what became of the machine."""
     raised = getattr(error, "cause", None)
     if raised is None:
         return f"its machine was lost ({type(error).__name__})"

@@ -19,7 +19,7 @@ from facebench.harness.storage.serialization import convert
 
 
 def version() -> str:
-    """What `machines.version` says there."""
+    """Return what `machines.version` says there."""
     return machines.version()
 
 
@@ -50,7 +50,7 @@ class Alone:
     """Performs timed jobs on a machine whose cores are all its own while it lives."""
 
     def perform(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The record of a job; an empty one is answered at once."""
+        """Return the record of a job; an empty one is answered at once."""
         return perform(data) if data else {}
 
 

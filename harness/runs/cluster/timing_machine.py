@@ -14,7 +14,7 @@ from facebench.harness.runs.cluster.machines import Machine, place, why
 
 
 def timed_on(record: Record, machine: str) -> Record:
-    """The record as one of this machine: the report keeps its times apart from others'."""
+    """Return the record as one of this machine: the report keeps its times apart from others'."""
     return replace(record, provenance=record.provenance | {"timed_on": machine})
 
 
@@ -44,7 +44,7 @@ class TimingMachine:
             raise self._lost() from error
 
     def perform(self, job: Job) -> Record:
-        """A job's record, which says where it was timed.
+        """Return a job's record, which says where it was timed.
 
         Raises:
             LostError: the machine is gone.

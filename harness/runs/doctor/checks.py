@@ -69,7 +69,7 @@ CHECKS = (
 
 
 def examine(place: Place, checks: tuple[DoctorCheck, ...] = CHECKS) -> list[Diagnosis]:
-    """Everything that the checks find, in their order.
+    """Return everything that the checks find, in their order.
 
     A check that fails with an error of its own says that, and the others go on.
 

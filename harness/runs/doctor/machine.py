@@ -15,7 +15,7 @@ _WAIT_S = 2.0
 
 
 def processor(place: Place) -> Iterator[Observation]:
-    """The processor, its memory and the kernel."""
+    """Check the processor, its memory and the kernel."""
     found = environment.identity()
     says = (
         f"{found['cpu_model']}, {found['machine']}, {found['memory_bytes'] / 1e9:.1f} GB of "
@@ -25,7 +25,7 @@ def processor(place: Place) -> Iterator[Observation]:
 
 
 def cores(place: Place) -> Iterator[Observation]:
-    """The cores that cases can have."""
+    """Check the cores that cases can have."""
     usable, physical = environment.cores(), environment.identity()["cores"]
     says = f"{usable} usable, of a machine of {physical}"
     if usable > 1:
@@ -36,7 +36,7 @@ def cores(place: Place) -> Iterator[Observation]:
 
 
 def quiet(place: Place) -> Iterator[Observation]:
-    """Whether a case with one thread could be timed now."""
+    """Check whether a case with one thread could be timed now."""
     wait = busy.wait_for_quiet(1, _WAIT_S)
     load = "unknown" if wait.load_1min is None else f"{wait.load_1min:.1f}"
     taken = "" if wait.share is None else f", others keep {wait.share.others:.1f} CPUs busy"
@@ -49,7 +49,7 @@ def quiet(place: Place) -> Iterator[Observation]:
 
 
 def counters(place: Place) -> Iterator[Observation]:
-    """The processor's counter of instructions."""
+    """Check the processor's counter of instructions."""
     try:
         with perf_events.instructions():
             yield Observation("instruction counter", OK, "the kernel lends it")
@@ -58,7 +58,7 @@ def counters(place: Place) -> Iterator[Observation]:
 
 
 def devices(place: Place) -> Iterator[Observation]:
-    """The devices that were named; each is connected to and asked what it is."""
+    """Check the devices that were named; each is connected to and asked what it is."""
     for name in place.devices:
         device = DEVICES[name]
         try:

@@ -33,7 +33,7 @@ _IMPORT = (
 
 
 def python(place: Place) -> Iterator[Observation]:
-    """The interpreter."""
+    """Check the interpreter."""
     asked = importlib.metadata.metadata("facebench")["Requires-Python"] or ""
     found = f"{platform.python_version()} at {sys.executable}"
     if SpecifierSet(asked).contains(platform.python_version(), prereleases=True):
@@ -44,13 +44,13 @@ def python(place: Place) -> Iterator[Observation]:
 
 
 def facebench(place: Place) -> Iterator[Observation]:
-    """Which facebench this is."""
+    """Check which facebench this is."""
     here = Path(__file__).resolve().parents[3]
     yield Observation("facebench", OK, f"{version('facebench')} in {here}")
 
 
 def packages(place: Place) -> Iterator[Observation]:
-    """The packages without which facebench does not run."""
+    """Check the packages without which facebench does not run."""
     wrong = list(filter(None, map(_wrong, importlib.metadata.requires("facebench") or [])))
     if wrong:
         yield Observation("packages", MISSING, "; ".join(wrong), _INSTALL)
@@ -73,7 +73,7 @@ def _wrong(line: str) -> str:
 
 
 def runtimes(place: Place) -> Iterator[Observation]:
-    """The runtimes: each is imported, in a process of its own."""
+    """Check the runtimes: each is imported, in a process of its own."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield from pool.map(_runtime, RUNTIMES)
 
@@ -96,17 +96,17 @@ def _runtime(runtime: Runtime) -> Observation:
 
 
 def ray(place: Place) -> Iterator[Observation]:
-    """Ray, which shares work among machines."""
+    """Check Ray, which shares work among machines."""
     yield _package("ray", "pip install 'facebench[cluster]'")
 
 
 def git(place: Place) -> Iterator[Observation]:
-    """Git, for comparisons of revisions."""
+    """Check git, for comparisons of revisions."""
     yield _program("git", "sudo apt-get install git")
 
 
 def installer(place: Place) -> Iterator[Observation]:
-    """What installs a revision's dependencies: uv or pip."""
+    """Check what installs a revision's dependencies: uv or pip."""
     if path := shutil.which("uv"):
         yield Observation("uv or pip", OK, path)
     elif importlib.util.find_spec("pip") and importlib.util.find_spec("ensurepip"):
@@ -116,12 +116,12 @@ def installer(place: Place) -> Iterator[Observation]:
 
 
 def ssh(place: Place) -> Iterator[Observation]:
-    """The way to a board."""
+    """Check the way to a board."""
     yield _program("ssh", "sudo apt-get install openssh-client")
 
 
 def emulator(place: Place) -> Iterator[Observation]:
-    """QEMU, and the emulated device that is set up for it."""
+    """Check QEMU, and the emulated device that is set up for it."""
     if problem := qemu.problem():
         yield Observation("qemu-user", MISSING, problem, "sudo apt-get install qemu-user")
         return
@@ -133,7 +133,7 @@ def emulator(place: Place) -> Iterator[Observation]:
 
 
 def browser(place: Place) -> Iterator[Observation]:
-    """A browser, in which the tests try reports."""
+    """Check a browser, in which the tests try reports."""
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path:
@@ -143,12 +143,12 @@ def browser(place: Place) -> Iterator[Observation]:
 
 
 def latex(place: Place) -> Iterator[Observation]:
-    """LaTeX, with which the tests compile tables."""
+    """Check LaTeX, with which the tests compile tables."""
     yield _program("pdflatex", "sudo apt-get install texlive-latex-recommended texlive-science")
 
 
 def detectors(place: Place) -> Iterator[Observation]:
-    """The weights of the face detectors."""
+    """Check the weights of the face detectors."""
     yield from map(_detector, DETECTORS)
 
 

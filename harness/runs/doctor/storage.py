@@ -19,18 +19,18 @@ _LEAST_FREE_BYTES = 2 * 10**9
 
 
 def cache_folder(place: Place) -> Iterator[Observation]:
-    """The folder of what is costly to make."""
+    """Check the folder of what is costly to make."""
     yield _writable("cache", cache.root(), "set FACEBENCH_CACHE to a folder that can be written")
 
 
 def tuning_folder(place: Place) -> Iterator[Observation]:
-    """The folder that a search for faster kernels writes to."""
+    """Check the folder that a search for faster kernels writes to."""
     folder = records.own_file("host").parent
     yield _writable("tuning", folder, "set FACEBENCH_TUNING to a folder that can be written")
 
 
 def results_folder(place: Place) -> Iterator[Observation]:
-    """The folder that a run writes to."""
+    """Check the folder that a run writes to."""
     mend = "go to a folder that can be written, or name one with -o"
     yield _writable("results", place.results, mend)
 
@@ -51,13 +51,13 @@ def _writable(name: str, folder: Path, mend: str) -> Observation:
 
 
 def variables(place: Place) -> Iterator[Observation]:
-    """Names of the variables that are set; their values may be secrets."""
+    """Check names of the variables that are set; their values may be secrets."""
     found = sorted(name for name in os.environ if name.startswith("FACEBENCH_"))
     yield Observation("variables", OK, " ".join(found) or "none of facebench's is set")
 
 
 def weights(place: Place) -> Iterator[Observation]:
-    """The trained weights that come with facebench."""
+    """Check the trained weights that come with facebench."""
     found = shipped.weights()
     if found:
         yield Observation("shipped weights", OK, f"{len(found)} files")
@@ -69,7 +69,7 @@ def weights(place: Place) -> Iterator[Observation]:
 
 
 def data_folder(place: Place) -> Iterator[Observation]:
-    """The folder in which data sets are looked for."""
+    """Check the folder in which data sets are looked for."""
     root = data_root(place.data)
     mend = "name a folder with --data or FACEBENCH_DATA"
     if root is None:
@@ -81,7 +81,7 @@ def data_folder(place: Place) -> Iterator[Observation]:
 
 
 def datasets(place: Place) -> Iterator[Observation]:
-    """The data sets that facebench knows by name."""
+    """Check the data sets that facebench knows by name."""
     yield from (_dataset(dataset, place.data) for dataset in DATASETS)
 
 

@@ -46,7 +46,7 @@ NONE = Augmentation()
 
 
 def augment(picture: Picture, options: Augmentation, draws: Floats) -> Picture:
-    """A changed copy, or the picture itself where nothing is asked for.
+    """Return a changed copy, or the picture itself where nothing is asked for.
 
     Args:
         picture: `(H, W, 3)`.

@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 def batches_in(faces: TrainingFaces, batch: int) -> int:
-    """Batches of an epoch; the images left over take their turn in other epochs.
+    """Return batches of an epoch; the images left over take their turn in other epochs.
 
     Raises:
         BadInputError: there are fewer images than a batch has.
@@ -71,7 +71,7 @@ def batches(
     pin: bool = False,
     epochs: int = 1,
 ) -> Generator[Batch]:
-    """The batches of an epoch, each image at most once, in an order of the epoch's own.
+    """Return the batches of an epoch, each image at most once, in an order of the epoch's own.
 
     What is dealt depends on the faces, `batch`, `epoch`, `seed` and the augmentation alone:
     neither on `workers`, nor on `start`, nor on how many ranks share a batch.

@@ -68,7 +68,7 @@ def write(path: Path, findings: Iterable[Finding]) -> None:
 
 
 def read(path: Path) -> list[Finding]:
-    """The list in a CSV file with the columns `COLUMNS`; the last two may be empty.
+    """Return the list in a CSV file with the columns `COLUMNS`; the last two may be empty.
 
     Raises:
         BadInputError: it can't be read, or a line has not that form.
@@ -100,7 +100,7 @@ def _finding(row: Sequence[str], where: str) -> Finding:
 def apply(
     findings: Sequence[Finding], source: Source, where: str
 ) -> tuple[IntArray, IntArray, tuple[str, ...]]:
-    """What a list leaves of a training set.
+    """Return what a list leaves of a training set.
 
     Args:
         findings: what to leave out and to merge.

@@ -67,7 +67,7 @@ class Embedded:
     names: Sequence[str]
 
     def unit(self) -> FloatArray:
-        """The embeddings at unit length.
+        """Return the embeddings at unit length.
 
         Raises:
             BadInputError: one is zero or not finite.
@@ -83,7 +83,8 @@ def find(
     limits: Limits,
     merge: bool = True,
 ) -> list[Finding]:
-    """What the training set is better without: mislabelled images first, as all else uses means.
+    """Return what the training set is better without: mislabelled images first, as all else uses
+    means.
 
     Args:
         training: its N faces.

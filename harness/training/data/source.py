@@ -24,14 +24,14 @@ class Images(Protocol):
     """Encoded images by number, which processes can share."""
 
     def read(self, index: int) -> bytes:
-        """An image's bytes.
+        """Return an image's bytes.
 
         Raises:
             BadInputError: it can't be read.
         """
 
     def describe(self, index: int) -> str:
-        """Where the image is, for a message."""
+        """Return where the image is, for a message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def file_stamp(path: Path) -> str:
-    """A hash of a file's place, size and time: what says that it is still the same.
+    """Return a hash of a file's place, size and time: what says that it is still the same.
 
     Raises:
         BadInputError: there is no such file.
@@ -188,7 +188,7 @@ def from_spans(
 
 
 def numbered(owners: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:
-    """Numbers `(N,)` for N names, and the names by number.
+    """Return numbers `(N,)` for N names, and the names by number.
 
     They are sorted as numbers where all are plain ones, and as text otherwise.
 
@@ -204,7 +204,7 @@ def numbered(owners: Sequence[str]) -> tuple[IntArray, tuple[str, ...]]:
 
 
 def people_of(names: Sequence[str], where: Path) -> dict[str, str]:
-    """From images' paths to `identity/image`; images outside of any folder are left out.
+    """Map images' paths to `identity/image`; images outside of any folder are left out.
 
     The folders around the people's may be any, but the same for all.
 
@@ -234,7 +234,7 @@ def people_of(names: Sequence[str], where: Path) -> dict[str, str]:
 
 
 def stamp_of_files(root: Path, names: Sequence[str]) -> str:
-    """A hash of the sizes and times of files below `root`.
+    """Return a hash of the sizes and times of files below `root`.
 
     Raises:
         BadInputError: one is gone.

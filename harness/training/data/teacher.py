@@ -13,7 +13,7 @@ _RUNTIME = "onnxruntime"
 
 
 def open_teacher(network: Network, threads: int | None = None) -> Embedder:
-    """A network as an embedder whose outputs were compared with torch's.
+    """Return a network as an embedder whose outputs were compared with torch's.
 
     Args:
         network: trained.

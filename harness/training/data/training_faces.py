@@ -46,7 +46,7 @@ class TrainingFaces:
         return len(self.labels)
 
     def image(self, index: int) -> Picture:
-        """An aligned face, `(112, 112, 3)`, RGB, 0 to 255.
+        """Return an aligned face, `(112, 112, 3)`, RGB, 0 to 255.
 
         Raises:
             BadInputError: it can't be read, or is damaged.
@@ -66,7 +66,7 @@ class TrainingFaces:
         return np.asarray(cv2.resize(picture, SIZE, interpolation=way), np.uint8)
 
     def name(self, index: int) -> str:
-        """`identity/image`, as the training set names it."""
+        """Return `identity/image`, as the training set names it."""
         return self.source.names[int(self.rows[index])]
 
 

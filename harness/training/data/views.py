@@ -83,7 +83,7 @@ def undetected(source: Source, seen: Survey, rows: IntArray) -> FaceSet:
 
 
 def aligned(training: TrainingFaces, indices: Sequence[int]) -> FaceSet:
-    """Some of a training set's faces, for a network to embed."""
+    """Return some of a training set's faces, for a network to embed."""
     places = {training.name(index): index for index in indices}
     rows = {name: int(training.rows[index]) for name, index in places.items()}
     identities = {

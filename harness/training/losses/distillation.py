@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 
 def distillation(embeddings: Tensor, targets: Tensor) -> Tensor:
-    """Mean of 1 - cosine, which is half the squared distance of the unit vectors.
+    """Return the mean of 1 - cosine, which is half the squared distance of the unit vectors.
 
     Args:
         embeddings: `(B, E)`, the student's, or what a projection makes of them.

@@ -51,7 +51,7 @@ class Classification(nn.Module):
         self.centres = nn.Parameter(0.01 * torch.randn(classes, size)[self._share])
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of a batch.
+        """Return the mean loss of a batch.
 
         Args:
             embeddings: `(B, D)`, as the network gives them: not normalized.
@@ -66,7 +66,7 @@ class Classification(nn.Module):
             return cross_entropy(self.logits(everyone, targets), targets, self._ranks)
 
     def logits(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """Logits `(B, C)` with the right person's changed.
+        """Return logits `(B, C)` with the right person's changed.
 
         Args:
             embeddings: `(B, D)`.
@@ -93,12 +93,12 @@ class Cosine(Classification):
 
 
 def cosines(embeddings: Tensor, centres: Tensor) -> Tensor:
-    """Cosines `(B, C)` of embeddings `(B, D)` and centres `(C, D)`."""
+    """Return cosines `(B, C)` of embeddings `(B, D)` and centres `(C, D)`."""
     return F.linear(F.normalize(embeddings), F.normalize(centres))
 
 
 def with_targets(values: Tensor, targets: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """`values` `(B, C)`, with each row's element at `targets` `(B,)` changed; none at -1."""
+    """Return `values` `(B, C)`, with each row's element at `targets` `(B,)` changed; none at -1."""
     columns = targets.clamp_min(0)[:, None]
     before = values.gather(1, columns)
     after = torch.where(targets[:, None] >= 0, change(before[:, 0])[:, None], before)
@@ -106,7 +106,7 @@ def with_targets(values: Tensor, targets: Tensor, change: Callable[[Tensor], Ten
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, ranks: Ranks) -> Tensor:
-    """Mean cross-entropy of logits whose columns are shared out to processes.
+    """Return the mean cross-entropy of logits whose columns are shared out to processes.
 
     Args:
         logits: `(B, C)`, this process's columns, the same B on each.

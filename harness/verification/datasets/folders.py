@@ -20,7 +20,7 @@ SEED = 0
 
 
 def open_folder(path: str, root: Path | None, seed: int | None = None) -> PairSet:
-    """A folder (or an uncompressed tar) of `identity/image`, with its pairs.
+    """Return a folder (or an uncompressed tar) of `identity/image`, with its pairs.
 
     Args:
         path: the folder, also relative to the one where data is kept.
@@ -48,7 +48,7 @@ def open_folder(path: str, root: Path | None, seed: int | None = None) -> PairSe
 
 
 def by_identity(files: Listed) -> dict[str, list[str]]:
-    """The images in each identity's folder; images outside of any are left out.
+    """Return the images in each identity's folder; images outside of any are left out.
 
     Raises:
         BadInputError: there are none, or some lie deeper, where it is not clear
@@ -85,7 +85,7 @@ def landmarks_of(files: Folder | Archive) -> Mapping[str, Floats]:
 
 
 def find_path(path: str, root: Path | None) -> Path:
-    """Where a path leads: from the working folder, else from the one where data is kept.
+    """Return where a path leads: from the working folder, else from the one where data is kept.
 
     Raises:
         BadInputError: it is no path.

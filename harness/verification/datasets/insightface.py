@@ -55,7 +55,7 @@ class _Images:
 
 
 def open_bin(name: str, path: Path) -> PairSet:
-    """The faces in a `.bin` file, whose bytes are held in memory once.
+    """Return the faces in a `.bin` file, whose bytes are held in memory once.
 
     Args:
         name: of the dataset.

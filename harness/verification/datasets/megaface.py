@@ -37,7 +37,7 @@ SEPARATOR = "::"
 
 
 def open_search(name: str, probes: Path, distractors: Path, lists: Path | None = None) -> SearchSet:
-    """Two folders (or uncompressed tars); nothing but names is read.
+    """Return two folders (or uncompressed tars); nothing but names is read.
 
     Args:
         name: of the dataset.

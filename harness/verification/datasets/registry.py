@@ -54,7 +54,7 @@ DATASETS: Registry[Dataset] = Registry(
 
 
 def available(root: Path | None = None) -> list[str]:
-    """Names of the registered datasets that are found, in the order of registration.
+    """Return names of the registered datasets that are found, in the order of registration.
 
     Args:
         root: the folder where data is kept; see `data_root`.
@@ -63,7 +63,7 @@ def available(root: Path | None = None) -> list[str]:
 
 
 def data_root(root: Path | None) -> Path | None:
-    """The folder where data is kept: `root`, else `FACEBENCH_DATA`, else none."""
+    """Return the folder where data is kept: `root`, else `FACEBENCH_DATA`, else none."""
     if root is not None:
         return root
     chosen = os.environ.get("FACEBENCH_DATA")

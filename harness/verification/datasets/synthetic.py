@@ -53,7 +53,9 @@ def _write(folder: Path) -> None:
 
 
 def draw_pairs() -> list[Pair]:
-    """All genuine pairs and as many random impostor pairs, fold by fold; nobody is in two folds."""
+    """Return all genuine pairs and as many random impostor pairs, fold by fold; nobody is in two
+    folds.
+    """
     rng = np.random.default_rng(SEED)
     pairs = []
     for fold in range(FOLDS):

@@ -11,7 +11,7 @@ from facebench.harness.stats.arrays import Floats, Indices
 
 
 def suppress(boxes: Floats, scores: Floats, most: float, *, of_smaller: bool = False) -> Indices:
-    """Greedy non-maximum suppression: the best box of every group that overlaps.
+    """Suppress all but the best box of every group that overlaps (greedy non-maximum suppression).
 
     Source: P. Felzenszwalb et al., "Object Detection with Discriminatively Trained
     Part-Based Models", IEEE PAMI 32(9), 2010, section 7.2.
@@ -41,7 +41,7 @@ def suppress(boxes: Floats, scores: Floats, most: float, *, of_smaller: bool = F
 
 
 def overlaps(box: Floats, boxes: Floats, of_smaller: bool = False) -> Floats:
-    """What a box shares with each of `(N, 4)` others, `(N,)`, 0 to 1."""
+    """Return what a box shares with each of `(N, 4)` others, `(N,)`, 0 to 1."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[2:], boxes[:, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=1)
@@ -52,12 +52,12 @@ def overlaps(box: Floats, boxes: Floats, of_smaller: bool = False) -> Floats:
 
 
 def areas(boxes: Floats) -> Floats:
-    """Pixels in each of `(N, 4)` boxes, `(N,)`; none where it is turned inside out."""
+    """Return pixels in each of `(N, 4)` boxes, `(N,)`; none where it is turned inside out."""
     return np.asarray(np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1), np.float64)
 
 
 def choose(boxes: Floats, height: int, width: int) -> int:
-    """Which face a picture in a verification set is about: large, and near its centre.
+    """Return which face a picture in a verification set is about: large, and near its centre.
 
     Sets such as LFW show one person, who is in the middle, and sometimes
     passers-by. As scripts that align LFW do (D. Sandberg's facenet, then

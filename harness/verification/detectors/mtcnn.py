@@ -67,7 +67,7 @@ class Mtcnn:
         return landmarks[choose(boxes, *picture.shape[:2])] if len(boxes) else None
 
     def faces(self, picture: Picture) -> tuple[Floats, Floats]:
-        """All faces in a picture: boxes `(N, 4)` and landmarks `(N, 5, 2)`, best first."""
+        """Return all faces in a picture: boxes `(N, 4)` and landmarks `(N, 5, 2)`, best first."""
         boxes, _ = self._surer(picture, self._proposals(picture), self._refine, 1)
         return self._surer(picture, boxes, self._output, 2)
 
@@ -107,7 +107,7 @@ class Mtcnn:
 
 
 def scales(height: int, width: int) -> Iterator[float]:
-    """Sizes of the picture, such that faces of `_LEAST_FACE` pixels and more fill a cell."""
+    """Yield sizes of the picture, such that faces of `_LEAST_FACE` pixels and more fill a cell."""
     scale = CELL / _LEAST_FACE
     while min(height, width) * scale >= CELL:
         yield scale
@@ -115,13 +115,13 @@ def scales(height: int, width: int) -> Iterator[float]:
 
 
 def shifted(boxes: Floats, shifts: Floats) -> Floats:
-    """Boxes `(N, 4)`, each side moved by a part of the box's width or height `(N, 4)`."""
+    """Return boxes `(N, 4)`, each side moved by a part of the box's width or height `(N, 4)`."""
     extent = boxes[:, 2:] - boxes[:, :2]
     return np.asarray(boxes + shifts * np.concatenate([extent, extent], axis=1))
 
 
 def squares(boxes: Floats) -> Floats:
-    """The square about each box's centre with its longer side, in whole pixels `(N, 4)`."""
+    """Return the square about each box's centre with its longer side, in whole pixels `(N, 4)`."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = np.max(boxes[:, 2:] - boxes[:, :2], axis=1, keepdims=True)
     corner, side = np.round(centre - side / 2), np.round(side)
@@ -129,14 +129,14 @@ def squares(boxes: Floats) -> Floats:
 
 
 def visible(windows: Floats, height: int, width: int) -> Floats:
-    """Those of `(N, 4)` squares that show some of the picture, and more of it than black."""
+    """Return those of `(N, 4)` squares that show some of the picture, and more of it than black."""
     side = windows[:, 2] - windows[:, 0]
     inside = (windows[:, 2:] > 0).all(axis=1) & (windows[:, :2] < [width, height]).all(axis=1)
     return windows[inside & (side >= 1) & (side <= 2 * max(height, width))]
 
 
 def cut(picture: Picture, windows: Floats, size: int) -> Picture:
-    """Squares of a picture, resized to `(N, size, size, 3)`; black outside the picture.
+    """Return squares of a picture, resized to `(N, size, size, 3)`; black outside the picture.
 
     Args:
         picture: `(H, W, 3)`.
@@ -147,7 +147,7 @@ def cut(picture: Picture, windows: Floats, size: int) -> Picture:
 
 
 def located(boxes: Floats, points: Floats) -> Floats:
-    """Landmarks in pixels `(N, 5, 2)`, from parts of the box `(N, 10)`: five x, then five y.
+    """Return landmarks in pixels `(N, 5, 2)`, from parts of the box `(N, 10)`: five x, then five y.
 
     Measured from the window's first pixel, as the authors' program does.
     """

@@ -61,7 +61,7 @@ class DetectorNetwork:
 
 
 def normalized(pictures: Picture) -> FloatArray:
-    """FloatArray `(N, H, W, 3)`, RGB, as both detectors were trained on them: (x - 127.5) / 128."""
+    """Return pictures `(N, H, W, 3)`, RGB, as detectors are trained on them: (x - 127.5) / 128."""
     return np.asarray((pictures.astype(np.float32) - 127.5) / 128, np.float32)
 
 

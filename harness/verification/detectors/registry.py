@@ -51,7 +51,7 @@ DETECTORS: Registry[Detector] = Registry(
 
 
 def installed_folder(package: str, below: str, needed: tuple[str, ...]) -> Path | None:
-    """Where an installed package keeps files; none where it or one of them is missing.
+    """Return where an installed package keeps files; none where it or one of them is missing.
 
     Args:
         package: a top-level package, which is found without being imported.
@@ -67,7 +67,7 @@ def installed_folder(package: str, below: str, needed: tuple[str, ...]) -> Path 
 
 
 def require_file(path: Path, detector: str) -> Path:
-    """The path, where it is a file.
+    """Return the path, where it is a file.
 
     Raises:
         BadInputError: it is none.
@@ -80,7 +80,7 @@ def require_file(path: Path, detector: str) -> Path:
 
 
 def no_weights(detector: str, install: str, what: str, kind: str) -> UnavailableError:
-    """The error for weights that are neither given nor installed."""
+    """Return the error for weights that are neither given nor installed."""
     return UnavailableError(
         f"no weights for {detector} are installed: run '{install}', or name {what} with "
         f"--landmarks {detector}:{kind}"

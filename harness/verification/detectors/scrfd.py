@@ -123,7 +123,8 @@ class Scrfd:
 def letterbox(
     picture: Picture, size: tuple[int, int], share: float = 1.0
 ) -> tuple[FloatArray, float]:
-    """The picture as large as it fits into a share of the sides of a black input, upper left.
+    """Return the picture as large as it fits into a share of the sides of a black input, upper
+    left.
 
     Returns:
         `(1, H, W, 3)`, RGB, (x - 127.5) / 128; and its pixels for one of the picture.
@@ -138,7 +139,7 @@ def letterbox(
 
 
 def places(size: tuple[int, int], stride: int) -> Floats:
-    """Where the predictions of a map are anchored, `(N, 2)`: x and y, row by row.
+    """Return where the predictions of a map are anchored, `(N, 2)`: x and y, row by row.
 
     Multiples of the stride without half a step, as the networks were trained;
     each place counts `ANCHORS` times, one after the other.
@@ -148,7 +149,7 @@ def places(size: tuple[int, int], stride: int) -> Floats:
 
 
 def decode(at: Floats, sides: Floats, offsets: Floats, stride: int) -> tuple[Floats, Floats]:
-    """Boxes `(N, 4)` and landmarks `(N, 5, 2)` from predictions in units of the stride.
+    """Return boxes `(N, 4)` and landmarks `(N, 5, 2)` from predictions in units of the stride.
 
     Args:
         at: `(N, 2)`, places in pixels.

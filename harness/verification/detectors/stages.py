@@ -87,7 +87,7 @@ class CascadeStage:
 
 
 def open_stages(paths: tuple[Path, ...]) -> tuple[CascadeStage, CascadeStage, CascadeStage]:
-    """The networks P, R and O.
+    """Return the networks P, R and O.
 
     Raises:
         BadInputError: one of the files is no such network.
@@ -106,7 +106,7 @@ def open_stages(paths: tuple[Path, ...]) -> tuple[CascadeStage, CascadeStage, Ca
 
 
 def is_transposed(output: CascadeStage) -> bool:
-    """Whether the network that finds landmarks expects pictures turned over their diagonal.
+    """Return whether the network that finds landmarks expects pictures turned over their diagonal.
 
     It is shown noise. Where the noise draws its landmarks to the left, the
     mirrored noise draws them to the right, for it was trained on faces and

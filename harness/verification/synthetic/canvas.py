@@ -58,7 +58,7 @@ def curve(points: Floats, steps: int = 8) -> Floats:
 
 
 def ellipse(x: float, y: float, width: float, height: float, z: float = 0.0) -> Floats:
-    """An outline around `(x, y, z)`, `(48, 3)`; width and height are half axes."""
+    """Return an outline around `(x, y, z)`, `(48, 3)`; width and height are half axes."""
     t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return np.stack([x + width * np.cos(t), y + height * np.sin(t), np.full_like(t, z)], axis=1)
 
@@ -136,7 +136,7 @@ class Canvas:
         self._pixels[top:bottom, left:right] *= shading[..., None].astype(np.float32)
 
     def finish(self, gain: Floats, slope: Floats, noise: Floats) -> Picture:
-        """The picture, `(size, size, 3)`, RGB.
+        """Return the picture, `(size, size, 3)`, RGB.
 
         Args:
             gain: `(3,)`; brightness of each channel.
@@ -149,7 +149,7 @@ class Canvas:
         return np.asarray(np.clip(np.rint(small * light * gain + noise), 0, 255), np.uint8)
 
     def locate(self, points: Floats) -> Floats:
-        """Where points `(K, 3)` lie in the picture, `(K, 2)`: x and y in pixels."""
+        """Return where points `(K, 3)` lie in the picture, `(K, 2)`: x and y in pixels."""
         # The centre of an averaged block of pixels lies between theirs.
         return (self._project(points) - (_OVERSAMPLING - 1) / 2) / _OVERSAMPLING
 

@@ -87,7 +87,7 @@ class Shot:
 
 
 def identity(seed: int, number: int) -> Identity:
-    """The person of that number; the same for ever for the same seed."""
+    """Return the person of that number; the same for ever for the same seed."""
     rng = np.random.default_rng([seed, number])
     skin = _blend(_SKINS, rng.random())
     # Fair skin goes with any hair, dark skin with dark hair.
@@ -121,7 +121,7 @@ def identity(seed: int, number: int) -> Identity:
 
 
 def shot(seed: int, number: int, image: int) -> Shot:
-    """The circumstances of a person's picture of that number, from 1."""
+    """Return the circumstances of a person's picture of that number, from 1."""
     rng = np.random.default_rng([seed, number, image])
     angle = rng.uniform(-np.pi, 0)
     strength = rng.uniform(0.35, 0.65)

@@ -21,7 +21,7 @@ _GLASS = np.array([230, 238, 244])
 
 
 def draw(person: Identity, taken: Shot) -> tuple[Picture, Floats]:
-    """A picture of a person.
+    """Return a picture of a person.
 
     Returns:
         The picture `(SIZE, SIZE, 3)`, RGB, and its landmarks `(5, 2)`: x and y

@@ -135,7 +135,7 @@ def _unpack(payload: bytes) -> tuple[float, bytes]:
 
 
 def image_of(record: bytes) -> bytes:
-    """The encoded image in a record, given all its parts.
+    """Return the encoded image in a record, given all its parts.
 
     Raises:
         ValueError: it is damaged.

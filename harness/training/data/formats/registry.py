@@ -38,7 +38,7 @@ FORMATS: Registry[Format] = Registry("format", package="facebench.harness.traini
 
 
 def open_source(path: Path) -> Source:
-    """The images of a training set, in whichever format it is.
+    """Return the images of a training set, in whichever format it is.
 
     Raises:
         BadInputError: it is in none, or is damaged, or has no image.
@@ -53,7 +53,7 @@ def open_source(path: Path) -> Source:
 
 
 def only(path: Path, suffix: str, usual: str) -> Path | None:
-    """`path` where it is a file with this suffix, or the one such file in that folder.
+    """Return `path` if it is a file with this suffix, or the one such file in that folder.
 
     Args:
         path: a file or a folder.
