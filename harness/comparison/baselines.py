@@ -165,6 +165,8 @@ def to_text(entry: Entry) -> str:
         "environment": facts.relevant(entry.environment),
         "figures": [_figure(figure) for figure in entry.figures],
     }
+    if entry.long_run is None:
+        del data["long_run"]
     return json.dumps(data, indent=1, sort_keys=True, allow_nan=False, default=str) + "\n"
 
 
@@ -212,6 +214,8 @@ def _figure(figure: Figure) -> dict[str, Any]:
     if isinstance(figure, Timed):
         # Nothing that is measured later lies beside these.
         del data["beside"], data["turns"]
+        if not data["jobs"]:
+            del data["jobs"]
     return data | {"sort": type(figure).__name__.lower()}
 
 

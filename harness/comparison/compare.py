@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from facebench.architectures.errors import RefusedError
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.environments import Difference, differences, matters
-from facebench.harness.comparison.question import Lead, Question, Ratio
+from facebench.harness.comparison.job_spread import known_spread
+from facebench.harness.comparison.question import Lead, Question
+from facebench.harness.comparison.time_ratio import Ratio, took_turns
 from facebench.harness.comparison.verdict import Comparison, Line, Policy, Verdict
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
@@ -143,8 +145,11 @@ def _draft(
         return _Draft(replace(line, reason=f"they differ in {named}; --across {kinds} allows it"))
     if isinstance(before, Counted) and isinstance(now, Counted):
         return _Draft(_counted(line, before, now, policy.margin_of(now)))
+    disturbed = () if _in_turns(before, now) else _disturbances(base, new)
+    if isinstance(now, Timed) and disturbed:
+        return _Draft(_not_judged(line, disturbed))
     try:
-        return _Draft(line, _question(before, now, policy))
+        return _Draft(line, _question(base, new, before, now, policy))
     except RefusedError as error:
         return _Draft(replace(line, verdict=Verdict.NOT_DECIDABLE, reason=str(error)))
 
@@ -161,9 +166,38 @@ def _notes(
     return (*across, *doubts)
 
 
-def _question(before: Figure, now: Figure, policy: Policy) -> Question:
+def _in_turns(before: Figure, now: Figure) -> bool:
+    return isinstance(before, Timed) and isinstance(now, Timed) and took_turns(before, now)
+
+
+def _disturbances(base: Entry, new: Entry) -> tuple[str, ...]:
+    return tuple(
+        f"{side}: {doubt}"
+        for side, entry in (("BASE", base), ("NEW", new))
+        for doubt in entry.disturbances
+    )
+
+
+def _not_judged(line: Line, disturbed: Sequence[str]) -> Line:
+    """Of times that something else slowed: how much of the change is its doing is not known."""
+    assert line.base is not None
+    assert line.new is not None
+    reason = (
+        f"the machine was disturbed ({'; '.join(disturbed)}), and what that does to a time has "
+        "no bound: measure again when it is quiet, or both in turns (git:BASE git:NEW)"
+    )
+    return replace(
+        line,
+        verdict=Verdict.NOT_DECIDABLE,
+        change=line.new / line.base - 1,
+        reason=reason,
+        notes=tuple(note for note in line.notes if note not in disturbed),
+    )
+
+
+def _question(base: Entry, new: Entry, before: Figure, now: Figure, policy: Policy) -> Question:
     if isinstance(before, Timed) and isinstance(now, Timed) and before.unit == now.unit:
-        return Ratio(before, now, policy)
+        return Ratio(before, now, policy, known_spread(base, new, policy.between_jobs))
     if isinstance(before, Decided) and isinstance(now, Decided):
         return Lead(before, now, policy)
     raise RefusedError("the two sides hold figures of different sorts or units")
@@ -202,13 +236,23 @@ def _judged(drafts: Sequence[_Draft], policy: Policy) -> list[Line]:
 def _judge(
     line: Line, question: Question, worse: float, better: float, tests: int, policy: Policy
 ) -> Line:
-    line = replace(line, change=question.change, interval=question.interval)
+    level = policy.level / tests
+    line = replace(
+        line,
+        change=question.change,
+        interval=question.interval,
+        smallest=question.smallest(level),
+    )
     corrected = f", corrected for {tests} tests" if tests > 1 else ""
     for p, verdict in ((worse, question.worse), (better, question.better)):
         if p < policy.level and question.large:
-            reason = f"above the margin and not by chance (p = {p:.2g}{corrected})"
-            return replace(line, verdict=verdict, reason=reason)
+            reason = f"above the margin and {question.beyond} (p = {p:.2g}{corrected})"
+            return replace(line, verdict=verdict, reason=_with(reason, question.assumed))
     if question.p_apart < policy.same_level:
-        return replace(line, verdict=Verdict.SAME, reason="the interval is within the margin")
-    reason = question.wanting(policy.level / tests)
-    return replace(line, verdict=Verdict.NOT_DECIDABLE, reason=reason)
+        reason = _with("the interval is within the margin", question.assumed)
+        return replace(line, verdict=Verdict.SAME, reason=reason)
+    return replace(line, verdict=Verdict.NOT_DECIDABLE, reason=question.wanting(level))
+
+
+def _with(reason: str, assumed: str) -> str:
+    return f"{reason}; {assumed}" if assumed else reason

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from facebench.harness.measures.validity import DISTURBANCES
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Figure
+from facebench.harness.runs.machine_history import LongRun
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Entry:
         doubts: conditions of validity that did not hold, a sentence each.
         created: time of the record, ISO 8601.
         revision: of facebench's checkout, where it is known.
+        long_run: how much jobs differed on its machine until then; None where that is not known.
     """
 
     case: Case
@@ -36,3 +39,10 @@ class Entry:
     doubts: tuple[str, ...] = ()
     created: str = ""
     revision: str = ""
+    long_run: LongRun | None = None
+
+    @property
+    def disturbances(self) -> tuple[str, ...]:
+        """Those of the doubts that say that something else slowed the machine."""
+        names = tuple(f"{name}: no" for name in DISTURBANCES)
+        return tuple(doubt for doubt in self.doubts if doubt.startswith(names))

@@ -10,13 +10,14 @@ from facebench.harness.comparison.entry import Entry
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.comparable import Counted, Figure, Timed
 from facebench.harness.records.record import Record
+from facebench.harness.runs import long_run
 
 
 def entries(records: Sequence[Record]) -> list[Entry]:
-    """The newest record of each case; its exact repetitions are further processes.
+    """The newest record of each case; its exact repetitions are further jobs.
 
     Two records repeat each other where case and fingerprint are the same: files of
-    several runs of the same code may be put together, and each run's process counts.
+    several runs of the same code may be put together, and each run counts as a job.
     """
     of_case: dict[str, list[Record]] = {}
     for record in records:
@@ -40,6 +41,7 @@ def entry(record: Record) -> Entry:
         doubts=tuple(f"{check.name}: no, {check.detail}" for check in record.failed_checks),
         created=record.created,
         revision=str(record.provenance.get("git_revision") or ""),
+        long_run=long_run.of(record),
     )
 
 
@@ -55,9 +57,18 @@ def _pooled(records: Sequence[Record]) -> Entry:
 
 
 def join(same: Sequence[Entry]) -> Entry:
-    """Entries of one case as one, the last one's facts with the processes of all."""
+    """Entries of one case as one, the last one's facts with the processes of all.
+
+    Where the machine was disturbed in some of the jobs, only the others count.
+    """
+    calm = [one for one in same if not one.disturbances]
+    left_out = [one for one in same if one.disturbances] if calm else []
+    same = calm or same
     last = same[-1]
     doubts = dict.fromkeys(doubt for one in same for doubt in one.doubts)
+    if left_out:
+        first = left_out[0].disturbances[0]
+        doubts[f"{len(left_out)} of {len(calm) + len(left_out)} jobs are left out: {first}"] = None
     figures = tuple(
         _join(figure, [f for one in same for f in one.figures if f.name == figure.name])
         for figure in last.figures
@@ -80,4 +91,5 @@ def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:
         turns=(),
         medians=tuple(median for one in timed for median in one.medians),
         samples=tuple(count for one in timed for count in one.samples),
+        jobs=tuple(count for one in timed for count in one.jobs or (len(one.medians),)),
     )

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-import numpy as np
 from scipy.special import ndtr, ndtri
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.comparison.verdict import Policy, Verdict
-from facebench.harness.records.comparable import Decided, Timed
+from facebench.harness.records.comparable import Decided
 from facebench.harness.stats import ratios, tango
 from facebench.harness.verification.paired import PairedComparison, mcnemar
 from facebench.harness.verification.paired import compare as compare_pairs
@@ -29,6 +28,7 @@ class Question(Protocol):
 
     worse: Verdict
     better: Verdict
+    beyond: str  # what a change that is found is beyond, in words
 
     @property
     def change(self) -> float:
@@ -54,90 +54,15 @@ class Question(Protocol):
     def p_apart(self) -> float:
         """Small where the change is shown to be within the margin."""
 
+    @property
+    def assumed(self) -> str:
+        """What the answer takes as known, in words; an empty text where it takes nothing."""
+
+    def smallest(self, level: float) -> float | None:
+        """As in `Line`, at a level that is corrected already."""
+
     def wanting(self, level: float) -> str:
         """What would decide, at a level that is corrected already."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ratio:
-    """Of two times that several processes gave each."""
-
-    base: Timed
-    new: Timed
-    policy: Policy
-
-    worse = Verdict.SLOWER
-    better = Verdict.FASTER
-
-    def __post_init__(self) -> None:
-        single = [
-            side
-            for side, figure in (("BASE", self.base), ("NEW", self.new))
-            if len(figure.medians) < 2
-        ]
-        if single:
-            raise RefusedError(
-                f"{' and '.join(single)} come{'s' * (len(single) == 1)} of one process, and how "
-                "much processes differ is not known: measure with several"
-            )
-
-    @cached_property
-    def effect(self) -> ratios.LogRatio:
-        """Logarithm of the ratio."""
-        base, new = self.base, self.new
-        if base.beside and base.beside == new.beside and len(base.turns) == len(new.turns):
-            return ratios.log_ratio_in_turns(base.by_process, new.by_process)
-        return ratios.log_ratio(base.medians, new.medians)
-
-    @property
-    def large(self) -> bool:
-        """On a logarithmic scale, so that twice as fast is as large a change as twice as slow."""
-        return bool(abs(self.effect.estimate) > self._margin)
-
-    @property
-    def change(self) -> float:
-        """Relative; 0.05 is 5 % slower."""
-        return float(np.expm1(self.effect.estimate))
-
-    @property
-    def interval(self) -> Interval:
-        """By Welch's t."""
-        low, high = self.effect.interval()
-        return float(low) - 1, float(high) - 1
-
-    @property
-    def p_worse(self) -> float:
-        """One-sided."""
-        return float(self.effect.p_above())
-
-    @property
-    def p_better(self) -> float:
-        """One-sided."""
-        return float(self.effect.p_below())
-
-    @property
-    def p_apart(self) -> float:
-        """The larger of two one-sided ones."""
-        return float(self.effect.p_apart(self._margin))
-
-    def wanting(self, level: float) -> str:
-        """In processes a side."""
-        same = self.policy.same_level
-        needed = ratios.processes_needed(self.effect, self._margin, level, same)
-        have = min(len(self.base.medians), len(self.new.medians))
-        spread = f"at a spread of {float(self.effect.spread):.1%} from process to process"
-        if needed is None:
-            return (
-                f"the change lies at the margin: {spread} not even {ratios.MOST_PROCESSES} "
-                "processes a side would decide"
-            )
-        # What was seen is not quite what is true; the count can come out at what there is.
-        needed = max(needed, have + 1)
-        return f"{spread} about {needed} processes a side would decide, {needed - have} more"
-
-    @property
-    def _margin(self) -> float:
-        return math.log1p(self.policy.margin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +80,8 @@ class Lead:
 
     worse = Verdict.WORSE
     better = Verdict.BETTER
+    assumed = ""
+    beyond = "not by chance"
 
     def __post_init__(self) -> None:
         if not (self.base.right and self.new.right):
@@ -220,6 +147,9 @@ class Lead:
         """The larger of two one-sided ones."""
         margin = self.policy.accuracy_margin
         return max(self._p_above(-margin), self._p_below(margin))
+
+    def smallest(self, level: float) -> None:
+        """Depends on how many pairs two networks decide differently, not on this one's alone."""
 
     def wanting(self, level: float) -> str:
         """In pairs."""

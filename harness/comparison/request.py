@@ -20,6 +20,7 @@ from facebench.harness.comparison.revisions.measure import (
 )
 from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.verdict import Comparison, Policy
+from facebench.harness.comparison.wording import case_text
 from facebench.harness.storage.progress import SILENT, Progress
 
 
@@ -78,8 +79,8 @@ def compare_named(request: ComparisonRequest, progress: Progress = SILENT) -> Co
 
     Raises:
         UnknownNameError: there is no such measure.
-        BadInputError: a side is not there, is empty or is damaged; the request contradicts
-            itself; or a revision is unknown or cannot be installed.
+        BadInputError: a side is not there, is empty or is damaged; the two have no case in
+            common; the request contradicts itself; or a revision is unknown or cannot be installed.
         UnavailableError: there is no git, or no checkout here.
     """
     _require(request)
@@ -100,7 +101,22 @@ def compare_named(request: ComparisonRequest, progress: Progress = SILENT) -> Co
         for name in (request.base, request.new)
     )
     found = replace(compare(base, new, policy), measured=measured.how)
+    if not found.lines:
+        raise BadInputError(_nothing_in_common(found))
     return ComparisonOutcome(found, base, new)
+
+
+def _nothing_in_common(found: Comparison) -> str:
+    """Of two sides without a figure that both have."""
+    told = [
+        f"{name} has {case_text(cases[0])}" + f" and {len(cases) - 1} more" * (len(cases) > 1)
+        for name, cases in (("BASE", found.only_base), ("NEW", found.only_new))
+        if cases
+    ] or ["both are empty"]
+    return (
+        f"{found.base} and {found.new} have no case in common, so nothing was compared "
+        f"({', '.join(told)}): compare two runs of one plan"
+    )
 
 
 def _require(request: ComparisonRequest) -> None:

@@ -51,6 +51,8 @@ class Policy:
         same_level: chance that a case is called same whose change is the margin; half of
             0.05, so that it is the 95 % interval that is within.
         across: kinds of difference, of `environments.KINDS`, that are no hindrance.
+        between_jobs: standard deviation between jobs of the same code, relative, where they are
+            too few to show it; None for what the machine's history shows, or a cautious default.
         memory_margin: of peak memory, relative: allocators give processes of one artifact up to
             a tenth more or less.
     """
@@ -62,6 +64,7 @@ class Policy:
     same_level: float = 0.025
     across: frozenset[str] = frozenset()
     memory_margin: float = 0.1
+    between_jobs: float | None = None
 
     def margin_of(self, figure: Figure) -> float:
         """The margin that applies to a figure; what a model makes of counts is a time."""
@@ -90,6 +93,8 @@ class Line:
         interval: 95 % interval of the change; None for exact figures.
         notes: what else should be known: differences that were allowed, doubts.
         share: whether the figure is a share, whose change is in points.
+        smallest: the smallest slow-down, relative, that would have been found in four of five
+            such comparisons; None where that is not known.
     """
 
     case: Case
@@ -104,6 +109,7 @@ class Line:
     interval: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     share: bool = False
+    smallest: float | None = None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def interval_text(line: Line) -> str:
     """Its 95 % interval; `exact` where a figure has no spread."""
     if line.interval is None:
         known = line.change is not None and line.figure != PEAK_MEMORY
-        return "exact" if known else ""
+        return "exact" if known and line.verdict is not Verdict.NOT_DECIDABLE else ""
     low, high = line.interval
     return f"{_signed(line, low)} to {_signed(line, high)}"
 

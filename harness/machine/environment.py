@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def capture() -> dict[str, Any]:
         "load_1min": round(load, 2),
         "memory_available_bytes": psutil.virtual_memory().available,
         "affinity": _ranges(os.sched_getaffinity(0)),
+        **_core_kinds(os.sched_getaffinity(0)),
         "governor": _sysfs("cpu0/cpufreq/scaling_governor"),
         "turbo": _turbo(),
         "smt": _sysfs("smt/control"),
@@ -122,6 +124,14 @@ def _ranges(numbers: set[int]) -> str:
         else:
             runs.append([number])
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def _core_kinds(cpus: set[int]) -> dict[str, str]:
+    """Cores by the capacity that the kernel tells, `4 x 446, 4 x 1024`; or nothing."""
+    found = Counter(_sysfs(f"cpu{number}/cpu_capacity") for number in cpus)
+    found.pop(_UNREADABLE, None)
+    kinds = sorted(found.items(), key=lambda one: int(one[0]))
+    return {"core_kinds": ", ".join(f"{count} x {kind}" for kind, count in kinds)} if kinds else {}
 
 
 def _turbo() -> str:

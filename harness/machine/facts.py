@@ -32,8 +32,11 @@ _EMULATED = ("qemu", "libc6", "libgcc-s1", "libgomp1", "libstdc++6", "python3.11
 _IRRELEVANT = ("host", "memory_bytes")
 
 # Readings of the moment, and settings that belong to one case: they differ between any two
-# records and make no other environment. So do all numbers with a fraction.
-_MOMENTARY = ("load", "available", "num_threads", "denormal", "frequency", "temperature")
+# records and make no other environment. So do all numbers with a fraction. Which cores a case
+# was kept on is one of them: their number and kind are facts of their own.
+_MOMENTARY = (
+    "load", "available", "num_threads", "denormal", "frequency", "temperature", "affinity",
+)  # fmt: skip
 
 
 def stays(name: str, value: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from facebench.architectures.errors import RefusedError
 from facebench.harness.machine import busy, environment, heat, pinning, reference
 from facebench.harness.machine.conditions import Conditions
-from facebench.harness.measures import deployment
+from facebench.harness.measures import deployment, validity
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import Measure, Outcome, Per, labelled, register
@@ -95,17 +95,19 @@ def _checks(result: Throughput, threads: int, throttled: str) -> tuple[Check, ..
     others = f", of which others kept {during.others:.1f} busy" if during is not None else ""
     return (
         Check(
-            "a CPU for each session",
+            validity.CPU_FOR_EACH,
             threads <= cpus and (during is None or during.leaves(threads)),
             f"{threads} sessions on {cpus} CPUs{others}",
         ),
         Check(
-            "machine kept its speed",
+            validity.KEPT_ITS_SPEED,
             slow <= reference.TOLERANCE,
             f"between windows a reference kernel took {slow:.2f} times its fastest here (median)",
         ),
         Check(
-            "not throttled", not throttled, throttled or "nothing that can be read here shows it"
+            validity.NOT_THROTTLED,
+            not throttled,
+            throttled or "nothing that can be read here shows it",
         ),
     )
 

@@ -18,6 +18,11 @@ from facebench.harness.stats.intervals import spread
 from facebench.harness.stats.modes import modes
 from facebench.harness.timing.sampler import Budget
 
+# Names of the conditions that fail where something else slowed the machine.
+KEPT_ITS_SPEED, CPUS_ENOUGH = "machine kept its speed", "CPUs enough for all"
+NOT_THROTTLED, CPU_FOR_EACH = "not throttled", "a CPU for each session"
+DISTURBANCES = (KEPT_ITS_SPEED, CPUS_ENOUGH, NOT_THROTTLED, CPU_FOR_EACH)
+
 # Samples that are worth fewer independent ones than this share of them make the interval
 # of a single process too narrow by half.
 _LEAST_WORTH = 0.25
@@ -98,7 +103,7 @@ def _kept_its_speed(latency: Latency) -> tuple[Check, ...]:
     detail = (
         f"between samples a reference kernel took {slow:.2f} times its fastest here (median{worst})"
     )
-    return (Check("machine kept its speed", slow <= reference.TOLERANCE, detail),)
+    return (Check(KEPT_ITS_SPEED, slow <= reference.TOLERANCE, detail),)
 
 
 def _slowness(latency: Latency) -> list[float]:
@@ -126,7 +131,7 @@ def _settled(facts: Sequence[Process]) -> Check:
 
 def _not_throttled(facts: Sequence[Process]) -> Check:
     seen = "; ".join(dict.fromkeys(p.throttled for p in facts if p.throttled))
-    return Check("not throttled", not seen, seen or "nothing that can be read here shows it")
+    return Check(NOT_THROTTLED, not seen, seen or "nothing that can be read here shows it")
 
 
 def _cpus_enough(facts: Sequence[Process]) -> Iterator[Check]:
@@ -146,7 +151,7 @@ def _cpus_enough(facts: Sequence[Process]) -> Iterator[Check]:
         )
         if crowded:
             detail = f"in {crowded} of {_counted(facts)} there were not: {detail}"
-        yield Check("CPUs enough for all", 2 * crowded < len(shares), detail)
+        yield Check(CPUS_ENOUGH, 2 * crowded < len(shares), detail)
 
 
 def _memory_is_steady(latency: Latency) -> Iterator[Check]:

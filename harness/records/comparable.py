@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ class Timed:
         beside: equal in two figures whose processes took turns with each other, the first with
             the first; empty where they took none.
         turns: medians of the turns, each process's after the other's, as many of each.
+        jobs: how many of the medians each job gave, in order, such as a run of a plan; empty
+            where one gave them all.
     """
 
     name: str
@@ -28,12 +31,15 @@ class Timed:
     samples: tuple[int, ...]
     beside: str = ""
     turns: tuple[float, ...] = field(default=(), repr=False)
+    jobs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.medians or len(self.medians) != len(self.samples):
             raise ValueError("a time needs a median and a count of samples for each process")
         if len(self.turns) % len(self.medians):
             raise ValueError("each process has as many turns as any other")
+        if self.jobs and (min(self.jobs) < 1 or sum(self.jobs) != len(self.medians)):
+            raise ValueError("each process is of one job")
         if not all(0 < median < float("inf") for median in self.medians):
             raise ValueError("a time is positive and finite")
 
@@ -43,8 +49,14 @@ class Timed:
         return np.asarray(self.turns, np.float64).reshape(len(self.medians), -1)
 
     @property
+    def by_job(self) -> tuple[tuple[float, ...], ...]:
+        """Medians of the processes of each job."""
+        ends = tuple(accumulate(self.jobs)) or (len(self.medians),)
+        return tuple(self.medians[a:b] for a, b in pairwise((0, *ends)))
+
+    @property
     def value(self) -> float:
-        """Geometric mean of the medians: a ratio of two is what `statistics.log_ratio` has."""
+        """Geometric mean of the medians."""
         mean = np.exp(np.mean(np.log(self.medians)))
         # Rounding may take it out of the range that a mean lies in.
         return float(np.clip(mean, min(self.medians), max(self.medians)))

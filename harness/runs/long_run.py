@@ -9,6 +9,7 @@ from facebench.harness.devices.registry import DEVICES
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.runs import machine_history
+from facebench.harness.runs.machine_history import LongRun
 
 # In a record's provenance: how far times of this machine differ from hour to hour.
 _LONG_RUN = "long_run"
@@ -33,14 +34,17 @@ def told(record: Record, case: str) -> Record:
     return replace(record, provenance=record.provenance | {_LONG_RUN: asdict(found)})
 
 
-def long_run_ms(record: Record) -> tuple[float, float] | None:
-    """Return the 95 % interval in ms of the median over many hours; None after too short a past."""
-    result = record.result
+def of(record: Record) -> LongRun | None:
+    """Return how far times of its machine differed until then; None after too short a past."""
     match record.provenance.get(_LONG_RUN):
         case {"spread": float(spread), "hours": int(hours)} if hours >= machine_history.LEAST_HOURS:
-            found = machine_history.LongRun(spread, hours)
-        case _:
-            return None
-    if not isinstance(result, Latency):
+            return LongRun(spread, hours)
+    return None
+
+
+def long_run_ms(record: Record) -> tuple[float, float] | None:
+    """Return the 95 % interval in ms of the median over many hours; None after too short a past."""
+    result, found = record.result, of(record)
+    if found is None or not isinstance(result, Latency):
         return None
     return found.interval_ms(result.median_ms, result.interval_ms)

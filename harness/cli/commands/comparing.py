@@ -16,6 +16,7 @@ from facebench.harness.cli.options import Command
 from facebench.harness.cli.output import comparison, terminal
 from facebench.harness.cli.output.progress import RevisionProgress
 from facebench.harness.comparison.environments import KINDS
+from facebench.harness.comparison.job_spread import CAUTIOUS, ENOUGH_HOURS, ENOUGH_JOBS
 from facebench.harness.comparison.outputs.files import OutputFiles
 from facebench.harness.comparison.request import ComparisonRequest, compare_named
 from facebench.harness.comparison.revisions.measure import ROUNDS
@@ -34,8 +35,10 @@ measure = click.option(
 )  # fmt: skip
 
 
-def _share(context: click.Context, parameter: click.Parameter, text: str) -> float:
+def _share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     """Percents, with or without the sign, as a fraction."""
+    if text is None:
+        return None
     try:
         share = float(text.removesuffix("%")) / 100
     except ValueError:
@@ -45,18 +48,30 @@ def _share(context: click.Context, parameter: click.Parameter, text: str) -> flo
     return share
 
 
-def percent(*names: str, default: str, about: str) -> Callable[[Command], Command]:
+def percent(*names: str, default: str | None, about: str) -> Callable[[Command], Command]:
     """An option whose value is given in percent and arrives as a fraction."""
     return click.option(
-        *names, default=default, show_default=True, metavar="P", callback=_share, help=about
+        *names,
+        default=default,
+        show_default=default is not None,
+        metavar="P",
+        callback=_share,
+        help=about,
     )
 
 
 def _policy_of(
-    margin: float, count_margin: float, accuracy_margin: float, level: float, across: str
+    margin: float,
+    count_margin: float,
+    accuracy_margin: float,
+    level: float,
+    between_jobs: float | None,
+    across: str,
 ) -> Policy:
     kinds = frozenset(options.comma_list(across))
-    return Policy(margin, count_margin, accuracy_margin, level, across=kinds)
+    return Policy(
+        margin, count_margin, accuracy_margin, level, across=kinds, between_jobs=between_jobs
+    )
 
 
 _policy = options.gathered(
@@ -74,6 +89,12 @@ _policy = options.gathered(
     percent(
         "--false-alarms", "level", default="1%",
         about="Chance of any false alarm at all, however many cases there are.",
+    ),
+    percent(
+        "--between-jobs", default=None,
+        about="Standard deviation of times between two runs of the same code, where there are "
+        f"fewer than {ENOUGH_JOBS} a side and they took no turns. Default: that of this machine's "
+        f"history, where it has {ENOUGH_HOURS} hours, else {CAUTIOUS:.0%}.",
     ),
     click.option(
         "--across", default="", metavar="K[,K]",

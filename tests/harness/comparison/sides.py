@@ -35,8 +35,10 @@ def processes(
     return tuple(float(x) for x in ms * np.exp(spread * draw.normal(size=count)))
 
 
-def timed(medians: Sequence[float]) -> Timed:
-    return Timed("latency", "ms", tuple(medians), (64,) * len(medians))
+def timed(medians: Sequence[float], jobs: Sequence[int] | None = None) -> Timed:
+    """Of as many jobs as processes, where nothing else is said."""
+    given = tuple([1] * len(medians) if jobs is None else jobs)
+    return Timed("latency", "ms", tuple(medians), (64,) * len(medians), jobs=given)
 
 
 def entry(case: Case, *figures: Figure, **fields: object) -> Entry:

@@ -1,0 +1,163 @@
+"""The question whether one of two times is longer, and by which spread it is answered."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from facebench.harness.comparison.job_spread import ENOUGH_JOBS, JobSpread
+from facebench.harness.comparison.verdict import Policy, Verdict
+from facebench.harness.comparison.wording import percents
+from facebench.harness.records.comparable import Timed
+from facebench.harness.stats import ratios
+
+# Medians of the processes of each job.
+Jobs = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """Of two times.
+
+    Processes in turns are compared pair by pair, jobs that are enough to show how much they
+    differ by Welch's t, and all others by what is known of jobs.
+    """
+
+    base: Timed
+    new: Timed
+    policy: Policy
+    known: JobSpread
+
+    worse = Verdict.SLOWER
+    better = Verdict.FASTER
+
+    @property
+    def beyond(self) -> str:
+        """What the machine did to both alike, in turns, is no chance."""
+        return "beyond what turns differ by" if self.in_turns else "not by chance"
+
+    @property
+    def in_turns(self) -> bool:
+        """Whether the processes took turns, so that both sides saw the same machine."""
+        base, new = self.base, self.new
+        return took_turns(base, new) and len(base.medians) > 1
+
+    @property
+    def enough_jobs(self) -> bool:
+        """Whether jobs show by themselves how much they differ."""
+        return not self.in_turns and self._jobs >= ENOUGH_JOBS
+
+    @cached_property
+    def effect(self) -> ratios.LogRatio:
+        """Logarithm of the ratio."""
+        if self.in_turns:
+            return ratios.log_ratio_in_turns(self.base.by_process, self.new.by_process)
+        if self.enough_jobs:
+            return ratios.log_ratio(*([*map(_geometric_mean, side)] for side in self._by_job))
+        return self._by_what_is_known
+
+    @property
+    def effects(self) -> list[ratios.LogRatio]:
+        """`effect`, and beside that of enough jobs the one by what is known of jobs.
+
+        A few jobs know their spread so badly that a gross change could hide in it; where they
+        do not contradict what is known of jobs, that bounds it.
+        """
+        bounded = self.enough_jobs and float(self.effect.spread) <= self.known.spread
+        return [self.effect, self._by_what_is_known] if bounded else [self.effect]
+
+    @property
+    def large(self) -> bool:
+        """On a logarithmic scale, so that twice as fast is as large a change as twice as slow."""
+        return bool(abs(self.effect.estimate) > self._margin)
+
+    @property
+    def change(self) -> float:
+        """Relative; 0.05 is 5 % slower."""
+        return float(np.expm1(self.effect.estimate))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """By Student's t; the spread between jobs is in it."""
+        low, high = np.transpose([effect.interval() for effect in self.effects])
+        return float(low.max()) - 1, float(high.min()) - 1
+
+    @property
+    def p_worse(self) -> float:
+        """One-sided."""
+        return min(float(effect.p_above()) for effect in self.effects)
+
+    @property
+    def p_better(self) -> float:
+        """One-sided."""
+        return min(float(effect.p_below()) for effect in self.effects)
+
+    @property
+    def p_apart(self) -> float:
+        """The larger of two one-sided ones."""
+        return min(float(effect.p_apart(self._margin)) for effect in self.effects)
+
+    def smallest(self, level: float) -> float:
+        """As in `Line`, at a level that is corrected already."""
+        ratio = min(float(effect.smallest(level)) for effect in self.effects)
+        return max(ratio - 1, self.policy.margin)
+
+    @property
+    def assumed(self) -> str:
+        """What had to be taken as known, in words; an empty text where nothing had to."""
+        return "" if self.in_turns or self.enough_jobs else str(self.known)
+
+    def wanting(self, level: float) -> str:
+        """In processes or jobs a side."""
+        found = f"slow-downs of {percents(self.smallest(level))} and more would have been found"
+        if self.assumed:
+            return (
+                f"{self.assumed}, so that {found}; measure both in turns in one job "
+                f"(git:BASE git:NEW), or in {ENOUGH_JOBS} jobs a side"
+            )
+        unit, have = ("process", len(self.new.medians)) if self.in_turns else ("job", self._jobs)
+        several = "processes" if self.in_turns else "jobs"
+        same = self.policy.same_level
+        needed = ratios.processes_needed(self.effect, self._margin, level, same)
+        spread = f"at a spread of {float(self.effect.spread):.1%} from {unit} to {unit}"
+        if needed is None:
+            return (
+                f"the change lies at the margin: {spread} not even {ratios.MOST_PROCESSES} "
+                f"{several} a side would decide"
+            )
+        # What was seen is not quite what is true; the count can come out at what there is.
+        needed = max(needed, have + 1)
+        return (
+            f"{spread} {found}; about {needed} {several} a side would decide, {needed - have} more"
+        )
+
+    @cached_property
+    def _by_what_is_known(self) -> ratios.LogRatio:
+        known = self.known
+        return ratios.log_ratio_between_jobs(*self._by_job, known.spread, known.degrees)
+
+    @property
+    def _by_job(self) -> tuple[Jobs, Jobs]:
+        return self.base.by_job, self.new.by_job
+
+    @property
+    def _jobs(self) -> int:
+        return min(map(len, self._by_job))
+
+    @property
+    def _margin(self) -> float:
+        return math.log1p(self.policy.margin)
+
+
+def took_turns(base: Timed, new: Timed) -> bool:
+    """Whether the processes of two times took turns with each other."""
+    return bool(base.beside) and base.beside == new.beside and len(base.turns) == len(new.turns)
+
+
+def _geometric_mean(medians: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, medians)))
