@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import pandas as pd
+from scipy.special import ndtri, stdtrit
 
+from facebench.harness.comparison.job_spread import known_spread
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.cost import Cost
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.reports.digits import Estimate, ratio
+from facebench.harness.runs import long_run
+from facebench.harness.stats.ratios import PROCESS_SPREAD
+from facebench.reports.digits import Estimate, ratio, widened
 from facebench.reports.embedding_time import inferences_of
 from facebench.reports.environments import another_machine, differences
 from facebench.reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces
@@ -113,11 +119,29 @@ def latency_ratio(
         why = f"the two times come from different machines: {_sentence(other)}"
         return RelativeLatency(setting, None, "refused", why, ours.label)
     warning = f"records that are compared differ in {_sentence(found)}" if found else ""
-    estimate = ratio(ours.median, base.median)
+    estimate = widened(ratio(ours.median, base.median), beyond_intervals(ours.record, base.record))
     label = ours.label or base.label
     return RelativeLatency(
         setting, estimate, "ok", label=label, warning=warning, record=ours.record
     )
+
+
+def beyond_intervals(one: Record, other: Record) -> float:
+    """95 % reach of a ratio's logarithm by what the intervals of two times do not know.
+
+    That is how much processes differ, of a time that one process gave; and how much jobs do,
+    of times of two.
+    """
+    single = sum(
+        isinstance(record.result, Latency) and len(record.result.by_process) < 2
+        for record in (one, other)
+    )
+    processes = float(ndtri(0.975)) * PROCESS_SPREAD * math.sqrt(single)
+    if long_run.of_one_run(one, other):
+        return processes
+    known = known_spread((long_run.of(one), long_run.of(other)))
+    jobs = float(stdtrit(known.degrees, 0.975)) * known.spread * math.sqrt(2)
+    return math.hypot(processes, jobs)
 
 
 def representative(evidence: Evidence, network: str, setting: Setting) -> LatencyRow | None:

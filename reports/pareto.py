@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.record import Record
 from facebench.reports.cells import percent
-from facebench.reports.digits import Estimate
+from facebench.reports.comparison import beyond_intervals
+from facebench.reports.digits import Estimate, ratio, widened
 from facebench.reports.embedding_time import plotted_settings, points, real_dataset
 from facebench.reports.evidence import Evidence, real_faces
 
@@ -22,14 +25,19 @@ class Spot:
         x: cost, with its interval; of a count both ends are the count.
         y: accuracy in percent, with its interval.
         kinds: of the cost and of the accuracy.
-        front: whether no other network of the plane is as accurate at as little cost.
+        time: the record of the cost, where that is a time.
+        front: whether no other network of the plane is shown to be as accurate at as little
+            cost, and better at one of both.
+        shown: whether it is on the front, and shown to be more accurate than each cheaper one.
     """
 
     network: str
     x: Estimate
     y: Estimate
     kinds: tuple[str, str]
+    time: Record | None = field(default=None, repr=False)
     front: bool = False
+    shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,9 @@ class Plane:
     spots: tuple[Spot, ...]
 
     @property
-    def front(self) -> list[Spot]:
-        """Those on the front, in order."""
-        return [spot for spot in self.spots if spot.front]
+    def line(self) -> list[Spot]:
+        """Those whose place on the front is shown, in order: each more accurate than the last."""
+        return [spot for spot in self.spots if spot.shown]
 
 
 # The figure, its chart and its caption ask for the same.
@@ -72,7 +80,13 @@ def planes(evidence: Evidence) -> tuple[Plane, ...]:
     made = [_plane(axis, found) for axis, found in counted.items()]
     for setting in plotted_settings(evidence, dataset):
         found = [
-            Spot(one.network, one.time, _accuracy(one.score.result), (setting.kind, one.score.kind))
+            Spot(
+                one.network,
+                one.time,
+                _accuracy(one.score.result),
+                (setting.kind, one.score.kind),
+                one.row.record,
+            )
             for one in points(evidence, dataset, setting)
             if not one.row.untuned
         ]
@@ -80,23 +94,47 @@ def planes(evidence: Evidence) -> tuple[Plane, ...]:
     return tuple(plane for plane in made if len(plane.spots) > 1)
 
 
-def on_front(spots: Sequence[Spot]) -> list[bool]:
-    """Whether each spot is on the front, by the figures themselves; intervals are shown beside."""
-    return [
-        not any(
-            other.x.value <= one.x.value
-            and other.y.value >= one.y.value
-            and (other.x.value, other.y.value) != (one.x.value, one.y.value)
-            for other in spots
-        )
-        for one in spots
-    ]
+def placed(spots: Sequence[Spot]) -> list[Spot]:
+    """The spots with what is shown of each, by the intervals of differences to the others."""
+    return [_placed(one, [other for other in spots if other is not one]) for one in spots]
+
+
+def _placed(one: Spot, others: Sequence[Spot]) -> Spot:
+    front = not any(_beats(other, one) for other in others)
+    # Of equal cost the more accurate one stands before.
+    place = one.x.value, -one.y.value
+    cheaper = [other for other in others if (other.x.value, -other.y.value) < place]
+    shown = front and all(_lead(one, other) > 0 for other in cheaper)
+    return replace(one, front=front, shown=shown)
+
+
+def _beats(one: Spot, other: Spot) -> bool:
+    """Whether one is shown to be as good on both axes, and better on one."""
+    lead, share = _lead(one, other), _share(one, other)
+    return lead >= 0 and share <= 1 and (lead > 0 or share < 1)
+
+
+def _lead(one: Spot, other: Spot) -> float:
+    """The least, in points, by which one is the more accurate, with 95 % confidence.
+
+    The interval is made from those of both (G. Y. Zou, A. Donner, "Construction of confidence
+    limits about effect measures", Statistics in Medicine 27, 2008). Networks err on the same
+    pairs, so that it is rather too wide.
+    """
+    side = math.hypot(one.y.value - one.y.low, other.y.high - other.y.value)
+    return one.y.value - other.y.value - side
+
+
+def _share(one: Spot, other: Spot) -> float:
+    """The most that one costs of the other's cost, with 95 % confidence."""
+    if one.time is None or other.time is None:
+        return one.x.value / other.x.value
+    beyond = beyond_intervals(one.time, other.time)
+    return widened(ratio(one.x, other.x), beyond).high
 
 
 def _plane(axis: str, found: Sequence[Spot]) -> Plane:
-    flags = on_front(found)
-    marked = [Spot(s.network, s.x, s.y, s.kinds, f) for s, f in zip(found, flags, strict=True)]
-    return Plane(axis, tuple(sorted(marked, key=lambda spot: spot.x.value)))
+    return Plane(axis, tuple(sorted(placed(found), key=lambda spot: spot.x.value)))
 
 
 def _accuracy(result: object) -> Estimate:

@@ -197,7 +197,9 @@ def _not_judged(line: Line, disturbed: Sequence[str]) -> Line:
 
 def _question(base: Entry, new: Entry, before: Figure, now: Figure, policy: Policy) -> Question:
     if isinstance(before, Timed) and isinstance(now, Timed) and before.unit == now.unit:
-        return Ratio(before, now, policy, known_spread(base, new, policy.between_jobs))
+        return Ratio(
+            before, now, policy, known_spread((base.long_run, new.long_run), policy.between_jobs)
+        )
     if isinstance(before, Decided) and isinstance(now, Decided):
         return Lead(before, now, policy)
     raise RefusedError("the two sides hold figures of different sorts or units")

@@ -7,9 +7,10 @@ heat, its neighbours. No number of processes within a run shows that.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from facebench.harness.comparison.entry import Entry
+from facebench.harness.runs.machine_history import LongRun
 
 # Jobs a side that show by themselves how much jobs differ.
 ENOUGH_JOBS = 3
@@ -41,20 +42,18 @@ class JobSpread:
         return f"jobs are taken to differ by {self.spread:.1%} (standard deviation; {self.source})"
 
 
-def known_spread(base: Entry, new: Entry, told: float | None) -> JobSpread:
-    """What is told, else what the history of either side's machine shows, else `CAUTIOUS`.
+def known_spread(histories: Iterable[LongRun | None], told: float | None = None) -> JobSpread:
+    """What is told, else what the longest history of the machine shows, else `CAUTIOUS`.
 
     A history of few hours counts only where it shows more than that.
 
     Args:
-        base: one side.
-        new: the other.
+        histories: of the machine, as each time that is compared knows it.
         told: by the user; None where nothing is.
     """
     if told is not None:
         return JobSpread(told, math.inf, "as told")
-    histories = [entry.long_run for entry in (base, new) if entry.long_run]
-    longest = max(histories, key=lambda one: one.hours, default=None)
+    longest = max(filter(None, histories), key=lambda one: one.hours, default=None)
     if longest is None:
         return JobSpread(CAUTIOUS, math.inf, "a cautious default; --between-jobs tells another")
     source = f"{longest.hours} hours of this machine's history"

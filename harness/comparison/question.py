@@ -28,7 +28,10 @@ class Question(Protocol):
 
     worse: Verdict
     better: Verdict
-    beyond: str  # what a change that is found is beyond, in words
+
+    @property
+    def beyond(self) -> str:
+        """What a change that is found is beyond, in words."""
 
     @property
     def change(self) -> float:

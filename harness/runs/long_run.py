@@ -14,6 +14,11 @@ from facebench.harness.runs.machine_history import LongRun
 # In a record's provenance: how far times of this machine differ from hour to hour.
 _LONG_RUN = "long_run"
 
+_HOUR_S = 3600
+
+# Likewise: what times of one run have in common, beside what the machine was like in it.
+_RUN = "run"
+
 
 def told(record: Record, case: str) -> Record:
     """Return the record, with what this machine's past says of its time; and it is kept there.
@@ -32,6 +37,31 @@ def told(record: Record, case: str) -> Record:
     if found is None:
         return record
     return replace(record, provenance=record.provenance | {_LONG_RUN: asdict(found)})
+
+
+def of_run(record: Record, token: str) -> Record:
+    """The record, with the run that it came of; one that is no time is left as it is."""
+    if not isinstance(record.result, Latency):
+        return record
+    return replace(record, provenance=record.provenance | {_RUN: token})
+
+
+def of_one_run(one: Record, other: Record) -> bool:
+    """Whether two times came of one run, in whose course their processes took turns.
+
+    Of records that do not say, those of an hour are taken for such.
+    """
+    if _in_turns(one) and _in_turns(one) == _in_turns(other):
+        return True
+    runs = one.provenance.get(_RUN), other.provenance.get(_RUN)
+    if None not in runs:
+        return runs[0] == runs[1]
+    ends = [datetime.fromisoformat(record.created).timestamp() for record in (one, other)]
+    return runs == (None, None) and abs(ends[0] - ends[1]) <= _HOUR_S
+
+
+def _in_turns(record: Record) -> str:
+    return record.result.beside if isinstance(record.result, Latency) else ""
 
 
 def of(record: Record) -> LongRun | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, groupby
@@ -45,6 +46,7 @@ def run(
     Returns:
         The records, in the order of the jobs.
     """
+    token = uuid.uuid4().hex
     known = _stored(store)
     records: dict[str, Record] = {}
     waiting = []
@@ -58,7 +60,7 @@ def run(
             else:
                 waiting.append(job)
         for found in (obtain or _obtain)(waiting, Watch(listener, parts)):
-            record = long_run.told(found, found.fingerprint)
+            record = long_run.told(long_run.of_run(found, token), found.fingerprint)
             if store is not None:
                 store.append(record)
                 parts.forget(record)

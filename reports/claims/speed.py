@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from facebench.harness.measures.validity import DISTURBANCES
 from facebench.harness.records.cost import Cost
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
-from facebench.reports.digits import Estimate, earned, interval, ratio
+from facebench.reports.digits import Estimate, earned, interval
 from facebench.reports.emulated import PAPER_THREADS, places
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
-from facebench.reports.tables import LatencyRow, Setting, settings
+from facebench.reports.tables import Setting, settings
 
 RIVAL, _FEWER, _RELU = "mobilenet_v2", "mobilefacenet_96x96", "mobilefacenet_relu"
 
@@ -122,12 +123,18 @@ def _finding(
 ) -> ClaimFinding:
     assert one.estimate is not None
     rows = [representative(evidence, name, one.setting) for name in networks]
+    failed = {check.name for row in rows if row for check in row.record.failed_checks}
+    disturbed = [name for name in DISTURBANCES if name in failed]
     if "untuned" in one.label:
         verdict = UNDECIDED
         why = ["this code is untuned, so it says nothing of what tuned code does"]
-    elif _doubted(rows):
+    elif disturbed:
+        verdict = UNDECIDED
+        why = [f"the machine was disturbed ({', '.join(disturbed)}: no), so a ratio says nothing"]
+    elif failed:
         why.append("a condition of validity did not hold: see the latencies")
     if one.warning:
+        verdict = UNDECIDED
         why.append(one.warning)
     return ClaimFinding(
         verdict,
@@ -157,9 +164,8 @@ def _outcome(estimate: Estimate) -> str:
 
 def _reasons(evidence: Evidence, setting: Setting) -> Iterator[str]:
     """Why, as far as the records can say: what PReLU costs here, and the work of both."""
-    primary, relu = (representative(evidence, name, setting) for name in (BASELINE, _RELU))
-    if primary and relu and primary.median and relu.median:
-        price = ratio(primary.median, relu.median)
+    price = latency_ratio(evidence, BASELINE, setting, _RELU).estimate
+    if price:
         if price.low > 1.0:
             yield (
                 f"PReLU makes {BASELINE} {earned(price)} times ({interval(price)}) as slow as "
@@ -193,10 +199,6 @@ def _modelled(evidence: Evidence, network: str) -> Iterator[ClaimFinding]:
             name = f"{place.label}, {PAPER_THREADS} threads"
             kinds = ("modelled", "published")
             yield ClaimFinding(UNDECIDED, name, f"{found:.2f}×", "", kinds, f"{why}far it is off.")
-
-
-def _doubted(rows: Sequence[LatencyRow | None]) -> bool:
-    return any(row is not None and row.record.failed_checks for row in rows)
 
 
 def _place(setting: Setting) -> str:

@@ -53,6 +53,8 @@ def chart(evidence: Evidence) -> dict[str, Any]:
         "scale": {"zero": False, "padding": 60},
     }
     front = {"condition": {"test": "datum.front", "value": "#0072b2"}, "value": "#8a949e"}
+    # Hollow: on the front as far as can be seen, and not shown to be worth what it costs.
+    filled = {"condition": {"test": "datum.front && !datum.shown", "value": 0}, "value": 1}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": "container",
@@ -68,7 +70,7 @@ def chart(evidence: Evidence) -> dict[str, Any]:
         "transform": [{"filter": "datum.axis == against"}],
         "layer": [
             {
-                "transform": [{"filter": "datum.front"}],
+                "transform": [{"filter": "datum.shown"}],
                 "mark": {"type": "line", "color": "#0072b2", "interpolate": "step-after"},
                 "encoding": {"x": x, "y": y},
             },
@@ -87,10 +89,14 @@ def chart(evidence: Evidence) -> dict[str, Any]:
                 "encoding": {
                     "x": x,
                     "y": y,
-                    "color": front,
+                    "fill": front,
+                    "stroke": front,
+                    "fillOpacity": filled,
                     "tooltip": [
                         {"field": name, "type": "nominal"}
-                        for name in ("network", "axis", "at cost", "at accuracy", "obtained")
+                        for name in (
+                            "network", "axis", "at cost", "at accuracy", "standing", "obtained",
+                        )
                     ],
                 },
             },
@@ -105,10 +111,12 @@ def chart(evidence: Evidence) -> dict[str, Any]:
 def caption(evidence: Evidence) -> str:
     """Return how to read it."""
     return (
-        "Up and left is better. The line joins the networks that no other one equals in accuracy "
-        "at as little cost, by the figures themselves: where the bars, 95 % intervals, of two "
-        "overlap, their order is not shown. MAdds and sizes are counted and have no bars. Times "
-        "are of a face’s embedding, mirror image included where it was scored with one."
+        "Up and left is better. Grey are networks that another one is shown to equal in accuracy "
+        "and cost, and to beat in one of both, by the 95 % interval of their difference. The line "
+        "joins those that are shown to be more accurate than every cheaper one; hollow are those "
+        "of which neither is shown. Bars are 95 % intervals. MAdds and sizes are counted and have "
+        "no bars. Times are of a face’s embedding, mirror image included where it was scored with "
+        "one."
     )
 
 
@@ -124,10 +132,9 @@ def shows(evidence: Evidence) -> bool:
 
 
 def _panel(axes: Axes, plane: Plane, theme: Theme) -> None:
-    front = plane.front
     axes.step(
-        [spot.x.value for spot in front],
-        [spot.y.value for spot in front],
+        [spot.x.value for spot in plane.line],
+        [spot.y.value for spot in plane.line],
         where="post",
         color=theme.accent,
         linewidth=1.2,
@@ -141,6 +148,7 @@ def _panel(axes: Axes, plane: Plane, theme: Theme) -> None:
             yerr=sides([spot.y]),
             fmt="D" if spot.network == BASELINE else "o",
             color=theme.accent if spot.front else theme.faint,
+            markerfacecolor=theme.background if spot.front and not spot.shown else None,
             elinewidth=0.9,
             zorder=3,
         )
@@ -159,10 +167,18 @@ def _datum(axis: str, spot: Spot) -> dict[str, Any]:
         "low": spot.y.low,
         "high": spot.y.high,
         "front": spot.front,
+        "shown": spot.shown,
+        "standing": _standing(spot),
         "at cost": _said(spot.x),
         "at accuracy": f"{_said(spot.y)} %",
         "obtained": ", ".join(spot.kinds),
     }
+
+
+def _standing(spot: Spot) -> str:
+    if spot.shown:
+        return "shown to be more accurate than each cheaper one"
+    return "not shown to beat a cheaper one, nor beaten" if spot.front else "beaten by another"
 
 
 def _said(estimate: Estimate) -> str:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_ind
 
 from facebench.harness.cli.main import cli
 from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
 from facebench.harness.records.latency import Latency
-from facebench.harness.records.record import Record
+from facebench.harness.records.record import Check, Record
 from facebench.harness.records.store import Store
 from facebench.reports.claims import (
     CLAIMS,
@@ -48,11 +48,18 @@ def said(name: str, *records: Record) -> Judged:
     return next(one for one in judged(Evidence(records)) if one.claim.name == name)
 
 
-def timed(network: str, ms: float, runtime: str = "ncnn", spread: float = 0.001) -> Record:
+def timed(
+    network: str, ms: float, runtime: str = "ncnn", spread: float = 0.001, processes: int = 4
+) -> Record:
+    """A time of several processes that are alike."""
     one = latency(network, runtime)
     assert isinstance(one.result, Latency)
-    samples = tuple(ms * (1 + spread * (i - 32) / 32) for i in range(64))
-    return replace(one, result=replace(one.result, samples_ms=samples, label=""))
+    samples = tuple(
+        ms * (1 + spread * (i - 32) / 32) for k in range(processes) for i in range(k, 64, processes)
+    )
+    counts = (64 // processes,) * processes
+    result = replace(one.result, samples_ms=samples, label="", processes=counts)
+    return replace(one, result=result)
 
 
 def trained(record: Record, conditions: str = "alike", seed: int = 0) -> Record:
@@ -107,6 +114,60 @@ def test_twice_as_fast_needs_the_whole_interval(ratio: float, spread: float, ver
     )
     assert one.verdict == verdict
     assert ("order is reversed" in one.findings[0].why) == (ratio < 1)
+
+
+def of_speed(*records: Record) -> dict[str, str]:
+    evidence = Evidence(records)
+    names = ("speed-up", "fastest-variant", "gdconv-time")
+    return {name: Judged(CLAIMS[name], CLAIMS[name].judge(evidence)).verdict for name in names}
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.tuples(*[st.floats(1.0, 30.0)] * 3), st.sampled_from([0.001, 0.02, 0.2]), st.integers(0, 3)
+)
+def test_weaker_times_move_a_verdict_only_towards_not_decidable(
+    ms: tuple[float, float, float], spread: float, which: int
+) -> None:
+    names = ("mobilefacenet_96x96", "mobilenet_v2", "mobilenet_v2_gdconv")
+    known = [("mobilefacenet", 10.0), *zip(names, ms, strict=True)]
+    strong = [timed(name, value, spread=spread) for name, value in known]
+    verdicts = of_speed(*strong)
+    one = strong[which]
+    disturbed = Check("machine kept its speed", False, "1.4 times")
+    for weak in (
+        timed(*known[which], spread=spread, processes=1),
+        replace(one, created="2026-11-25T12:00:00+00:00"),
+        replace(one, provenance=one.provenance | {"run": "another"}),
+        replace(one, checks=(disturbed,)),
+        replace(one, environment=one.environment | {"ncnn": "2.0"}),
+    ):
+        for name, verdict in of_speed(*(weak if r is one else r for r in strong)).items():
+            assert verdict in (verdicts[name], UNDECIDED)
+
+
+def test_one_process_a_side_supports_no_ratio_that_processes_alone_could_make() -> None:
+    pair = [
+        timed(name, ms, processes=1)
+        for name, ms in (("mobilefacenet", 10), ("mobilenet_v2", 20.19))
+    ]
+    (finding,) = said("speed-up", *pair).findings
+    assert (finding.verdict, finding.figure, finding.interval) == (UNDECIDED, "2.0×", "1.8–2.2")
+    far = [pair[0], timed("mobilenet_v2", 26.0, processes=1)]
+    assert said("speed-up", *far).verdict == SUPPORTED
+
+
+def test_times_of_two_runs_are_uncertain_by_what_runs_differ_by() -> None:
+    pair = [timed("mobilefacenet", 10.0), timed("mobilenet_v2", 22.0)]
+    runs = [
+        replace(one, provenance=one.provenance | {"run": run})
+        for one, run in zip(pair, "ab", strict=True)
+    ]
+    assert said("speed-up", *pair).verdict == SUPPORTED
+    assert said("speed-up", *runs).verdict == UNDECIDED
+    history = {"long_run": {"spread": 0.01, "hours": 20}}
+    known = [replace(one, provenance=one.provenance | history) for one in runs]
+    assert said("speed-up", *known).verdict == SUPPORTED
 
 
 def test_runtimes_may_disagree_and_each_has_its_verdict() -> None:

@@ -66,6 +66,57 @@ def test_the_exit_code_says_whether_there_is_a_regression(
     assert capfd.readouterr().err.count("no results file nowhere") == 1
 
 
+def test_two_sides_without_a_case_in_common_are_an_error(
+    base: Path, tmp_path: Path, capfd: Output
+) -> None:
+    other = tmp_path / "other.jsonl"
+    Store(other).append(cost("mobilenet_v2"))
+    assert facebench("compare", base, other) == 2
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    for part in (
+        "no case in common",
+        "BASE has latency mobilefacenet",
+        "NEW has cost mobilenet_v2",
+    ):
+        assert part in told.err
+    assert facebench("compare", base, other, "--measure", "cost") == 2
+
+
+def of_pytest_benchmark(path: Path, seconds: float) -> Path:
+    """A file as that tool leaves one, of a function of 100 rounds in one process."""
+    stats = {"median": seconds, "rounds": 100}
+    one = {"fullname": "tests/test_it.py::test_it", "name": "test_it", "stats": stats}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"benchmarks": [one], "machine_info": {"machine": "x86_64"}}))
+    return path
+
+
+def test_one_json_of_pytest_benchmark_a_side_finds_what_is_three_times_slower(
+    tmp_path: Path, capfd: Output
+) -> None:
+    before = of_pytest_benchmark(tmp_path / "before.json", 0.010)
+    assert facebench("compare", before, of_pytest_benchmark(tmp_path / "after.json", 0.030)) == 1
+    assert "slower" in capfd.readouterr().out
+    # Two CI jobs may differ so: it says what would have been found, and what else to do.
+    assert facebench("compare", before, of_pytest_benchmark(tmp_path / "a.json", 0.012)) == 0
+    out = capfd.readouterr().out
+    assert "not decidable" in out
+    assert "slow-downs of +" in out
+    assert "git:BASE git:NEW" in out
+    assert facebench("compare", before, tmp_path / "a.json", "--between-jobs", "1%") == 1
+    assert facebench("compare", before, tmp_path / "a.json", "--between-jobs", "x") == 2
+
+
+def test_a_folder_of_json_files_is_as_many_jobs(tmp_path: Path, capfd: Output) -> None:
+    for number in range(4):
+        of_pytest_benchmark(tmp_path / "before" / f"{number}.json", 0.010 + number * 1e-5)
+        of_pytest_benchmark(tmp_path / "after" / f"{number}.json", 0.0105 + number * 1e-5)
+    assert facebench("compare", tmp_path / "before", tmp_path / "after") == 1
+    assert "taken to differ" not in capfd.readouterr().out
+
+
 def test_a_case_that_fails_now_is_a_regression(base: Path, tmp_path: Path, capfd: Output) -> None:
     broken = write(tmp_path / "b.jsonl", status="failed", result=None, reason="it was killed")
     assert facebench("compare", base, broken) == 1

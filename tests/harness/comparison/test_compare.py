@@ -154,11 +154,29 @@ def test_another_environment_is_named_and_sets_a_time_apart(
     assert any(name in note for note in allowed.notes)
 
 
-@pytest.mark.parametrize("name", ["host", "load_1min", "memory_available_bytes", "ncnn"])
+@pytest.mark.parametrize(
+    "name", ["host", "load_1min", "memory_available_bytes", "ncnn", "affinity"]
+)
 def test_what_a_time_does_not_depend_on_does_not_hinder(name: str) -> None:
     # ncnn's version is nothing to a case that runs in ONNX Runtime.
     new = latency(seed=1, environment={**ENVIRONMENT, name: "another"})
     assert of(latency(environment={name: 1, **ENVIRONMENT}), new).verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("threads_visible", (1, 2)), ("core_kinds", ("4 x 446", "4 x 1024")),
+])  # fmt: skip
+def test_the_number_and_kind_of_cores_matter_and_not_which_they_were(
+    name: str, values: tuple[object, object]
+) -> None:
+    base, new = (
+        latency(environment={**ENVIRONMENT, name: value, "affinity": cpu})
+        for value, cpu in zip(values, ("0", "1"), strict=True)
+    )
+    line = of(base, new)
+    assert line.verdict is Verdict.NOT_COMPARABLE
+    assert name in line.reason
+    assert "affinity" not in line.reason
 
 
 def test_a_count_of_the_network_depends_on_no_environment() -> None:

@@ -53,3 +53,16 @@ def test_the_cpus_that_may_be_used_are_listed_as_the_kernel_does(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 8})
     assert environment.capture()["affinity"] == "0-2,8"
+
+
+def test_kinds_of_cores_are_told_where_the_kernel_tells_their_capacity(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for number, capacity in enumerate((446, 446, 1024, 1024)):
+        (tmp_path / f"cpu{number}").mkdir()
+        (tmp_path / f"cpu{number}" / "cpu_capacity").write_text(f"{capacity}\n")
+    monkeypatch.setattr(environment, "_CPUS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 3})
+    assert environment.capture()["core_kinds"] == "1 x 446, 2 x 1024"
+    monkeypatch.setattr(environment, "_CPUS", tmp_path / "nowhere")
+    assert "core_kinds" not in environment.capture()

@@ -9,10 +9,17 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 from scipy.stats import ttest_1samp, ttest_ind
 
 from facebench.harness.comparison.verdict import Policy
-from facebench.harness.stats.ratios import LogRatio, log_ratio, log_ratio_in_turns, processes_needed
+from facebench.harness.stats.ratios import (
+    LogRatio,
+    log_ratio,
+    log_ratio_between_jobs,
+    log_ratio_in_turns,
+    processes_needed,
+)
 
 TRIALS = 20_000
 POLICY = Policy()
@@ -206,3 +213,28 @@ def test_turns_are_summed_up_by_the_median_of_their_means_two_by_two(logs: list[
     means = [(a + b) / 2 for i, a in enumerate(logs) for b in logs[i:]]
     effect = log_ratio_in_turns(np.ones_like(new), new)
     assert float(effect.estimate) == pytest.approx(float(np.median(means)), abs=1e-9)
+
+
+@pytest.mark.parametrize(("jobs", "processes"), [(1, 3), (2, 2), (1, 1)])
+def test_a_spread_between_jobs_that_is_told_is_in_the_interval(jobs: int, processes: int) -> None:
+    draw = np.random.default_rng(3)
+    between, within = 0.05, 0.03
+
+    def side() -> list[list[float]]:
+        logs = between * draw.normal(size=(jobs, 1)) + within * draw.normal(size=(jobs, processes))
+        return np.exp(logs).tolist()  # type: ignore[no-any-return]
+
+    effects = [log_ratio_between_jobs(side(), side(), between) for _ in range(2000)]
+    held = np.mean([low <= 1 <= high for low, high in (one.interval() for one in effects)])
+    # Two jobs that differ by more than is told are believed, which widens a little.
+    assert 0.94 <= held <= (0.985 if jobs > 1 else 0.965)
+
+
+def test_the_smallest_ratio_found_is_found_in_four_of_five() -> None:
+    draw = np.random.default_rng(4)
+    effect = log_ratio_between_jobs([[1.0]], [[1.0]], 0.04)
+    truth = float(np.log(effect.smallest(0.01)))
+    # One process a side: nothing but these two spreads.
+    seen = truth + math.hypot(0.04, 0.03) * math.sqrt(2) * draw.normal(size=4000)
+    found = np.mean([1 - float(ndtr(one / effect.error)) < 0.01 for one in seen])
+    assert found == pytest.approx(0.8, abs=0.02)
