@@ -3,8 +3,10 @@
 pytest finds this by itself where facebench is installed:
 
     def test_the_network_stays_fast(facebench_latency):
-        facebench_latency("mobilefacenet", runtime="ncnn", baseline="main")
+        facebench_latency("onnx:new.onnx", runtime="ncnn", against="onnx:accepted.onnx")
 
+Both are timed in turns, which decides what a baseline of another day can't. With
+`baseline="main"` in place of `against` a network is held against stored times;
 `pytest --facebench-update-baseline` writes what it measures to the baseline instead.
 Nothing but pytest is imported until a test asks for the fixture.
 """
@@ -45,9 +47,9 @@ def facebench_latency(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Measure a network, and fail where its baseline is faster, and not by chance.
 
     Called with a network, and by name: `runtime`, `threads`, `batch`, `weights` (a file),
-    `baseline` (a name), `processes` (each a measurement from anew) and `margin` (0.01 is
-    1 %). A change that can't be decided is a warning; a baseline of another machine skips
-    the test.
+    `against` (a network that is timed now, in turns with it) or `baseline` (a name),
+    `processes` (each a measurement from anew) and `margin` (0.01 is 1 %). A change that can't
+    be decided is a warning; a baseline of another machine skips the test.
     """
     from facebench.harness.comparison.baselines import Baselines, default_root
 
@@ -62,11 +64,19 @@ def facebench_latency(request: pytest.FixtureRequest) -> Callable[..., None]:
         threads: int = 1,
         batch: int = 1,
         weights: str | None = None,
+        against: str | None = None,
         baseline: str = "main",
         processes: int = 5,
         margin: float = 0.01,
     ) -> None:
         __tracebackhide__ = True
+        if against is not None:
+            if batch != 1:
+                pytest.fail(
+                    "facebench: networks in turns infer one image at a time: batch=1", False
+                )
+            _tell(_in_turns(network, against, runtime, threads, weights, processes, margin))
+            return
         baselines.folder(baseline)
         entry = _measured(network, runtime, threads, batch, weights, processes)
         if update:
@@ -93,6 +103,27 @@ def _measured(
     if record.status != "ok":
         pytest.fail(f"facebench: {record.case}: {record.status}: {record.reason}", False)
     return extract.entry(record)
+
+
+def _in_turns(
+    network: str,
+    against: str,
+    runtime: str,
+    threads: int,
+    weights: str | None,
+    processes: int,
+    margin: float,
+) -> Line:
+    from facebench.harness.comparison import trial
+    from facebench.harness.comparison.interleaved.turns import Turns
+    from facebench.harness.comparison.verdict import Policy
+    from facebench.harness.models.networks import resolve
+
+    known, new = resolve(against), resolve(network, weights)
+    question = trial.TrialQuestion(known, [new], [runtime], (), threads)
+    records = question.timed(Turns(processes), lambda runtime, done, of: None)
+    lines = trial.against(known, new, records, Policy(margin=margin)).lines
+    return next(line for line in lines if line.case.measure == "latency")
 
 
 def _compared(entry: Entry, baselines: Baselines, name: str, margin: float) -> Line:

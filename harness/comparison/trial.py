@@ -10,7 +10,7 @@ from facebench.harness.comparison.compare import Side, compare
 from facebench.harness.comparison.interleaved.prepared_case import prepare
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
-from facebench.harness.comparison.verdict import Comparison
+from facebench.harness.comparison.verdict import Comparison, Policy
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.layers import LAYERS_IN
 from facebench.harness.models.networks import Network
@@ -80,7 +80,9 @@ class TrialQuestion:
         return records
 
 
-def against(known: Network, network: Network, records: Sequence[Record]) -> Comparison:
+def against(
+    known: Network, network: Network, records: Sequence[Record], policy: Policy | None = None
+) -> Comparison:
     """A network held against the known one, figure by figure."""
 
     def side(one: Network) -> Side:
@@ -91,4 +93,4 @@ def against(known: Network, network: Network, records: Sequence[Record]) -> Comp
         ]
         return Side(one.name, tuple(alike))
 
-    return compare(side(known), side(network))
+    return compare(side(known), side(network), policy)

@@ -81,11 +81,11 @@ def test_what_cannot_be_said_is_no_failure_and_is_told(repository: Path) -> None
     skipped = run(repository)
     assert skipped.returncode == 0
     assert "they differ in cpu_model (Cortex-A72 and AMD EPYC 9B45)" in skipped.stdout
-    one = entry(LATENCY, timed([5.0]))
+    one = entry(LATENCY, timed([5.2]))
     Baselines(repository / "results/baselines").save("main", [one])
     warned = run(repository)
     assert warned.returncode == 0
-    assert "BASE comes of one process" in warned.stdout
+    assert "slow-downs of +" in warned.stdout
 
 
 def test_pytest_alone_is_all_that_is_imported_until_the_fixture_is_asked_for() -> None:
@@ -113,3 +113,19 @@ def test_the_fixture_measures_a_network(
     assert len(figure.medians) == 2
     again = run(tmp_path)
     assert "failed" not in again.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_fixture_times_two_networks_in_turns(
+    tiny_onnx: Path, tmp_path: Path, cache_folder: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(tiny_onnx.read_bytes())
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(facebench_latency):\n"
+        f"    facebench_latency('onnx:{other}', against='onnx:{tiny_onnx}',\n"
+        "                      processes=2, margin=3)\n"
+    )
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "jobs" not in done.stdout
