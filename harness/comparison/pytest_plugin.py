@@ -118,10 +118,11 @@ def _in_turns(
     from facebench.harness.comparison.interleaved.turns import Turns
     from facebench.harness.comparison.verdict import Policy
     from facebench.harness.models.networks import resolve
+    from facebench.harness.storage.progress import SILENT
 
     known, new = resolve(against), resolve(network, weights)
     question = trial.TrialQuestion(known, [new], [runtime], (), threads)
-    records = question.timed(Turns(processes), lambda runtime, done, of: None)
+    records = question.timed(Turns(processes), SILENT)
     lines = trial.against(known, new, records, Policy(margin=margin)).lines
     return next(line for line in lines if line.case.measure == "latency")
 
