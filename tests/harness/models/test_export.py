@@ -110,9 +110,9 @@ def test_the_same_network_is_exported_once(tiny: Network, tiny_exported: Exporte
 
 def test_weights_and_preprocessing_are_part_of_an_exports_identity() -> None:
     keys = {
-        exporting.key(Network("a", "random:0")),
-        exporting.key(Network("a", "random:1")),
-        exporting.key(Network("b", "random:0")),
-        exporting.key(Network("a", "random:0", None, Preprocessing("BGR"))),
+        exporting.key(Network("mobilefacenet", "random:0")),
+        exporting.key(Network("mobilefacenet", "random:1")),
+        exporting.key(Network("mobilefacenet_s", "random:0")),
+        exporting.key(Network("mobilefacenet", "random:0", None, Preprocessing("BGR"))),
     }
     assert len(keys) == 4
