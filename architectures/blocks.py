@@ -1,4 +1,4 @@
-"""The blocks that mobile networks are built of.
+"""These are the blocks that mobile networks are built of.
 
 Every block maps `(N, C_in, H, W)` to `(N, C_out, H / stride, W / stride)`. An
 activation is given as a function of the channel count (`nn.PReLU` is one);

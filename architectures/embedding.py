@@ -1,4 +1,4 @@
-"""What turns the last map of a backbone into an embedding.
+"""These heads turn the last map of a backbone into an embedding.
 
 Global average pooling weighs all places of the map alike; a global depthwise
 convolution (GDConv) learns a weight for each place and channel, and a fully

@@ -1,4 +1,4 @@
-"""What can go wrong in a way the user can mend.
+"""These errors are raised where the user can mend what went wrong.
 
 Every message is one sentence that names the culprit and the mend. The command
 line prints it and leaves with `exit_code`; anything else that is raised is a

@@ -1,4 +1,4 @@
-"""What comes from outside this project: a user's files, and installed packages."""
+"""This module loads what comes from outside: a user's files, and installed packages."""
 
 from __future__ import annotations
 

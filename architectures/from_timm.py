@@ -1,4 +1,4 @@
-"""Any timm backbone as a face network: `timm:<backbone>` or `timm:<backbone>:<head>`.
+"""Makes a face network of any timm backbone: `timm:<backbone>` or `timm:<backbone>:<head>`.
 
 timm is imported at the first use: it takes seconds, and the paper's networks
 do not need it.

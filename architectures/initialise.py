@@ -1,4 +1,4 @@
-"""Weights from a seed that behave as trained ones do.
+"""This module draws weights from a seed that behave as trained ones do.
 
 Untrained weights time unlike trained ones: activations that fade from layer
 to layer end in denormal numbers, which slow some kernels several times, and

@@ -1,4 +1,4 @@
-"""The registry of architectures, and the generic registry it is made of."""
+"""This module holds the registry of architectures, and the generic registry it is made of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Entry = TypeVar("Entry")
 
 
 class Registry(Generic[Entry]):
-    """Named entries of one kind, filled by the modules of one package.
+    """A registry holds named entries of one kind, filled by the modules of one package.
 
     The package's modules are imported at the first look-up, so that adding an
     entry is adding a file to the package; `extensions` then adds what comes from
@@ -141,7 +141,7 @@ class Registry(Generic[Entry]):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How 8-bit pixels become a network's input: (pixel - mean) / scale.
+    """It says how 8-bit pixels become a network's input: (pixel - mean) / scale.
 
     `mean` and `scale` are in pixel units (0 to 255), one value a channel, in
     the order of `channels`. The default is the paper's (section 4.1).
@@ -154,7 +154,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Published:
-    """What a network's own publication says it costs, and in which form.
+    """It holds what a network's own publication says it costs, and in which form.
 
     Attributes:
         parameters: millions, with the digits that were published.
@@ -179,7 +179,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network's name and the facts that go with it.
+    """An architecture is a network's name with the facts that go with it.
 
     Attributes:
         name: the variant in full; no two architectures share one.

@@ -1,4 +1,4 @@
-"""What a face costs to verify: inferences of an embedding, and accuracy beside them.
+"""Computes what a face costs to verify: inferences of an embedding, and accuracy beside them.
 
 Where a network was scored with an image and its mirror joined, one embedding takes
 two inferences. A latency that stands beside such an accuracy has to say so.

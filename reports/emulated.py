@@ -1,4 +1,4 @@
-"""What was counted on emulated cores, and what the model makes of it beside the paper."""
+"""Collects what was counted on emulated cores, and the modelled times beside the paper's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which environments records come from, and whether they may be compared."""
+"""Finds which environments records come from, and whether they may be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report knows: the newest record of each case, and the paper's table."""
+"""Holds what the report knows: the newest record of each case, and the paper's table."""
 
 from __future__ import annotations
 

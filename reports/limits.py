@@ -1,4 +1,4 @@
-"""How near each time comes to what its cores could do at most."""
+"""Computes how near each time comes to what its cores could do at most."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONVENTION = "conv+linear"
 
 @dataclass(frozen=True)
 class Roof:
-    """What bounds the rate of multiply-adds at one place with one number of threads.
+    """A roof bounds the rate of multiply-adds at one place with one number of threads.
 
     Attributes:
         place: the machine, or the emulated core.

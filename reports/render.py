@@ -1,4 +1,4 @@
-"""Records to a report: HTML, Markdown, CSV and PNG files in one folder."""
+"""Renders records as a report: HTML, Markdown, CSV and PNG files in one folder."""
 
 from __future__ import annotations
 

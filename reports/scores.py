@@ -1,4 +1,4 @@
-"""What the scores of pairs add to a record, and which records the curves are drawn from."""
+"""Computes what scores of pairs add to a record, and chooses which records curves show."""
 
 from __future__ import annotations
 

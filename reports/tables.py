@@ -24,7 +24,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class Setting:
-    """Under what a network was timed. Only times of one setting make a ratio."""
+    """A setting is that in which a network was timed. Only times of one setting make a ratio."""
 
     runtime: str
     target: str = ""

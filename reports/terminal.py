@@ -1,4 +1,4 @@
-"""The summary that a run ends with, for a terminal of 120 columns."""
+"""Writes the summary that a run ends with, for a terminal of 120 columns."""
 
 from __future__ import annotations
 

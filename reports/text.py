@@ -1,4 +1,4 @@
-"""Text that came from users, as it may be shown."""
+"""Makes text that came from users fit to be shown."""
 
 from __future__ import annotations
 

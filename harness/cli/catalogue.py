@@ -1,4 +1,4 @@
-"""What there is to choose from, for `facebench list`."""
+"""Lists what there is to choose from, for `facebench list`."""
 
 from __future__ import annotations
 

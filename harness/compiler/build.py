@@ -1,4 +1,4 @@
-"""From an exported network to a shared library for a target."""
+"""Compiles an exported network into a shared library for a target."""
 
 from __future__ import annotations
 

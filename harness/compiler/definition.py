@@ -1,4 +1,4 @@
-"""What each workload computes, as plain loops in TVM's tensor expressions.
+"""Defines what each workload computes, as plain loops in TVM's tensor expressions.
 
 Weights are (F, C / groups, KH, KW), not packed. It is what kernels are compared with,
 and what a search is given as its workload.

@@ -1,4 +1,4 @@
-"""What this machine's processor executes, held against what code was made for."""
+"""Checks that this machine's processor executes the instructions that code was made for."""
 
 from __future__ import annotations
 

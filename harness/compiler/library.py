@@ -1,4 +1,4 @@
-"""What a shared library says of itself: its ELF header, symbols and attributes."""
+"""Reads what a shared library says of itself: its ELF header, symbols and attributes."""
 
 from __future__ import annotations
 

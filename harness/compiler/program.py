@@ -84,7 +84,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Program:
-    """What one inference does.
+    """A program is what one inference does, as a list of kernel calls.
 
     Attributes:
         storages: their sizes in bytes.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuningRecord:
-    """What a search found for a workload.
+    """A tuning record is what a search found for a workload.
 
     Attributes:
         workload: as `workload.key` says it.

@@ -1,4 +1,4 @@
-"""How kernels are blocked: every way worth a trial, and the best by a model of the core.
+"""Lists the ways to block a kernel that are worth a trial, and models which is the best.
 
 The model counts what a tile of sums costs the busiest of a core's units. It knows
 nothing of caches beyond their sizes, so that it is right to a few per cent where

@@ -1,4 +1,4 @@
-"""TVM itself: how it is imported, and what its LLVM knows of a target."""
+"""Imports TVM, and asks its LLVM what it knows of a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kernel computes, apart from how: the key of its tuning record.
+"""Describes what a kernel computes, not how: the key of its tuning record.
 
 Maps are in memory as (N, H, W, C), channels innermost, so that vectors run over
 channels and a pointwise convolution is a matrix product as it stands.
@@ -16,7 +16,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """Where a kernel's taps fall.
+    """A window says where a kernel's taps fall.
 
     Attributes:
         kernel: rows and columns of taps.

@@ -1,4 +1,4 @@
-"""This machine."""
+"""The device `local` is this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol of devices and their registry.
+"""Defines the protocol of devices, and their registry.
 
 A device is one file in this package. `local` is this machine; others are
 families of names: what follows the colon says which one, such as
@@ -17,7 +17,7 @@ from facebench.harness.runtimes.session import Session
 
 @dataclass(frozen=True)
 class Facts:
-    """What a device says of itself.
+    """These are the facts that a device states of itself.
 
     Attributes:
         target: the name of the compiler's target for it; empty where it does not say.
@@ -37,7 +37,7 @@ class Facts:
 
 
 class Device(Protocol):
-    """A place where runtimes run.
+    """A device is a place where runtimes run.
 
     Attributes:
         name: as in `Case.device`.

@@ -1,4 +1,4 @@
-"""Who else has this machine: what others, and a hypervisor, took of its CPUs' time.
+"""Measures who else uses this machine: what others and a hypervisor took of its CPUs' time.
 
 All of it is read from /proc. What a machine does not show is None, and never an error.
 """
@@ -46,7 +46,7 @@ class Ticks:
 
 @dataclass(frozen=True)
 class Share:
-    """What was taken between two looks.
+    """It is what was taken between two looks.
 
     Attributes:
         stolen: share of the CPUs' time that a hypervisor gave to others.

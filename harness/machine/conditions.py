@@ -1,4 +1,4 @@
-"""What a process that is timed found on its machine."""
+"""Describes what a process that is timed found on its machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from facebench.harness.machine.busy import Share, Wait
 
 @dataclass(frozen=True)
 class Conditions:
-    """Of one process.
+    """They are the conditions that one process met.
 
     Attributes:
         pinned: CPUs that it was kept on; empty where it was not.

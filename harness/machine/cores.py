@@ -1,4 +1,4 @@
-"""Named CPU cores: how a board names them, and the figures a model of them needs.
+"""Lists named CPU cores: how a board names them, and the figures a model of them needs.
 
 The values and where each comes from are data, in `cores.toml` beside this module.
 """

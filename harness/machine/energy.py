@@ -1,4 +1,4 @@
-"""Energy of the CPU packages, by the RAPL counters that Linux shows in powercap.
+"""Reads the energy of the CPU packages, by the RAPL counters that Linux shows in powercap.
 
 A counter is of a whole package: whatever else runs there is in it. See
 https://docs.kernel.org/power/powercap/powercap.html.

@@ -1,4 +1,4 @@
-"""The machine and the versions that a figure was obtained with."""
+"""Captures the machine and the versions that a figure is obtained with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which facts of an environment last, and which of them make two times comparable.
+"""Says which facts of an environment last, and which of them make two times comparable.
 
 An environment is flat, by name, as records keep it. Whoever compares two asks here.
 """

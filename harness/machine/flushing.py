@@ -1,4 +1,4 @@
-"""Whether this thread takes denormal numbers for zero, and the switch.
+"""Tells whether this thread takes denormal numbers for zero, and switches it.
 
 The mode is in the thread's floating-point control register: on x86-64 bits 15 (results
 become zero) and 6 (operands count as zero) of MXCSR, on aarch64 bit 24 (both) of FPCR. A

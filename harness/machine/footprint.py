@@ -1,4 +1,4 @@
-"""What a process that infers took beside the times of its samples."""
+"""Holds what a process that infers took beside time: memory, energy and its start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facebench.harness.machine.memory import Memory
 
 @dataclass(frozen=True)
 class Footprint:
-    """Of one process; what its device does not tell is None.
+    """It is the footprint of one process; what its device does not tell is None.
 
     Attributes:
         import_ms: of importing the runtime's package; None also where it was there already.

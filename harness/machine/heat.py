@@ -1,4 +1,4 @@
-"""How hot a board is, whether it slowed down for it, and waiting until it is cool.
+"""Reads how hot a board is and whether it slowed down for it, and waits until it is cool.
 
 All of it is read from sysfs. What a machine does not show, such as any sensor
 in a virtual machine, is left out and never an error.

@@ -1,4 +1,4 @@
-"""Resident memory of this process: its peak, and a peak that begins anew."""
+"""Reads the peak of this process's resident memory, and begins a new peak."""
 
 from __future__ import annotations
 

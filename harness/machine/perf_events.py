@@ -1,4 +1,4 @@
-"""Instructions that this process executes, by the processor's own counter and Linux's perf_event.
+"""Counts this process's instructions by the processor's own counter and Linux's perf_event.
 
 The layout of `perf_event_attr` and the meaning of its flags are those of perf_event_open(2).
 """

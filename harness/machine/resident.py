@@ -1,4 +1,4 @@
-"""Memory that this process holds, to see whether it grows from inference to inference."""
+"""Reads the memory that this process holds, to see whether it grows with each inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verification accuracy of what a runtime executes, on a dataset's pairs."""
+"""Measures the verification accuracy of what a runtime executes, on a dataset's pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters, MAdds, activations and bytes: counted."""
+"""Counts parameters, MAdds, activations and bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time on a named core, modelled from what an emulated inference executed."""
+"""Models the time on a named core from what an emulated inference executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Denormal numbers in a network's weights and in what its layers compute."""
+"""Counts denormal numbers in a network's weights and in what its layers compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is executed for a job: exported, lowered to its precision, prepared for its runtime."""
+"""Exports a job's network, lowers it to its precision, and prepares it for its runtime."""
 
 from __future__ import annotations
 

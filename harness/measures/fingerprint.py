@@ -1,4 +1,4 @@
-"""What the result of a job depends on: its fingerprint.
+"""Computes a job's fingerprint: a hash of all that its result depends on.
 
 The code of it is found, not listed: the modules of all that the case names, and whatever
 these import. A measure adds what is no code.

@@ -1,4 +1,4 @@
-"""1:N identification with what a runtime executes: probes searched for among distractors."""
+"""Searches for probes among distractors (1:N identification) with what a runtime executes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instructions that one inference executes: on an emulated core, or here by perf_event."""
+"""Counts the instructions of one inference: on an emulated core, or here by perf_event."""
 
 from __future__ import annotations
 

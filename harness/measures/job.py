@@ -18,7 +18,7 @@ LIMIT_S = 900.0
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work for a device.
+    """A job is one unit of work for a device.
 
     Attributes:
         case: what is to be measured.

@@ -1,4 +1,4 @@
-"""Wall time of an inference, by the device's clock, once the answer is right."""
+"""Measures the wall time of an inference by the device's clock, once its answer is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time of each layer, as ONNX Runtime's own profiler tells it."""
+"""Measures the time of each layer, as ONNX Runtime's own profiler tells it."""
 
 from __future__ import annotations
 

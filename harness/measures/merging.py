@@ -1,4 +1,4 @@
-"""Processes that timed one case, as one record; and when there are enough of them."""
+"""Merges the processes that timed one case into one record, and says when they are enough."""
 
 from __future__ import annotations
 

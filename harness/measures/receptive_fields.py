@@ -1,4 +1,4 @@
-"""Effective receptive fields of the last map, and the weights of the global operator."""
+"""Computes effective receptive fields of the last map, and the global operator's weights."""
 
 from __future__ import annotations
 

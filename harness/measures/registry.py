@@ -1,4 +1,4 @@
-"""The protocol of measures and their registry."""
+"""Defines the protocol of measures, and their registry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result, the conditions of validity that were looked at, and where it came from.
+    """An outcome is a result, the conditions of validity that were checked, and its provenance.
 
     `environment` is the device's; empty for this machine.
     """
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Several:
-    """How a measure whose cases take several processes makes one record of them.
+    """It says how a measure whose cases take several processes makes one record of them.
 
     Attributes:
         enough: whether a job needs no further process after those whose records it is given.
@@ -49,7 +49,7 @@ class Several:
 
 @dataclass(frozen=True)
 class Sharding:
-    """How machines share the work of one case.
+    """It says how machines share the work of one case.
 
     Attributes:
         shards: the most that a job can be cut into.
@@ -62,7 +62,7 @@ class Sharding:
 
 
 class Per(Enum):
-    """What a plan has one case of a measure for, beside each network; named as its keys are."""
+    """It names the keys of a plan for whose every value, and network, a measure has a case."""
 
     NETWORK = "networks"
     TARGET = "targets"  # of the compiler
@@ -74,7 +74,7 @@ class Per(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Measure(Generic[R]):
-    """One kind of figure: what is obtained, how it reads, and how two of them are compared.
+    """A measure is a kind of figure: what is obtained, how it reads, how two are compared.
 
     Attributes:
         name: as in `Case.measure`.

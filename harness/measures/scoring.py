@@ -1,4 +1,4 @@
-"""What measures on faces share: prepared images, their embeddings, and what these depend on."""
+"""Holds what measures on faces share: images, embeddings, and what these depend on."""
 
 from __future__ import annotations
 

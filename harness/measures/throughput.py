@@ -1,4 +1,4 @@
-"""Images embedded a second by single-threaded sessions: what a large dataset takes."""
+"""Measures how many images single-threaded sessions embed in a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be said of a latency, from its raw samples: named checks, and why it is unstable."""
+"""Checks what may be said of a latency, and says why one is unstable, from its raw samples."""
 
 from __future__ import annotations
 

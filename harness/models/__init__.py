@@ -1,1 +1,1 @@
-"""From a network's name and weights to what can be counted, exported and quantized."""
+"""Makes networks of names and weights; counts, exports and quantizes them."""

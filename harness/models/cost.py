@@ -46,7 +46,7 @@ Handle = Callable[[Sequence[Value], Sequence[Value]], int]
 
 
 class Role(Enum):
-    """What an operator does to memory."""
+    """It says what an operator does to memory."""
 
     LAYER = "writes its output; convolutions and matrix products"
     FUSED = "rewrites its input in place, in the same pass as the layer before it"
@@ -56,7 +56,7 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """How one operator is counted: `operations`, from the first of `CONVENTIONS` it is in."""
+    """A rule counts one operator: `operations`, from the first of `CONVENTIONS` it is in."""
 
     role: Role
     convention: str = "+activation"

@@ -1,4 +1,4 @@
-"""From a network to the files that runtimes and compilers read.
+"""Exports a network to the files that runtimes and compilers read.
 
 One folder a network, in the cache: ONNX with batch normalization folded and a
 free batch dimension, TorchScript, the unfolded weights, and inputs with
@@ -41,7 +41,7 @@ _RANDOM_IMAGES = 4
 
 @dataclass(frozen=True)
 class Exported:
-    """The folder of an exported network.
+    """It is the folder of an exported network.
 
     Example:
         exported = export(networks.resolve("mobilefacenet"))

@@ -1,4 +1,4 @@
-"""From a name and weights to a network: registered, `timm:` or `onnx:`."""
+"""Makes a network of a name and weights: registered, `timm:` or `onnx:`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RANDOM, SHIPPED = "random:0", "shipped"
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture with the weights that fill it.
+    """A network is an architecture with the weights that fill it.
 
     Attributes:
         name: as the user gave it; of an `onnx:` network, the prefix and the file's name.

@@ -1,4 +1,4 @@
-"""The same network in fewer bits, and how near it stays to itself."""
+"""Lowers a network to fewer bits, and measures how near it stays to itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _NAMES = ("network.onnx", "reference.npz", "facts.json")
 
 @dataclass(frozen=True)
 class Agreement:
-    """How near two sets of embeddings `(N, E)` are.
+    """It says how near two sets of embeddings `(N, E)` are.
 
     Attributes:
         relative_error: largest difference over the largest element; infinite where

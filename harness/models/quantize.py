@@ -1,4 +1,4 @@
-"""From an ONNX file in single precision to one in half precision or in int8.
+"""Makes an ONNX file in half precision or int8 of one in single precision.
 
 What B. Jacob et al. say of int8 ("Quantization and Training of Neural Networks for
 Efficient Integer-Arithmetic-Only Inference", CVPR 2018, arXiv 1712.05877), and what is

@@ -1,4 +1,4 @@
-"""Gradients of single units of the last map, and the weights of the global operator."""
+"""Computes gradients of single units of the last map, and the global operator's weights."""
 
 from __future__ import annotations
 

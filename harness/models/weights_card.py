@@ -1,4 +1,4 @@
-"""Under which conditions weights were trained, as their file says; without torch."""
+"""Reads under which conditions weights were trained, as their file says, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scoring faces gives: verification of pairs, and identification of probes."""
+"""Defines the results of scoring faces: verification of pairs, and identification of probes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facebench.harness.records.results import Result
 
 @dataclass(frozen=True)
 class Accuracy(Result):
-    """Verification accuracy by the 10-fold protocol.
+    """It is the verification accuracy by the 10-fold protocol.
 
     Attributes:
         fold_accuracies: share of right decisions in each fold, 0 to 1, at the

@@ -1,4 +1,4 @@
-"""Results of making artifacts: an exported network, and a compiled one."""
+"""Defines the results of making artifacts: an exported network, and a compiled one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be measured: the case."""
+"""Defines the case: what is to be measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Case:
-    """One figure to obtain. Frozen and hashable; `key` is its identity.
+    """A case names one figure to obtain. It is frozen and hashable; `key` is its identity.
 
     Fields that do not apply to a measure hold their default: the cost of a
     network has no runtime, and its latency no dataset.

@@ -1,4 +1,4 @@
-"""Comparable values: what of a result can be held against that of another."""
+"""Defines comparable values: what of a result can be held against that of another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Timed:
-    """Times of which each process gave a median; fewer is better.
+    """They are times of which each process gave a median; less is better.
 
     Attributes:
         name: of the figure.
@@ -94,7 +94,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Decided:
-    """Which of a dataset's pairs were decided rightly; more is better.
+    """It says which of a dataset's pairs were decided rightly; more is better.
 
     Attributes:
         name: of the figure.

@@ -1,4 +1,4 @@
-"""What an inference costs, counted exactly."""
+"""Defines what an inference costs, counted exactly."""
 
 from __future__ import annotations
 

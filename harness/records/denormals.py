@@ -1,4 +1,4 @@
-"""What comes of counting denormal numbers.
+"""Defines the result of counting denormal numbers.
 
 This module needs neither torch nor TVM.
 """

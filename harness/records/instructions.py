@@ -1,4 +1,4 @@
-"""What comes of an emulated case: counters, and the time that a model makes of them.
+"""Defines the results of an emulated case: counters, and the time a model makes of them.
 
 This module needs neither torch nor TVM.
 """
@@ -13,7 +13,7 @@ from facebench.harness.records.results import Result
 
 @dataclass(frozen=True)
 class Work:
-    """What one inference executes, or a part of it.
+    """It is what one inference executes, or a part of it.
 
     Attributes:
         instructions: executed.
@@ -82,7 +82,7 @@ class Instructions(Result):
 
 @dataclass(frozen=True)
 class Cycles(Result):
-    """What a model makes of an emulated inference on a core: never measured.
+    """They are cycles that a model makes of an emulated inference on a core, never measured.
 
     Attributes:
         core: whose figures the model took.

@@ -1,4 +1,4 @@
-"""Wall times of single inferences, with the processes that gave them."""
+"""Defines the wall times of single inferences, with the processes that gave them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facebench.harness.stats.intervals import median_interval, quantile, two_lev
 
 @dataclass(frozen=True)
 class Process:
-    """What is known of a process that gave times, beside the times.
+    """It is what is known of a process that gave times, beside the times.
 
     Attributes:
         load_ms: from the artifact on disk to a session that can infer, the import of the
@@ -47,7 +47,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Latency(Result):
-    """Wall time of single inferences, in milliseconds.
+    """It is the wall time of single inferences, in milliseconds.
 
     Attributes:
         samples_ms: every sample after warm-up, in order.

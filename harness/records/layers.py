@@ -1,4 +1,4 @@
-"""What layers took, as figures."""
+"""Defines the times of a network's layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facebench.harness.records.results import Result
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Of one layer, as the runtime fused it.
+    """It is the time of one layer, as the runtime fused it.
 
     Attributes:
         name: as the runtime calls it.
@@ -25,7 +25,7 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class LayerTimes(Result):
-    """Of one inference, layer by layer, in execution order.
+    """They are the times of one inference, layer by layer, in execution order.
 
     Attributes:
         layers: each with its time.

@@ -1,4 +1,4 @@
-"""Scores of a dataset's pairs, packed so that each record can carry its own.
+"""Packs the scores of a dataset's pairs, so that each record can carry its own.
 
 This module needs neither torch nor TVM.
 """

@@ -1,4 +1,4 @@
-"""What a machine's cores reach at best, beside the latencies that were measured on it."""
+"""Defines what a machine's cores reach at best, for the latencies measured on it."""
 
 from __future__ import annotations
 

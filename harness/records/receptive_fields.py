@@ -1,4 +1,4 @@
-"""Effective receptive fields and GDConv's weights, as figures; needs no torch."""
+"""Defines effective receptive fields and GDConv's weights as figures, without torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Map = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Fields(Result):
-    """Of one network (arXiv 1701.04128 for the method, 1804.07573 section 3.1 for the question).
+    """They are a network's effective receptive fields (arXiv 1701.04128; 1804.07573, section 3.1).
 
     Attributes:
         map_size: height and width of the last map.

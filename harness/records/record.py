@@ -1,4 +1,4 @@
-"""The schema of records: what was asked for, what came of it, and where and how.
+"""Defines the schema of records: what was asked for, what came of it, and where and how.
 
 This module needs neither torch nor TVM.
 
@@ -54,7 +54,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Record:
-    """A case and what came of it. Immutable.
+    """A record is a case with what came of it. It is immutable.
 
     Attributes:
         case: what was asked for.

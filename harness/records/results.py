@@ -1,4 +1,4 @@
-"""The types of results, by the measure that gives them.
+"""Lists the types of results, by the measure that gives them.
 
 Each measure registers its own, and is loaded when a record of one is first read. This module
 needs neither torch nor TVM.
@@ -15,7 +15,7 @@ from facebench.architectures.registry import Registry
 
 @dataclass(frozen=True)
 class Result:
-    """What comes of a case: of each measure a frozen dataclass.
+    """A result is what comes of a case: a frozen dataclass for each measure.
 
     Raw samples and counts are kept; statistics are properties of them. A field `label` says
     what limits the meaning of the figures, such as `untuned`.

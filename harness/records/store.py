@@ -1,4 +1,4 @@
-"""Results files: JSON Lines, one record a line, appended to and never rewritten.
+"""Reads and appends to results files: JSON Lines, one record a line, never rewritten.
 
 A run that is killed loses nothing that was reported as done, and several runs may
 write to one file at the same time. This module needs neither torch nor TVM.
@@ -34,7 +34,7 @@ class DamagedError(BadInputError):
 
 
 class Store:
-    """A results file: append and read.
+    """A store is a results file, to append to and to read.
 
     Example:
         >>> import tempfile

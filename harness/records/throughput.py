@@ -1,4 +1,4 @@
-"""Images embedded a second."""
+"""Defines the result of measuring how many images are embedded in a second."""
 
 from __future__ import annotations
 

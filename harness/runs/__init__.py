@@ -1,1 +1,1 @@
-"""From a plan to records: jobs, rounds, worker processes, checkpoints and clusters."""
+"""Makes records of a plan: jobs, rounds, worker processes, checkpoints and clusters."""

@@ -41,7 +41,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Checkpoints:
-    """What is kept for the run of one results file, in the cache.
+    """They are what the cache keeps for the run of one results file.
 
     Of a run that stores no records nothing is kept. What another run keeps is left alone,
     though it may be of the same case: two records never share a process.

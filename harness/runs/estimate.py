@@ -1,4 +1,4 @@
-"""How long a plan will take: from times that records tell, by simulating the schedule."""
+"""Estimates how long a plan will take: from times that records tell, by simulating the schedule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class EstimateRow:
-    """What a plan holds of one measure.
+    """It says what a plan holds of one measure.
 
     Attributes:
         measure: its name.
@@ -50,7 +50,7 @@ class EstimateRow:
 
 
 class Times:
-    """What records tell of how long cases take.
+    """It is what records tell of how long cases take.
 
     A case takes what it took before; else the median of its kind (measure, runtime, device
     and threads), else that of its measure. What no record tells takes no time here, and is

@@ -1,4 +1,4 @@
-"""From a job to a record, in this process."""
+"""Executes a job in this process, and makes its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runtime and batch embeds a network's images fastest here."""
+"""Finds the runtime and batch that embed a network's images fastest here."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Sampled = TypeVar("Sampled", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class Sampling:
-    """How much of a latency is sampled, as far as somebody says so: the fields of a `Budget`."""
+    """It says how much of a latency is sampled: fields of a `Budget`, None for the defaults."""
 
     sampling_s: float | None = None
     processes: int | None = None
@@ -48,7 +48,7 @@ DEFAULT_SAMPLING = Sampling()
 
 @dataclass(frozen=True)
 class Precision:
-    """In how many bits a network computes.
+    """It says in how many bits a network computes.
 
     Attributes:
         name: one of `precision.PRECISIONS`.
@@ -145,7 +145,7 @@ def throughput_job(
 
 @dataclass(frozen=True)
 class Scoring:
-    """How networks are scored on a dataset.
+    """It says how networks are scored on a dataset.
 
     Attributes:
         dataset: its name; of a family, with the path.

@@ -1,4 +1,4 @@
-"""What a machine's past says of a time that was taken on it now."""
+"""Says how far a time that is measured now may be from the machine's median over many hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much times differ from hour to hour on this machine, as its own past shows it.
+"""Keeps this machine's times, and finds how much they differ from hour to hour.
 
 The interval of a median speaks of the minutes in which it was taken. Clocks, neighbours
 and heat move a shared machine by some percent over a day, and runs near in time are alike
@@ -57,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True)
 class LongRun:
-    """How far a median may be from that of the long run.
+    """It says how far a median may be from that of the long run.
 
     Attributes:
         spread: standard deviation of a median's logarithm over hours: 0.01 is 1 %.

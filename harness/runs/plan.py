@@ -1,4 +1,4 @@
-"""What to run: a plan expands to jobs.
+"""Defines plans, which say what to run and expand to jobs.
 
 A plan is a TOML file. Every key may be left out:
 
@@ -82,7 +82,7 @@ _Seconds = Annotated[float, Meta(gt=0, le=3600, description="seconds, above 0 an
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. Names are checked when the plan expands to jobs."""
+    """A plan says what to run. Names are checked when it expands to jobs."""
 
     networks: Annotated[
         Sequence[str] | Literal["paper", "all"],

@@ -1,4 +1,4 @@
-"""What a plan holds, what of it is done, and how long the rest is expected to take."""
+"""Says what a plan holds, what of it is done, and how long the rest is expected to take."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EstimateRequest:
 
 @dataclass(frozen=True)
 class PlanEstimate:
-    """What is known of a plan before it runs.
+    """It is what is known of a plan before it runs.
 
     Attributes:
         rows: what it holds, by measure.

@@ -1,4 +1,4 @@
-"""What a user asks to have measured, as jobs: latency, throughput, instructions, denormals.
+"""Turns what a user asks to have measured into jobs: latency, throughput, instructions, denormals.
 
 Each request expands to jobs, which `runner.run` obtains records of.
 """

@@ -1,4 +1,4 @@
-"""The protocol of runtimes and their registry.
+"""Defines the protocol of runtimes, and their registry.
 
 A runtime is one file in this package: two functions and one registration.
 """
@@ -25,7 +25,7 @@ Infer = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a runtime executes.
+    """An artifact is what a runtime executes.
 
     Attributes:
         path: file or folder in the cache.
@@ -38,7 +38,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Something that executes a network.
+    """A runtime executes a network.
 
     Attributes:
         name: as it is called on the command line and in records.

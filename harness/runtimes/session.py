@@ -1,4 +1,4 @@
-"""The protocol of sessions, and the one in this process."""
+"""Defines the protocol of sessions, and the one in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUIET_S = 1.0
 
 
 class Session(Protocol):
-    """One artifact open in one runtime on a device.
+    """A session is one artifact open in one runtime on a device.
 
     Attributes:
         load_ms: from the artifact on disk to a session that can infer, by the device's clock;
@@ -68,7 +68,7 @@ class Session(Protocol):
 
 
 class LocalSession:
-    """LocalSession is a session in this process."""
+    """It is a session in this process."""
 
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         chosen = RUNTIMES[runtime]

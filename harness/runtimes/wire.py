@@ -1,4 +1,4 @@
-"""What a session's process is asked and answers, as bytes.
+"""Encodes what a session's process is asked and answers, as bytes.
 
 A request is a line of words, the last of them the length of the payload that
 follows it; a reply is `ok LENGTH` or `error LENGTH`, a line feed, and the payload:
@@ -32,7 +32,7 @@ _LARGEST = 2**31
 
 
 class StandError(FacebenchError):
-    """What a session answers instead: it could not do what it was asked."""
+    """A session could not do what it was asked, and answers why."""
 
 
 def request(words: list[str], payload: bytes = b"") -> bytes:

@@ -1,4 +1,4 @@
-"""How many independent samples those of one process, each like the one before, are worth."""
+"""Finds how many independent samples the samples of one process are worth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a series of figures over revisions changed its level.
+"""Finds where a series of figures over revisions changed its level.
 
 Binary segmentation (A. J. Scott, M. Knott, Biometrics 30(3), 1974): the most likely
 step is looked for; where it is one, both sides are searched in turn. The step is that

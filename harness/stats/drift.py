@@ -1,4 +1,4 @@
-"""Did the samples of a case grow or shrink while they were taken?"""
+"""Tests whether the samples of a case grew or shrank while they were taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order statistics of raw samples, and what several processes say of a median."""
+"""Computes order statistics of raw samples, and intervals of a median over processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple
 
 @dataclass(frozen=True)
 class Spread:
-    """How much the medians of processes vary, of their logarithms: 0.01 is 1 %.
+    """It says how much the logarithms of processes' medians vary: 0.01 is 1 %.
 
     Attributes:
         center: mean of the medians' logarithms.

@@ -1,4 +1,4 @@
-"""This module asks whether times of a process have one typical value, or switch between two."""
+"""Tests whether the times of a process have one typical value, or switch between two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAST_RATIO = 1.02
 
 @dataclass(frozen=True)
 class Modes:
-    """Two halves of some times, apart as far as can be.
+    """They are two halves of some times, as far apart as can be.
 
     Attributes:
         dip: distance from the nearest distribution with one mode, times the root of the

@@ -1,4 +1,4 @@
-"""What this machine's cores reach at best: multiply-adds and bytes a second.
+"""Measures what this machine's cores reach at best: multiply-adds and bytes a second.
 
 Loops that do nothing else are repeated for a few milliseconds each, in a process of
 their own that has ended before a runtime is opened. The fastest repetition counts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a loop: accumulators of so many float32 lanes, none of which waits for another."""
+    """A loop has accumulators of so many float32 lanes, none of which waits for another."""
 
     lanes: int
     accumulators: int

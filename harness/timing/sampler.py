@@ -27,7 +27,7 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True)
 class Budget:
-    """How much of a case is sampled. The minimum count of samples is kept whatever it costs.
+    """It says how much of a case is sampled. The minimum count of samples is always kept.
 
     Attributes:
         warmup_s: longest warm-up of a process, in seconds.

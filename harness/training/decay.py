@@ -1,4 +1,4 @@
-"""Which parameters weight decay holds for, and how much of it."""
+"""Chooses which parameters weight decay holds for, and how much of it."""
 
 from __future__ import annotations
 

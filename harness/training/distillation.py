@@ -1,4 +1,4 @@
-"""What a teacher says of the training set: embedded once, kept in the cache by content."""
+"""Embeds the training set with a teacher, once, and keeps that in the cache by content."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from facebench.harness.storage.progress import Progress
 
 @dataclass(frozen=True)
 class LogRow:
-    """What the steps since the row before were like.
+    """A row says what the steps since the row before were like.
 
     Attributes:
         step: how many are done.

@@ -43,7 +43,7 @@ class DivergedError(FacebenchError):
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """What a run goes through.
+    """It says what a run trains, on what, and how.
 
     Attributes:
         faces: the training set.
@@ -76,7 +76,7 @@ class TrainingSpec:
 
 
 class TrainingWatcher(Protocol):
-    """Who is told how a run goes; each is called in every process at the same step."""
+    """It is told how a run goes; each is called in every process at the same step."""
 
     def row(self, row: LogRow) -> None:
         """Take the newest row: after every `WINDOW` steps, and at the end of each epoch."""

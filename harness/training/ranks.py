@@ -28,7 +28,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of its run.
+    """It is this process among those of its run.
 
     Attributes:
         rank: its number, from 0.

@@ -1,4 +1,4 @@
-"""Recipes: how a network is trained, whatever its data.
+"""Defines recipes, which say how a network is trained, whatever its data.
 
 A recipe is a TOML file; `paper`, `small` and `distill` are built in. Every key may
 be left out, and then is what the paper does:
@@ -63,7 +63,7 @@ _RISING = "a rising list of numbers between 0 and 1"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; see this module for what each field means.
+    """A recipe says how a network is trained; this module says what each field means.
 
     Example:
         >>> load("paper").iterations(images=494_414)

@@ -1,4 +1,4 @@
-"""All that changes while a network trains: weights, centres, optimizers, and the step."""
+"""Holds all that changes while a network trains: weights, centres, optimizers, and the step."""
 
 from __future__ import annotations
 

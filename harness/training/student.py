@@ -1,4 +1,4 @@
-"""What is trained: a network, from 8-bit images on, and what maps it to its teacher."""
+"""Defines what is trained: a network, from 8-bit images on, and what maps it to its teacher."""
 
 from __future__ import annotations
 

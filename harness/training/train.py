@@ -36,7 +36,7 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class Distillation:
-    """What a teacher says of the training set.
+    """It holds what a teacher says of the training set.
 
     Attributes:
         teacher: the network.
@@ -60,7 +60,7 @@ class Distillation:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be trained, on what, and how.
+    """A task says what is to be trained, on what, and how.
 
     Attributes:
         network: its name and architecture; its weights do not matter.

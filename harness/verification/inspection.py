@@ -1,4 +1,4 @@
-"""What is wrong with a dataset, before hours are spent on it."""
+"""Finds what is wrong with a dataset, before hours are spent on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a dataset holds and what is wrong with it.
+    """An inspection says what a dataset holds and what is wrong with it.
 
     Attributes:
         counts: by what is counted, such as `images` and `genuine pairs`.

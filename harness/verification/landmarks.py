@@ -1,4 +1,4 @@
-"""Where the faces are, for images that were aligned by whoever published them."""
+"""Gives the landmarks of images that were aligned by whoever published them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _MARK = object()
 
 @dataclass
 class Array:
-    """What a pickled numpy array holds.
+    """It is what a pickled numpy array holds.
 
     Attributes:
         kind: of the elements, as numpy writes it, such as `u1` or `b1`.

@@ -1,4 +1,4 @@
-"""What comes between a dataset and its scores: where the faces are, and what if they are not found.
+"""Prepares a dataset for scoring: finds where the faces are, and says what if there are none.
 
 A score depends on how faces were found and on what became of the rest, so both
 are part of a case: `identity` names the first, `Prepared` counts the second.

@@ -1,4 +1,4 @@
-"""Many scores at a time: products of matrices in tiles, of which the highest are kept.
+"""Computes many scores at a time, as products of matrices in tiles, and keeps the highest.
 
 What a search needs of them is in `identification`.
 """

@@ -1,4 +1,4 @@
-"""What the figures that are drawn from scores of pairs say alike."""
+"""Holds the texts that figures drawn from scores of pairs share."""
 
 from __future__ import annotations
 

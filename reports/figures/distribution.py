@@ -1,4 +1,4 @@
-"""How the times of the baseline spread: a line for each process, a panel for each runtime."""
+"""Draws how the times of the baseline spread: a line for each process, a panel for each runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the central and the corner unit of the last map see, and GDConv's weights."""
+"""Draws what the central and the corner unit of the last map see, and GDConv's weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far genuine and impostor pairs lie apart, and where the thresholds fell."""
+"""Draws how far genuine and impostor pairs lie apart, and where the thresholds fell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the records come to, in sentences computed from them."""
+"""Says what the records come to, in sentences computed from them."""
 
 from __future__ import annotations
 

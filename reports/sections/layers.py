@@ -1,4 +1,4 @@
-"""Where an inference's time goes: by operator, as the runtime's own profiler tells it."""
+"""Shows where an inference's time goes, by operator, as the runtime's own profiler tells it."""
 
 from __future__ import annotations
 

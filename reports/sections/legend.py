@@ -1,4 +1,4 @@
-"""How each figure on the page was obtained."""
+"""Explains how each figure on the page was obtained."""
 
 from __future__ import annotations
 

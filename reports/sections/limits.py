@@ -1,4 +1,4 @@
-"""Where the limit is: each time beside the peak of its cores and the roofline."""
+"""Shows where the limit is: each time beside the peak of its cores and the roofline."""
 
 from __future__ import annotations
 

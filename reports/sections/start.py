@@ -1,4 +1,4 @@
-"""How inference starts, and what it takes beside time: import, load, first inference, memory."""
+"""Shows how inference starts and what it takes: import, load, first inference, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands share that obtain records: progress, and failures as the command's error."""
+"""Holds what commands that obtain records share: progress, and failures as the command's error."""
 
 from __future__ import annotations
 

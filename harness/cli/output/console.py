@@ -1,4 +1,4 @@
-"""What commands print of records: progress while they are obtained, then tables."""
+"""Prints records for commands: progress while they are obtained, then tables."""
 
 from __future__ import annotations
 

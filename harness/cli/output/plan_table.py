@@ -1,4 +1,4 @@
-"""What a plan holds and how long it takes, as it is printed."""
+"""Prints what a plan holds and how long it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training prints when it is done: files with their scores, and means over seeds."""
+"""Prints the end of a training: files with their scores, and means over seeds."""
 
 from __future__ import annotations
 

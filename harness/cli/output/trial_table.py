@@ -1,4 +1,4 @@
-"""What a trial shows beyond the comparison: where the time goes, and what is on the front."""
+"""Prints where a network's time goes, and what it must reach to be on the front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tuning prints while it goes on: the workload in hand, and the best so far."""
+"""Prints how a tuning goes on: the workload in hand, and the best so far."""
 
 from __future__ import annotations
 

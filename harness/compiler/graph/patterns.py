@@ -1,4 +1,4 @@
-"""Channel shuffles and pools, told from the operators that they come as."""
+"""Recognises channel shuffles and pools among the operators that they consist of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a variable of the network stands for while it is rewritten.
+"""Holds the forms that a variable of the network has while the network is rewritten.
 
 Maps are kept as (N, H, W, C); as (N, C, H, W) where an operator that has no kernel
 of ours wants them so. Each form is made when it is first asked for.

@@ -1,4 +1,4 @@
-"""What an emulated inference executed: our plugin's counters, by kernel and by kind of work.
+"""Reads what an emulated inference executed: our plugin's counters, by kernel and by kind of work.
 
 A session marks two regions, the second of one inference more than the first (see
 `sessions.process`); their difference is one, without start-up and what surrounds it.

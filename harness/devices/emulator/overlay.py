@@ -1,4 +1,4 @@
-"""What a program sees of the machine it runs on: a named core's, where it would read this one's.
+"""Shows emulated programs a named core's files where they would read this machine's own.
 
 Runtimes choose their code by it: ncnn sizes its tiles by the caches that it finds
 under /sys, ONNX Runtime picks kernels by the core that /proc/cpuinfo names. QEMU

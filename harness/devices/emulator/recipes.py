@@ -1,4 +1,4 @@
-"""What the pieces of the emulated device are made of, and how."""
+"""Says what the pieces of the emulated device are made of, and how."""
 
 from __future__ import annotations
 

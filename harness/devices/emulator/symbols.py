@@ -1,4 +1,4 @@
-"""From an address in an emulated process to the function it lies in."""
+"""Finds the function that an address in an emulated process lies in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines that are declared identical, and whether they are: a calibration case on each.
+"""Checks that machines that are declared identical are so: a calibration case on each.
 
 Times of two machines may stand beside each other only where both take as long for the
 same work. Each machine runs the calibration case in several processes; two machines are
@@ -35,7 +35,7 @@ _PROCESSES = 6
 
 @dataclass(frozen=True)
 class Likeness:
-    """How a machine compares with the one that is timed on by default.
+    """It says how a machine compares with the one that is timed on by default.
 
     Attributes:
         machine: its name.

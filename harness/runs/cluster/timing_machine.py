@@ -19,7 +19,7 @@ def timed_on(record: Record, machine: str) -> Record:
 
 
 class TimingMachine:
-    """Where jobs are timed.
+    """It is a machine on which jobs are timed.
 
     Args:
         ray: the library.

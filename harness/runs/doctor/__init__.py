@@ -1,1 +1,1 @@
-"""What facebench finds on this machine, what it lacks for what, and what mends that."""
+"""Finds what facebench has on this machine, what it lacks for what, and what mends that."""

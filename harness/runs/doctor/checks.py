@@ -29,7 +29,7 @@ class DoctorCheck:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was seen, with the check that it comes from."""
+    """A diagnosis is what was seen, with the check that it comes from."""
 
     check: DoctorCheck
     seen: Observation

@@ -1,4 +1,4 @@
-"""What a check of the doctor finds, and what it is asked to look at."""
+"""Defines what a check of the doctor finds, and what it is asked to look at."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Place:
-    """What to look at beside the machine itself.
+    """It says what to look at beside the machine itself.
 
     Attributes:
         data: the folder of the data sets; None for the one that `FACEBENCH_DATA` names.

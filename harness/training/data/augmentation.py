@@ -1,4 +1,4 @@
-"""What is done to an image beside the mirroring; by default nothing, as in the paper."""
+"""Changes images of a batch at random; by default they are only mirrored, as in the paper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_SHIFT = 32
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far an image is changed at most, each time by another amount.
+    """It says how far an image is changed at most, each time by another amount.
 
     Attributes:
         shift: pixels to each side; what comes into view is black, as where a face is

@@ -1,4 +1,4 @@
-"""From a training set, a teacher and test sets to a list of whom to leave out."""
+"""Makes a list of whom to leave out, of a training set, a teacher and test sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who in a training set is in a test set too, who has two folders, which images are mislabelled.
+"""Finds who in a training set is in a test set or has two folders, and mislabelled images.
 
 All from a trained network's embeddings: two images of one person are nearer to each
 other, by their cosine, than those of two. Someone who is in both sets would make a test
@@ -28,7 +28,7 @@ _SEVERAL = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """Cosines that decide. They suit networks whose impostors stay below about 0.4.
+    """These cosines decide what is found. They suit networks whose impostors stay below about 0.4.
 
     Attributes:
         person: of a person's mean with a face of the test set: the person is left out.

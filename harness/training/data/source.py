@@ -59,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where an image lies in a file that holds many.
+    """It says where an image lies in a file that holds many.
 
     Attributes:
         offset: in bytes.

@@ -1,4 +1,4 @@
-"""One look at every image of a training set, which tells a damaged one before hours are spent."""
+"""Looks at every image of a training set once, to find damaged ones before hours are spent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_PIXELS = 4096**2
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What is known of N images without decoding them.
+    """It is what is known of N images without decoding them.
 
     Attributes:
         digests: `(N, 32)`, SHA-256 of the bytes.

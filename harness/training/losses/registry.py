@@ -1,4 +1,4 @@
-"""What classification losses share, and their registry.
+"""Holds what classification losses share, and their registry.
 
 A loss has one centre a person and turns the products of embeddings and centres
 into logits; softmax cross-entropy does the rest. Losses differ in how they

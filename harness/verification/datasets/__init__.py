@@ -1,1 +1,1 @@
-"""What verification is scored on: one file a dataset, one protocol."""
+"""Holds what verification is scored on: one file a dataset, one protocol."""

@@ -1,4 +1,4 @@
-"""The protocol of datasets and their registry.
+"""Defines the protocol of datasets, and their registry.
 
 A dataset is one file in this package, or a row of one: two functions and one
 registration. A family of names, such as `folder:<path>`, is one function that
@@ -21,7 +21,7 @@ from facebench.harness.verification.faces import FaceSet
 
 @dataclass(frozen=True)
 class Dataset:
-    """Faces that a network can be scored on.
+    """A dataset is faces that a network can be scored on.
 
     Attributes:
         name: as it is called in records; on the command line too, but for families.

@@ -1,1 +1,1 @@
-"""What finds a face and its landmarks: one file a detector, one registry."""
+"""Finds a face and its landmarks: one file a detector, one registry."""

@@ -1,4 +1,4 @@
-"""The protocol of face detectors and their registry.
+"""Defines the protocol of face detectors, and their registry.
 
 A detector is one file in this package: two functions and one registration. Its
 weights belong to the user: they come from a path, or from a package that is
@@ -24,7 +24,7 @@ Find = Callable[[Picture], Floats | None]
 
 @dataclass(frozen=True)
 class Detector:
-    """Something that finds the face in a picture.
+    """A detector finds the face in a picture.
 
     Attributes:
         name: as it is called on the command line and in records.

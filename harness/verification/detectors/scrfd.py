@@ -53,7 +53,7 @@ _MOST_OVERLAP = 0.4
 
 @dataclass(frozen=True)
 class Faces:
-    """What was found in a picture, best first.
+    """They are the faces found in a picture, best first.
 
     Attributes:
         boxes: `(N, 4)`, in pixels of the picture.

@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a head is and how it is turned.
+    """A pose says where a head is and how it is turned.
 
     Attributes:
         yaw: turn to the side, radians.

@@ -1,4 +1,4 @@
-"""Who is drawn, and how each picture of a person varies."""
+"""Chooses who is drawn, and how each picture of a person varies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HAIRSTYLES = ("short", "parted", "fringe", "long", "bald")
 
 @dataclass(frozen=True)
 class Identity:
-    """What all pictures of one person share. Lengths are in half heads' heights."""
+    """An identity is what all pictures of one person share. Lengths are in half heads' heights."""
 
     skin: Colour
     hair: Colour
@@ -57,7 +57,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Shot:
-    """What differs from picture to picture of one person.
+    """A shot is what differs from picture to picture of one person.
 
     Attributes:
         pose: of the head.
