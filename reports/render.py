@@ -72,7 +72,7 @@ def render_one(records: Sequence[Record], what: str, form: str, size: str, out: 
     """
     kind, _, name = what.partition(":")
     if kind not in ("figure", "table") or not name:
-        raise BadInputError(f"--only {what!r} will not do: write figure:NAME or table:NAME")
+        raise BadInputError(f"--only {what!r} is not valid: write figure:NAME or table:NAME")
     evidence = Evidence(records)
     if kind == "table":
         path, content = out / f"{name}.tex", TABLES[name].make(evidence).encode()

@@ -62,7 +62,7 @@ def parse_weights(weights: Sequence[str]) -> tuple[dict[str, str], str]:
         name, equals, file = text.partition("=")
         if not equals or not file or name.startswith(ONNX_PREFIX):
             raise BadInputError(
-                f"--weights {text!r} will not do: write NETWORK=FILE, with a registered network, "
+                f"--weights {text!r} is not valid: write NETWORK=FILE, with a registered network, "
                 "or shipped"
             )
         files[name] = file
@@ -95,7 +95,7 @@ def _three(option: str, text: str) -> tuple[float, float, float]:
         first, second, third = values
     except ValueError:
         raise BadInputError(
-            f"{option} {text!r} will not do: give one number or three with commas"
+            f"{option} {text!r} is not valid: give one number or three with commas"
         ) from None
     if option == "--scale" and 0.0 in values:
         raise BadInputError("--scale divides, so it cannot be 0")
@@ -110,7 +110,7 @@ def _percent(context: click.Context, parameter: click.Parameter, text: str | Non
     except ValueError:
         share = 0.0
     if not 0.0001 <= share <= 1:
-        raise BadInputError(f"--known-to {text!r} will not do: give percents from 0.01% to 100%")
+        raise BadInputError(f"--known-to {text!r} is not valid: give percents from 0.01% to 100%")
     return share
 
 

@@ -63,7 +63,7 @@ class Baselines:
         """Where a baseline's files are.
 
         Raises:
-            BadInputError: the name will not do.
+            BadInputError: the name is not valid.
         """
         if not _NAME.fullmatch(name):
             raise BadInputError(

@@ -65,7 +65,7 @@ def _ssh(rest: str) -> Device:
     found = _DESTINATION.match(rest)
     if not found:
         raise BadInputError(
-            f"device ssh:{rest} will not do: write ssh://USER@HOST, with :PORT where it is not 22 "
+            f"device ssh:{rest} is not valid: write ssh://USER@HOST, with :PORT where it is not 22 "
             f"and ?serve=PORT where the board's server is not at {DEFAULT_PORT}"
         )
     destination, port, served = found.groups()

@@ -16,7 +16,7 @@ from facebench.harness.devices.registry import DEVICES, Device
 def _tracker(rest: str) -> Device:
     where, slash, key = rest.removeprefix("//").partition("/")
     if not slash or not key:
-        raise BadInputError(f"device tracker:{rest} will not do: write tracker://HOST:PORT/KEY")
+        raise BadInputError(f"device tracker:{rest} is not valid: write tracker://HOST:PORT/KEY")
     host, port = address(where, "device tracker://")
 
     def lend() -> Board:

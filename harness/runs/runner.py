@@ -142,12 +142,12 @@ def _alone(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
 def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[Record]:
     """Run jobs on devices beside this machine, on all of them at once."""
     ordered = sorted(jobs, key=lambda job: job.case.device)
-    lanes: list[list[Job]] = []
+    streams: list[list[Job]] = []
     for device, group in groupby(ordered, key=lambda job: job.case.device):
         members = list(group)
         slots = DEVICES[device].facts().slots
-        lanes += [lane for i in range(slots) if (lane := members[i::slots])]
-    yield from in_lanes([watch.rounds(lane, execute) for lane in lanes])
+        streams += [stream for i in range(slots) if (stream := members[i::slots])]
+    yield from at_once([watch.rounds(stream, execute) for stream in streams])
 
 
 def export_missing(jobs: Sequence[Job]) -> None:
@@ -165,19 +165,19 @@ def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
     processes = len(os.sched_getaffinity(0))
     numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
     groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
-    lanes = [worker_pool.execute(group, SILENT) for group in groups if group]
-    yield from in_lanes(lanes)
+    streams = [worker_pool.execute(group, SILENT) for group in groups if group]
+    yield from at_once(streams)
 
 
-def in_lanes(lanes: Sequence[Iterator[Record]]) -> Iterator[Record]:
-    """Yield all records of lanes that run at the same time, as they come."""
-    # None: a lane has no more.
+def at_once(streams: Sequence[Iterator[Record]]) -> Iterator[Record]:
+    """Yield all records of streams that run at the same time, as they come."""
+    # None: a stream has no more.
     done: queue.SimpleQueue[Record | BaseException | None] = queue.SimpleQueue()
     given_up = threading.Event()
 
-    def work(lane: Iterator[Record]) -> None:
+    def work(stream: Iterator[Record]) -> None:
         try:
-            for record in lane:
+            for record in stream:
                 done.put(record)
                 if given_up.is_set():
                     return
@@ -186,9 +186,9 @@ def in_lanes(lanes: Sequence[Iterator[Record]]) -> Iterator[Record]:
             done.put(error)
 
     # Daemons: nothing waits for them where a run is given up, after Ctrl-C or on a full disk.
-    for lane in lanes:
-        threading.Thread(target=work, args=(lane,), daemon=True).start()
-    left = len(lanes)
+    for stream in streams:
+        threading.Thread(target=work, args=(stream,), daemon=True).start()
+    left = len(streams)
     try:
         while left:
             found = done.get()

@@ -31,7 +31,7 @@ from facebench.harness.stats.arrays import FloatArray
 _LARGEST = 2**31
 
 
-class StandError(FacebenchError):
+class SessionError(FacebenchError):
     """A session could not do what it was asked, and answers why."""
 
 
@@ -95,9 +95,9 @@ def answer(message: bytes) -> bytes:
     """Return the payload of a reply.
 
     Raises:
-        StandError: it is an error; its sentence is the message.
+        SessionError: it is an error; its sentence is the message.
     """
     line, _, payload = message.partition(b"\n")
     if line.startswith(b"ok "):
         return payload
-    raise StandError(payload.decode(errors="replace") or "the session gave no reason")
+    raise SessionError(payload.decode(errors="replace") or "the session gave no reason")

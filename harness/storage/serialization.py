@@ -207,7 +207,7 @@ def convert_settings(
             made[key] = msgspec.convert(value, hints[key])
         except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
             raise BadInputError(
-                f"{where}: {key} = {_short(value)} will not do: {_expected(hints[key])}"
+                f"{where}: {key} = {_short(value)} is not valid: {_expected(hints[key])}"
             ) from error
     return made
 

@@ -156,7 +156,7 @@ def checked(data: dict[str, Any], source: str, name: str) -> Recipe:
     """Return a recipe of these keys and values.
 
     Raises:
-        BadInputError: one will not do; the message begins with `source`.
+        BadInputError: one is not valid; the message begins with `source`.
     """
     made = convert_settings(data, Recipe, source, reserved=("name",))
     # A whole number stays one: the hash of the conditions of training tells 30 from 30.0.
@@ -175,9 +175,9 @@ def _require_sense(recipe: Recipe, source: str) -> None:
         )
     if recipe.loss not in (NO_LOSS, *LOSSES.names()):
         known = ", ".join((NO_LOSS, *LOSSES.names()))
-        raise BadInputError(f"{source}: loss = {recipe.loss!r} will not do: one of {known}")
+        raise BadInputError(f"{source}: loss = {recipe.loss!r} is not valid: one of {known}")
     if sorted(recipe.drops) != list(recipe.drops):
-        raise BadInputError(f"{source}: drops = {list(recipe.drops)} will not do: {_RISING}")
+        raise BadInputError(f"{source}: drops = {list(recipe.drops)} is not valid: {_RISING}")
     if recipe.optimizer == "adamw" and recipe.nesterov:
         raise BadInputError(f"{source}: adamw has no nesterov: leave it out, or use sgd")
     if recipe.loss == NO_LOSS:

@@ -125,7 +125,7 @@ def train(task: Task, ranks: Ranks = ALONE, listener: TrainingListener = NOBODY)
 
     Raises:
         BadInputError: the folder holds another run, or cannot be written; or an image or the
-            recipe will not do.
+            recipe is not valid.
         DivergedError: the loss is no number any more.
     """
     path = task.folder / WEIGHTS

@@ -227,7 +227,7 @@ def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
         return resolve(text, preprocessing=preprocessing)
     name, equals, file = text.partition("=")
     if not equals or not file:
-        raise BadInputError(f"--teacher {text!r} will not do: write onnx:FILE or NETWORK=FILE")
+        raise BadInputError(f"--teacher {text!r} is not valid: write onnx:FILE or NETWORK=FILE")
     return resolve(name, file, preprocessing)
 
 

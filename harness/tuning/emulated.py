@@ -68,7 +68,7 @@ _ALIGNMENT = 64
 
 
 class EmulatedCost:
-    """Cycles of one thread on a named core, as `costs.Cost` has it.
+    """Cycles of one thread on a named core, as `costs.TilingCost` has it.
 
     Raises:
         UnknownNameError: there is no such core.
@@ -94,7 +94,7 @@ class EmulatedCost:
         self.how = f"modelled for {core} from instructions counted under QEMU"
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
-        """As in `Cost`; a cost holds for caches as a network leaves them, see the module."""
+        """See `TilingCost`; a cost holds for caches as a network leaves them, see the module."""
         # What a kernel executes does not hang on values.
         given = operands.random(work)
 

@@ -41,7 +41,7 @@ _SECONDS = 0.8
 
 
 class MeasuredCost:
-    """Seconds of a kernel, timed by turns with the others; see `costs.Cost`.
+    """Seconds of a kernel, timed by turns with the others; see `costs.TilingCost`.
 
     What it reads lies in the caches as the call before left it. In a network weights come
     from farther away, which costs all tilings about the same.
@@ -76,11 +76,11 @@ class MeasuredCost:
 
     @property
     def how(self) -> str:
-        """As in `Cost`."""
+        """See `TilingCost`."""
         return f"measured on {self._facts['processor']}"
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
-        """As in `Cost`; one thread."""
+        """See `TilingCost`; one thread."""
         return all_or_each(lambda some: self._measured(work, some), tilings)
 
     def outputs(

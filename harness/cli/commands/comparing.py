@@ -44,7 +44,7 @@ def _share(context: click.Context, parameter: click.Parameter, text: str | None)
     except ValueError:
         share = -1.0
     if not 0 <= share < 1:
-        raise click.BadParameter(f"{text!r} will not do: give percents from 0 to 100, such as 2%")
+        raise click.BadParameter(f"{text!r} is not valid: give percents from 0 to 100, such as 2%")
     return share
 
 

@@ -141,7 +141,7 @@ def plan_(
 def _counts(text: str) -> list[int]:
     names = options.comma_list(text)
     if not names or not all(name.isdecimal() and 1 <= int(name) <= 10_000 for name in names):
-        raise BadInputError(f"--machines {text!r} will not do: give numbers from 1 to 10000")
+        raise BadInputError(f"--machines {text!r} is not valid: give numbers from 1 to 10000")
     return [int(name) for name in names]
 
 

@@ -22,7 +22,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> S
     numbers = options.comma_list(text)
     if not numbers or not all(one.isdecimal() and 1 <= int(one) <= _MOST for one in numbers):
         raise BadInputError(
-            f"--{parameter.name} {text!r} will not do: give whole numbers from 1 to {_MOST}, "
+            f"--{parameter.name} {text!r} is not valid: give whole numbers from 1 to {_MOST}, "
             "with commas"
         )
     return list(dict.fromkeys(map(int, numbers)))

@@ -40,7 +40,7 @@ def block(name: str) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise BadInputError(
-            f"{name!r} will not do as a name: take small letters, digits and underscores"
+            f"{name!r} is no valid name: take small letters, digits and underscores"
         )
     path = Path(f"{name}.py")
     text = (_TEMPLATES / "block.py.txt").read_text()

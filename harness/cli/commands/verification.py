@@ -31,7 +31,7 @@ def _rates(context: click.Context, parameter: click.Parameter, text: str | None)
     try:
         return [float(part) for part in options.comma_list(text)]
     except ValueError:
-        raise BadInputError(f"--far {text!r} will not do: give rates such as 1e-2,1e-3") from None
+        raise BadInputError(f"--far {text!r} is not valid: give rates such as 1e-2,1e-3") from None
 
 
 @click.command()

@@ -171,7 +171,7 @@ class ServedBoard:
         """The session's answer to a request.
 
         Raises:
-            StandError: it cannot do it, or died of it.
+            SessionError: it cannot do it, or died of it.
             LostError: the board answers no more.
         """
         self.call(doing, "send", request)
@@ -185,9 +185,9 @@ class ServedBoard:
             if message:
                 try:
                     return wire.answer(message)
-                except wire.StandError as error:
-                    raise wire.StandError(f"board {self.name} ({doing}): {error}") from None
-        raise wire.StandError(
+                except wire.SessionError as error:
+                    raise wire.SessionError(f"board {self.name} ({doing}): {error}") from None
+        raise wire.SessionError(
             f"board {self.name} ({doing}): no answer within {CASE_S:.0f} s, though it lives"
         )
 
@@ -226,7 +226,7 @@ class RemoteSession:
         """As in `Session`; of a board that was served before there were any, nothing."""
         try:
             reply = self._board.ask("asking what it took", wire.request(["footprint"]))
-        except wire.StandError:
+        except wire.SessionError:
             return Footprint(), "the facebench that serves this board tells nothing of energy"
         said = parse_json(reply)
         no_energy: str = said.pop(NO_ENERGY)

@@ -25,7 +25,7 @@ class Description:
         runtimes: names of those that it can open.
         cores: CPU cores that a runtime may use; 0 where it is not known.
         identity: hash of what makes its figures comparable.
-        environment: as `timing.environment.capture` says it.
+        environment: as `machine.environment.capture` says it.
     """
 
     kind: str

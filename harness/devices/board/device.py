@@ -65,5 +65,5 @@ def address(text: str, noun: str) -> tuple[str, int]:
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise BadInputError(f"{noun} {text!r} will not do: write HOST:PORT")
+        raise BadInputError(f"{noun} {text!r} is not valid: write HOST:PORT")
     return host.strip("[]"), int(port)

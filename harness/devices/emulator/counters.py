@@ -47,7 +47,7 @@ class Block:
 
 @dataclass
 class Tally:
-    """Sums over blocks; see `figures.Work` for what they are."""
+    """Sums over blocks; see `records.instructions.Work` for what they are."""
 
     instructions: int = 0
     loaded: int = 0

@@ -128,17 +128,17 @@ def check(folder: Path) -> dict[str, str]:
             header = file.read(20)
     except OSError as error:
         raise BadInputError(
-            f"--sysroot {folder} will not do, {python} cannot be read ({error.strerror}): {mend}"
+            f"--sysroot {folder} is not valid, {python} cannot be read ({error.strerror}): {mend}"
         ) from error
     if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != _EM_AARCH64:
         raise BadInputError(
-            f"--sysroot {folder} will not do, {python} is no program of aarch64: {mend}"
+            f"--sysroot {folder} is not valid, {python} is no program of aarch64: {mend}"
         )
     try:
         said = qemu.run_python(folder, "import sys; print(sys.version)", mend)
     except UnavailableError as error:
-        raise BadInputError(f"--sysroot {folder} will not do, its {error}") from error
+        raise BadInputError(f"--sysroot {folder} is not valid, its {error}") from error
     version = said.split()[0] if said.split() else ""
     if not version.startswith("3.11."):
-        raise BadInputError(f"--sysroot {folder} will not do, its Python is {version!r}: {mend}")
+        raise BadInputError(f"--sysroot {folder} is not valid, its Python is {version!r}: {mend}")
     return {"python3.11": version}

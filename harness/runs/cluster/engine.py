@@ -33,10 +33,10 @@ from facebench.harness.runs.cluster.machines import Machine
 from facebench.harness.runs.cluster.timing_machine import TimingMachine
 from facebench.harness.runs.runner import (
     Watch,
+    at_once,
     elsewhere,
     export_missing,
     here,
-    in_lanes,
     without_network,
 )
 from facebench.harness.runs.schedule import cores_on_cluster, in_order, waits_for_export
@@ -79,7 +79,7 @@ class Cluster:
             (one, machines.place(self.ray, one, tasks.version, 0).remote()) for one in self.machines
         ]
         machines.require_same([(one, self._version(reference)) for one, reference in asked])
-        self.seat = TimingMachine(self.ray, self.machines[0])
+        self.timing_machine = TimingMachine(self.ray, self.machines[0])
         self._alike = machines.named(self.machines, identical)
         self._say = say
         self._lost: set[str] = set()
@@ -87,7 +87,7 @@ class Cluster:
     @property
     def home(self) -> Machine:
         """The machine that is timed on."""
-        return self.seat.machine
+        return self.timing_machine.machine
 
     def __str__(self) -> str:
         count, cores = len(self.machines), sum(machine.cores for machine in self.machines)
@@ -102,7 +102,7 @@ class Cluster:
         Timed ones go to the machine whose times `known` holds already, or to this one where
         it is of the cluster, or to the first by name.
         """
-        self.seat = TimingMachine(self.ray, self._choose(known))
+        self.timing_machine = TimingMachine(self.ray, self._choose(known))
         return self._settled(jobs)
 
     def obtain(self, jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
@@ -114,12 +114,12 @@ class Cluster:
         if timed and len(self.machines) > 1:
             # Where it is lost already, the first of what is timed there finds that out.
             with suppress(LostError):
-                self.seat.reserve()
+                self.timing_machine.reserve()
         networks = dict.fromkeys(job.network for job in ordered)
         exports = {network: _Exporting() for network in networks}
-        lanes = [self._anywhere(others, exports), self._timing(timed, watch, exports)]
-        lanes += [self._boards(remote, watch, exports)]
-        yield from in_lanes(lanes)
+        streams = [self._anywhere(others, exports), self._timing(timed, watch, exports)]
+        streams += [self._boards(remote, watch, exports)]
+        yield from at_once(streams)
 
     def _anywhere(
         self, jobs: Sequence[Job], exports: dict[Network, _Exporting]
@@ -181,21 +181,21 @@ class Cluster:
                     watch.parts.forget(job)
             left: list[Job] = []
             count = len(neighbours) + 1
-            lanes = [self._until_done(waiting[::count], watch)]
-            lanes += [
-                self._beside(seat, likeness, waiting[number::count], watch, left)
-                for number, (seat, likeness) in enumerate(neighbours, start=1)
+            streams = [self._until_done(waiting[::count], watch)]
+            streams += [
+                self._beside(timing_machine, likeness, waiting[number::count], watch, left)
+                for number, (timing_machine, likeness) in enumerate(neighbours, start=1)
             ]
-            yield from in_lanes(lanes)
+            yield from at_once(streams)
             yield from self._until_done(left, watch)
         finally:
-            self.seat.release()
+            self.timing_machine.release()
 
     def _until_done(self, waiting: list[Job], watch: Watch) -> Iterator[Record]:
         """Records of timed jobs; where their machine is lost, of the rest on another."""
         while waiting:
             try:
-                for record in watch.rounds(waiting, execute=self.seat.perform):
+                for record in watch.rounds(waiting, execute=self.timing_machine.perform):
                     waiting = [job for job in waiting if job.case.key != record.case.key]
                     yield record
             except LostError as error:
@@ -206,7 +206,7 @@ class Cluster:
 
     def _beside(
         self,
-        seat: TimingMachine,
+        timing_machine: TimingMachine,
         likeness: Likeness,
         waiting: list[Job],
         watch: Watch,
@@ -214,7 +214,7 @@ class Cluster:
     ) -> Iterator[Record]:
         """Records of jobs that a machine times that is like home; where it is lost, the rest."""
         try:
-            for record in watch.rounds(waiting, execute=seat.perform):
+            for record in watch.rounds(waiting, execute=timing_machine.perform):
                 waiting = [job for job in waiting if job.case.key != record.case.key]
                 yield alike.told(record, likeness)
         except LostError as error:
@@ -223,7 +223,7 @@ class Cluster:
                 watch.parts.forget(job)
             left += waiting
         finally:
-            seat.release()
+            timing_machine.release()
 
     def _neighbours(self) -> list[Machine]:
         """The machines that are declared to be like home."""
@@ -232,36 +232,39 @@ class Cluster:
 
     def _shown_alike(self, jobs: Sequence[Job]) -> list[tuple[TimingMachine, Likeness]]:
         """Those of them that have shown it: reserved, each with its likeness."""
-        seats = [TimingMachine(self.ray, machine) for machine in self._neighbours()]
-        if not seats:
+        timing_machines = [TimingMachine(self.ray, machine) for machine in self._neighbours()]
+        if not timing_machines:
             return []
         calibration = alike.job()
         found = []
-        with ThreadPoolExecutor(len(seats) + 1) as pool:
-            home = pool.submit(alike.medians, self.seat.perform, calibration)
-            asked = [(one, pool.submit(self._calibrated, one, jobs, calibration)) for one in seats]
-        for seat, times in asked:
+        with ThreadPoolExecutor(len(timing_machines) + 1) as pool:
+            home = pool.submit(alike.medians, self.timing_machine.perform, calibration)
+            asked = [
+                (one, pool.submit(self._calibrated, one, jobs, calibration))
+                for one in timing_machines
+            ]
+        for timing_machine, times in asked:
             try:
                 likeness = alike.compared(
-                    seat.machine.name, times.result(), self.home.name, home.result()
+                    timing_machine.machine.name, times.result(), self.home.name, home.result()
                 )
                 reason = "" if likeness.alike else str(likeness)
             except (LostError, UnavailableError) as error:
-                reason = f"{seat.machine.name}: {error}"
+                reason = f"{timing_machine.machine.name}: {error}"
             if reason:
                 self._say(f"{reason}: it is not timed on")
-                seat.release()
+                timing_machine.release()
             else:
-                found.append((seat, likeness))
+                found.append((timing_machine, likeness))
         return found
 
     def _calibrated(
-        self, seat: TimingMachine, jobs: Sequence[Job], calibration: Job
+        self, timing_machine: TimingMachine, jobs: Sequence[Job], calibration: Job
     ) -> list[float]:
-        there = self._fingerprints(seat.machine, jobs)
+        there = self._fingerprints(timing_machine.machine, jobs)
         if there != [job.fingerprint for job in jobs]:
             raise UnavailableError("its CPU or what it has installed is another")
-        return alike.medians(seat.perform, calibration)
+        return alike.medians(timing_machine.perform, calibration)
 
     def _moved(self, jobs: Sequence[Job], error: LostError) -> list[Job]:
         """Timed jobs as they are on another machine, now that theirs is lost.
@@ -269,7 +272,7 @@ class Cluster:
         Raises:
             UnavailableError: too many were lost, or none is left.
         """
-        self.seat.release()
+        self.timing_machine.release()
         self._lost.add(self.home.node)
         if len(self._lost) >= _TRIES:
             raise UnavailableError(
@@ -277,7 +280,7 @@ class Cluster:
             ) from error
         # Ray takes a while to notice.
         self.machines = [one for one in machines.alive() if one.node not in self._lost]
-        self.seat = TimingMachine(self.ray, self._choose([]))
+        self.timing_machine = TimingMachine(self.ray, self._choose([]))
         return self._settled(jobs)
 
     def _settled(self, jobs: Sequence[Job]) -> list[Job]:

@@ -37,7 +37,7 @@ class Augmentation:
         good = 0 <= self.brightness <= 1 and 0 <= self.contrast <= 1
         if not good or not 0 <= self.shift <= _MOST_SHIFT:
             raise BadInputError(
-                f"an augmentation of {self} will not do: shift is 0 to {_MOST_SHIFT} pixels, "
+                f"an augmentation of {self} is not valid: shift is 0 to {_MOST_SHIFT} pixels, "
                 "brightness and contrast are 0 to 1"
             )
 

@@ -163,7 +163,7 @@ def _search(rest: str) -> Dataset:
     probes, separator, distractors = rest.partition(SEPARATOR)
     if not probes or not separator or not distractors:
         raise BadInputError(
-            f"search:{rest} will not do: write search:PROBES{SEPARATOR}DISTRACTORS, two folders"
+            f"search:{rest} is not valid: write search:PROBES{SEPARATOR}DISTRACTORS, two folders"
         )
     folders = (find_path(probes, None).name, find_path(distractors, None).name)
     name = f"search:{SEPARATOR.join(folders)}"

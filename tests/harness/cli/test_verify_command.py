@@ -204,7 +204,7 @@ def test_records_are_kept_and_nothing_is_scored_twice(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--far often", "--far 'often' will not do"),
+        ("--far often", "--far 'often' is not valid"),
         ("--far 2", "2"),
         ("--precision fp4", "unknown precision 'fp4'"),
         ("--landmarks eyes", "eyes"),

@@ -152,4 +152,4 @@ def test_the_command_says_what_is_done_and_what_the_rest_takes(tmp_path: Path) -
 @pytest.mark.parametrize("machines", ["", "0", "two", "1,-2", "99999999"])
 def test_numbers_of_machines_that_are_none_are_refused(machines: str) -> None:
     done = CliRunner().invoke(cli, ["plan", "quick", "--machines", machines])
-    assert "will not do: give numbers from 1 to 10000" in str(done.exception)
+    assert "is not valid: give numbers from 1 to 10000" in str(done.exception)

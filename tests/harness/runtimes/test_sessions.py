@@ -53,7 +53,7 @@ def test_a_message_that_is_cut_off_is_the_end() -> None:
 
 def test_an_error_is_raised_with_its_sentence() -> None:
     assert wire.answer(wire.reply(b"\n\x00")) == b"\n\x00"
-    with pytest.raises(wire.StandError, match="no such file"):
+    with pytest.raises(wire.SessionError, match="no such file"):
         wire.answer(wire.error("no such file"))
 
 
@@ -106,7 +106,7 @@ def test_a_process_answers_what_it_cannot_do_and_goes_on(
         (wire.request(["open", "nonsense", "1"], b"/nowhere"), "unknown runtime"),
         (wire.request(["open", "onnxruntime", "1"], b"/nowhere"), "nowhere"),
     ]:
-        with pytest.raises(wire.StandError, match=reason):
+        with pytest.raises(wire.SessionError, match=reason):
             ask(process, request)
     assert process.stdin is not None
     process.stdin.close()

@@ -234,12 +234,12 @@ class Settings:
     ("text", "said"),
     [
         ("shares = 1", r"unknown key 'shares': did you mean share\? \(known: share, count"),
-        ("share = 2", "share = 2 will not do: a number from 0 to 1"),
-        ("share = nan", "share = nan will not do"),
-        ("share = true", "share = True will not do"),
-        ("count = 2.0", "count = 2.0 will not do: a whole number from 1 to 1,000"),
-        ("kind = 'c'", "kind = 'c' will not do: one of a, b"),
-        ("on = 1", "on = 1 will not do: true or false"),
+        ("share = 2", "share = 2 is not valid: a number from 0 to 1"),
+        ("share = nan", "share = nan is not valid"),
+        ("share = true", "share = True is not valid"),
+        ("count = 2.0", "count = 2.0 is not valid: a whole number from 1 to 1,000"),
+        ("kind = 'c'", "kind = 'c' is not valid: one of a, b"),
+        ("on = 1", "on = 1 is not valid: true or false"),
         ("name = 'x'", "unknown key 'name'"),
     ],
 )

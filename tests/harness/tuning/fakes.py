@@ -19,7 +19,7 @@ WORK = Depthwise(1, (6, 6), (6, 6), 12, Window((3, 3), (1, 1), (1, 1)), epilogue
 
 
 class FakeCost:
-    """See `costs.Cost`.
+    """See `costs.TilingCost`.
 
     Attributes:
         asked: tilings of each call.

@@ -23,7 +23,7 @@ from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.runs import worker_pool
 from facebench.harness.runtimes.session import Session
-from facebench.harness.runtimes.wire import StandError
+from facebench.harness.runtimes.wire import SessionError
 from facebench.harness.storage.progress import SILENT
 from facebench.harness.timing.sampler import Budget
 from tests.harness.command_line import facebench
@@ -100,7 +100,7 @@ def test_an_artifact_that_cannot_be_opened_is_told_with_the_board(
 ) -> None:
     port = board.port
     (tmp_path / "network.onnx").write_bytes(b"nonsense")
-    with pytest.raises(StandError, match=rf"board 127\.0\.0\.1:{port} \(opening the network\)"):
+    with pytest.raises(SessionError, match=rf"board 127\.0\.0\.1:{port} \(opening the network\)"):
         connect("127.0.0.1", port).open("onnxruntime", tmp_path / "network.onnx", 1)
 
 

@@ -258,7 +258,7 @@ def test_a_wrong_request_is_answered_with_a_sentence_and_the_next_one_right(
     session.open(tiny_folder)
     word, payload = session.ask(request_)
     assert word == "error"
-    with pytest.raises(wire.StandError, match=sentence):
+    with pytest.raises(wire.SessionError, match=sentence):
         wire.answer(wire.error(payload.decode()))
     images, expected = tiny_exported.reference()
     assert relative_error(session.infer(images[:2]), expected[:2]) < 1e-5

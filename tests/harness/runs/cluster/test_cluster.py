@@ -373,7 +373,7 @@ def test_a_machine_with_another_facebench_is_named() -> None:
 
 
 class Chair(TimingMachine):
-    """A seat without Ray, on a machine that answers so many jobs before it is lost."""
+    """A timing machine without Ray, on a machine that answers so many jobs before it is lost."""
 
     def __init__(self, lab: Lab, machine: Machine) -> None:
         self.machine = machine
@@ -403,8 +403,8 @@ class Lab(Cluster):
         self.prints: dict[str, str] = {}
         self.asked: list[tuple[str, str]] = []
         self.said: list[str] = []
-        self.ray = self  # all that is asked of Ray here is seats
-        self.seat = Chair(self, ONE)
+        self.ray = self  # all that is asked of Ray here is timing machines
+        self.timing_machine = Chair(self, ONE)
         self._alike = machines.named(self.machines, identical)
         self._say = self.said.append
         self._lost = set()

@@ -199,5 +199,5 @@ def test_brightness_and_contrast_follow_their_formulas():
 
 @pytest.mark.parametrize("wrong", [{"shift": -1}, {"shift": 99}, {"brightness": 2.0}])
 def test_an_augmentation_out_of_range_is_refused(wrong):
-    with pytest.raises(BadInputError, match="will not do"):
+    with pytest.raises(BadInputError, match="is not valid"):
         Augmentation(**wrong)
