@@ -44,7 +44,7 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
 
 
 def widened(estimate: Estimate, reach: float) -> Estimate:
-    """A positive estimate that is also uncertain by a cause that its interval does not know.
+    """Return a positive estimate that is also uncertain by a cause that its interval does not know.
 
     Args:
         estimate: with an interval made without that cause.
@@ -62,7 +62,7 @@ def widened(estimate: Estimate, reach: float) -> Estimate:
 
 
 def earned(estimate: Estimate) -> str:
-    """The value, rounded where its interval makes further digits meaningless.
+    """Return the value, rounded where its interval makes further digits meaningless.
 
     The last digit is that of the first digit of the half-width, so that the
     half-width is one to ten of its units.

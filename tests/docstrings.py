@@ -57,15 +57,6 @@ def functions() -> Iterator[Function]:
             )
 
 
-def array_types() -> dict[str, list[str]]:
-    """The files that define each alias of a type of arrays."""
-    found: dict[str, list[str]] = {}
-    for path in house.modules().values():
-        for name in _aliases(_tree(path)):
-            found.setdefault(name, []).append(str(path.relative_to(house.ROOT)))
-    return found
-
-
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())

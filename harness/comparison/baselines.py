@@ -60,7 +60,7 @@ class Baselines:
         self.root = root
 
     def folder(self, name: str) -> Path:
-        """Where a baseline's files are.
+        """Return where a baseline's files are.
 
         Raises:
             BadInputError: the name is not valid.
@@ -73,7 +73,7 @@ class Baselines:
         return self.root / name
 
     def names(self) -> list[str]:
-        """Those there are."""
+        """Return those there are."""
         if not self.root.is_dir():
             return []
         folders = [path for path in self.root.iterdir() if _NAME.fullmatch(path.name)]
@@ -101,7 +101,7 @@ class Baselines:
         return written
 
     def load(self, name: str) -> list[Entry]:
-        """The entries of a baseline, in the order of their files' names.
+        """Return the entries of a baseline, in the order of their files' names.
 
         Raises:
             BadInputError: there is none of that name, or a file is damaged.
@@ -145,7 +145,7 @@ def default_root() -> Path:
 
 
 def file_name(case: Case) -> str:
-    """Readable, and no two cases share one.
+    """Return a readable name; no two cases share one.
 
     Example:
         >>> file_name(Case("latency", "onnx:../a b", runtime="ncnn", threads=2))
@@ -159,7 +159,7 @@ def file_name(case: Case) -> str:
 
 
 def to_text(entry: Entry) -> str:
-    """An entry as a file's text."""
+    """Return an entry as a file's text."""
     data = asdict(entry) | {
         "format": FORMAT,
         "environment": facts.relevant(entry.environment),
@@ -171,7 +171,7 @@ def to_text(entry: Entry) -> str:
 
 
 def from_text(text: str, where: str) -> Entry:
-    """The entry that `to_text` wrote.
+    """Return the entry that `to_text` wrote.
 
     Raises:
         BadInputError: the text is damaged, or of a newer facebench; `where` names it.

@@ -49,7 +49,7 @@ def compare(base: Side, new: Side, policy: Policy | None = None) -> Comparison:
 def match(
     base: Sequence[Entry], new: Sequence[Entry]
 ) -> tuple[list[tuple[Entry, Entry]], tuple[Case, ...], tuple[Case, ...]]:
-    """Entries of the same case; then those that differ only in weights, or in threads.
+    """Return entries of the same case; then those that differ only in weights, or in threads.
 
     The latter are matched where there is one such on each side: they are what a user
     means who trained a network anew, and are told apart later, by name.

@@ -9,7 +9,7 @@ from facebench.harness.records.denormals import Denormals, worst_first
 
 
 def of_counts(network: str, found: Denormals) -> str:
-    """What the counts mean for a network's time.
+    """Return what the counts mean for a network's time.
 
     Example:
         >>> of_counts("n", Denormals(8, (), ()))
@@ -31,7 +31,7 @@ def of_counts(network: str, found: Denormals) -> str:
 
 
 def of_effect(effect: DenormalsEffect, how: str) -> str:
-    """What a measured effect means.
+    """Return what a measured effect means.
 
     Args:
         effect: of a case.
@@ -56,7 +56,7 @@ def of_effect(effect: DenormalsEffect, how: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent; one that is not zero is never shown as zero.
+    """Return a share in percent; one that is not zero is never shown as zero.
 
     Example:
         >>> percent(0.0), percent(1e-9), percent(0.256)

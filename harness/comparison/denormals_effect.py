@@ -40,7 +40,7 @@ class DenormalsEffect:
 
 
 def effects(records: Sequence[Record]) -> list[DenormalsEffect]:
-    """One for each two latencies that differ in what becomes of denormal numbers alone."""
+    """Return one for each two latencies that differ in what becomes of denormal numbers alone."""
     timed: dict[Case, dict[str, Latency]] = {}
     for record in records:
         if isinstance(record.result, Latency) and record.case.denormals:

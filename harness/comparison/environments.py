@@ -37,7 +37,7 @@ class Difference:
 
 
 def brief(value: Any) -> str:
-    """A fact as text; of a digest as much as tells two files apart.
+    """Return a fact as text; of a digest as much as tells two files apart.
 
     Example:
         >>> brief("sha256:" + 64 * "a"), brief(2)
@@ -48,7 +48,7 @@ def brief(value: Any) -> str:
 
 
 def differences(base: Entry, new: Entry) -> list[Difference]:
-    """Facts that both entries state, and state differently."""
+    """Return facts that both entries state, and state differently."""
     ours, theirs = facts.relevant(base.environment), facts.relevant(new.environment)
     found = [
         Difference(facts.kind_of(name), name, ours[name], theirs[name])
@@ -66,7 +66,7 @@ def differences(base: Entry, new: Entry) -> list[Difference]:
 
 
 def matters(difference: Difference, figure: Figure, measure: str) -> bool:
-    """Whether a figure depends on what differs, so that no ratio across it means anything.
+    """Return whether a figure depends on what differs, so that no ratio across it means anything.
 
     A time depends on all, and so does the memory of a process. A count does not depend on
     the machine, nor does a decision on a pair but for the last digit of a score; what a

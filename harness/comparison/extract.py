@@ -14,7 +14,7 @@ from facebench.harness.runs import long_run
 
 
 def entries(records: Sequence[Record]) -> list[Entry]:
-    """The newest record of each case; its exact repetitions are further jobs.
+    """Return the newest record of each case; its exact repetitions are further jobs.
 
     Two records repeat each other where case and fingerprint are the same: files of
     several runs of the same code may be put together, and each run counts as a job.
@@ -26,7 +26,7 @@ def entries(records: Sequence[Record]) -> list[Entry]:
 
 
 def entry(record: Record) -> Entry:
-    """What comparing needs of one record."""
+    """Return what comparing needs of one record."""
     result = record.result
     measure = MEASURES[record.case.measure]
     figures = measure.comparable(result) if result is not None else ()
@@ -57,7 +57,7 @@ def _pooled(records: Sequence[Record]) -> Entry:
 
 
 def join(same: Sequence[Entry]) -> Entry:
-    """Entries of one case as one, the last one's facts with the processes of all.
+    """Return entries of one case as one, the last one's facts with the processes of all.
 
     Where the machine was disturbed in some of the jobs, only the others count.
     """

@@ -49,7 +49,7 @@ class Series:
     steps: tuple[Step, ...]
 
     def came_with(self, step: Step) -> tuple[str, ...]:
-        """What else changed at a step: machine, versions, whatever the figure depends on."""
+        """Return what else changed at a step: machine, versions, whatever the figure depends on."""
         before, after = self.points[step.index - 1], self.points[step.index]
         found = differences(before.entry, after.entry)
         return tuple(
@@ -122,14 +122,14 @@ def series(
 
 
 def of_files(sides: Sequence[Side]) -> Iterator[tuple[str, str, Sequence[Entry]]]:
-    """Results files in the order given."""
+    """Yield results files in the order given."""
     for side in sides:
         created = max((entry.created for entry in side.entries), default="")
         yield Path(side.name).name, created, side.entries
 
 
 def of_git(folder: Path) -> Iterator[tuple[str, str, Sequence[Entry]]]:
-    """A baseline's folder as the commits of the current branch changed it, oldest first.
+    """Yield a baseline's folder as the commits of the current branch changed it, oldest first.
 
     Each comes with the cases that it changed. Files that can't be read as a baseline's
     are left out: history is not to be mended.

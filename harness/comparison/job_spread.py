@@ -43,7 +43,7 @@ class JobSpread:
 
 
 def known_spread(histories: Iterable[LongRun | None], told: float | None = None) -> JobSpread:
-    """What is told, else what the longest history of the machine shows, else `CAUTIOUS`.
+    """Return what is told, else what the longest history of the machine shows, else `CAUTIOUS`.
 
     A history of few hours counts only where it shows more than that.
 

@@ -18,10 +18,9 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
+from facebench.harness.stats.arrays import Booleans
 from facebench.harness.verification import embedding
 from facebench.harness.verification.paired import PairedComparison, compare, decisions, holm
-
-Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class PairAgreement:
 
 
 def agreements(records: Sequence[Record]) -> list[PairAgreement]:
-    """Every two of some records, in their order.
+    """Return every two of some records, in their order.
 
     Raises:
         RefusedError: two of them were not scored on the same pairs, or one

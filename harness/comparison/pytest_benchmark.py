@@ -29,12 +29,12 @@ _FACTS = {"machine": "machine", "release": "kernel", "python_version": "python"}
 
 
 def is_one(data: Any) -> bool:
-    """Whether parsed JSON is such a file."""
+    """Return whether parsed JSON is such a file."""
     return isinstance(data, dict) and isinstance(data.get("benchmarks"), list)
 
 
 def read(data: Mapping[str, Any], where: str) -> list[Entry]:
-    """A file's benchmarks; all rounds of a foreign one are of one process.
+    """Return a file's benchmarks; all rounds of a foreign one are of one process.
 
     Raises:
         BadInputError: it is damaged; `where` names it.
@@ -50,7 +50,7 @@ def read(data: Mapping[str, Any], where: str) -> list[Entry]:
 
 
 def write(entries: Sequence[Entry]) -> dict[str, Any]:
-    """A file's data: each case a benchmark, the median of each process a round."""
+    """Return a file's data: each case a benchmark, the median of each process a round."""
     timed = [
         (entry, figure)
         for entry in entries

@@ -65,7 +65,7 @@ class Question(Protocol):
         """As in `Line`, at a level that is corrected already."""
 
     def wanting(self, level: float) -> str:
-        """What would decide, at a level that is corrected already."""
+        """Return what would decide, at a level that is corrected already."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from facebench.harness.records.store import RECORDS, Store
 
 
 def load(text: str, baselines: Baselines, measures: Collection[str] = ()) -> Side:
-    """The side that a user named.
+    """Return the side that a user named.
 
     Args:
         text: `baseline:NAME`; a results file; the folder of a run; a JSON file of

@@ -155,7 +155,7 @@ class Ratio:
 
 
 def took_turns(base: Timed, new: Timed) -> bool:
-    """Whether the processes of two times took turns with each other."""
+    """Return whether the processes of two times took turns with each other."""
     return bool(base.beside) and base.beside == new.beside and len(base.turns) == len(new.turns)
 
 

@@ -45,7 +45,7 @@ class TrialQuestion:
         return [self.known, *self.networks]
 
     def exact(self) -> list[Job]:
-        """What needs no turns: costs, sizes, layers, and counts on emulated cores."""
+        """Return what needs no turns: costs, sizes, layers, and counts on emulated cores."""
         wanted = []
         for network in self.all:
             base = Case("cost", network.name, network.weights)
@@ -59,7 +59,7 @@ class TrialQuestion:
         return [with_fingerprint(job) for job in wanted]
 
     def timed(self, budget: Turns, progress: Progress) -> list[Record]:
-        """Latencies, all networks in turns, one runtime after the other.
+        """Return latencies, all networks in turns, one runtime after the other.
 
         Args:
             budget: of each runtime.
@@ -83,7 +83,7 @@ class TrialQuestion:
 def against(
     known: Network, network: Network, records: Sequence[Record], policy: Policy | None = None
 ) -> Comparison:
-    """A network held against the known one, figure by figure."""
+    """Return a network held against the known one, figure by figure."""
 
     def side(one: Network) -> Side:
         entries = extract.entries([r for r in records if r.case.network == one.name])

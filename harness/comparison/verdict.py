@@ -67,7 +67,7 @@ class Policy:
     between_jobs: float | None = None
 
     def margin_of(self, figure: Figure) -> float:
-        """The margin that applies to a figure; what a model makes of counts is a time."""
+        """Return the margin that applies to a figure; what a model makes of counts is a time."""
         if isinstance(figure, Decided):
             return self.accuracy_margin
         if isinstance(figure, Counted) and not figure.exact:

@@ -13,7 +13,7 @@ HEAD = ("case", "figure", "BASE", "NEW", "change", "95 % interval", "kind", "ver
 
 
 def case_text(case: Case) -> str:
-    """What tells a case from the others.
+    """Return what tells a case from the others.
 
     Example:
         >>> case_text(Case("latency", "mobilefacenet", runtime="ncnn", threads=2))
@@ -29,7 +29,7 @@ def case_text(case: Case) -> str:
 
 
 def figure_text(figure: Figure) -> str:
-    """A figure's value with its unit.
+    """Return a figure's value with its unit.
 
     Example:
         >>> from facebench.harness.records.comparable import Counted
@@ -42,17 +42,17 @@ def figure_text(figure: Figure) -> str:
 
 
 def value_text(line: Line, value: float | None) -> str:
-    """The same of a line; an empty text where there is no value."""
+    """Return the same of a line; an empty text where there is no value."""
     return "" if value is None else _value(value, line.unit, line.share)
 
 
 def change_text(line: Line) -> str:
-    """The change, relative, or in points for shares."""
+    """Return the change, relative, or in points for shares."""
     return "" if line.change is None else _signed(line, line.change)
 
 
 def interval_text(line: Line) -> str:
-    """Its 95 % interval; `exact` where a figure has no spread."""
+    """Return its 95 % interval; `exact` where a figure has no spread."""
     if line.interval is None:
         known = line.change is not None and line.figure != PEAK_MEMORY
         return "exact" if known and line.verdict is not Verdict.NOT_DECIDABLE else ""
@@ -61,7 +61,7 @@ def interval_text(line: Line) -> str:
 
 
 def cells(line: Line) -> tuple[str, ...]:
-    """A row of a comparison's table, under `HEAD`."""
+    """Return a row of a comparison's table, under `HEAD`."""
     return (
         case_text(line.case),
         line.figure,
@@ -75,12 +75,12 @@ def cells(line: Line) -> tuple[str, ...]:
 
 
 def why(line: Line) -> str:
-    """The reason and the notes, as sentences."""
+    """Return the reason and the notes, as sentences."""
     return "; ".join(filter(None, (line.reason, *line.notes)))
 
 
 def in_short(comparison: Comparison) -> str:
-    """How many of each verdict, and by which rules.
+    """Return how many of each verdict, and by which rules.
 
     Example:
         >>> from facebench.harness.comparison.verdict import Policy
@@ -101,7 +101,9 @@ def in_short(comparison: Comparison) -> str:
 
 
 def renewal(comparison: Comparison) -> str:
-    """How a baseline is brought up to date that cannot be compared with; else an empty text."""
+    """Return how a baseline is brought up to date that cannot be compared with; else an empty
+    text.
+    """
     name = comparison.base.removeprefix(PREFIX)
     stale = [line for line in comparison.lines if line.verdict is Verdict.NOT_COMPARABLE]
     if name == comparison.base or not stale:
@@ -114,7 +116,7 @@ def renewal(comparison: Comparison) -> str:
 
 
 def percents(change: float) -> str:
-    """A relative change; small ones with more digits, so that none reads as no change.
+    """Return a relative change; small ones with more digits, so that none reads as no change.
 
     Example:
         >>> percents(0.0512), percents(0.000128), percents(-2e-9)

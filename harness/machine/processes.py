@@ -33,7 +33,7 @@ _KEPT_LINES = 20
 
 
 def dying_with_parent(command: Sequence[str]) -> list[str]:
-    """A command that ends with the process that starts it, whatever it is written in.
+    """Return a command that ends with the process that starts it, whatever it is written in.
 
     A `preexec_fn` would do the same without a second program, and may hang where other threads
     live, as they do in any process that has opened a runtime.
@@ -42,13 +42,13 @@ def dying_with_parent(command: Sequence[str]) -> list[str]:
 
 
 def python_module(module: str, *arguments: str, python: str | Path = sys.executable) -> list[str]:
-    """The command that runs a module of ours."""
+    """Return the command that runs a module of ours."""
     # -P: a folder called `facebench` where the user stands is not ours.
     return [str(python), "-P", "-m", module, *arguments]
 
 
 def thread_variables(threads: int) -> dict[str, str]:
-    """The variables that tell every numerical library, and TVM, how many threads to use."""
+    """Return the variables that tell every numerical library, and TVM, how many threads to use."""
     return dict.fromkeys((*THREAD_VARIABLES, "TVM_NUM_THREADS"), str(threads))
 
 
@@ -154,7 +154,7 @@ class ChildProcess:
                 self._process.stdin.close()
 
     def line(self, limit_s: float | None = None) -> bytes:
-        """The next line of its output, with its end; empty where it ended, or was closed.
+        """Return the next line of its output, with its end; empty where it ended, or was closed.
 
         Args:
             limit_s: seconds until it is killed; None waits for ever.
@@ -202,11 +202,11 @@ class ChildProcess:
         return Ending(code, self.last_line()[:_SHOWN])
 
     def last_line(self) -> str:
-        """The last line of its log; empty where it said nothing, or is closed."""
+        """Return the last line of its log; empty where it said nothing, or is closed."""
         return "".join(self.log().strip().splitlines()[-1:])
 
     def log(self) -> str:
-        """The end of its log; empty once it is closed."""
+        """Return the end of its log; empty once it is closed."""
         try:
             file = self._log.fileno()
         except ValueError:

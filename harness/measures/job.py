@@ -54,7 +54,9 @@ class Job:
     progress: Progress = field(default=SILENT, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The job in JSON's types, for another process to convert; who watches stays here."""
+        """Return the job in JSON's types, for another process to convert; who watches stays
+        here.
+        """
         data: dict[str, Any] = _plain(asdict(replace(self, progress=SILENT)))
         del data["progress"]
         return data

@@ -34,7 +34,7 @@ class Work:
     issue_cycles: float
 
     def memory_bytes(self, line_bytes: Sequence[int]) -> int:
-        """The bytes to and from memory: what the last level of cache misses and writes back.
+        """Return the bytes to and from memory: what the last level of cache misses and writes back.
 
         Args:
             line_bytes: of each level; none where no caches were simulated.

@@ -207,7 +207,7 @@ class _Waiting:
         return [kind for _, kind in sorted(heads)]
 
     def first(self, kind: str) -> Expected:
-        """The first job of a kind."""
+        """Return the first job of a kind."""
         return self._ready[kind][0][1]
 
     def take(self, kind: str) -> Expected:

@@ -22,7 +22,7 @@ _SAMPLING_S = 1.0
 def find_fastest(
     network: Network, how: jobs.Precision, threads: int, listener: RunListener
 ) -> tuple[str, int]:
-    """The runtime and the batch size with the highest throughput.
+    """Return the runtime and the batch size with the highest throughput.
 
     Every installed runtime that runs the precision is tried, once: what was
     found is kept in the cache until the machine, a version or the network changes.

@@ -40,14 +40,14 @@ def told(record: Record, case: str) -> Record:
 
 
 def of_run(record: Record, token: str) -> Record:
-    """The record, with the run that it came of; one that is no time is left as it is."""
+    """Return the record, with the run that it came of; one that is no time is left as it is."""
     if not isinstance(record.result, Latency):
         return record
     return replace(record, provenance=record.provenance | {_RUN: token})
 
 
 def of_one_run(one: Record, other: Record) -> bool:
-    """Whether two times came of one run, in whose course their processes took turns.
+    """Return whether two times came of one run, in whose course their processes took turns.
 
     Of records that do not say, those of an hour are taken for such.
     """

@@ -203,7 +203,7 @@ def at_once(streams: Sequence[Iterator[Record]]) -> Iterator[Record]:
 
 
 def without_network(job: Job) -> Record:
-    """The record of a job whose network could not be exported."""
+    """Return the record of a job whose network could not be exported."""
     return failed(
         job, f"{job.network.name} could not be exported; the record of its export tells why"
     )

@@ -9,12 +9,12 @@ from facebench.harness.measures.registry import MEASURES
 
 
 def stage(job: Job) -> int:
-    """The number of a job's stage; on one machine each stage waits for the one before."""
+    """Return the number of a job's stage; on one machine each stage waits for the one before."""
     return MEASURES[job.case.measure].stage
 
 
 def in_order(jobs: Sequence[Job]) -> list[Job]:
-    """Jobs by stage.
+    """Return jobs by stage.
 
     Networks are compared within a runtime, and a machine's speed drifts: cases of one
     runtime follow each other.
@@ -23,12 +23,12 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
 
 
 def waits_for_export(job: Job) -> bool:
-    """Whether a job needs its network exported."""
+    """Return whether a job needs its network exported."""
     return stage(job) > 0
 
 
 def cores_on_cluster(job: Job, most: int) -> int:
-    """Cores that a job which is not timed takes of a cluster's machine.
+    """Return cores that a job which is not timed takes of a cluster's machine.
 
     Args:
         job: the job.

@@ -53,7 +53,9 @@ def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
 
 
 def start_s() -> float:
-    """Seconds that a process takes to start and to end again, now: one that is given nothing."""
+    """Return seconds that a process takes to start and to end again, now: one that is given
+    nothing.
+    """
     began = time.perf_counter()
     with _start([]) as worker:
         worker.ended()

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-Reals = npt.NDArray[np.float64]
+from facebench.harness.stats.arrays import Reals
 
 # A handful of processes can agree by chance, or to the clock's last digit. A time on a
 # general-purpose machine is good to a thousandth at best: their spread is taken for no less.
@@ -67,20 +67,24 @@ class LogRatio:
     sides: int = 2
 
     def interval(self, confidence: float = 0.95) -> tuple[Reals, Reals]:
-        """Ratios between which the true one lies with `confidence`."""
+        """Return ratios between which the true one lies with `confidence`."""
         reach = self.error * stdtrit(self.degrees, (1 + confidence) / 2)
         return np.exp(self.estimate - reach), np.exp(self.estimate + reach)
 
     def p_above(self, bound: float = 0.0) -> Reals:
-        """How often an estimate this high is seen where the true logarithm is `bound` or less."""
+        """Return how often an estimate this high is seen where the true logarithm is `bound` or
+        less.
+        """
         return np.asarray(stdtr(self.degrees, (bound - self.estimate) / self.error))
 
     def p_below(self, bound: float = 0.0) -> Reals:
-        """How often an estimate this low is seen where the true logarithm is `bound` or more."""
+        """Return how often an estimate this low is seen where the true logarithm is `bound` or
+        more.
+        """
         return np.asarray(stdtr(self.degrees, (self.estimate - bound) / self.error))
 
     def p_apart(self, margin: float) -> Reals:
-        """How often two that are `margin` apart, or more, look as alike as these.
+        """Return how often two that are `margin` apart, or more, look as alike as these.
 
         The larger of the two one-sided tests: D. J. Schuirmann, "A comparison of the two
         one-sided tests procedure and the power approach", Journal of Pharmacokinetics and

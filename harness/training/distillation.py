@@ -19,7 +19,7 @@ def teacher_targets(
     faces: TrainingFaces,
     progress: Progress = SILENT,
 ) -> Tensor:
-    """A teacher's embeddings of each image and of its mirror, of length 1: `(N, 2, E)`.
+    """Return a teacher's embeddings of each image and of its mirror, of length 1: `(N, 2, E)`.
 
     What is interrupted goes on where it was, 2,048 images at a time.
 

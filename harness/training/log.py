@@ -75,7 +75,7 @@ class TrainingListener(Progress):
         """
 
     def of(self, run: str) -> TrainingListener:
-        """The one who is told of one run among several, which has this name."""
+        """Return the one who is told of one run among several, which has this name."""
         return self
 
 

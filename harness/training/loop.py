@@ -132,7 +132,7 @@ def step(
     batch: Batch,
     rate: float,
 ) -> Tensor:
-    """One step of the optimizers. Returns the loss, a scalar of this process."""
+    """Return one step of the optimizers. Returns the loss, a scalar of this process."""
     state.rate(rate)
     loss = _loss(state, spec, forward, batch)
     for optimizer in state.optimizers:

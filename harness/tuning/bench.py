@@ -174,7 +174,7 @@ def _timed(
 
 
 def seconds(name: str, first: str, rounds: Sequence[Mapping[str, float]]) -> float:
-    """A kernel's time from those of all rounds, in each of which all had their turn."""
+    """Return a kernel's time from those of all rounds, in each of which all had their turn."""
     ratio = statistics.median(times[name] / times[first] for times in rounds)
     lowest = min(times[name] for times in rounds)
     return max(lowest, ratio * min(times[first] for times in rounds))

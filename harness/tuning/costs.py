@@ -39,7 +39,7 @@ class TilingCost(Protocol):
     def noise(self) -> float: ...  # noqa: D102
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
-        """What each tiling costs on one thread, in order.
+        """Return what each tiling costs on one thread, in order.
 
         Costs of one call can be compared with each other, whatever else the machine
         does meanwhile; those of two calls less so. The first is what the others are
@@ -53,7 +53,7 @@ class TilingCost(Protocol):
     def outputs(
         self, work: Workload, tiling: Tiling, given: Sequence[Operands]
     ) -> list[FloatArray]:
-        """What the kernel gives for each of several operands, (N, H, W, F).
+        """Return what the kernel gives for each of several operands, (N, H, W, F).
 
         Raises:
             WrongAnswerError: it gives nothing: it could not be built, or crashed.

@@ -213,7 +213,7 @@ class _Trial:
         (self.folder / "network.program").write_bytes(program.serialised())
 
     def outputs(self, reply: bytes) -> list[FloatArray]:
-        """What the last kernel made of each of the operands."""
+        """Return what the last kernel made of each of the operands."""
         return [
             np.frombuffer(reply, "<f4", math.prod(made.shape), made.offset).reshape(made.shape)
             for made in self._outputs
@@ -263,5 +263,5 @@ class _Storage:
         return tensor
 
     def row(self) -> FloatArray:
-        """All of it in the shape of images: (1, elements, 1, 1)."""
+        """Return all of it in the shape of images: (1, elements, 1, 1)."""
         return np.frombuffer(bytes(self.data), "<f4").reshape(1, -1, 1, 1)

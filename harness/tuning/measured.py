@@ -171,7 +171,7 @@ class _Bench:
         self.facts: dict[str, str] = self._read()
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request.
+        """Return the answer to a request.
 
         Raises:
             WrongAnswerError: the kernel ended the process.

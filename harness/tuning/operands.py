@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebench.harness.compiler.workload import Convolution, Pooling, Workload
-from facebench.harness.stats.arrays import FloatArray
-
-# Values of a shape, before they are rounded to single precision.
-Drawn = NDArray[np.float64]
+from facebench.harness.stats.arrays import FloatArray, Reals
 
 _SEED = 0
 
@@ -37,7 +34,7 @@ class Operands:
     added: FloatArray | None = None
 
     def arguments(self, pack: Callable[[FloatArray], FloatArray]) -> list[FloatArray]:
-        """All there are in the order in which a kernel takes them, without its output.
+        """Return all there are in the order in which a kernel takes them, without its output.
 
         Args:
             pack: of the weights, as `kernels.provider.packing` makes it.
@@ -48,7 +45,7 @@ class Operands:
 
 
 def random(work: Workload) -> Operands:
-    """Values about as a trained network has them: sums as large as what is summed."""
+    """Return values about as a trained network has them: sums as large as what is summed."""
     generator = np.random.default_rng(_SEED)
     drawn = _drawn(work, lambda *shape: generator.standard_normal(shape), generator)
     if drawn.weights is None:
@@ -58,19 +55,19 @@ def random(work: Workload) -> Operands:
 
 
 def extreme(work: Workload) -> Iterator[tuple[str, Operands]]:
-    """Values at the ends of what float32 holds, each with a word for it.
+    """Yield values at the ends of what float32 holds, each with a word for it.
 
     Products of two of them, summed, stay finite: what overflows has no right answer.
     """
     generator = np.random.default_rng(_SEED)
 
-    def signs(*shape: int) -> Drawn:
+    def signs(*shape: int) -> Reals:
         return generator.choice([-1.0, 1.0], shape)
 
-    def spread(*shape: int) -> Drawn:
+    def spread(*shape: int) -> Reals:
         return signs(*shape) * 10.0 ** generator.uniform(-15, 15, shape)
 
-    ways: dict[str, Callable[..., Drawn]] = {
+    ways: dict[str, Callable[..., Reals]] = {
         "large": lambda *shape: generator.standard_normal(shape) * 1e15,
         "small": lambda *shape: generator.standard_normal(shape) * 1e-15,
         "from small to large": spread,
@@ -82,7 +79,7 @@ def extreme(work: Workload) -> Iterator[tuple[str, Operands]]:
         yield word, _drawn(work, draw, generator)
 
 
-def _drawn(work: Workload, draw: Callable[..., Drawn], generator: np.random.Generator) -> Operands:
+def _drawn(work: Workload, draw: Callable[..., Reals], generator: np.random.Generator) -> Operands:
     height, width = work.input
     planar = isinstance(work, Convolution) and work.planar
     shape = (work.channels, height, width) if planar else (height, width, work.channels)
@@ -107,6 +104,6 @@ def _single(values: NDArray[Any]) -> FloatArray:
 
 
 def output_shape(work: Workload) -> tuple[int, int, int, int]:
-    """(N, H, W, F)."""
+    """Return the shape of the output, (N, H, W, F)."""
     filters = work.filters if isinstance(work, Convolution) else work.channels
     return (work.batch, *work.output, filters)

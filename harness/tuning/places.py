@@ -37,7 +37,7 @@ class Goal:
 
 
 def goal(target: Target) -> Goal:
-    """What a registered target stands for here.
+    """Return what a registered target stands for here.
 
     Raises:
         UnavailableError: LLVM does not know the CPU, or this machine is of no class that
@@ -87,7 +87,7 @@ def costs(wanted: Goal, device: str = "") -> Iterator[TilingCost]:
 
 
 def usual(target: Target) -> str:
-    """Where a target's kernels are tried unless somebody says otherwise.
+    """Return where a target's kernels are tried unless somebody says otherwise.
 
     Raises:
         RefusedError: there is no such place.

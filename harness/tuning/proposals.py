@@ -28,11 +28,11 @@ class Proposals:
         self._random = random.Random(0)
 
     def first(self, count: int) -> list[int]:
-        """Numbers of the model's favourites."""
+        """Return numbers of the model's favourites."""
         return [self._take(number) for number in list(self._left)[:count]]
 
     def next(self, count: int, best: int) -> list[int]:
-        """Numbers of `count` tilings, fewer where no more are left.
+        """Return numbers of `count` tilings, fewer where no more are left.
 
         Args:
             best: the number of the best so far.

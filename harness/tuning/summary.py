@@ -43,7 +43,7 @@ class TuningSummary:
         return geometric_mean(record.gain for record in self.found) if self.found else 1.0
 
     def in_words(self) -> str:
-        """The summary in a line."""
+        """Return the summary in a line."""
         kept = f", {self.kept} had records" if self.kept else ""
         lost = f", {len(self.failures)} failed" if self.failures else ""
         gain = (
@@ -57,7 +57,7 @@ class TuningSummary:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The summary in JSON's types."""
+        """Return the summary in JSON's types."""
         return {
             "target": self.target,
             "path": self.path,

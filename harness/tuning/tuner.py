@@ -61,7 +61,7 @@ def tune(
 
 
 def enough(record: TuningRecord, work: Workload, vectors: Vectors, trials: int) -> bool:
-    """Whether a record has had so many trials, or as many as there are tilings."""
+    """Return whether a record has had so many trials, or as many as there are tilings."""
     return record.trials >= min(trials, sum(1 for _ in tiling.candidates(work, vectors)))
 
 

@@ -18,7 +18,7 @@ from facebench.harness.tuning.workloads import in_short
 
 
 def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> list[Workload]:
-    """Those that have no record yet, or one of fewer trials.
+    """Return those that have no record yet, or one of fewer trials.
 
     A record whose tiling the kernel cannot have is none.
 

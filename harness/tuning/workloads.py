@@ -12,7 +12,7 @@ from facebench.harness.models.export import Exported
 
 
 def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload]:
-    """Each once, in the order in which the network runs them.
+    """Return each once, in the order in which the network runs them.
 
     Raises:
         BadInputError: TVM cannot import the network.
@@ -23,7 +23,7 @@ def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload
 
 
 def in_short(work: Workload) -> str:
-    """A workload for people.
+    """Return a workload for people.
 
     Example:
         in_short(work) == "depthwise 3x3/2 56x56 128"

@@ -49,7 +49,7 @@ def _share(context: click.Context, parameter: click.Parameter, text: str | None)
 
 
 def percent(*names: str, default: str | None, about: str) -> Callable[[Command], Command]:
-    """An option whose value is given in percent and arrives as a fraction."""
+    """Return an option whose value is given in percent and arrives as a fraction."""
     return click.option(
         *names,
         default=default,

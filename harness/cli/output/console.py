@@ -47,7 +47,7 @@ def _pairs(pairs: PairScores) -> dict[str, Any]:
 
 
 def costs(records: Sequence[Record]) -> Table:
-    """Networks down, counts across; each count under its convention."""
+    """Return a table with networks down, counts across; each count under its convention."""
     table = new_table(
         "network", "parameters", "BN folded", "MAdds\nconv+linear", "+bn", "+activation"
     )

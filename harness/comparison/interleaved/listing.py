@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def listed(plan: str) -> dict[str, Any]:
-    """What of a plan can be timed side by side."""
+    """Return what of a plan can be timed side by side."""
     try:
         jobs = plans.jobs(plans.load(plan), None)
     except FacebenchError as error:

@@ -14,7 +14,7 @@ from facebench.harness.records.comparable import Decided, Figure, Timed
 
 
 def to_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """All figures; of shares, which are better the larger, the rest to one."""
+    """Return all figures; of shares, which are better the larger, the rest to one."""
     return [_figure(entry, figure) for entry in entries for figure in entry.figures]
 
 

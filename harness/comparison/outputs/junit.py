@@ -16,7 +16,7 @@ _SKIPPED = (Verdict.NOT_DECIDABLE, Verdict.NOT_COMPARABLE)
 
 
 def to_xml(comparison: Comparison) -> str:
-    """The whole file."""
+    """Return the whole file."""
     suite = ElementTree.Element("testsuite", name="facebench compare")
     for line in comparison.lines:
         _add(suite, line)

@@ -20,7 +20,7 @@ _LFS_POINTER = b"version https://git-lfs"
 
 
 def is_one(text: str) -> bool:
-    """Whether a side's name is that of a git revision."""
+    """Return whether a side's name is that of a git revision."""
     return text.startswith(PREFIX)
 
 
@@ -52,7 +52,7 @@ class Revision:
 
 
 def resolve(where: Repository, text: str) -> Revision:
-    """The revision of a side's name.
+    """Return the revision of a side's name.
 
     Raises:
         BadInputError: there is none of this name.
@@ -67,7 +67,7 @@ def resolve(where: Repository, text: str) -> Revision:
 
 
 def check_out(where: Repository, revision: Revision, progress: Progress) -> Path:
-    """The folder of a revision's files, whole; made where there is none yet.
+    """Return the folder of a revision's files, whole; made where there is none yet.
 
     It is a repository of its own that borrows the user's objects. Of a working tree, files
     that git ignores are left out; of any, submodules are.

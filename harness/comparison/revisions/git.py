@@ -24,7 +24,7 @@ class GitError(BadInputError):
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What a command of git prints.
+    """Return what a command of git prints.
 
     Raises:
         GitError: it failed.
@@ -47,7 +47,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def names(folder: Path, *arguments: str) -> list[str]:
-    """The paths that a command with `-z` lists."""
+    """Return the paths that a command with `-z` lists."""
     return [name for name in git(folder, *arguments).split("\0") if name]
 
 
@@ -65,7 +65,7 @@ class Repository:
 
 
 def repository(folder: Path) -> Repository:
-    """The checkout that a folder is in.
+    """Return the checkout that a folder is in.
 
     Raises:
         UnavailableError: it is in none.
@@ -82,7 +82,7 @@ def repository(folder: Path) -> Repository:
 
 
 def commit(where: Repository, name: str) -> str:
-    """The hash of the commit that a revision's name stands for.
+    """Return the hash of the commit that a revision's name stands for.
 
     Raises:
         BadInputError: there is no such revision.

@@ -18,7 +18,7 @@ _COMPLETE = "complete"
 
 
 def folder(kind: str) -> Path:
-    """Where things of a kind are kept, absolute: processes of a revision stand elsewhere."""
+    """Return where things of a kind are kept, absolute: processes of a revision stand elsewhere."""
     return cache.root().absolute() / "revisions" / kind
 
 
@@ -41,7 +41,7 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def is_fresh(folder: Path) -> bool:
-    """Whether a folder is whole, and of today."""
+    """Return whether a folder is whole, and of today."""
     try:
         return time.time() - (folder / _COMPLETE).stat().st_mtime < _KEPT_S
     except OSError:

@@ -26,7 +26,7 @@ def run(
     known: Sequence[Record],
     progress: Progress,
 ) -> list[Record]:
-    """The records of a plan, as the side's own facebench obtains them.
+    """Return the records of a plan, as the side's own facebench obtains them.
 
     Args:
         environment: the side.

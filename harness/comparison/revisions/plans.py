@@ -35,7 +35,7 @@ class Halves:
 
 
 def halves(name: str, environment: PythonEnvironment, measures: Collection[str] = ()) -> Halves:
-    """The plan of a revision.
+    """Return the plan of a revision.
 
     Args:
         name: a file, relative to where the revision's processes stand: its own; with its full
@@ -99,7 +99,7 @@ def _read(path: Path, environment: PythonEnvironment) -> dict[str, Any]:
 
 
 def to_toml(plan: dict[str, Any]) -> str:
-    """A plan as TOML, tables last; its values are written as JSON writes them."""
+    """Return a plan as TOML, tables last; its values are written as JSON writes them."""
     lines = [
         f"{_json(key)} = {_json(value)}" for key, value in plan.items() if type(value) is not dict
     ]

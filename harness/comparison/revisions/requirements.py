@@ -52,7 +52,7 @@ class Requirements:
 
 
 def project(tree: Path, prefix: Path) -> Path:
-    """The folder whose dependencies count: the nearest that states any, from `prefix` up."""
+    """Return the folder whose dependencies count: the nearest that states any, from `prefix` up."""
     for folder in (prefix, *prefix.parents):
         if any((tree / folder / name).is_file() for name in ("pyproject.toml", "requirements.txt")):
             return tree / folder

@@ -26,7 +26,7 @@ _PROTOCOL = "import importlib, sys; print(importlib.import_module(sys.argv[1]).P
 
 
 def able(environment: PythonEnvironment) -> bool:
-    """Whether a side's own facebench can take turns, and as this one does."""
+    """Return whether a side's own facebench can take turns, and as this one does."""
     done = environment.run_code(_PROTOCOL, environment.layout.protocol)
     return done.returncode == 0 and done.stdout.strip() == str(PROTOCOL)
 
@@ -38,7 +38,7 @@ def measure(
     folder: Path,
     progress: Progress,
 ) -> list[list[Record]]:
-    """Records of each side's timed cases.
+    """Return records of each side's timed cases.
 
     Args:
         environments: the sides, all of them `able`.

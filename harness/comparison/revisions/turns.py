@@ -22,7 +22,8 @@ def measure(
     folder: Path,
     progress: Progress,
 ) -> tuple[list[list[Record]], int]:
-    """Records of each side: what is exact once, what is timed with one process a case and round.
+    """Return records of each side: what is exact once, what is timed with one process a case and
+    round.
 
     Sides whose facebench can do so take turns many times a second, case by case. Otherwise
     rounds are whole runs: who begins changes from one to the next, so what drifts favours

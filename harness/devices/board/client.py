@@ -45,7 +45,7 @@ class Board(Protocol):
     """A board, connected."""
 
     def describe(self) -> Description:
-        """What it says of itself."""
+        """Return what it says of itself."""
         ...
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
@@ -168,7 +168,7 @@ class ServedBoard:
         return RemoteSession(self, described.kind, json.loads(reply)["load_ms"])
 
     def ask(self, doing: str, request: bytes) -> bytes:
-        """The session's answer to a request.
+        """Return the session's answer to a request.
 
         Raises:
             SessionError: it cannot do it, or died of it.
@@ -178,7 +178,7 @@ class ServedBoard:
         return self.reply(doing)
 
     def reply(self, doing: str) -> bytes:
-        """The session's answer to what it was asked before."""
+        """Return the session's answer to what it was asked before."""
         end = time.monotonic() + CASE_S
         while time.monotonic() < end:
             message = bytes(self.call(doing, "receive", _POLL_S))

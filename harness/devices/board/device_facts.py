@@ -16,7 +16,7 @@ _PROGRAM = "facebench.harness.devices.board.tell_facts"
 
 
 def facts(name: str) -> Facts:
-    """The facts of the device called `name`.
+    """Return the facts of the device called `name`.
 
     Raises:
         UnavailableError: it cannot be reached, or answers no more.

@@ -42,11 +42,12 @@ class Launcher(Protocol):
         ...
 
     def runtimes(self) -> list[str]:
-        """Names of those that it can open."""
+        """Return names of those that it can open."""
         ...
 
     def command(self, runtime: str, counters: Path | None) -> list[str]:
-        """The command of a session; where asked for, it leaves `counters`.0 and `counters`.1.
+        """Return the command of a session; where asked for, it leaves `counters`.0 and
+        `counters`.1.
 
         Raises:
             RefusedError: the runtime does not run there.
@@ -54,7 +55,7 @@ class Launcher(Protocol):
         ...
 
     def environment(self) -> dict[str, str]:
-        """Variables that a session needs beyond the server's own."""
+        """Return variables that a session needs beyond the server's own."""
         ...
 
 
@@ -88,11 +89,11 @@ class HereLauncher:
         return environment.cores()
 
     def runtimes(self) -> list[str]:
-        """Those whose packages are installed."""
+        """Return those whose packages are installed."""
         return [runtime.name for runtime in RUNTIMES if runtime.opens()]
 
     def command(self, runtime: str, counters: Path | None) -> list[str]:
-        """This Python; it counts nothing."""
+        """Return this Python; it counts nothing."""
         # -P: a folder called `harness` where the server runs is not ours.
         return [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
 

@@ -46,7 +46,7 @@ class ServedClient:
         self._session: _ServedSession | None = None
 
     def describe(self) -> str:
-        """What this board is, as JSON."""
+        """Return what this board is, as JSON."""
         launcher = self._launcher
         return json.dumps(
             {
@@ -98,7 +98,7 @@ class ServedClient:
             self._session.requests.put(bytes(request))
 
     def receive(self, seconds: float) -> bytes:
-        """The session's reply; empty where there is none within some seconds."""
+        """Return the session's reply; empty where there is none within some seconds."""
         if self._session is None:
             return wire.error("no session is open")
         try:
@@ -107,7 +107,7 @@ class ServedClient:
             return b""
 
     def counters(self) -> bytes:
-        """The texts of a count's regions, in order, as compressed JSON."""
+        """Return the texts of a count's regions, in order, as compressed JSON."""
         found = self._session.counters if self._session else None
         paths = [found.with_name(f"{found.name}.{n}") for n in (0, 1)] if found else []
         texts = [path.read_text() for path in paths if path.exists()]

@@ -35,7 +35,7 @@ class Match:
 
 
 def boards(host: str, port: int) -> Counter[str]:
-    """How many boards are registered under each key.
+    """Return how many boards are registered under each key.
 
     Raises:
         UnavailableError: there is no tracker.
@@ -46,7 +46,7 @@ def boards(host: str, port: int) -> Counter[str]:
 
 
 def request(host: str, port: int, key: str) -> Match:
-    """A board of a key, as soon as one is free.
+    """Return a board of a key, as soon as one is free.
 
     Raises:
         UnavailableError: there is no tracker, or none of its boards has this key,

@@ -63,7 +63,7 @@ def limit_silence(port: int) -> None:
 
 
 def last_line(error: Exception) -> str:
-    """What TVM says went wrong, without what it says of its own code."""
+    """Return what TVM says went wrong, without what it says of its own code."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[-1]
 

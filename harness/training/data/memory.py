@@ -20,7 +20,7 @@ _CHUNK = 64
 
 
 def held(faces: TrainingFaces, share: float = SHARE, progress: Progress = SILENT) -> TrainingFaces:
-    """The same faces, decoded once, 38 kB each; or as they are where memory is short.
+    """Return the same faces, decoded once, 38 kB each; or as they are where memory is short.
 
     Worker processes that are forked later share the one copy.
 
