@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -11,11 +10,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Floats, Picture
 from facebench.harness.verification.files import Files
+from facebench.harness.verification.images import decode
 
 
 @dataclass(frozen=True)
@@ -138,23 +136,3 @@ class SearchSet(FaceSet):
     def protocol(self) -> Any:
         """See `FaceSet`."""
         return [[(key, self.identities[key]) for key in self.probes], list(self.distractors)]
-
-
-def decode(data: bytes, name: str) -> Picture:
-    """The pixels of an encoded image, `(H, W, 3)`, RGB, 0 to 255; grey ones are repeated.
-
-    Args:
-        data: a whole file's bytes.
-        name: what a message calls the image.
-
-    Raises:
-        BadInputError: the data is truncated or no image.
-    """
-    try:
-        # Pillow, because OpenCV fills the missing part of a truncated JPEG with grey.
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInputError(
-            f"{name} is truncated or no image: copy it anew from where the dataset came from"
-        ) from error

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.progress import SILENT, Progress
-from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, decode
-
-# Told how many images are looked at, and of how many.
+from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
+from facebench.harness.verification.images import decode
 
 
 @dataclass(frozen=True)

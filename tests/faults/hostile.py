@@ -211,7 +211,7 @@ def _tar_seeds(folder: Path) -> list[bytes]:
 
 
 def _image(path: Path) -> object:
-    from facebench.harness.verification.faces import decode
+    from facebench.harness.verification.images import decode
 
     return decode(path.read_bytes(), str(path))
 

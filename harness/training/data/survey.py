@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import IntArray
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.data.source import Source
+from facebench.harness.verification import images
 
 _CHUNK = 256
 # A face crop is small; nothing is decoded that claims to be larger than this.
@@ -90,8 +89,7 @@ def require_images(source: Source, seen: Survey, rows: IntArray) -> None:
 
 def _size(data: bytes) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        height, width = images.size(data, "")
+    except BadInputError:
         return 0, 0
     return (height, width) if 0 < height * width <= MOST_PIXELS else (0, 0)

@@ -12,7 +12,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Floats, IntArray, Picture
 from facebench.harness.training.data.source import SIZE, Source
 from facebench.harness.verification.alignment import align
-from facebench.harness.verification.faces import decode
+from facebench.harness.verification.images import decode
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.verification.datasets.registry import DATASETS, available
-from facebench.harness.verification.faces import decode
+from facebench.harness.verification.images import decode
 from facebench.harness.verification.inspection import require_whole
 
 LFW = DATASETS["lfw"]

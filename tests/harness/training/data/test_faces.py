@@ -15,7 +15,7 @@ from facebench.harness.training.data.formats.recordio import image_of
 from facebench.harness.training.data.formats.registry import FORMATS
 from facebench.harness.training.data.memory import held
 from facebench.harness.verification.alignment import TEMPLATES, align
-from facebench.harness.verification.faces import decode
+from facebench.harness.verification.images import decode
 from tests.harness.training.data import sets
 
 WRITERS = {
