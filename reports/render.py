@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.metadata import version
@@ -18,6 +16,7 @@ from markupsafe import Markup
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.record import Record
+from facebench.harness.storage import writing
 from facebench.harness.storage.cache import digest, entry
 from facebench.reports import markdown
 from facebench.reports.comparison import compare, comparison_frame
@@ -191,17 +190,7 @@ def _csv(frame: pd.DataFrame) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        writing.write(path, content)
     except OSError as error:
         raise BadInputError(
             f"cannot write {path}: {error.strerror}; make room or choose another folder with -o, "

@@ -21,7 +21,9 @@ def main() -> None:
     warnings.simplefilter("ignore", FutureWarning)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        code = cli.main(standalone_mode=False) or 0
+        sys.stdout.flush()  # a success is one once it is written
+        sys.exit(code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -30,6 +32,8 @@ def main() -> None:
     except FacebenchError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:
+        # What could not be written is not tried again at the exit, nor said twice.
+        sys.stdout = None
         if error.errno == errno.EPIPE:
             sys.exit(0)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):

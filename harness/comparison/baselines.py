@@ -20,6 +20,7 @@ from facebench.harness.comparison.entry import Entry
 from facebench.harness.machine import facts
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
+from facebench.harness.storage import writing
 from facebench.harness.storage.cache import digest
 from facebench.harness.storage.serialization import convert, parse_json, without
 
@@ -86,17 +87,13 @@ class Baselines:
             The files of these entries. One that says the same already is not touched: a
             new date is no news.
         """
-        folder = self.folder(name)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = writing.folder(self.folder(name), below=self.root)
         written = []
         for entry in entries:
             if entry.status == "ok" and entry.figures:
                 path = folder / file_name(entry.case)
                 if not _says_the_same(path, entry):
-                    # In place of the old one only once it is whole.
-                    whole = path.with_suffix(".writing")
-                    whole.write_text(to_text(entry))
-                    whole.replace(path)
+                    writing.write(path, to_text(entry))
                 written.append(path)
         return written
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.machine.environment import version
-from facebench.harness.storage import cache, shipped
+from facebench.harness.storage import cache, shipped, writing
 from facebench.harness.storage.serialization import convert, parse_json
 
 if TYPE_CHECKING:
@@ -95,12 +94,7 @@ def save(target: str, record: TuningRecord) -> None:
     kept = {(r.workload, r.tvm): r for r in (*_read(path), record)}
     lines = [json.dumps(asdict(kept[place])) + "\n" for place in sorted(kept)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tuning-")
-        with os.fdopen(descriptor, "w") as file:
-            file.writelines(lines)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        writing.write(path, "".join(lines))
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -115,7 +109,7 @@ def claim(target: str) -> Iterator[None]:
     path = own_file(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = (path.parent / f".{target}.lock").open("a")
+        lock = writing.shared(path.parent / f".{target}.lock")
     except OSError as error:
         raise _unwritable(path, error) from error
     with lock:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import statistics
-import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
+from facebench.architectures.errors import BadInputError
 from facebench.harness.machine.environment import machine_key
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 
 # Small enough to leave an inference's working set in the caches.
 _INPUT = np.linspace(-1.0, 1.0, 4096, dtype=np.float32)
@@ -54,14 +53,6 @@ def fastest_us(*times: float) -> float:
     fastest = min([*known, *times])
     if [fastest] != known:
         # On a full disk the next process does not know it, and that is all.
-        with suppress(OSError):
-            _keep(fastest, path)
+        with suppress(OSError, BadInputError):
+            writing.write(path, json.dumps(fastest))
     return fastest
-
-
-def _keep(fastest: float, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-        whole = Path(temporary) / path.name
-        whole.write_text(json.dumps(fastest))
-        whole.replace(path)

@@ -10,7 +10,7 @@ import csv
 import fcntl
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.record import NewerError, Record, from_json, to_json
-from facebench.harness.storage import shipped
+from facebench.harness.storage import shipped, writing
 from facebench.harness.storage.serialization import parse_json, to_text
 
 # The results file of a run, in its folder.
@@ -107,10 +107,9 @@ class Store:
             if not damaged:
                 return None
             aside = self.path.with_suffix(".damaged")
-            _write_whole(aside, damaged, "ab")
-            replacement = self.path.with_suffix(".mending")
-            _write_whole(replacement, [line for line in lines if line not in damaged], "wb")
-            replacement.replace(self.path)
+            with writing.shared(aside) as damaged_file:
+                _append(damaged_file, _joined(damaged))
+            writing.write(self.path, _joined(line for line in lines if line not in damaged))
         return aside
 
     def _lines(self) -> list[bytes]:
@@ -127,7 +126,7 @@ class Store:
     def _locked(self) -> Iterator[FileIO]:
         """The file for us alone, to read and to append to; made where there is none."""
         while True:
-            with self.path.open("a+b", buffering=0) as file:
+            with writing.shared(self.path) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 # Another run may have mended it meanwhile, and put a new file in its place.
                 if _is_at(file, self.path):
@@ -148,25 +147,15 @@ def _append(file: FileIO, line: bytes) -> None:
     # A run that was killed may have left half a line: that one is not to take ours along.
     begun = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
     try:
-        _write(file, b"\n" + line if begun else line)
+        writing.write_all(file, b"\n" + line if begun else line)
         os.fsync(file.fileno())
     except BaseException:  # Ctrl-C too
         os.ftruncate(file.fileno(), end)
         raise
 
 
-def _write(file: FileIO, data: bytes) -> None:
-    # Unbuffered: what a buffer still holds when a disk is full, closing would write later.
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-def _write_whole(path: Path, lines: Sequence[bytes], mode: str) -> None:
-    with path.open(mode) as file:
-        file.writelines(line + b"\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+def _joined(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,20 +9,20 @@ import fcntl
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.measures.job import Job
 from facebench.harness.records.record import Record, from_json, to_json
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 from facebench.harness.storage.eviction import EXPIRES_S
 from facebench.harness.storage.serialization import parse_json, to_text
 
@@ -73,14 +73,9 @@ class Checkpoints:
         if folder is None:
             return
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as temporary:
-                whole = Path(temporary) / "part.json"
-                with whole.open("w") as file:
-                    file.write(to_text(to_json(record) | {_KEPT: _now()}))
-                    file.flush()
-                    os.fsync(file.fileno())
-                whole.replace(folder / f"{job.process}.json")
+            writing.folder(folder, below=cache.root())
+            text = to_text(to_json(record) | {_KEPT: _now()})
+            writing.write(folder / f"{job.process}.json", text)
         except OSError as error:
             raise cache.unwritable(error) from error
 
@@ -115,27 +110,26 @@ def claim(results: Path | None) -> Iterator[Checkpoints]:
     name = cache.digest(str(results.resolve()))
     for run in count():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / f"{name}-{run}").open("a+")
+            writing.folder(folder, below=cache.root())
+            lock = writing.shared(folder / f"{name}-{run}")
         except OSError as error:
             raise cache.unwritable(error) from error
         with lock:
             if _locked(lock.fileno()) or _left_behind(lock):
                 lock.truncate(0)
-                lock.write(str(os.getpid()))
-                lock.flush()
+                lock.write(str(os.getpid()).encode())
                 yield Checkpoints(results, run)
                 return
 
 
-def _left_behind(lock: IO[str]) -> bool:
+def _left_behind(lock: FileIO) -> bool:
     """Whether a lock whose owner is dead was to be had within a moment.
 
     A process that its owner was just starting when it was killed holds the lock until it
     has closed what it inherited.
     """
     lock.seek(0)
-    owner = lock.read()
+    owner = lock.readall().decode(errors="replace")
     end = time.monotonic() + _DYING_S
     while owner.isdecimal() and not psutil.pid_exists(int(owner)) and time.monotonic() < end:
         if _locked(lock.fileno()):

@@ -23,7 +23,7 @@ from scipy.special import stdtrit
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.machine.environment import machine_key
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 from facebench.harness.storage.serialization import convert, parse_json
 
 # Of two hours Student's factor is 12.7, which says nothing; of three it is 4.3.
@@ -107,11 +107,11 @@ def remember(run: Run) -> None:
     """Keep a run in this machine's past."""
     line = json.dumps([run.case, run.at, run.median_ms]) + "\n"
     # On a full disk the past lacks a run, and that is all.
-    with suppress(OSError):
+    with suppress(OSError, BadInputError):
         path = _path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(line)
+        with writing.shared(path) as file:
+            writing.write_all(file, line.encode())
 
 
 def past() -> list[Run]:

@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.storage import locks, remote
+from facebench.harness.storage import locks, remote, writing
 
 MANIFEST = "manifest.json"
 
@@ -65,7 +65,7 @@ def entry(kind: str, key: str, make: Callable[[Path], None]) -> Path:
         return found
     folder = root() / kind / key
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        writing.folder(folder.parent, below=root())
         locks.begin(root())
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "entry"
@@ -116,7 +116,7 @@ def _fetched(kind: str, key: str, folder: Path) -> bool:
     if not remote.serves(kind):
         return False
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        writing.folder(folder.parent, below=root())
         locks.begin(root())
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "entry"

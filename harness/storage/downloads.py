@@ -19,6 +19,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.storage import writing
 from facebench.harness.storage.progress import SILENT, Progress
 
 # Of silence, in seconds: a server that still sends is waited for.
@@ -108,9 +109,11 @@ def _complete(download: Download, part: Path, progress: Progress) -> None:
         done = done if resumed else 0
         total = _total(response, done)
         _remember(tag, response.headers, mark if resumed else "")
-        with part.open("ab" if resumed else "wb") as file:
+        with writing.shared(part) as file:
+            if not resumed:
+                file.truncate(0)
             for chunk in _chunks(response, download.address):
-                file.write(chunk)
+                writing.write_all(file, chunk)
                 done += len(chunk)
                 progress.at(done, total)
     if total is not None and done < total:
@@ -203,7 +206,7 @@ def _mark(headers: Message) -> str:
 def _remember(tag: Path, headers: Message, mark: str) -> None:
     mark = _mark(headers) or mark
     if mark:
-        tag.write_text(mark)
+        writing.write(tag, mark)
     else:
         tag.unlink(missing_ok=True)
 

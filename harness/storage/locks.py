@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from facebench.harness.storage import writing
+
 _FOLDER = "users"
 _GATE = "users.lock"
 
@@ -32,9 +34,9 @@ def begin(root: Path) -> float:
         return _held[key][1]
     began = time.time()
     with suppress(OSError):
-        (root / _FOLDER).mkdir(parents=True, exist_ok=True)
+        writing.folder(root / _FOLDER, below=root)
         with _gate(root, fcntl.LOCK_SH):
-            file = (root / _FOLDER / f"{os.getpid()}-{time.monotonic_ns()}").open("wb")
+            file = (root / _FOLDER / f"{os.getpid()}-{time.monotonic_ns()}").open("xb")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             began = os.fstat(file.fileno()).st_mtime
         _held[key] = file, began
@@ -76,6 +78,6 @@ def _living(folder: Path) -> Iterator[float]:
 
 @contextmanager
 def _gate(root: Path, how: int) -> Iterator[None]:
-    with (root / _GATE).open("ab") as file:
+    with writing.shared(root / _GATE) as file:
         fcntl.flock(file, how)
         yield

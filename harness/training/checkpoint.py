@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import torch
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage import writing
 
 _VERSION = 1
 
@@ -72,13 +71,7 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         BadInputError: the disk is full or the folder can't be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-            made = Path(folder) / path.name
-            write(made)
-            with made.open("rb+") as file:
-                os.fsync(file.fileno())
-            made.replace(path)
+        writing.replace(path, write)
     except (OSError, RuntimeError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise BadInputError(

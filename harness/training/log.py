@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from facebench.harness.storage import writing
 from facebench.harness.storage.progress import Progress
 
 
@@ -36,16 +38,18 @@ class Log:
     def __init__(self, path: Path, step: int = 0) -> None:
         self._path = path
         kept = [row for row in read(path) if row.step <= step] if path.exists() else []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(field.name for field in fields(LogRow))
-            writer.writerows(astuple(row) for row in kept)
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(field.name for field in fields(LogRow))
+        writer.writerows(astuple(row) for row in kept)
+        writing.write(path, text.getvalue())
 
     def append(self, row: LogRow) -> None:
         """Add a row."""
-        with self._path.open("a", newline="") as file:
-            csv.writer(file).writerow(astuple(row))
+        text = io.StringIO()
+        csv.writer(text).writerow(astuple(row))
+        with writing.shared(self._path) as file:
+            writing.write_all(file, text.getvalue().encode())
 
 
 def read(path: Path) -> list[LogRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 import time
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.networks import Network
+from facebench.harness.storage import writing
 from facebench.harness.training import checkpoint, loop, weights
 from facebench.harness.training.card import CARD, card
 from facebench.harness.training.data.training_faces import TrainingFaces
@@ -222,12 +224,13 @@ class _Keeper:
 
 
 def _append(path: Path, cells: tuple[Any, ...]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(("step", "epoch", "dataset", "accuracy", "standard_error"))
-        writer.writerow(cells)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if not path.exists():
+        writer.writerow(("step", "epoch", "dataset", "accuracy", "standard_error"))
+    writer.writerow(cells)
+    with writing.shared(path) as file:
+        writing.write_all(file, text.getvalue().encode())
 
 
 def _facts(task: Task, state: TrainingState) -> dict[str, Any]:
@@ -278,7 +281,7 @@ def _where(error: DivergedError, task: Task, ranks: Ranks) -> DivergedError:
     path = task.folder / "diverged.txt"
     if ranks.first:
         names = [task.faces.name(index) for index in error.indices]
-        path.write_text("".join(f"{name}\n" for name in names))
+        writing.write(path, "".join(f"{name}\n" for name in names))
     return DivergedError(
         f"{task.network.name}, seed {task.seed}: {error}; {path} names the batch's images, and "
         f"the last checkpoint is whole",

@@ -15,6 +15,7 @@ from facebench.architectures.errors import BadInputError, FacebenchError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
 from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
+from facebench.harness.storage import writing
 from facebench.harness.storage.progress import ProgressStep
 from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.memory import SHARE, held
@@ -167,7 +168,7 @@ def train_networks(
                 plan.recipe,
                 seed,
                 faces,
-                folder_of(request.out, student.name, seed),
+                writing.folder(folder_of(request.out, student.name, seed), below=request.out),
                 targets,
                 evaluation,
                 request.every,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage import writing
 from facebench.harness.verification.faces import Pair
 from facebench.harness.verification.layout import decode_text
 
@@ -48,11 +50,12 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     Raises:
         BadInputError: there is a file already, or it can't be written.
     """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PAIR_COLUMNS)
+    writer.writerows([p.first, p.second, int(p.same), p.fold] for p in pairs)
     try:
-        with path.open("x", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(PAIR_COLUMNS)
-            writer.writerows([p.first, p.second, int(p.same), p.fold] for p in pairs)
+        writing.create(path, text.getvalue())
     except FileExistsError:
         raise BadInputError(
             f"{path} is there already and may be what results were scored on: name another file, "

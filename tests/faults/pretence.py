@@ -38,6 +38,7 @@ COST = Cost(3, 2, {"conv+linear": 9}, 4, 5, 6, 7, {"fp32": 8}, (112, 96), 128)
 # Modules whose every line is a point at which a run may be killed.
 _WATCHED = (
     "harness/storage/cache.py",
+    "harness/storage/writing.py",
     "harness/runs/checkpoints.py",
     "harness/runs/rounds.py",
     "harness/runs/runner.py",

@@ -20,6 +20,7 @@ from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.wording import case_text, figure_text, percents
 from facebench.harness.records.comparable import Counted
 from facebench.harness.stats.change_points import LEAST_POINTS
+from facebench.harness.storage import writing
 
 _FORMS = (".png", ".svg")
 
@@ -180,8 +181,7 @@ def _draw(found: list[Series], out: Path) -> None:
     from facebench.reports.figures.style import image
 
     drawn = image(lambda theme: drawing.draw(found, theme))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(drawn.svg if out.suffix == ".svg" else drawn.png)
+    writing.write(out, drawn.svg if out.suffix == ".svg" else drawn.png)
 
 
 def _print(found: list[Series]) -> None:

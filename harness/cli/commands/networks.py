@@ -23,6 +23,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import Precision
 from facebench.harness.runs.requests import LatencyRequest
+from facebench.harness.storage import writing
 
 
 @click.command()
@@ -155,8 +156,7 @@ def latency(
 
 
 def _copy(source: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    writing.replace(target, lambda made: shutil.copyfile(source, made))
     return target
 
 

@@ -16,6 +16,7 @@ from facebench.harness.cli.output import terminal, trial_table
 from facebench.harness.cli.output.progress import Bar
 from facebench.harness.cli.output.training import TrainingProgress
 from facebench.harness.comparison.interleaved.turns import Turns
+from facebench.harness.storage import writing
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _CORE = "cortex-a72"
@@ -45,8 +46,7 @@ def block(name: str) -> None:
     path = Path(f"{name}.py")
     text = (_TEMPLATES / "block.py.txt").read_text()
     try:
-        with path.open("x") as file:
-            file.write(text.replace("@NAME@", name).replace("@FILE@", path.name))
+        writing.create(path, text.replace("@NAME@", name).replace("@FILE@", path.name))
     except FileExistsError:
         raise BadInputError(f"{path} exists already: choose another name") from None
     terminal.out.print(f"{path}: change its Block, then run: facebench try {path}", soft_wrap=True)

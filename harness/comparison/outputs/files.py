@@ -11,6 +11,7 @@ from typing import Any
 from facebench.harness.comparison import pytest_benchmark
 from facebench.harness.comparison.outputs import benchmark_action, junit
 from facebench.harness.comparison.request import ComparisonOutcome
+from facebench.harness.storage import writing
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class OutputFiles:
         """
         # All texts first: where one cannot be made, no file is left behind.
         for path, text in list(self._texts(outcome)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            writing.write(path, text)
 
     def _texts(self, outcome: ComparisonOutcome) -> Iterator[tuple[Path, str]]:
         entries = outcome.new.entries

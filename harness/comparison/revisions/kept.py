@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 
 # All that is compared is to see one state of the machine: yesterday's is not gone on with.
 _KEPT_S = 24 * 3600
@@ -30,8 +30,8 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         path: the lock's file, made where there is none, and left.
         waiting: called once where another process holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    writing.folder(path.parent, below=cache.root().absolute())
+    with writing.shared(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 
 _MAKING = ".making-"
 
@@ -74,8 +74,8 @@ def folder() -> Path:
 @contextmanager
 def alone() -> Iterator[None]:
     """Keep other set-ups waiting; sweep up what a killed one left."""
-    folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / ".lock").open("w") as lock:
+    writing.folder(folder(), below=cache.root())
+    with writing.shared(folder() / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in folder().glob(f"{_MAKING}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -93,9 +93,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, data: dict[str, Any]) -> None:
     """Write a JSON object, which appears whole."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(data, indent=1))
-    part.replace(path)
+    writing.write(path, json.dumps(data, indent=1))
 
 
 def _note(path: Path) -> Path:

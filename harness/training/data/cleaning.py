@@ -6,6 +6,7 @@ A list is a CSV file that a user may shorten or add to by hand.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import IntArray
+from facebench.harness.storage import writing
 from facebench.harness.training.data.source import Source
 from facebench.harness.verification.layout import decode_text, read_bytes
 
@@ -48,14 +50,14 @@ def write(path: Path, findings: Iterable[Finding]) -> None:
     Raises:
         BadInputError: there is a file already, or it can't be written.
     """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        [f.action, f.identity, f.image, f.other, f"{f.cosine:.4f}", f.reason] for f in findings
+    )
     try:
-        with path.open("x", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(
-                [f.action, f.identity, f.image, f.other, f"{f.cosine:.4f}", f.reason]
-                for f in findings
-            )
+        writing.create(path, text.getvalue())
     except FileExistsError:
         raise BadInputError(
             f"{path} is there already, and networks may have been trained by it: name another "

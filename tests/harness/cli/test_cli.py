@@ -315,3 +315,23 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert (out / "records.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("options", [("--json",), ()])
+def test_a_full_disk_behind_standard_output_is_no_success(options: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "facebench.harness.cli.main", "cache", "info", *options]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device; make room" in done.stderr
+
+
+def test_export_writes_through_no_link(tmp_path: Path, capfd: Output) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("not ours")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/mobilefacenet.onnx").symlink_to(elsewhere)
+    assert facebench("export", "mobilefacenet", "-o", tmp_path / "models") == 2
+    assert "mobilefacenet.onnx is a link" in capfd.readouterr().err
+    assert elsewhere.read_text() == "not ours"

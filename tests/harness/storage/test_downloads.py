@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from facebench.architectures.errors import BadInputError, UnavailableError
-from facebench.harness.storage import downloads
+from facebench.harness.storage import downloads, writing
 from facebench.harness.storage.downloads import Download, fetch
 from tests.progress import Told
 
@@ -281,18 +281,13 @@ class Full(io.FileIO):
     def write(self, data):
         if len(data) > self.room:
             super().write(data[: self.room])
-            raise OSError(28, os.strerror(28), self.name)
+            raise OSError(28, os.strerror(28))
         return super().write(data)
 
 
 def test_a_full_disk_is_a_sentence_and_the_next_goes_on(site, address, tmp_path, monkeypatch):
-    real = type(tmp_path).open
-
-    def on_a_full_disk(path, mode="r", **options):
-        return Full(path, mode) if mode in ("ab", "wb") else real(path, mode, **options)
-
     with monkeypatch.context() as patch:
-        patch.setattr(type(tmp_path), "open", on_a_full_disk)
+        patch.setattr(writing, "FileIO", Full)
         with pytest.raises(BadInputError, match=r"file\.bin\.part: No space left.*make room"):
             fetch(wanted(address), tmp_path)
     assert (tmp_path / "sub/file.bin.part").stat().st_size == 1000
