@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import signal
 import time
 from functools import cache
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.devices.board.client import connect
+from facebench.harness.devices.board.server import KEY_VARIABLE
 from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.registry import DEVICES, Device, Facts
 from facebench.harness.machine import environment
@@ -49,7 +52,9 @@ class EmulatedDevice:
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
         """A session on a server of its own, which ends with it."""
         self.facts()  # that it is set up
-        server = _serve(self._core)
+        # Of this session alone: another user of this machine may find the port.
+        key = secrets.token_hex(16)
+        server = _serve(self._core, key)
 
         def end() -> None:
             server.signal(signal.SIGTERM)
@@ -57,16 +62,21 @@ class EmulatedDevice:
             server.close()
 
         try:
-            board = connect("127.0.0.1", _port(server), at_end=end)
+            board = connect("127.0.0.1", _port(server), key, self.name, at_end=end)
             return board.open(runtime, artifact, threads, counting)
         except BaseException:
             end()
             raise
 
 
-def _serve(core: str) -> ChildProcess:
+def _serve(core: str, key: str) -> ChildProcess:
     serve = ("device", "serve", "--port", "0", "--emulated", core)
-    return ChildProcess(dying_with_parent(python_module("facebench", *serve)), piped=False)
+    return ChildProcess(
+        dying_with_parent(python_module("facebench", *serve)),
+        piped=False,
+        # Arguments of a process are seen by everybody, its variables are not.
+        environment=os.environ | {KEY_VARIABLE: key},
+    )
 
 
 def _port(server: ChildProcess) -> int:

@@ -35,7 +35,10 @@ device.add_command(setup_emulated)
     "--port", type=click.IntRange(0, 65535), default=9090, show_default=True,
     help="Port to listen on; 0 for any that is free.",
 )  # fmt: skip
-@click.option("--key", default="", help="Under which the tracker lends this board.")
+@click.option(
+    "--key", default="", envvar="FACEBENCH_BOARD_KEY",
+    help="Under which the tracker lends this board; without a tracker, what clients must ask for.",
+)  # fmt: skip
 @click.option("--tracker", metavar="HOST:PORT", help="A tracker to offer this board to.")
 @click.option("--emulated", metavar="CORE", help="Serve an emulated core instead.")
 def serve(host: str, port: int, key: str, tracker: str | None, emulated: str | None) -> None:
@@ -58,7 +61,7 @@ def serve(host: str, port: int, key: str, tracker: str | None, emulated: str | N
     launcher = EmulatedLauncher(emulated) if emulated else HereLauncher()
     at = address(tracker, "--tracker") if tracker else None
     try:
-        serve_board(launcher, host, port, key, at, lambda line: click.echo(line, err=True))
+        serve_board(launcher, host, port, key, at, terminal.say)
     except KeyboardInterrupt:
         sys.exit(0)
 
@@ -77,7 +80,7 @@ def tracker(host: str, port: int) -> None:
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     try:
-        track(host, port, lambda line: click.echo(line, err=True))
+        track(host, port, terminal.say)
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, UnavailableError
@@ -39,10 +39,20 @@ class BoardDevice:
         except UnavailableError:
             return "measured"
 
-    @cache  # noqa: B019  # a few boards at most
     def facts(self) -> Facts:
         """As in `Device`; of several boards, what one says is taken for all."""
-        return device_facts.facts(self.name)
+        said = self._said
+        if isinstance(said, UnavailableError):
+            raise said
+        return said
+
+    @cached_property
+    def _said(self) -> Facts | UnavailableError:
+        """What it says; one that was not reached is not asked for each case again."""
+        try:
+            return device_facts.facts(self.name)
+        except UnavailableError as error:
+            return error
 
     def ask(self) -> Facts:
         """As `facts`, in this process, which is lost with the board."""

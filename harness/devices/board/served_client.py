@@ -15,6 +15,8 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
+from facebench.harness.storage.unpacking import unpack
+
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.compiler import library
 from facebench.harness.compiler.targets import TARGETS
@@ -29,6 +31,9 @@ from facebench.harness.runtimes import wire
 
 # Of the functions below, and of what they take and give.
 PROTOCOL = 2
+
+# Bytes of an artifact, unpacked.
+_LARGEST = 4 * 10**9
 
 # A session whose input is closed has this long to go.
 _GO_S = 2.0
@@ -80,7 +85,7 @@ class ServedClient:
         folder = Path(tempfile.mkdtemp(dir=Path.cwd()))
         self._packed.seek(0)
         with tarfile.open(fileobj=self._packed) as archive:
-            archive.extractall(folder, filter="data")
+            unpack(archive, folder, _LARGEST)
         self._packed = io.BytesIO()
         counters = folder / "counters" if counting else None
         try:

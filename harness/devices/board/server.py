@@ -10,25 +10,22 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board import trackers
+from facebench.harness.devices.board.greeting import Greeter
 from facebench.harness.devices.board.launcher import Launcher
 from facebench.harness.devices.board.served_client import ServedClient, register
 from facebench.harness.machine.die_with_parent import die_with_parent
 
 DEFAULT_PORT = 9090
 
+# Where the command takes the key from, if no option names it.
+KEY_VARIABLE = "FACEBENCH_BOARD_KEY"
+
 # Clients that wait while another has the board.
 _WAITING = 64
-
-# A client says what it wants within these seconds, or others have their turn.
-_GREETING_S = 5.0
-
-# A client whose machine went away is noticed after about a minute.
-_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 def serve(
@@ -59,20 +56,22 @@ def serve(
     from tvm.rpc import server
 
     server.logger.setLevel(logging.ERROR)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     register(ServedClient(launcher))
     _end_on_signals()
     address = "{}:{}".format(*listening.getsockname()[:2])
-    if not _loopback(host):
+    if not is_loopback(host):
         tell(
             f"warning: whoever reaches {address} can run code here as this user, as TVM's RPC "
             "has no passwords: serve on 127.0.0.1 and connect with --device ssh://USER@HOST"
         )
+    greeter = Greeter(listening)
+    served = listening.getsockname()[1]
     tell(f"serving {launcher.name or 'this machine'} on {address}")
     try:
         while True:
             try:
-                server._listen_loop(listening, listening.getsockname()[1], key, tracker, None, None)
+                server._listen_loop(greeter, served, key, tracker, None, None)
             except (RuntimeError, OSError) as error:
                 # A client that dies, or whose folder stays, would otherwise end the server.
                 tell(f"a client ended badly; the next one can come: {error}")
@@ -83,33 +82,15 @@ def serve(
         listening.close()
 
 
-class _Listening(socket.socket):
-    """Accepts no client that is silent: TVM's loop would wait for it, and nobody be served."""
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on an address.
 
-    def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection on which something came, or that ended.
-
-        Raises:
-            TimeoutError: nothing came; TVM's loop goes on.
-        """
-        connection, address = super().accept()
-        connection.settimeout(_GREETING_S)
-        try:
-            connection.recv(1, socket.MSG_PEEK)
-        except OSError:
-            connection.close()
-            raise
-        connection.settimeout(None)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE.items():
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        return connection, address
-
-
-def _listen(host: str, port: int) -> socket.socket:
+    Raises:
+        BadInputError: it cannot be had.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = _Listening(family, socket.SOCK_STREAM)
+        listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
     except (OSError, OverflowError) as error:
@@ -137,7 +118,8 @@ def _in_session() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
