@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -27,7 +28,9 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        _say(told.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except FacebenchError as error:
         _fail(str(error), error.exit_code)
@@ -64,8 +67,14 @@ def _stopped(how: str, number: signal.Signals) -> None:
     os._exit(128 + number)
 
 
+def _say(text: str) -> None:
+    from facebench.harness.cli.output.terminal import plain  # takes a while to load
+
+    click.echo(plain(text), err=True)
+
+
 def _fail(sentence: str, code: int) -> None:
-    click.echo(f"facebench: {sentence}", err=True)
+    _say(f"facebench: {sentence}")
     sys.exit(code)
 
 

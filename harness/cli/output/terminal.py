@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 # Wide enough for every table where standard output is a file or a pipe.
 _WIDE = 200
 
-out = Console(width=None if sys.stdout.isatty() else _WIDE)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
+
+def plain(text: str) -> str:
+    """A text whose characters a terminal shows and does not obey; lines stay lines.
+
+    Names, reasons and descriptions come from files, boards and servers of others.
+
+    Example:
+        >>> plain("a\\x1b[2Jb\\u202ec")
+        'a�[2Jb�c'
+    """
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+
+
+class _PlainConsole(Console):
+    """A console on which only styles of ours make escapes, no text does."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """As of any console, its texts plain."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else plain(text), style, control)
+
+
+out = _PlainConsole(width=None if sys.stdout.isatty() else _WIDE)
+err = _PlainConsole(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def say(sentence: str) -> None:
