@@ -26,6 +26,15 @@ LIMIT_BYTES = 20 * 10**9
 # Kinds of the cache that are of no use any more after so many seconds.
 EXPIRES_S = {"parts": 24 * 3600.0}
 
+# What is made again when it is wanted; nothing in other folders is touched.
+KINDS = frozenset(
+    {
+        *("crops", "embeddings", "emulation", "export", "landmarks", "lowered", "ncnn"),
+        *("overlays", "parts", "peak", "search", "synthetic", "training-index"),
+        *("training-survey", "tvm", "vega"),
+    }
+)
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _LEFT = ".making-", ".pruned-"
 
@@ -52,9 +61,12 @@ class Item:
 def items() -> list[Item]:
     """All that could be removed, the least recently used first."""
     root = cache.root()
+    if not locks.is_ours(root):
+        return []
     found = [
         Item(kind.name, folder, size_of(folder), folder.stat().st_mtime, debris)
         for kind in _folders(root)
+        if kind.name in KINDS
         for folder in _folders(kind)
         if (debris := _is_debris(kind.name, folder)) or (folder / cache.MANIFEST).is_file()
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,20 @@ from facebench.harness.storage import writing
 
 _FOLDER = "users"
 _GATE = "users.lock"
+
+# At the root of a cache that is ours alone: only from such a one is anything removed.
+MARKER = "facebench-cache"
+
+# What lay at its root before there was a marker; others have files of the same form only.
+_OURS = frozenset(
+    {
+        *("crops", "embeddings", "emulated", "emulation", "export", "landmarks", "lowered"),
+        *("ncnn", "overlays", "parts", "peak", "revisions", "runs", "search", "synthetic"),
+        *("throughput.jsonl", "training-index", "training-survey", "tvm", "users", "users.lock"),
+        "vega",
+    }
+)
+_OUR_FILES = re.compile(r"(history|reference)-[0-9a-f]+\.jsonl?")
 
 # Of this process: for each cache, its locked file and when it began.
 _held: dict[tuple[int, Path], tuple[IO[bytes], float]] = {}
@@ -34,6 +49,8 @@ def begin(root: Path) -> float:
         return _held[key][1]
     began = time.time()
     with suppress(OSError):
+        if is_ours(root) and not (root / MARKER).exists():
+            writing.write(root / MARKER, "Made by facebench: what is here may be removed.\n")
         writing.folder(root / _FOLDER, below=root)
         with _gate(root, fcntl.LOCK_SH):
             file = (root / _FOLDER / f"{os.getpid()}-{time.monotonic_ns()}").open("xb")
@@ -41,6 +58,18 @@ def begin(root: Path) -> float:
             began = os.fstat(file.fileno()).st_mtime
         _held[key] = file, began
     return began
+
+
+def is_ours(root: Path) -> bool:
+    """Whether a cache is ours alone: it has our marker, or nothing else than ours is in it."""
+    marker = root / MARKER
+    if marker.is_file() and not marker.is_symlink():
+        return True
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return True
+    return all(name in _OURS or _OUR_FILES.fullmatch(name) for name in names)
 
 
 def mark(root: Path, folder: Path) -> None:

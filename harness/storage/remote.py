@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import UnavailableError
+from facebench.harness.storage.unpacking import unpack
 
 # What is made for any machine, and is small for the time it takes. Crops are neither.
 KINDS = frozenset(
@@ -50,8 +51,7 @@ def fetch(kind: str, key: str, folder: Path) -> bool:
         raise _unreachable(error) from error
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            # Nothing is written outside the folder, and no links or devices are made.
-            archive.extractall(folder, filter="data")
+            unpack(archive, folder, _LARGEST)
     except (tarfile.TarError, OSError, EOFError):
         return False
     return True

@@ -9,10 +9,11 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
+from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.output import terminal
 from facebench.harness.storage import cache as caches
-from facebench.harness.storage import eviction
+from facebench.harness.storage import eviction, locks
 
 
 @click.group()
@@ -71,6 +72,11 @@ def prune(limit: str | None, as_json: bool) -> None:
     facebench cache prune --to 0            all that nobody uses
     """
     bytes_left = eviction.limit() if limit is None else eviction.parse_size(limit, "--to")
+    if not locks.is_ours(caches.root()):
+        raise BadInputError(
+            f"{caches.root()} holds other things than the cache, so nothing is removed from it: "
+            "set FACEBENCH_CACHE to a folder of its own"
+        )
     removed = eviction.prune(bytes_left)
     left = sum(item.size for item in eviction.items())
     if as_json:

@@ -357,7 +357,7 @@ def test_an_archive_that_found_no_room_is_not_downloaded_again(
         raise OSError(28, os.strerror(28), "1.jpg")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tarfile.TarFile, "extractall", full)
+        patch.setattr(tarfile.TarFile, "extractfile", full)
         with pytest.raises(BadInputError, match="No space left"):
             fetch(wanted(address, site.body, unpack=True), tmp_path)
     assert left(tmp_path) == ["sub/file.bin.part", "sub/file.bin.part.version"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -172,3 +173,34 @@ def test_the_commands_say_what_there_is_and_what_went() -> None:
     assert done["removed"] == 2
     assert done["bytes"] == 0
     assert runner.invoke(cli, ["cache", "info"]).exit_code == 0
+
+
+def test_nothing_is_removed_where_the_cache_is_a_folder_of_others(root: Path) -> None:
+    others = root / "tvm" / "sources"
+    others.mkdir(parents=True)
+    (others / cache.MANIFEST).write_text("{}")
+    (root / "thesis.tex").write_text("years of work")
+    made = make("a", age_s=1000)
+    assert eviction.items() == eviction.prune(0) == []
+    assert made.is_dir()
+    assert others.is_dir()
+
+
+def test_folders_of_other_kinds_stay(root: Path) -> None:
+    make("a", age_s=1000)
+    other = root / "photos" / ".making-album"
+    other.mkdir(parents=True)
+    kept = make("b", kind="photographs", age_s=1000)
+    locks._held.clear()
+    assert [item.kind for item in eviction.prune(0)] == ["export"]
+    assert other.is_dir()
+    assert kept.is_dir()
+
+
+def test_every_kind_that_is_made_can_be_removed() -> None:
+    calls = re.compile(r"""(?:cache\.)?\bentry\(\s*"([a-z-]+)",""")
+    package = Path(cache.__file__).parents[2]
+    sources = [p for room in ("harness", "reports") for p in (package / room).rglob("*.py")]
+    made = {kind for path in sources for kind in calls.findall(path.read_text())}
+    assert len(made) > 10
+    assert made <= eviction.KINDS
