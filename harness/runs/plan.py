@@ -40,6 +40,7 @@ from msgspec import Meta
 from facebench.architectures import registry
 from facebench.architectures.errors import UnknownNameError
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.board.device import BoardDevice
 from facebench.harness.devices.emulator import setup
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
@@ -145,6 +146,21 @@ def load(name: str) -> Plan:
         for network, file in plan.weights.items()
     }
     return replace(plan, weights=files)
+
+
+def connected(plan: Plan) -> tuple[str, ...]:
+    """Devices of a plan that are boards elsewhere: to know of them is to connect to them.
+
+    Raises:
+        UnknownNameError: a device is unknown.
+        BadInputError: a device's name is wrong.
+    """
+    return tuple(one for one in plan.devices if isinstance(DEVICES[one], BoardDevice))
+
+
+def without(plan: Plan, devices: Sequence[str]) -> Plan:
+    """A plan without some of its devices."""
+    return replace(plan, devices=tuple(one for one in plan.devices if one not in devices))
 
 
 def jobs(plan: Plan, data: Path | None) -> list[Job]:

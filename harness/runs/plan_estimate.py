@@ -25,6 +25,7 @@ class EstimateRequest:
         told: more records that tell how long cases take.
         machines: numbers of machines for each of which the schedule is simulated.
         boards: that each remote device lends; by default as many as it says.
+        connect: whether to ask boards that the plan names what they are; else they are left out.
     """
 
     plan: str
@@ -33,6 +34,7 @@ class EstimateRequest:
     told: Sequence[Record] = ()
     machines: Sequence[int] = ()
     boards: int | None = None
+    connect: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class PlanEstimate:
         cores: of this machine, which the others are taken to have too.
         networks: how many it has.
         exported: how many of these are exported already.
+        unasked: devices that only a connection tells of; their cases are not in it.
     """
 
     rows: Sequence[EstimateRow]
@@ -52,6 +55,7 @@ class PlanEstimate:
     cores: int
     networks: int
     exported: int
+    unasked: Sequence[str]
 
 
 def estimate_plan(request: EstimateRequest) -> PlanEstimate:
@@ -62,7 +66,10 @@ def estimate_plan(request: EstimateRequest) -> PlanEstimate:
         BadInputError: the plan has a wrong key or value.
         UnavailableError: a runtime is not installed, or a device is not reached.
     """
-    jobs = plan.jobs(plan.load(request.plan), request.data)
+    wanted = plan.load(request.plan)
+    # A plan may be a stranger's: looking at it reaches out to nobody whom it names.
+    unasked = () if request.connect else plan.connected(wanted)
+    jobs = plan.jobs(plan.without(wanted, unasked), request.data)
     stored = Store(request.out / RECORDS).read()
     start_s = worker_pool.start_s() if request.machines else 0.0
     times = Times([*request.told, *stored], start_s)
@@ -75,4 +82,5 @@ def estimate_plan(request: EstimateRequest) -> PlanEstimate:
         cores,
         len(networks),
         sum(export.find(network) is not None for network in networks),
+        unasked,
     )

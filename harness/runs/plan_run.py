@@ -85,6 +85,8 @@ def run_plan(
     plan = request.load()
     if plan.emulated and (missing := setup.ready()):
         say(f"no emulated ARM figures: {missing}")
+    if devices := plans.connected(plan):
+        say(f"connecting to {', '.join(devices)}")
     jobs = plans.jobs(plan, request.data)
     store = request.store
     if (aside := store.mend()) is not None:

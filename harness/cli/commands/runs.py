@@ -97,6 +97,7 @@ def run(
     show_default=True, help="Folder of the records: what is in them does not run again.",
 )  # fmt: skip
 @options.data
+@click.option("--connect", is_flag=True, help="Ask the boards that the plan names what they are.")
 @click.option("--estimate", is_flag=True, help="Say how long it takes, here and on a cluster.")
 @click.option(
     "--machines", default="1", show_default=True, metavar="N[,N]",
@@ -122,12 +123,16 @@ def plan_(
     \b
     facebench plan paper
     facebench plan paper --estimate --from results/mine
-    facebench plan lab.toml --estimate --machines 1,4,16 --boards 100
+    facebench plan lab.toml --connect --estimate --machines 1,4,16 --boards 100
     """
     counts = _counts(machines)
     told = records_of(others) if others else []
     request = EstimateRequest(told=told, machines=counts if estimate else (), **chosen)
     found = estimate_plan(request)
+    if found.unasked:
+        terminal.say(
+            f"not asked, and their cases not counted: {', '.join(found.unasked)}; --connect asks"
+        )
     if as_json:
         measures = [asdict(row) for row in found.rows]
         terminal.as_json({"cores": found.cores, "seconds": found.seconds, "measures": measures})

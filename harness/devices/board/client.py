@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from facebench.architectures.errors import RefusedError, UnavailableError
+from facebench.architectures.errors import LostError, RefusedError, UnavailableError
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board.description import Description, require
 from facebench.harness.devices.board.served_client import PROTOCOL
@@ -36,6 +36,9 @@ RETURN_S = 20.0
 # silent board is noticed before.
 CASE_S = 600.0
 _POLL_S = 2.0
+
+# Bytes of a count's regions, unpacked: those of the largest network are a tenth of that.
+_LARGEST = 256 * 2**20
 
 # Bytes of an artifact in a call: a slow network carries them within `watchdog.LOST_S`.
 _CHUNK = 2**21
@@ -240,7 +243,7 @@ class RemoteSession:
             )
         maps = self._board.ask("counting", wire.images_request("count", images)).decode()
         regions = bytes(self._board.call("fetching the counters", "counters"))
-        return counters.pack(maps, json.loads(zlib.decompress(regions)))
+        return counters.pack(maps, json.loads(unpacked(regions, self._board.name)))
 
     def environment(self) -> dict[str, Any]:
         """As in `Session`; of an emulated one, the machine that emulates it."""
@@ -254,6 +257,22 @@ class RemoteSession:
     def close(self) -> None:
         """End the session and hang up."""
         self._board.close()
+
+
+def unpacked(packed: bytes, name: str) -> bytes:
+    """What a board compressed, of `_LARGEST` bytes at most.
+
+    Raises:
+        LostError: it is damaged, or more than that.
+    """
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, _LARGEST)
+    except zlib.error as error:
+        raise LostError(f"board {name}: its counters are damaged ({error})") from error
+    if not stream.eof:
+        raise LostError(f"board {name}: its counters are cut off, or over {_LARGEST:,} bytes")
+    return data
 
 
 def _require_version(name: str, protocol: int, served: str) -> None:

@@ -6,11 +6,12 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import psutil
 import pytest
 
-from facebench.architectures.errors import UnavailableError
+from facebench.architectures.errors import LostError, UnavailableError
 from facebench.harness.devices import emulated
 from facebench.harness.devices.board import client, trackers
 from facebench.harness.devices.board.client import connect
@@ -148,3 +149,11 @@ def test_a_tracker_s_port_that_is_taken_is_named() -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert f"cannot serve on 127.0.0.1:{port}" in done.stderr
+
+
+def test_a_board_s_reply_unpacks_to_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_LARGEST", 1000)
+    assert client.unpacked(zlib.compress(bytes(1000)), "b") == bytes(1000)
+    for hostile in (zlib.compress(bytes(1001)), zlib.compress(b"x")[:-1], b"no", b""):
+        with pytest.raises(LostError, match="board b: its counters are"):
+            client.unpacked(hostile, "b")
