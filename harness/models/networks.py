@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from facebench.architectures import registry
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Architecture, Preprocessing
-from facebench.harness.models import weights_card
+from facebench.harness.models import state_dicts, weights_card
 from facebench.harness.storage import shipped
 from facebench.harness.storage.cache import file_digest
 
@@ -67,14 +67,24 @@ class Network:
         return __name__ if self.is_onnx else registry.module(self.name)
 
     def facts(self) -> dict[str, Any]:
-        """What a report tells of architecture and training, for a record's provenance."""
+        """What a report tells of architecture and weights, for a record's provenance.
+
+        Raises:
+            BadInputError: the file does not hold weights for this architecture.
+        """
         found = self.architecture()
-        training = {} if self.path is None or self.is_onnx else weights_card.conditions(self.path)
-        return {
+        facts = {
             "paper_row": found.paper_row or "",
             "reference": found.reference,
             "note": found.note,
-        } | ({"training": training} if training else {})
+        }
+        if self.path is None or self.is_onnx:
+            return facts
+        training = weights_card.conditions(self.path)
+        matched = state_dicts.match(self.path, found.build().state_dict(), found.embedding_size)
+        return (
+            facts | {"weights_matched": matched.how} | ({"training": training} if training else {})
+        )
 
     def module(self) -> nn.Module:
         """Return the network with its weights, in evaluation mode.
@@ -89,7 +99,10 @@ class Network:
         seed = 0 if self.path else int(self.weights.partition(":")[2])
         module = create(self.name, seed)
         if self.path is not None:
-            _fill(module, self.path)
+            found = state_dicts.match(
+                self.path, module.state_dict(), self.architecture().embedding_size
+            )
+            module.load_state_dict(found.tensors, strict=False)
         return module
 
 
@@ -147,59 +160,6 @@ def _shipped(name: str) -> Path:
             f"no weights of {name} are shipped: give a file, or take one of {', '.join(known)}"
         )
     return known[name]
-
-
-def _fill(module: nn.Module, path: Path) -> None:
-    """Load a state dict, by name where names agree, else by order and shape.
-
-    Other code bases name the same layers differently. Where the sequence of
-    tensor shapes is the same, the order decides.
-    """
-    state = _without_counters(_read_state(path))
-    own = _without_counters(module.state_dict())
-    if state.keys() != own.keys():
-        shapes = [tuple(tensor.shape) for tensor in state.values()]
-        expected = [tuple(tensor.shape) for tensor in own.values()]
-        if shapes != expected:
-            raise BadInputError(
-                f"{path} does not fit this network: it holds {len(shapes)} tensors where "
-                f"{len(expected)} are expected, or their shapes differ; give weights that were "
-                "trained for the same architecture"
-            )
-        state = dict(zip(own, state.values(), strict=True))
-    try:
-        module.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise BadInputError(
-            f"{path} does not fit this network: {' '.join(str(error).split())}"
-        ) from error
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        import torch
-
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the reader says, the file is the culprit
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadInputError(
-            f"{path} holds no weights that can be read safely ({first[0]}); give a .safetensors "
-            "file or a state dict saved by torch.save"
-        ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise BadInputError(f"{path} holds no state dict; save the network's with torch.save")
-    return state
-
-
-def _without_counters(state: dict[str, Any]) -> dict[str, Any]:
-    """Without the counts of batches that batch normalization keeps, and nothing else is whole."""
-    return {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
 
 
 def _onnx_architecture(network: Network) -> Architecture:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facebench.harness.cli.output.terminal import err, new_table, out
+from facebench.harness.models.state_dicts import BY_NAME
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles, Instructions
@@ -152,7 +153,11 @@ def latencies(records: Sequence[Record]) -> Table:
 
 
 def warn(records: Sequence[Record]) -> None:
-    """Print on standard error which conditions of validity do not hold, and what went wrong."""
+    """Say on standard error how weights were read, which conditions fail, and what went wrong."""
+    matched = {r.case.network: r.provenance.get("weights_matched", BY_NAME) for r in records}
+    for network, how in matched.items():
+        if how != BY_NAME:
+            err.print(f"{network}: weights are matched {how}", markup=False, soft_wrap=True)
     for record in records:
         for check in record.failed_checks:
             err.print(f"{record.case}: {check.name}: no, {check.detail}", markup=False)

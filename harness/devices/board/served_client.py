@@ -15,8 +15,6 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
-from facebench.harness.storage.unpacking import unpack
-
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.compiler import library
 from facebench.harness.compiler.targets import TARGETS
@@ -28,6 +26,7 @@ from facebench.harness.machine.processes import (
     thread_variables,
 )
 from facebench.harness.runtimes import wire
+from facebench.harness.storage.unpacking import unpack
 
 # Of the functions below, and of what they take and give.
 PROTOCOL = 2

@@ -57,6 +57,14 @@ def test_other_names_for_the_same_layers_are_matched_by_order(tmp_path: Path) ->
     assert torch.equal(network.module()(images), source(images))
 
 
+def test_how_weights_were_matched_is_part_of_the_facts(tmp_path: Path) -> None:
+    state = create(NAME, 5).state_dict()
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, tmp_path / "w.pth")
+    facts = resolve(NAME, tmp_path / "w.pth").facts()
+    assert facts["weights_matched"] == "by name, without the prefix 'module.'"
+    assert "weights_matched" not in resolve(NAME).facts()
+
+
 def test_weights_of_another_architecture_do_not_fit(tmp_path: Path) -> None:
     torch.save(create("mobilefacenet").state_dict(), tmp_path / "w.pth")
     with pytest.raises(BadInputError, match=r"w\.pth does not fit"):
