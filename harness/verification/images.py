@@ -10,18 +10,18 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Picture
+from facebench.harness.verification.pixels import ImageFacts, facts_of, pixels
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")
 MOST_PIXELS = 178_000_000
 
 
 def decode(data: bytes, name: str) -> Picture:
-    """Decode an image, turned as its EXIF orientation says; grey ones are repeated.
+    """Decode an image: upright, of 8 bits; see `pixels`.
 
     Args:
         data: a whole file's bytes.
@@ -31,10 +31,11 @@ def decode(data: bytes, name: str) -> Picture:
         The pixels, `(H, W, 3)`, RGB, 0 to 255.
 
     Raises:
-        BadInputError: the data is truncated, of no format of `FORMATS`, or too large.
+        BadInputError: the data is truncated, of no format of `FORMATS`, or too large; or
+            what its pixels mean is not known.
     """
     with _opened(data, name) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return pixels(image, name)
 
 
 def size(data: bytes, name: str) -> tuple[int, int]:
@@ -47,6 +48,16 @@ def size(data: bytes, name: str) -> tuple[int, int]:
         return image.height, image.width
 
 
+def facts(data: bytes, name: str) -> ImageFacts:
+    """Read what an image's header says, without decoding it.
+
+    Raises:
+        BadInputError: as `size`.
+    """
+    with _opened(data, name) as image:
+        return facts_of(image)
+
+
 @contextmanager
 def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
     try:
@@ -55,6 +66,8 @@ def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("too many pixels")
             yield image
+    except BadInputError:
+        raise
     except Exception as error:  # whatever a decoder raises, the image is the culprit
         raise BadInputError(
             f"{name} is truncated or no image ({', '.join(FORMATS)}, {MOST_PIXELS:,} pixels at "
