@@ -21,7 +21,7 @@ from facebench.harness.runs.rounds import NOBODY, RunListener
 from facebench.harness.runs.runner import JobRunner
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
-from facebench.harness.verification.inspection import require_whole
+from facebench.harness.verification.inspection import require_order, require_whole
 from facebench.harness.verification.summary import FARS, Summary, summarise
 
 
@@ -118,8 +118,10 @@ def verify(
 
 def _require(request: VerificationRequest) -> None:
     opened = DATASETS[request.dataset].open(data_root(request.data))
-    if request.landmarks == "file" and request.absent == "refuse":
-        require_whole(opened)
+    if request.landmarks == "file":
+        if request.absent == "refuse":
+            require_whole(opened)
+        require_order(opened)
     for name, how in product(request.runtimes, request.precisions):
         if name != FASTEST:
             RUNTIMES[name].require(how.name)

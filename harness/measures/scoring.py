@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from facebench.architectures.errors import RefusedError
@@ -13,6 +14,7 @@ from facebench.harness.models.precision import require_disjoint
 from facebench.harness.records.record import Check
 from facebench.harness.storage.cache import digest
 from facebench.harness.verification import preparation
+from facebench.harness.verification.census import census
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset
 from facebench.harness.verification.embedding import Embedder
 from facebench.harness.verification.faces import FaceSet, PairSet
@@ -94,6 +96,7 @@ def provenance(deployment: Deployment, prepared: Prepared[FaceSet]) -> dict[str,
         "preprocessing": facts["preprocessing"],
         "artifact_sha256": deployment.digest,
         "faces_sha256": prepared.faces.digest,
+        "images": asdict(census(prepared.faces)),
     }
 
 

@@ -171,7 +171,7 @@ def log_ratio_between_jobs(
     Example:
         >>> low, high = log_ratio_between_jobs([[10.0]], [[30.0]], 0.1).interval()
         >>> print(f"{low:.1f} to {high:.1f}")
-        2.4 to 3.7
+        2.2 to 4.0
     """
     sides = [[np.log(np.asarray(job, np.float64)) for job in side] for side in (base, new)]
     means = [np.array([job.mean() for job in side]) for side in sides]

@@ -20,15 +20,45 @@ _TEMPLATE_112X96 = np.array(
     ]
 )
 
+_TEMPLATE_112X112 = np.add(_TEMPLATE_112X96, [8, 0])
+
+
+def in_square(side: int) -> Floats:
+    """Where the landmarks of a 112x112 crop are once it is resized, `(5, 2)`: x, y in pixels.
+
+    Args:
+        side: height and width of the resized crop in pixels.
+    """
+    # Pixels have their places at their centres.
+    return np.asarray((_TEMPLATE_112X112 + 0.5) * (side / 112) - 0.5)
+
+
+def _light_cnn(side: int, eyes_y: float, eyes_to_mouth: float) -> Floats:
+    """The 112x112 face where Light CNN has it: by its eyes' and its mouth's middle alone."""
+    face = _TEMPLATE_112X112
+    eyes, mouth = face[:2].mean(axis=0), face[3:].mean(axis=0)
+    scale = eyes_to_mouth / (mouth - eyes)[1]
+    return np.asarray((face - eyes) * scale + [(side - 1) / 2, eyes_y])
+
+
 # By height and width. ArcFace (J. Deng et al., CVPR 2019, arXiv 1801.07698) centres the
 # same face in a square: 8 more pixels left and right (InsightFace's `arcface_dst`).
 # No publication gives a template for 96x96, which the paper uses without saying how: here
 # it is the 112x112 face with 8 pixels cut off on each side, so that a face has the same
 # size in all three and they differ in what surrounds it alone.
+# 128x128 is Light CNN's (X. Wu et al., arXiv 1511.02683): its test images have the middle of
+# the eyes at y = 40 and 48 pixels between there and the middle of the mouth
+# (`AlfredXiangWu/LightCNN`, "Data Pre-processing"), the eyes' middle in the middle column.
+# For 160x160 and 224x224 none is published with landmarks (FaceNet's 160x160 is a
+# detector's box with a margin): the 112x112 crop resized, as InsightFace's code does for
+# multiples of 112.
 TEMPLATES: dict[tuple[int, int], Floats] = {
-    (112, 112): np.add(_TEMPLATE_112X96, [8, 0]),
+    (112, 112): _TEMPLATE_112X112,
     (112, 96): _TEMPLATE_112X96,
     (96, 96): np.subtract(_TEMPLATE_112X96, [0, 8]),
+    (128, 128): _light_cnn(128, eyes_y=40, eyes_to_mouth=48),
+    (160, 160): in_square(160),
+    (224, 224): in_square(224),
 }
 
 # Below this variance (pixels squared) five landmarks are one point.
@@ -90,8 +120,54 @@ def similarity(source: Floats, target: Floats) -> Floats:
     return np.column_stack([scale * rotation, shift])
 
 
+# Orders in which people write the five points, where the image's left is not first.
+_SWAPPED = {
+    "left and right": (1, 0, 2, 4, 3),
+    "left and right eye": (1, 0, 2, 3, 4),
+    "left and right of the mouth": (0, 1, 2, 4, 3),
+}
+# Another order must fit a face this many times better to be taken for the right one. From 1.1
+# to 1.3 none of LFW's 7,701 images is called swapped, and each is once it is, in any way.
+_BETTER = 1.3
+
+
+def residual(landmarks: Floats, target: Floats) -> float:
+    """How far landmarks remain from a target once fitted, in its pixels (root mean square).
+
+    In the complex plane a similarity is a factor, and the least squares have a closed form.
+
+    Args:
+        landmarks: `(K, 2)`, finite, not all at one place.
+        target: `(K, 2)`, in the same order.
+    """
+    source, aim = (points[:, 0] + 1j * points[:, 1] for points in (landmarks, target))
+    source, aim = source - source.mean(), aim - aim.mean()
+    explained = abs(np.vdot(source, aim)) ** 2 / np.vdot(source, source).real
+    left = np.vdot(aim, aim).real - explained
+    return float(np.sqrt(max(left, 0.0) / len(aim)))
+
+
+def swapped(landmarks: Floats) -> str:
+    """What is exchanged in five landmarks, such as `left and right`; empty where nothing is.
+
+    A mirrored face resembles no turned one, so the order in which the points fit a face
+    best is the right one.
+
+    Args:
+        landmarks: `(5, 2)`, x and y in pixels.
+    """
+    if not np.isfinite(landmarks).all() or np.mean(np.var(landmarks, axis=0)) < _LEAST_VARIANCE:
+        return ""  # `similarity` refuses them
+    residuals = {
+        what: residual(landmarks[list(order)], _TEMPLATE_112X112)
+        for what, order in {"": (0, 1, 2, 3, 4), **_SWAPPED}.items()
+    }
+    best = min(residuals, key=residuals.__getitem__)
+    return best if residuals[""] > _BETTER * residuals[best] else ""
+
+
 def align(picture: Picture, landmarks: Floats, input_size: tuple[int, int]) -> Picture:
-    """Return the face, turned, scaled and cut so that its landmarks lie on the template.
+    """The face, turned, scaled and cut so that its landmarks lie on the template.
 
     Bilinear interpolation; what lies outside the picture is black.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,7 @@ class FaceSet:
             the nose and the corners of the mouth; left before right as seen in the
             image. Images whose face is not found have none.
         identities: who is in the image, by key; empty where the dataset does not tell.
+        left_out: files beside the images that are not read, counted by suffix or place.
     """
 
     name: str
@@ -56,6 +57,7 @@ class FaceSet:
     files: Files
     landmarks: Mapping[str, Floats]
     identities: Mapping[str, str]
+    left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -11,6 +12,39 @@ from typing import Protocol
 from facebench.architectures.errors import BadInputError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".webp"})
+
+# Images too, which are not read.
+OTHER_IMAGE_SUFFIXES = frozenset(
+    [
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".ppm",
+        ".pnm",
+        ".pbm",
+        ".jp2",
+        ".j2k",
+        ".jpe",
+        ".jfif",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".jxl",
+        ".ico",
+        ".tga",
+        ".dng",
+        ".cr2",
+        ".nef",
+        ".arw",
+        ".raw",
+        ".exr",
+        ".hdr",
+        ".psd",
+        ".svg",
+        ".eps",
+    ]
+)
+OUTSIDE = "outside a person's folder"
 
 
 class Files(Protocol):
@@ -224,10 +258,31 @@ def is_image(name: str) -> bool:
         >>> is_image("Ann/1.JPG"), is_image("Ann/._1.jpg"), is_image("Ann/notes.txt")
         (True, False, False)
     """
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
     parts = PurePosixPath(name)
     # macOS leaves files of the same names with a dot in front, and a folder of them.
-    hidden = parts.name.startswith(".") or "__MACOSX" in parts.parts
-    return parts.suffix.lower() in IMAGE_SUFFIXES and not hidden
+    return parts.name.startswith(".") or "__MACOSX" in parts.parts
+
+
+def left_out(names: Iterable[str]) -> dict[str, int]:
+    """Count the files beside the images `identity/image`, by suffix or by where they are.
+
+    Hidden files, and lists beside the people's folders, are not counted.
+
+    Example:
+        >>> left_out(["Ann/1.jpg", "Ann/2.TIF", "Ann/3.tif", "4.png", "pairs.csv"])
+        {'.tif': 2, "outside a person's folder": 1}
+    """
+    counts: Counter[str] = Counter()
+    for name in names:
+        if is_image(name):
+            counts[OUTSIDE] += "/" not in name
+        elif "/" in name and not _is_hidden(name):
+            counts[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+    return {what: counts[what] for what in sorted(counts) if counts[what]}
 
 
 def _members(path: Path) -> dict[str, tuple[int, int]]:

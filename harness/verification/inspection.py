@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.progress import SILENT, Progress
+from facebench.harness.verification.alignment import swapped
 from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
+from facebench.harness.verification.files import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, OUTSIDE
 from facebench.harness.verification.images import decode
 
 
@@ -19,7 +21,7 @@ class Problem:
 
     Attributes:
         kind: `missing`, `undecodable`, `landmarks`, `duplicate`, `pair`, `identical`,
-            `identity`, `fold` or `probe`.
+            `identity`, `fold`, `probe` or `left out`.
         key: the image, the identity or the fold; empty where it concerns all images.
         sentence: what is wrong, and the mend.
     """
@@ -65,8 +67,9 @@ def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
     seen = _look(faces, progress)
     problems = [
         *seen.broken.values(),
-        *_landmarks(faces),
+        *_landmarks(faces, seen.broken),
         *_duplicates(faces, seen.digests),
+        *_left_out(faces),
     ]
     if isinstance(faces, PairSet):
         problems += [*_pairs(faces, seen), *_identities(faces), *_folds(faces)]
@@ -95,6 +98,17 @@ def require_whole(faces: FaceSet) -> None:
             )
 
 
+def require_order(faces: FaceSet) -> None:
+    """See that landmarks are in their order, the image's left before its right.
+
+    Raises:
+        BadInputError: the first image whose are not.
+    """
+    for key in faces.keys:
+        if key in faces.landmarks and (what := swapped(faces.landmarks[key])):
+            raise BadInputError(_swapped_sentence(faces, key, what) + f"; {_WHOLE_LIST}")
+
+
 _WHOLE_LIST = "'facebench data check NAME' lists all such images"
 
 
@@ -116,8 +130,8 @@ def _look(faces: FaceSet, progress: Progress) -> _Seen:
     return seen
 
 
-def _landmarks(faces: FaceSet) -> Iterator[Problem]:
-    lacking = [key for key in faces.keys if key not in faces.landmarks]
+def _landmarks(faces: FaceSet, broken: Container[str]) -> Iterator[Problem]:
+    lacking = {key: None for key in faces.keys if key not in faces.landmarks}
     mend = "find the faces with --landmarks"
     if lacking and len(lacking) == len(faces.keys):
         yield Problem("landmarks", "", f"none of {len(lacking):,} images has landmarks: {mend}")
@@ -125,6 +139,27 @@ def _landmarks(faces: FaceSet) -> Iterator[Problem]:
     for key in lacking:
         sentence = f"{faces.files.describe(key)} has no landmarks: add a line for it, or {mend}"
         yield Problem("landmarks", key, sentence)
+    for key in faces.keys:
+        if key not in lacking and key not in broken and (what := swapped(faces.landmarks[key])):
+            yield Problem("landmarks", key, _swapped_sentence(faces, key, what))
+
+
+def _swapped_sentence(faces: FaceSet, key: str, what: str) -> str:
+    return (
+        f"the landmarks of {faces.files.describe(key)} have {what} exchanged, or x and y: left is "
+        "the image's left, not the person's; exchange the columns, or find the faces with "
+        "--landmarks scrfd"
+    )
+
+
+def _left_out(faces: FaceSet) -> Iterator[Problem]:
+    """Images that nobody reads; other files are nobody's mistake."""
+    known = ", ".join(sorted(IMAGE_SUFFIXES))
+    mends = {what: f"convert {what} to one of {known}" for what in OTHER_IMAGE_SUFFIXES}
+    mends[OUTSIDE] = "put each image into its person's folder"
+    for what, count in faces.left_out.items():
+        if what in mends:
+            yield Problem("left out", what, f"{what}: {count:,} left out; {mends[what]}")
 
 
 def _duplicates(faces: FaceSet, digests: dict[str, bytes]) -> Iterator[Problem]:
@@ -220,4 +255,6 @@ def _counts(faces: FaceSet) -> dict[str, int]:
         counts["folds"] = len({pair.fold for pair in faces.pairs})
     if isinstance(faces, SearchSet):
         counts |= {"probes": len(faces.probes), "distractors": len(faces.distractors)}
+    if faces.left_out:
+        counts["files left out"] = sum(faces.left_out.values())
     return counts

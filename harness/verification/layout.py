@@ -98,8 +98,11 @@ def _header(line: str, where: str) -> tuple[int, int]:
 
 
 def _pair(line: str, same: bool, fold: int, where: str) -> Pair:
-    """One line: `identity i j` for a genuine pair, `identity i identity j` for an impostor pair."""
-    fields = line.split()
+    """One line: `identity i j` for a genuine pair, `identity i identity j` for an impostor pair.
+
+    Names may have spaces where tabs part the fields.
+    """
+    fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
     if same and len(fields) == 3:
         fields.insert(2, fields[0])
     if len(fields) != 4 or same != (fields[0] == fields[2]):
@@ -107,7 +110,7 @@ def _pair(line: str, same: bool, fold: int, where: str) -> Pair:
         kind = "a genuine" if same else "an impostor"
         raise BadInputError(
             f"{where} is not {kind} pair, {shape} with {'one identity' if same else 'two'}: "
-            f"mend it: {line!r}"
+            f"mend it, with tabs between the fields where names have spaces: {line!r}"
         )
     first, second = _image(fields[0], fields[1], where), _image(fields[2], fields[3], where)
     if first == second:
@@ -142,7 +145,7 @@ def read_landmarks(path: Path) -> dict[str, Floats]:
             f"cannot read the landmarks {path}: {error.strerror}; put a CSV file there with the "
             f"columns {','.join(LANDMARK_COLUMNS)}"
         ) from error
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(text.rstrip().splitlines())
     if tuple(next(rows, ())) != LANDMARK_COLUMNS:
         raise BadInputError(f"{path} line 1 must be {','.join(LANDMARK_COLUMNS)}")
     return dict(_landmark_rows(rows, path))

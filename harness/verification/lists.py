@@ -27,7 +27,8 @@ def read_pairs(data: bytes, where: str) -> tuple[Pair, ...]:
         BadInputError: a line has not that form, compares an image with itself, or
             repeats a pair; or a fold is empty.
     """
-    rows = csv.reader(decode_text(data, where).splitlines())
+    # Editors leave blank lines at the end.
+    rows = csv.reader(decode_text(data, where).rstrip().splitlines())
     if tuple(next(rows, ())) != PAIR_COLUMNS:
         raise BadInputError(f"{where} line 1 must be {','.join(PAIR_COLUMNS)}")
     pairs = []

@@ -22,9 +22,11 @@ from facebench.harness.machine.environment import version
 from facebench.harness.stats.arrays import Floats
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
-from facebench.harness.verification.alignment import template
+from facebench.harness.verification.alignment import in_square, template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
 from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
+from facebench.harness.verification.images import facts
+from facebench.harness.verification.inspection import require_order
 from facebench.harness.verification.landmarks import AlignedLandmarks
 
 Set = TypeVar("Set", bound=FaceSet)
@@ -38,6 +40,10 @@ Set = TypeVar("Set", bound=FaceSet)
 #          K. Hanaoka, "Face Recognition Vendor Test Part 1: Verification", NIST);
 # centre   the face is taken to fill the middle of the image: see `central`.
 ABSENT = ("refuse", "exclude", "reject", "centre")
+
+# Sizes of aligned crops of which one frame is meant. Of 128x128 there are two in use: Light
+# CNN's, and InsightFace's, where the face is as large as in 112x112 and lies lower.
+ALIGNED = ((112, 112), (112, 96), (96, 96), (160, 160), (224, 224))
 
 # Sources that need no detector.
 _FILE, _ALIGNED = "file", "aligned"
@@ -81,7 +87,7 @@ def locate(
     Args:
         faces: where the images are.
         source: `file`, the dataset's own landmarks; `aligned`, where the images are
-            aligned crops of the size of the first one; or a detector, such as
+            aligned crops, each of one of the sizes in `ALIGNED`; or a detector, such as
             `scrfd`, or `scrfd:<path>` with weights of the user's.
         progress: told how many images the detector has seen.
         begin: the share of the images to begin after, so that machines that share what they
@@ -90,13 +96,17 @@ def locate(
     Raises:
         UnknownNameError: there is no such source.
         UnavailableError: the detector's weights are neither installed nor named.
-        BadInputError: the weights are not what they should be, or an image can't be read.
+        BadInputError: the weights are not what they should be, or an image can't be read,
+            or landmarks of the dataset's own are in another order.
     """
     if source == _FILE:
+        require_order(faces)
         return faces
     if source == _ALIGNED:
-        height, width = faces.picture(faces.keys[0]).shape[:2]
-        return replace(faces, landmarks=AlignedLandmarks(faces.keys, (height, width)))
+        _aligned_points(faces, faces.keys[0])  # refused before the others are read
+        return replace(
+            faces, landmarks=AlignedLandmarks(faces.keys, lambda key: _aligned_points(faces, key))
+        )
     detector, path = _parsed(source)
     return replace(faces, landmarks=_detected(faces, detector, path, progress, begin))
 
@@ -167,7 +177,20 @@ def central(height: int, width: int) -> Floats:
     side = min(height, width)
     corner = np.array([(width - side) / 2, (height - side) / 2])
     # Pixels have their places at their centres.
-    return np.asarray(corner + (template((112, 112)) + 0.5) * (side / 112) - 0.5)
+    return np.asarray(corner + in_square(side))
+
+
+def _aligned_points(faces: FaceSet, key: str) -> Floats:
+    where = faces.files.describe(key)
+    size = facts(faces.files.read(key), where).size
+    if size not in ALIGNED:
+        known = ", ".join(f"{height}x{width}" for height, width in ALIGNED)
+        raise BadInputError(
+            f"{where} is {size[0]}x{size[1]}, and of aligned crops of that size it is not known "
+            f"where the face is (only of {known}): find the faces with --landmarks scrfd, or "
+            "resize the crops"
+        )
+    return template(size)
 
 
 def _parsed(source: str) -> tuple[Detector, Path | None]:

@@ -200,6 +200,15 @@ def _stream(*key: int) -> np.random.PCG64:
 
 
 def _corner(input_size: tuple[int, int]) -> tuple[int, int]:
-    """Where an input of this size lies in the aligned face: upper edge and left edge."""
+    """Where an input of this size lies in the aligned face: upper edge and left edge.
+
+    Raises:
+        BadInputError: it is larger, or no template is known for its size.
+    """
+    if max(input_size) > min(SIZE):
+        raise BadInputError(
+            f"an input of {input_size[0]}x{input_size[1]} is larger than the training faces of "
+            f"{SIZE[0]}x{SIZE[1]}: train a network whose input is not"
+        )
     left, top = np.rint(template(SIZE)[0] - template(input_size)[0]).astype(int).tolist()
     return top, left

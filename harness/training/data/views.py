@@ -14,6 +14,7 @@ from facebench.harness.stats.arrays import IntArray, Picture
 from facebench.harness.training.data.source import SIZE, Source
 from facebench.harness.training.data.survey import Survey
 from facebench.harness.training.data.training_faces import TrainingFaces
+from facebench.harness.verification.alignment import template
 from facebench.harness.verification.faces import FaceSet
 from facebench.harness.verification.landmarks import AlignedLandmarks
 
@@ -93,7 +94,7 @@ def aligned(training: TrainingFaces, indices: Sequence[int]) -> FaceSet:
         training.source.path.name,
         "",
         _Named(training.source, rows),
-        AlignedLandmarks(places, SIZE),
+        AlignedLandmarks(places, lambda key: template(SIZE)),
         identities,
         {name: np.asarray(training.digests[index]).tobytes() for name, index in places.items()},
         training,

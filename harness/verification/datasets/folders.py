@@ -11,7 +11,14 @@ from facebench.harness.stats.arrays import Floats
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from facebench.harness.verification.drawing import draw_pairs
 from facebench.harness.verification.faces import Pair, PairSet
-from facebench.harness.verification.files import Archive, Folder, Listed, is_image, open_files
+from facebench.harness.verification.files import (
+    Archive,
+    Folder,
+    Listed,
+    is_image,
+    left_out,
+    open_files,
+)
 from facebench.harness.verification.layout import read_bytes, read_landmarks
 from facebench.harness.verification.lists import check_identities, read_pairs
 
@@ -44,7 +51,15 @@ def open_folder(path: str, root: Path | None, seed: int | None = None) -> PairSe
     else:
         pairs = tuple(draw_pairs(people, SEED if seed is None else seed, str(place)))
     used = {key: identities[key] for pair in pairs for key in (pair.first, pair.second)}
-    return PairSet(f"folder:{place.name}", "", files, landmarks_of(files), used, pairs)
+    return PairSet(
+        f"folder:{place.name}",
+        "",
+        files,
+        landmarks_of(files),
+        used,
+        pairs,
+        left_out=left_out(files.names()),
+    )
 
 
 def by_identity(files: Listed) -> dict[str, list[str]]:

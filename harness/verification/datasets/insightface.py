@@ -2,7 +2,7 @@
 
 The file is a pickle of `(images, same)`: encoded images, of which 2i and 2i+1 are
 pair i, and a boolean a pair (insightface's `recognition/_datasets_`: `lfw2pack.py`
-writes them). The faces are aligned at 112x112. Ten folds, as scikit-learn's
+writes them). The faces are aligned at 112x112, or resized from there. Ten folds, as scikit-learn's
 `KFold(n_splits=10, shuffle=False)` cuts the pairs, which is what insightface's
 `verification.py` scores with.
 """
@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats
+from facebench.harness.verification.alignment import in_square, template
 from facebench.harness.verification.datasets.folders import find_path
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from facebench.harness.verification.faces import FaceSet, Pair, PairSet
+from facebench.harness.verification.images import facts
 from facebench.harness.verification.landmarks import AlignedLandmarks
 from facebench.harness.verification.pickled import Array, read_pickle
 
 FOLDS = 10
-SIZE = (112, 112)
 # Where insightface's archives of training sets have the files.
 FOLDERS = (".", "faces_emore", "faces_webface_112x112", "insightface")
 # Name, name of the file, and what it is.
@@ -71,7 +73,22 @@ def open_bin(name: str, path: Path) -> PairSet:
     folds = _folds(len(same))
     pairs = tuple(Pair(keys[2 * i], keys[2 * i + 1], flag, folds[i]) for i, flag in enumerate(same))
     files = _Images(path, {key: data for data, key in first.items()})
-    return PairSet(name, "", files, AlignedLandmarks(first.values(), SIZE), {}, pairs)
+    points = AlignedLandmarks(first.values(), lambda key: _points(files, key))
+    return PairSet(name, "", files, points, {}, pairs)
+
+
+def _points(files: _Images, key: str) -> Floats:
+    """Where the face is in an image: each has a size of its own."""
+    where = files.describe(key)
+    size = facts(files.read(key), where).size
+    if size in ((112, 112), (112, 96)):
+        return template(size)
+    if size[0] != size[1]:
+        raise BadInputError(
+            f"{where} is {size[0]}x{size[1]}, and aligned faces are square or 112x96: convert the "
+            "set anew, with crops of 112x112"
+        )
+    return in_square(size[0])
 
 
 def _content(value: Any, path: Path) -> tuple[list[bytes], list[bool]]:

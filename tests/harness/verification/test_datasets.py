@@ -5,15 +5,21 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.verification.datasets.registry import DATASETS, available
+from facebench.harness.verification.files import Folder
 from facebench.harness.verification.images import decode
 from facebench.harness.verification.inspection import require_whole
+from facebench.harness.verification.layout import open_layout
 
 LFW = DATASETS["lfw"]
 
@@ -320,3 +326,26 @@ def test_lfw_has_the_published_counts(data_root):
         same = [pair.same for pair in faces.pairs if pair.fold == fold]
         assert (len(same), sum(same)) == (600, 300)
     assert faces.picture(faces.keys[0]).shape == (250, 250, 3)
+
+
+@given(
+    st.lists(
+        st.from_regex(r"[A-Za-z][A-Za-z'. -]{0,12}[A-Za-z]", fullmatch=True),
+        min_size=2,
+        max_size=2,
+        unique=True,
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(0, 3),
+)
+def test_names_may_have_spaces_where_tabs_part_the_fields(names, newline, blank):
+    one, two = names
+    lines = ["1\t1", f"{one}\t1\t2", f"{one}\t1\t{two}\t3"]
+    text = newline.join(lines) + newline * blank
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pairs.txt").write_bytes(text.encode())
+        faces = open_layout("x", "", Folder(Path(folder)), Path(folder) / "none.csv")
+    assert [(p.first, p.second) for p in faces.pairs] == [
+        (f"{one}/{one}_0001.jpg", f"{one}/{one}_0002.jpg"),
+        (f"{one}/{one}_0001.jpg", f"{two}/{two}_0003.jpg"),
+    ]

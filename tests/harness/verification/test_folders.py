@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.verification.census import Census, census
 from facebench.harness.verification.datasets.folders import open_folder
 from facebench.harness.verification.datasets.registry import DATASETS
 from facebench.harness.verification.drawing import draw_pairs
+from facebench.harness.verification.files import OUTSIDE
+from facebench.harness.verification.inspection import inspect
 from facebench.harness.verification.lists import PAIR_COLUMNS, read_pairs, relative, write_pairs
 
 HEADER = ",".join(PAIR_COLUMNS)
@@ -228,6 +231,50 @@ def test_a_list_says_which_pairs(tmp_path):
     assert faces.landmarks == {}
 
 
+def test_images_are_counted_by_format_size_and_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey = Image.fromarray(np.zeros((4, 6), np.uint8))
+    colour = Image.fromarray(np.zeros((4, 6, 3), np.uint8))
+    grey.save(tmp_path / "grey.png")
+    colour.save(tmp_path / "colour.jpg")
+    colour.save(tmp_path / "phone.jpg", exif=exif)
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "mine.csv").write_text(
+        f"{HEADER}\ngrey.png,colour.jpg,1,0\nphone.jpg,broken.jpg,0,0\n"
+    )
+    assert census(DATASETS[f"list:{tmp_path}/mine.csv"].open(None)) == Census(
+        formats={"JPEG RGB": 2, "PNG L": 1, "not readable": 1},
+        sizes={"4x6": 2, "6x4": 1},
+        orientations={"1": 2, "6": 1},
+        left_out={},
+    )
+
+
+def test_blank_lines_at_the_end_of_a_list_say_nothing(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(f"{HEADER}\na,b,1,0\n\n  \n")
+    assert len(DATASETS[f"list:{path}"].open(None).pairs) == 1
+
+
+def test_files_that_are_left_out_are_counted_and_images_among_them_are_a_problem(people):
+    sound = DATASETS[f"folder:{people}"].open(None)
+    assert sound.left_out == {}
+    assert [problem.kind for problem in inspect(sound).problems] == ["landmarks"]
+    names = ("P00/9.tif", "P01/9.TIF", "P01/8.gif", "P02/notes.txt", "P02/._1.jpg", "lies.jpg")
+    for name in names:
+        (people / name).write_bytes(b"")
+    for place in (people, pack(people, "people")):
+        faces = DATASETS[f"folder:{place}"].open(None)
+        assert faces.left_out == {".gif": 1, ".tif": 2, ".txt": 1, OUTSIDE: 1}
+        assert faces.digest == sound.digest
+        problems = [problem for problem in inspect(faces).problems if problem.kind == "left out"]
+        sentences = [problem.sentence for problem in problems]
+        assert [problem.key for problem in problems] == [".gif", ".tif", OUTSIDE]
+        assert sentences[1].startswith(".tif: 2 left out; convert .tif to one of .bmp, .jpeg")
+        assert sentences[2].startswith("outside a person's folder: 1 left out; put each image")
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -246,7 +293,8 @@ def test_a_list_says_which_pairs(tmp_path):
         (["a/../../b,b,1,0"], "line 2 names 'a/../../b'"),
         (["a\\b,b,1,0"], "line 2 names"),
         ([",b,1,0"], "line 2 names ''"),
-        ([""], "line 2 must be"),
+        (["", "a,b,1,0"], "line 2 must be"),
+        (["", "  ", ""], "has no pairs: add a line"),
     ],
 )
 def test_a_malformed_list_is_refused_with_its_line(lines, words, tmp_path):

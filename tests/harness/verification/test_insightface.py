@@ -7,6 +7,8 @@ import os
 import pickle
 import struct
 import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +135,47 @@ def test_networks_get_the_image_itself_or_an_exact_crop_of_it(content, tmp_path)
     np.testing.assert_array_equal(align(picture, points, (112, 112)), picture)
     np.testing.assert_array_equal(align(picture, points, (112, 96)), picture[:, 8:-8])
     np.testing.assert_array_equal(align(picture, points, (96, 96)), picture[8:-8, 8:-8])
+
+
+def smooth(seed):
+    """A picture that resizing hardly changes."""
+    rough = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    return Image.fromarray(rough).resize((112, 112), Image.Resampling.BICUBIC)
+
+
+@given(
+    st.lists(st.sampled_from([56, 100, 112, 128, 160, 224, (112, 96), (96, 112)]), min_size=20,
+             max_size=20),
+    st.sampled_from([1, 3, 6, 8]),
+)  # fmt: skip
+@settings(max_examples=15, deadline=None)
+def test_images_of_any_size_give_the_face_they_were_resized_from(sizes, orientation):
+    """Sizes may differ within a file; each image is the same aligned face."""
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    images = []
+    for number, size in enumerate(sizes):
+        picture = smooth(number)
+        if size == (112, 96):
+            picture = picture.crop((8, 0, 104, 112))
+        else:
+            picture = picture.resize((112, 96) if size == (96, 112) else (size, size))
+        stored = Image.fromarray(np.rot90(np.asarray(picture), turns[orientation]))
+        buffer = io.BytesIO()
+        stored.save(buffer, "PNG", exif=exif)
+        images.append(buffer.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "x.bin", (images, [True] * 10))
+        faces = open_bin("x", path)
+    for number, (key, size) in enumerate(zip(faces.keys, sizes, strict=True)):
+        if size == (96, 112):
+            with pytest.raises(BadInputError, match=r"is 96x112, and aligned faces are square"):
+                faces.landmarks[key]
+            continue
+        crop = align(faces.picture(key), faces.landmarks[key], (112, 96)).astype(float)
+        expected = np.asarray(smooth(number))[:, 8:-8]
+        assert np.abs(crop - expected)[4:-4, 4:-4].max() <= (12 if size == 56 else 6)
 
 
 @pytest.mark.parametrize("name", ["lfw_bin", "agedb_30", "cfp_fp", "cfp_ff", "calfw", "cplfw"])

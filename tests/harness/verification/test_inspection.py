@@ -1,10 +1,12 @@
 """What is wrong with a dataset: each kind of fault is named, and a sound one has none."""
 
+import re
+
 import pytest
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.verification.datasets.registry import DATASETS, available
-from facebench.harness.verification.inspection import inspect, require_whole
+from facebench.harness.verification.inspection import inspect, require_order, require_whole
 from tests.progress import Told
 
 LFW = DATASETS["lfw"]
@@ -63,6 +65,21 @@ def test_a_truncated_image_is_named_and_not_missing(layout):
         ("pair", "Ann/Ann_0002.jpg"),
     ]
     require_whole(LFW.open(layout.root))
+
+
+def test_landmarks_with_the_persons_left_are_named_and_refused(layout):
+    header, *rows = layout.landmarks.read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    exchanged = [[c[0], *c[3:5], *c[1:3], *c[5:7], *c[9:11], *c[7:9]] for c in cells]
+    layout.landmarks.write_text("\n".join([header, *map(",".join, exchanged), "", ""]))
+    faces = LFW.open(layout.root)
+    problems = inspect(faces).problems
+    assert {problem.kind for problem in problems} == {"landmarks"}
+    assert len(problems) == len(faces.keys)
+    sentence = r"landmarks of .*Ann_0001\.jpg have left and right exchanged.*exchange the columns"
+    assert re.search(sentence, problems[0].sentence)
+    with pytest.raises(BadInputError, match=sentence):
+        require_order(faces)
 
 
 def test_an_image_without_landmarks_is_named_with_the_mend(layout, replace):

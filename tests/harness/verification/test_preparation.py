@@ -115,7 +115,7 @@ def test_aligned_images_have_the_template_of_their_size():
 
 
 def test_aligned_images_of_an_unknown_size_are_refused():
-    with pytest.raises(BadInputError, match="no landmark template for an input of 100x90"):
+    with pytest.raises(BadInputError, match="a1 is 100x90, and of aligned crops .* resize"):
         locate(pairs(size=(100, 90)), "aligned")
 
 
