@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from scipy.special import stdtrit
 
-from facebench.harness.records.accuracy import Accuracy
+from facebench.architectures.errors import BadInputError
+from facebench.harness.records.accuracy import Accuracy, Bounded
 from facebench.harness.records.record import Record
+from facebench.harness.verification.intervals import accuracy
 from facebench.reports.digits import Estimate, earned, interval, percentage, significant
 from facebench.reports.page import Cell, Column, Notes
 from facebench.reports.tables import LatencyRow
@@ -70,10 +73,39 @@ def doubts(record: Record) -> list[str]:
 
 
 def percent(score: Accuracy) -> Estimate:
-    """Accuracy in percent, with a 95 % interval by Student's t on the folds."""
+    """Accuracy in percent, with its 95 % interval over people; all of 0 to 100 if it is refused.
+
+    A record of schema 1 does not hold its scores: its interval is Student's over the folds.
+    """
+    if found := sure(score):
+        return in_percent(found)
     t = float(stdtrit(len(score.fold_accuracies) - 1, 0.975))
     value, side = 100.0 * score.accuracy, 100.0 * t * score.standard_error
-    return Estimate(value, value - side, value + side)
+    return Estimate(value, max(value - side, 0.0), min(value + side, 100.0))
+
+
+def in_percent(found: Bounded) -> Estimate:
+    """In percent with its interval; all of 0 to 100 where that is refused."""
+    low, high = found.interval or (0.0, 1.0)
+    return Estimate(100.0 * found.value, 100.0 * low, 100.0 * high)
+
+
+def bounded(found: Bounded, kind: str, notes: Notes) -> Cell:
+    """A share in percent with its interval; a note where that is refused or one-sided."""
+    marks = notes.add(found.note)
+    if found.interval is None:
+        return Cell(significant(100.0 * found.value), kind=kind, notes=marks)
+    return rate(in_percent(found), kind, marks)
+
+
+# Tables, figures, claims and files all ask for the same.
+@lru_cache(maxsize=1024)
+def sure(score: Accuracy) -> Bounded | None:
+    """Accuracy with its interval over people; None where the record holds no scores."""
+    try:
+        return accuracy(score)
+    except BadInputError as error:
+        return Bounded(score.accuracy, None, str(error))
 
 
 def plus_minus(estimate: Estimate) -> str:

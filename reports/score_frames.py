@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from facebench.harness.records.accuracy import Accuracy, Identification
+from facebench.harness.records.accuracy import Accuracy, Bounded, Identification
 from facebench.harness.records.record import Record
-from facebench.harness.verification.metrics import wilson
 from facebench.harness.verification.summary import Rate
+from facebench.reports.cells import sure
 from facebench.reports.embedding_time import inferences
-from facebench.reports.scores import summarised
+from facebench.reports.scores import NO_SCORES, summarised
 from facebench.reports.tables import CellValue, frame, identity, of_measure, outcome
 
 Line = Mapping[str, CellValue]
@@ -55,7 +55,7 @@ def _case(record: Record) -> Line:
 
 def _accuracy(score: Accuracy) -> Line:
     return {
-        "accuracy": score.accuracy,
+        **_bounded("accuracy", sure(score) or Bounded(score.accuracy, None, NO_SCORES)),
         "standard_error": score.standard_error,
         "fold_standard_deviation": score.fold_standard_deviation,
         "folds": len(score.fold_accuracies),
@@ -76,14 +76,11 @@ def _pairs(score: Accuracy) -> Line:
         return {"no_summary": found.reason}
     one = found.summary
     line: dict[str, CellValue] = {
-        "eer": one.eer,
-        "eer_low": one.eer_interval[0],
-        "eer_high": one.eer_interval[1],
-        "auc": one.auc,
-        "auc_low": one.auc_interval[0],
-        "auc_high": one.auc_interval[1],
+        **_bounded("eer", one.eer),
+        **_bounded("auc", one.auc),
         "d_prime": one.d_prime,
-        "bootstrap_over": one.over,
+        "intervals_over": one.over,
+        "people": one.people,
     }
     for rate in one.tar:
         line |= _rate(rate)
@@ -93,22 +90,21 @@ def _pairs(score: Accuracy) -> Line:
 def _rate(rate: Rate) -> Line:
     name = f"tar[{rate.point.rate:g}]"
     return {
-        name: rate.point.true_rate,
-        f"{name}_low": rate.bootstrap[0],
-        f"{name}_high": rate.bootstrap[1],
-        f"{name}_wilson_low": rate.wilson[0],
-        f"{name}_wilson_high": rate.wilson[1],
+        **_bounded(name, rate.tar),
         f"{name}_threshold": rate.point.threshold,
     }
 
 
+def _bounded(name: str, found: Bounded) -> Line:
+    low, high = found.interval or (None, None)
+    return {name: found.value, f"{name}_low": low, f"{name}_high": high, f"{name}_note": found.note}
+
+
 def _search(found: Identification) -> Line:
     first = found.found_at[0] if found.found_at else 0
-    low, high = wilson(first, found.mated_searches) if found.mated_searches else (None, None)
+    rank1 = first / found.mated_searches if found.mated_searches else None
     line: dict[str, CellValue] = {
-        "rank1": first / found.mated_searches if found.mated_searches else None,
-        "rank1_low": low,
-        "rank1_high": high,
+        **(_bounded("rank1", found.bounds.rank1) if found.bounds else {"rank1": rank1}),
         "probes": found.probes,
         "mated_searches": found.mated_searches,
         "distractors": found.distractors,
@@ -121,4 +117,11 @@ def _search(found: Identification) -> Line:
     }
     for name, points in (("tpir", found.tpir), ("tar", found.tar)):
         line |= {f"{name}[{point.rate:g}]": point.true_rate for point in points}
+    if bounds := found.bounds:
+        for name, points, sure in (
+            ("tpir", found.tpir, bounds.tpir),
+            ("tar", found.tar, bounds.tar),
+        ):
+            for point, one in zip(points, sure, strict=True):
+                line |= _bounded(f"{name}[{point.rate:g}]", one)
     return line

@@ -10,8 +10,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
-from facebench.harness.verification.summary import Rate, Summary, summarise
-from facebench.reports.digits import Estimate
+from facebench.harness.verification.summary import Summary, summarise
 from facebench.reports.evidence import Evidence, representative_score
 
 NO_SCORES = (
@@ -70,19 +69,6 @@ def summarised(score: Accuracy) -> Summarised:
     return _summarised(score.scores)
 
 
-def tar(rate: Rate) -> tuple[Estimate, str]:
-    """Return TAR in percent with its interval, and what to say of the interval."""
-    point, (low, high) = rate.point, rate.bootstrap
-    if low < high:
-        return _percent(point.true_rate, low, high), ""
-    # No draw can miss what no pair misses: the bootstrap would claim certainty.
-    note = (
-        f"all draws of the bootstrap agree on {point.accepted:,} of {point.trials:,}: the interval "
-        "is Wilson’s, at this threshold"
-    )
-    return _percent(point.true_rate, *rate.wilson), note
-
-
 @lru_cache(maxsize=1)
 def curves(evidence: Evidence) -> Curves | None:
     """Return what the curves are drawn from: real faces where there are any, most networks
@@ -113,7 +99,3 @@ def _summarised(pairs: PairScores) -> Summarised:
         return Summarised(summarise(pairs))
     except BadInputError as error:
         return Summarised(None, str(error))
-
-
-def _percent(value: float, low: float, high: float) -> Estimate:
-    return Estimate(100.0 * value, 100.0 * low, 100.0 * high)

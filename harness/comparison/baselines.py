@@ -24,7 +24,8 @@ from facebench.harness.storage import writing
 from facebench.harness.storage.cache import digest
 from facebench.harness.storage.serialization import convert, parse_json, without
 
-FORMAT = 1
+# 2: `Decided.lost`.
+FORMAT = 2
 FOLDER = Path("results/baselines")
 
 # Before a baseline's name, where a side of a comparison is asked for.

@@ -16,11 +16,15 @@ import numpy.typing as npt
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.comparable import Decisions
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
-from facebench.harness.stats.arrays import Booleans
 from facebench.harness.verification import embedding
-from facebench.harness.verification.paired import PairedComparison, compare, decisions, holm
+from facebench.harness.verification.folds import decided
+from facebench.harness.verification.paired import PairedComparison, compare, holm
+
+# Of a verdict, with Holm's correction over the comparisons that are made together.
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class PairAgreement:
         first: the record that the other one is compared with.
         second: the other one.
         paired: difference of accuracy and its test.
-        adjusted_p: Holm's, over all comparisons that were made together.
+        adjusted_p: Holm's correction of the comparison's, over all that were made together.
         changed: pairs on which the two decide differently, right or wrong.
         score_difference: the largest of a pair.
         embeddings: for one network with the same weights, where the cache
@@ -70,7 +74,9 @@ class PairAgreement:
         """What the pairs decide, in words."""
         if not self.changed:
             return f"all {self.paired.pairs:,} decisions are equal"
-        if self.adjusted_p < 0.05:
+        if self.paired.refused:
+            return f"not decidable: {self.paired.refused}"
+        if self.adjusted_p < LEVEL:
             better = "second" if self.paired.difference > 0 else "first"
             return f"the {better} is more accurate"
         return "no difference shown"
@@ -97,31 +103,26 @@ def agreements(records: Sequence[Record]) -> list[PairAgreement]:
 
 def _agreement(first: Record, second: Record) -> PairAgreement:
     (one, one_scores), (two, two_scores) = _scored(first), _scored(second)
-    one_says, two_says = _decisions(one, one_scores), _decisions(two, two_scores)
-    same = one_scores.same
-    paired = compare(one_says == same, two_says == same, one_scores.identities)
+    paired = compare(one, two, one_scores.identities)
     return PairAgreement(
         first=first,
         second=second,
         paired=paired,
         adjusted_p=paired.p_value,
-        changed=int(np.sum(one_says != two_says)),
+        changed=paired.only_first + paired.only_second,
         score_difference=float(np.max(np.abs(one_scores.scores - two_scores.scores))),
         embeddings=_embeddings(first, second),
     )
 
 
-def _scored(record: Record) -> tuple[Accuracy, PairScores]:
+def _scored(record: Record) -> tuple[Decisions, PairScores]:
     result = record.result
-    if not isinstance(result, Accuracy) or result.scores is None:
+    found = decided(result) if isinstance(result, Accuracy) else None
+    if not isinstance(result, Accuracy) or result.scores is None or found is None:
         raise RefusedError(
             f"the record of {record.case} holds no scores of pairs: score it anew with this version"
         )
-    return result, result.scores
-
-
-def _decisions(result: Accuracy, scores: PairScores) -> Booleans:
-    return decisions(scores.scores, scores.folds, result.fold_thresholds)
+    return found, result.scores
 
 
 def _embeddings(first: Record, second: Record) -> EmbeddingDifference | None:

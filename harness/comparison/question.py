@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.comparison.verdict import Policy, Verdict
 from facebench.harness.records.comparable import Decided
-from facebench.harness.stats import ratios, tango
-from facebench.harness.verification.paired import PairedComparison, mcnemar
+from facebench.harness.stats import ratios
+from facebench.harness.verification.paired import PairedComparison
 from facebench.harness.verification.paired import compare as compare_pairs
 
 Interval = tuple[float, float]
@@ -70,12 +70,7 @@ class Question(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Lead:
-    """Of two accuracies on the same pairs.
-
-    Pairs that share people are not independent. Where a bootstrap over people finds the
-    difference to vary more than independent pairs would have it, all is widened by as
-    much (the design effect of L. Kish, Survey Sampling, 1965).
-    """
+    """Of two accuracies on the same pairs: `facebench.harness.verification.paired`."""
 
     base: Decided
     new: Decided
@@ -98,7 +93,7 @@ class Lead:
 
     @cached_property
     def paired(self) -> PairedComparison:
-        """Counts, and the bootstrap's interval."""
+        """Counts, and how sure their difference is."""
         people = self.new.people if len(self.new.people) else self.base.people
         return compare_pairs(self.base.decisions, self.new.decisions, people)
 
@@ -107,16 +102,6 @@ class Lead:
         """Pairs that base alone got right, that new alone did, and all."""
         return self.paired.only_first, self.paired.only_second, self.paired.pairs
 
-    @cached_property
-    def widening(self) -> float:
-        """How many times wider the difference varies than with independent pairs; 1 or more."""
-        only_first, only_second, count = self.counts
-        variance = (only_first + only_second) / count - self.change**2
-        if variance <= 0:
-            return 1.0
-        low, high = self.paired.interval
-        return max(1.0, (high - low) / (2 * float(ndtri(0.975)) * math.sqrt(variance / count)))
-
     @property
     def change(self) -> float:
         """New minus base."""
@@ -124,11 +109,8 @@ class Lead:
 
     @property
     def interval(self) -> Interval:
-        """Tango's, widened."""
-        low, high = tango.interval(*self.counts)
-        middle = self.change
-        wide = self.widening
-        return max(-1.0, middle + wide * (low - middle)), min(1.0, middle + wide * (high - middle))
+        """Of the same procedure as the p-values."""
+        return self.paired.interval
 
     @property
     def large(self) -> bool:
@@ -137,44 +119,34 @@ class Lead:
 
     @property
     def p_worse(self) -> float:
-        """The larger of McNemar's, exact, and of the widened one."""
-        return max(self._mcnemar, self._p_below(0.0))
+        """One-sided."""
+        return self.paired.p_below(0.0)
 
     @property
     def p_better(self) -> float:
-        """As `p_worse`."""
-        return max(self._mcnemar, self._p_above(0.0))
+        """One-sided."""
+        return self.paired.p_above(0.0)
 
     @property
     def p_apart(self) -> float:
         """The larger of two one-sided ones."""
         margin = self.policy.accuracy_margin
-        return max(self._p_above(-margin), self._p_below(margin))
+        return max(self.paired.p_above(-margin), self.paired.p_below(margin))
 
     def smallest(self, level: float) -> None:
         """Depends on how many pairs two networks decide differently, not on this one's alone."""
 
     def wanting(self, level: float) -> str:
-        """In pairs."""
+        """In pairs, or in people where these are too few."""
+        if self.paired.refused:
+            return self.paired.refused
         only_first, only_second, count = self.counts
         size, margin = abs(self.change), self.policy.accuracy_margin
         room, risk = (size, level) if self.large else (margin - size, self.policy.same_level)
         quantile = float(ndtri(1 - risk) + ndtri(ratios.POWER))
         # One pair at least is taken to be decided differently.
         variance = max(only_first + only_second, 1) / count
-        needed = (self.widening * quantile) ** 2 * variance / room**2 if room else math.inf
+        needed = (self.paired.widening * quantile) ** 2 * variance / room**2 if room else math.inf
         if needed > 1e9:
             return "the change lies at the margin: no number of pairs would decide"
         return f"about {max(math.ceil(needed), count + 1):,} pairs would decide"
-
-    @property
-    def _mcnemar(self) -> float:
-        return mcnemar(self.paired.only_first, self.paired.only_second)
-
-    def _p_above(self, bound: float) -> float:
-        """How often a lead this large is seen where the true one is `bound` or less."""
-        return float(ndtr(-tango.score(*self.counts, bound) / self.widening))
-
-    def _p_below(self, bound: float) -> float:
-        """How often a lead this small is seen where the true one is `bound` or more."""
-        return float(ndtr(tango.score(*self.counts, bound) / self.widening))

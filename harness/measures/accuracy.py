@@ -11,7 +11,7 @@ from facebench.harness.records.comparable import Decided
 from facebench.harness.records.record import Record
 from facebench.harness.verification.embedding import blocks_of, extract, extract_blocks
 from facebench.harness.verification.faces import PairSet
-from facebench.harness.verification.paired import decisions
+from facebench.harness.verification.folds import decided
 from facebench.harness.verification.protocol import score, verify
 
 
@@ -61,11 +61,10 @@ def _summary(record: Record, result: Accuracy) -> str:
 
 
 def _comparable(result: Accuracy) -> list[Decided]:
-    scores = result.scores
-    if scores is None:
+    scores, found = result.scores, decided(result)
+    if scores is None or found is None:
         return [Decided("accuracy", result.accuracy, result.pairs)]
-    right = decisions(scores.scores, scores.folds, result.fold_thresholds) == scores.same
-    return [Decided.pack("accuracy", right, scores.digest, scores.identities)]
+    return [Decided.pack("accuracy", found, scores.digest, scores.identities)]
 
 
 register(

@@ -36,6 +36,7 @@ from facebench.harness.verification.identification import (
     save,
     search,
 )
+from facebench.harness.verification.search_intervals import search_bounds
 
 _KIND = "search"
 
@@ -55,6 +56,7 @@ def _obtain(job: Job) -> Outcome:
         flip=job.case.flip,
         images_per_second=len(faces.keys) / work.seconds,
         not_found=prepared.not_found,
+        bounds=search_bounds(found),
     )
     return Outcome(
         result,

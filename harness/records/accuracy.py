@@ -9,6 +9,12 @@ import numpy as np
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.results import Result
 
+# What to say of a search whose record has no intervals.
+NO_BOUNDS = (
+    "a record before schema 8 does not know whose searches succeeded, so its figures have no "
+    "interval: search anew"
+)
+
 
 @dataclass(frozen=True)
 class Accuracy(Result):
@@ -77,6 +83,36 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """A share and how sure it is.
+
+    Attributes:
+        value: 0 to 1.
+        interval: 95 %, from 0 to 1; None where it is refused.
+        note: why it is refused, or what to know of it; empty mostly.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SearchBounds:
+    """Figures of a search with intervals over its probes' people.
+
+    Attributes:
+        rank1: share found at rank 1.
+        tpir: one each of `Identification.tpir`.
+        tar: one each of `Identification.tar`.
+    """
+
+    rank1: Bounded
+    tpir: tuple[Bounded, ...]
+    tar: tuple[Bounded, ...]
+
+
+@dataclass(frozen=True)
 class Identification(Result):
     """Search of probes among distractors, as MegaFace does it.
 
@@ -96,6 +132,8 @@ class Identification(Result):
         images_per_second: as in `Accuracy`; probes and distractors together.
         searches_per_second: probes compared with all distractors, a second.
         not_found: images in which no face was found.
+        bounds: intervals over the probes' people; None in records before schema 8, of which
+            it isn't known who was found.
     """
 
     probes: int
@@ -110,6 +148,7 @@ class Identification(Result):
     images_per_second: float
     searches_per_second: float
     not_found: tuple[str, ...] = ()
+    bounds: SearchBounds | None = None
 
     @property
     def rank1(self) -> float:

@@ -92,6 +92,20 @@ class Counted:
         return self.unit == "ms"
 
 
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What a system decided on P pairs in F folds.
+
+    Attributes:
+        right: `(P,)`; whether each pair was decided rightly.
+        lost: `(F,)`; of each fold the share of right decisions that its threshold, chosen on
+            the others, loses against the one that is best on all pairs; negative where it wins.
+    """
+
+    right: npt.NDArray[np.bool_]
+    lost: npt.NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Decided:
     """It says which of a dataset's pairs were decided rightly; more is better.
@@ -104,6 +118,8 @@ class Decided:
         digest: hash of the pairs; empty where they are not known.
         identities: uint32, `(P, 2)`, a number for each person; empty where they are
             not known. The pairs' digest stands for them, so a baseline needs none.
+        lost: what each fold's choice of threshold costs, as in `Decisions`; empty in
+            baselines of format 1.
     """
 
     name: str
@@ -112,6 +128,7 @@ class Decided:
     right: bytes = b""
     digest: str = ""
     identities: bytes = field(default=b"", repr=False)
+    lost: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = len(self.right), len(self.identities)
@@ -120,18 +137,20 @@ class Decided:
 
     @classmethod
     def pack(
-        cls, name: str, right: npt.NDArray[np.bool_], digest: str, identities: npt.ArrayLike
+        cls, name: str, decisions: Decisions, digest: str, identities: npt.ArrayLike
     ) -> Decided:
-        """Pack `(P,)` decisions, and `(P, 2)` identities or none."""
+        """Pack decisions on P pairs, and `(P, 2)` identities or none."""
+        right = decisions.right
         people = np.asarray(identities, "<u4").tobytes()
         bits = np.packbits(right).tobytes()
-        return cls(name, float(np.mean(right)), len(right), bits, digest, people)
+        lost = tuple(decisions.lost.tolist())
+        return cls(name, float(np.mean(right)), len(right), bits, digest, people, lost)
 
     @property
-    def decisions(self) -> npt.NDArray[np.bool_]:
-        """`(P,)`; whether each pair was decided rightly."""
+    def decisions(self) -> Decisions:
+        """What was decided on each of P pairs."""
         bits = np.unpackbits(np.frombuffer(self.right, np.uint8), count=self.pairs)
-        return bits.astype(np.bool_)
+        return Decisions(bits.astype(np.bool_), np.array(self.lost))
 
     @property
     def people(self) -> npt.NDArray[np.int64]:

@@ -30,6 +30,8 @@ class PairScores:
             the dataset does not say who is in an image.
         digest: hash of the pairs themselves: two records with the same one
             compare pair by pair.
+        recovered: whether identities are groups of images that equal images and genuine pairs
+            join, where the dataset names nobody.
 
     Example:
         >>> made = PairScores.pack([0.9, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
@@ -42,6 +44,7 @@ class PairScores:
     packed_folds: Packed
     packed_identities: Packed
     digest: str
+    recovered: bool = False
 
     def __post_init__(self) -> None:
         pairs = len(self.packed_same)
@@ -57,6 +60,7 @@ class PairScores:
         folds: npt.ArrayLike,
         identities: Sequence[tuple[int, int]],
         digest: str,
+        recovered: bool = False,
     ) -> PairScores:
         """Pack arrays of P elements each, `(P,)`; `identities` is empty or `(P, 2)`."""
         return cls(
@@ -65,10 +69,18 @@ class PairScores:
             Packed(np.asarray(folds, _NUMBER).tobytes()),
             Packed(np.asarray(identities, _NUMBER).tobytes()),
             digest,
+            recovered,
         )
 
     def __len__(self) -> int:
         return len(self.packed_same)
+
+    @property
+    def over(self) -> str:
+        """What is known to be independent: `identities`, `groups` of images, or `pairs`."""
+        if not self.packed_identities:
+            return "pairs"
+        return "groups" if self.recovered else "identities"
 
     @cached_property
     def scores(self) -> npt.NDArray[np.float32]:

@@ -20,6 +20,9 @@ Version history of the schema:
         much its memory grew; `Throughput` says what its machine did meanwhile. A record of
         an earlier schema is read as one that does not know it.
     7 (2026-11): results of layers' times, and of receptive fields.
+    8 (2026-11): `Identification` carries intervals over people; `PairScores` says whether
+        people were named or recovered. A record of an earlier schema has no such intervals,
+        and its people, where there are any, are named.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.storage.serialization import Packed, convert, without
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file.
 KINDS = ("counted", "measured", "emulated", "modelled", "published")

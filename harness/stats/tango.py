@@ -15,6 +15,9 @@ import math
 
 from scipy.special import ndtri
 
+# Standard deviations that a 95 % interval reaches to either side.
+NORMAL = float(ndtri(0.975))
+
 
 def score(only_first: int, only_second: int, pairs: int, difference: float) -> float:
     """Return how many standard deviations the second's lead is above `difference`.
@@ -52,11 +55,15 @@ def interval(
         >>> f"{low:.2%} {high:.2%}"
         '-0.06% 0.06%'
     """
-    reach = float(ndtri((1 + confidence) / 2))
+    return bounds(only_first, only_second, pairs, float(ndtri((1 + confidence) / 2)))
+
+
+def bounds(only_first: int, only_second: int, pairs: int, reach: float) -> tuple[float, float]:
+    """The least and the greatest difference whose `score` is within `reach` of 0."""
     counts = only_first, only_second, pairs
     estimate = (only_second - only_first) / pairs
-    low = _crossing(*counts, reach, estimate, -1.0)
-    return low, _crossing(*counts, -reach, estimate, 1.0)
+    low, high = (_crossing(*counts, reach, estimate, end) for end in (-1.0, 1.0))
+    return low, high
 
 
 def _crossing(
@@ -65,7 +72,7 @@ def _crossing(
     """Where the score passes `reach`, between the estimate and the end of the scale."""
     for _ in range(50):
         middle = (inside + outside) / 2
-        if abs(score(only_first, only_second, pairs, middle)) < abs(reach):
+        if abs(score(only_first, only_second, pairs, middle)) < reach:
             inside = middle
         else:
             outside = middle

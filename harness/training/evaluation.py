@@ -105,11 +105,11 @@ def figures(accuracy: Accuracy) -> dict[str, Any]:
         "tar": {
             f"{rate.point.rate:g}": {
                 "tar": rate.point.true_rate,
-                "interval": [float(end) for end in rate.bootstrap],
+                "interval": rate.tar.interval,
             }
             for rate in summary.tar
         },
-        "eer": summary.eer,
-        "eer_interval": [float(end) for end in summary.eer_interval],
-        "auc": summary.auc,
+        "eer": summary.eer.value,
+        "eer_interval": summary.eer.interval,
+        "auc": summary.auc.value,
     }

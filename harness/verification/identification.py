@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.architectures.errors import BadInputError, RefusedError
-from facebench.harness.records.accuracy import Identification, OperatingPoint
+from facebench.harness.records.accuracy import Identification, OperatingPoint, SearchBounds
 from facebench.harness.stats.arrays import FloatArray, IntArray
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.tiles import (
@@ -45,7 +45,7 @@ from facebench.harness.verification.tiles import (
 ONE_IN_FPIR = (10, 100, 1_000)
 ONE_IN_FAR = (1_000, 10_000, 100_000, 1_000_000)
 
-_ARRAYS = ("pairs", "genuine", "top", "impostors")
+_ARRAYS = ("pairs", "genuine", "top", "whose", "impostors")
 _COUNTS = ("identities", "distractors", "seconds")
 
 
@@ -60,6 +60,7 @@ class Search:
         genuine: `(M,)`; their scores.
         top: `(P, 10)`; the highest distractors' scores of each of P probes,
             descending; -inf where there are fewer distractors.
+        whose: `(P, 10)`; a number for the distractor of each of these; -1 where there is none.
         impostors: the highest scores of probes with distractors, descending;
             all `P * D` of them, or `KEPT`.
         seconds: of comparing the probes with the distractors, reading and
@@ -71,6 +72,7 @@ class Search:
     pairs: IntArray
     genuine: FloatArray
     top: FloatArray
+    whose: IntArray
     impostors: FloatArray
     seconds: float
 
@@ -164,14 +166,16 @@ def search(
     for tile, count in tiles(distractors, embeddings.shape[1]):
         for start, scores in rows.scores(tile):
             scores[:, count:] = -np.inf
-            kept.add(scores, start)
+            kept.add(scores, start, done)
         done += count
         progress.at(done)
     if not done:
         raise BadInputError("there are no distractors to search among: give at least one block")
     impostors = kept.impostors
     seconds = time.perf_counter() - began
-    return Search(len(np.unique(people)), done, pairs, genuine, kept.top, impostors, seconds)
+    return Search(
+        len(np.unique(people)), done, pairs, genuine, kept.top, kept.whose, impostors, seconds
+    )
 
 
 def join(parts: Iterable[Search]) -> Search:
@@ -209,6 +213,7 @@ def identification(
     flip: str,
     images_per_second: float,
     not_found: tuple[str, ...] = (),
+    bounds: SearchBounds | None = None,
 ) -> Identification:
     """The record of a search; the other arguments are as in `Identification`."""
     return Identification(
@@ -224,6 +229,7 @@ def identification(
         images_per_second=images_per_second,
         searches_per_second=found.probes / found.seconds,
         not_found=not_found,
+        bounds=bounds,
     )
 
 
@@ -250,13 +256,18 @@ def _joined(one: Search, two: Search) -> Search:
             "parts of the search were made on machines whose products differ in the last bits: "
             "search on machines of one kind, or on one"
         )
-    top = np.sort(np.concatenate([one.top, two.top], axis=1), axis=1)[:, : -RANKS - 1 : -1]
+    top = np.concatenate([one.top, two.top], axis=1)
+    # A distractor of the second search has a number beyond those of the first.
+    later = np.where(two.whose < 0, two.whose, two.whose + one.distractors)
+    whose = np.concatenate([one.whose, later], axis=1)
+    order = np.argsort(-top, axis=1, kind="stable")[:, :RANKS]
     return Search(
         one.identities,
         one.distractors + two.distractors,
         one.pairs,
         one.genuine,
-        top,
+        np.take_along_axis(top, order, axis=1),
+        np.take_along_axis(whose, order, axis=1),
         highest(one.impostors, two.impostors),
         one.seconds + two.seconds,
     )

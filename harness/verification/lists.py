@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
@@ -13,36 +14,59 @@ from facebench.harness.verification.faces import Pair
 from facebench.harness.verification.layout import decode_text
 
 PAIR_COLUMNS = ("first", "second", "same", "fold")
+# Optional: who is in the images.
+PERSON_COLUMNS = ("first_person", "second_person")
 _SAME = {"1": True, "true": True, "0": False, "false": False}
 
 
-def read_pairs(data: bytes, where: str) -> tuple[Pair, ...]:
-    """The pairs in a CSV file with the columns `PAIR_COLUMNS`.
+@dataclass(frozen=True)
+class PairList:
+    """What a list of pairs says.
+
+    Attributes:
+        pairs: in the file's order.
+        identities: who is in each image; empty where the list does not tell.
+    """
+
+    pairs: tuple[Pair, ...]
+    identities: Mapping[str, str]
+
+
+def read_pairs(data: bytes, where: str) -> PairList:
+    """The pairs in a CSV file with the columns `PAIR_COLUMNS`, and perhaps `PERSON_COLUMNS`.
 
     Args:
         data: the whole file's bytes.
         where: what a message calls the file.
 
     Raises:
-        BadInputError: a line has not that form, compares an image with itself, or
-            repeats a pair; or a fold is empty.
+        BadInputError: a line has not that form, compares an image with itself,
+            repeats a pair, or says of an image or a pair what another column or line does
+            not; or a fold is empty.
     """
     # Editors leave blank lines at the end.
     rows = csv.reader(decode_text(data, where).rstrip().splitlines())
-    if tuple(next(rows, ())) != PAIR_COLUMNS:
-        raise BadInputError(f"{where} line 1 must be {','.join(PAIR_COLUMNS)}")
+    head = tuple(next(rows, ()))
+    if head not in (PAIR_COLUMNS, PAIR_COLUMNS + PERSON_COLUMNS):
+        raise BadInputError(
+            f"{where} line 1 must be {','.join(PAIR_COLUMNS)}, or have {','.join(PERSON_COLUMNS)} "
+            "after these"
+        )
     pairs = []
+    identities: dict[str, str] = {}
     lines: dict[frozenset[str], int] = {}
     for number, row in enumerate(rows, start=2):
-        pair = _pair(row, f"{where} line {number}")
+        here = f"{where} line {number}"
+        if len(row) != len(head):
+            raise BadInputError(f"{here} must be {','.join(head)}: mend it")
+        pair = _pair(row, here)
         earlier = lines.setdefault(frozenset((pair.first, pair.second)), number)
         if earlier != number:
-            raise BadInputError(
-                f"{where} line {number} repeats the pair of line {earlier}: remove one of them"
-            )
+            raise BadInputError(f"{here} repeats the pair of line {earlier}: remove one of them")
+        _name(identities, pair, row[len(PAIR_COLUMNS) :], here)
         pairs.append(pair)
     _check_folds(pairs, where)
-    return tuple(pairs)
+    return PairList(tuple(pairs), identities)
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
@@ -126,8 +150,6 @@ def relative(name: str, where: str) -> str:
 
 
 def _pair(row: list[str], where: str) -> Pair:
-    if len(row) != len(PAIR_COLUMNS):
-        raise BadInputError(f"{where} must be {','.join(PAIR_COLUMNS)}: mend it")
     first, second = relative(row[0], where), relative(row[1], where)
     same, fold = _SAME.get(row[2].strip().lower()), row[3].strip()
     if same is None:
@@ -138,6 +160,22 @@ def _pair(row: list[str], where: str) -> Pair:
     if first == second:
         raise BadInputError(f"{where} compares {first} with itself: name another image")
     return Pair(first, second, same, int(fold))
+
+
+def _name(identities: dict[str, str], pair: Pair, people: list[str], where: str) -> None:
+    """Take in who is in the two images of a pair, where a line says so."""
+    for key, person in zip((pair.first, pair.second), people, strict=False):
+        if not person:
+            raise BadInputError(f"{where} does not say who is in {key}: name the person")
+        if (other := identities.setdefault(key, person)) != person:
+            raise BadInputError(
+                f"{where} says that {key} shows {person}, and a line before {other}: mend one"
+            )
+    if people and pair.same != (people[0] == people[1]):
+        raise BadInputError(
+            f"{where} says {'same' if pair.same else 'different'} of {people[0]} and "
+            f"{people[1]}: mend the line"
+        )
 
 
 def _check_folds(pairs: list[Pair], where: str) -> None:

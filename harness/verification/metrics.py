@@ -162,35 +162,6 @@ def check_far(far: float, impostors: int) -> None:
     )
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a rate, from independent trials.
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and
-    statistical inference", JASA 22(158), 1927.
-
-    Raises:
-        BadInputError: the counts are those of no rate, or `confidence` isn't between 0 and 1.
-
-    Example:
-        >>> low, high = wilson(0, 10)
-        >>> low, round(high, 3)
-        (0.0, 0.278)
-    """
-    if not 0 <= successes <= trials or trials == 0:
-        raise BadInputError(
-            f"{successes} of {trials} is no rate: give at least one trial and no more successes"
-        )
-    if not 0 < confidence < 1:
-        raise BadInputError(f"{confidence} is no confidence: give one between 0 and 1")
-    z = float(ndtri((1 + confidence) / 2))
-    centre = successes + z**2 / 2
-    half = z * float(np.sqrt(successes * (trials - successes) / trials + z**2 / 4))
-    # The bounds are exact where rounding would leave them a hair off 0 or 1.
-    low = 0.0 if successes == 0 else (centre - half) / (trials + z**2)
-    high = 1.0 if successes == trials else (centre + half) / (trials + z**2)
-    return low, high
-
-
 def roc(scores: Scores, same: Booleans) -> Roc:
     """Receiver operating characteristic: one point for each distinct score, and (0, 0).
 

@@ -1,100 +1,163 @@
 """Two systems on the same pairs: is one better, or does it only look so?
 
-Pairs that both get right, or both wrong, say nothing of that. This module needs
-neither torch nor TVM.
+Pairs that both get right, or both wrong, say nothing of that. Verdict and interval come of
+one procedure: Tango's score for the difference of two accuracies on the same pairs
+(`facebench.harness.stats.tango`), over the deviation that people give it
+(`facebench.harness.stats.clustered`), by Student's distribution. How often it errs is
+measured where the truth is known: see docs/truth.md. This module needs neither torch nor TVM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr
+from scipy.special import bdtr, stdtr
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.counts import Counts, Reals
-from facebench.harness.verification.metrics import Booleans, Scores
-from facebench.harness.verification.resampling import Interval, draw, percentile_interval
+from facebench.harness.records.comparable import Decisions
+from facebench.harness.stats import tango
+from facebench.harness.stats.clustered import OF_EACH, Interval, Members, Spread, centred, too_few
+from facebench.harness.stats.procedures import procedure
+from facebench.harness.verification.folds import choice_variance
+
+# What the choice of thresholds adds to the variance, where it is not known: a share that
+# simulated networks on LFW's pairs do not reach.
+_CHOICE = 0.5
 
 
 @dataclass(frozen=True)
 class PairedComparison:
     """How much more accurate the second system is than the first.
 
-    `interval` and `p_value` answer the same question by different assumptions
-    and may disagree: see `compare`.
-
     Attributes:
         pairs: that both systems decided.
         only_first: pairs that the first system alone got right.
         only_second: pairs that the second system alone got right.
-        interval: 95 % bootstrap interval of the difference.
-        over: what was drawn with replacement, `identities` or `pairs`.
-        p_value: McNemar's exact test, two-sided.
+        people: in all pairs; as many as pairs where they are unknown.
+        over: what is chance, `identities`, or `pairs` where people are unknown.
+        spread: of the difference.
     """
 
     pairs: int
     only_first: int
     only_second: int
-    interval: Interval
+    people: int
     over: str
-    p_value: float
+    spread: Spread
 
     @property
     def difference(self) -> float:
         """Accuracy of the second system minus that of the first, -1 to 1."""
         return (self.only_second - self.only_first) / self.pairs
 
+    @property
+    def refused(self) -> str:
+        """Why there are too few people for a verdict; empty where there are enough."""
+        return too_few(self.people) if self.over == "identities" else ""
 
-def compare(
-    first_right: Booleans,
-    second_right: Booleans,
-    identities: npt.ArrayLike,
-    seed: int = 0,
-    replicates: int = 2000,
-) -> PairedComparison:
+    @cached_property
+    def interval(self) -> Interval:
+        """95 % interval of the difference: it leaves out zero just where `p_value` is below 0.05.
+
+        With too few people it is all there is, -1 to 1.
+        """
+        if self.refused:
+            return -1.0, 1.0
+        return tango.bounds(*self._counts, self.widening * self._student)
+
+    @property
+    def p_value(self) -> float:
+        """How often systems that are equal look as different as these, two-sided."""
+        return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
+
+    @property
+    def mcnemar(self) -> float:
+        """McNemar's exact two-sided p-value, which takes pairs as independent."""
+        return mcnemar(self.only_first, self.only_second)
+
+    @property
+    def widening(self) -> float:
+        """How many times wider the difference varies than with independent pairs; 1 or more."""
+        return math.sqrt(self.spread.design_effect)
+
+    def p_above(self, bound: float) -> float:
+        """How often a lead this large is seen where the true one is `bound` or less."""
+        return self._tail(-self._score(bound))
+
+    def p_below(self, bound: float) -> float:
+        """How often a lead this small is seen where the true one is `bound` or more."""
+        return self._tail(self._score(bound))
+
+    @property
+    def _counts(self) -> tuple[int, int, int]:
+        # Where nothing differs the pairs of one person are taken for one.
+        pairs = self.pairs if self.only_first + self.only_second else min(self.pairs, self.people)
+        return self.only_first, self.only_second, pairs
+
+    @property
+    def _student(self) -> float:
+        return self.spread.student() if self.spread.carriers else tango.NORMAL
+
+    def _score(self, bound: float) -> float:
+        return tango.score(*self._counts, bound) / self.widening
+
+    def _tail(self, score: float) -> float:
+        if self.refused:
+            return 1.0
+        carriers = self.spread.carriers or math.inf
+        return float(stdtr(max(OF_EACH * carriers, 1.0), score))
+
+
+@procedure("paired comparison")
+def compare(first: Decisions, second: Decisions, identities: npt.ArrayLike) -> PairedComparison:
     """Compare two systems that decided the same pairs.
 
-    The p-value is McNemar's: of the pairs that one system alone gets right, each
-    is as likely to be either's if the systems are equal (Q. McNemar,
-    Psychometrika 12(2), 1947, by the exact binomial distribution). It takes
-    pairs as independent. The interval does not where identities are known, and
-    is wider than need be for that (see `facebench.harness.verification.resampling`): it can
-    hold zero where the p-value is small.
-
     Args:
-        first_right: `(P,)`; whether the first system decided each pair rightly.
-        second_right: `(P,)`; the same of the second.
+        first: what the first system decided, P pairs in F folds.
+        second: the same of the second.
         identities: `(P, 2)`, a number for each person; empty where they are unknown.
-        seed: the same one gives the same interval.
-        replicates: how often people, or pairs, are drawn.
 
     Raises:
         BadInputError: the arrays are not those of the same pairs, or there are none.
 
     Example:
-        >>> second = np.array([True] * 9 + [False])
-        >>> made = compare(np.arange(10) < 3, second, ())
-        >>> made.only_second, made.difference, made.p_value, made.over
+        >>> first, second = (Decisions(np.arange(10) < n, np.zeros(2)) for n in (3, 9))
+        >>> made = compare(first, second, ())
+        >>> made.only_second, made.difference, made.mcnemar, made.over
         (6, 0.6, 0.03125, 'pairs')
     """
-    first, second = np.asarray(first_right, np.bool_), np.asarray(second_right, np.bool_)
-    if first.ndim != 1 or first.shape != second.shape or not len(first):
+    one, two = first.right, second.right
+    if one.ndim != 1 or one.shape != two.shape or not len(one):
         raise BadInputError(
-            f"decisions of shape {first.shape} and {second.shape} can't be compared pair by pair: "
+            f"decisions of shape {one.shape} and {two.shape} can't be compared pair by pair: "
             "give one of each a pair, and at least one pair"
         )
-    over, blocks = draw(identities, len(first), replicates, seed)
-    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    people = np.asarray(identities)
+    if people.size and people.shape != (len(one), 2):
+        raise BadInputError(
+            f"identities of shape {people.shape} are not those of {len(one)} pairs: give two a "
+            "pair, or none at all"
+        )
+    genuine = people[:, 0] == people[:, 1] if people.size else np.ones(len(one), np.bool_)
+    members = Members.of(people, genuine)
+    gain = two.astype(np.float64) - one.astype(np.float64)
+    spread = members.spread(centred(gain, genuine) / len(gain))
+    if len(first.lost) and len(first.lost) == len(second.lost):
+        chosen = choice_variance(second.lost - first.lost)
+    else:
+        chosen = _CHOICE * spread.deviation**2
     return PairedComparison(
-        pairs=len(first),
-        only_first=only_first,
-        only_second=only_second,
-        interval=percentile_interval(_differences(first, second, blocks)),
-        over=over,
-        p_value=mcnemar(only_first, only_second),
+        pairs=len(one),
+        only_first=int(np.sum(one & ~two)),
+        only_second=int(np.sum(two & ~one)),
+        people=members.count,
+        over="identities" if people.size else "pairs",
+        spread=spread.wider(chosen),
     )
 
 
@@ -134,40 +197,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(raw)
     adjusted[order] = np.minimum(np.maximum.accumulate(raw[order] * factors), 1.0)
     return [float(value) for value in adjusted]
-
-
-def decisions(
-    scores: Scores, folds: npt.NDArray[np.integer], thresholds: Sequence[float]
-) -> Booleans:
-    """Whether each pair is called the same, `(P,)`, by its own fold's threshold.
-
-    Args:
-        scores: `(P,)`; higher means more alike.
-        folds: `(P,)`; the fold of each pair.
-        thresholds: one a fold, in ascending order of the folds' numbers.
-
-    Raises:
-        BadInputError: there are not as many thresholds as folds, or folds as scores.
-
-    Example:
-        >>> decisions(np.array([0.4, 0.4]), np.array([0, 1]), (0.3, 0.5))
-        array([ True, False])
-    """
-    names, fold = np.unique(folds, return_inverse=True)
-    if len(names) != len(thresholds) or len(fold) != len(scores):
-        raise BadInputError(
-            f"{len(scores)} scores in {len(fold)} places of {len(names)} folds can't be decided by "
-            f"{len(thresholds)} thresholds: give a fold a score and a threshold a fold"
-        )
-    # In single precision a threshold between two neighbouring scores would round to one of them.
-    return np.asarray(np.asarray(scores, np.float64) >= np.asarray(thresholds, np.float64)[fold])
-
-
-def _differences(first: Booleans, second: Booleans, blocks: Iterator[Counts]) -> Reals:
-    """Difference of accuracy in each draw, `(R,)`; draws that leave no pair are left out."""
-    gain = second.astype(np.int64) - first.astype(np.int64)
-    gains, totals = (
-        np.concatenate(sums)
-        for sums in zip(*((block @ gain, block.sum(axis=1)) for block in blocks), strict=True)
-    )
-    return np.asarray(gains[totals > 0] / totals[totals > 0])

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.records.accuracy import OperatingPoint
+from facebench.harness.records.accuracy import Bounded, OperatingPoint
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.verification import metrics
-from facebench.harness.verification.resampling import Interval, bootstrap_intervals
+from facebench.harness.verification import intervals, metrics
 
 # False acceptance rates that are looked at where nobody asks for others.
 FARS = (1e-2, 1e-3, 1e-4)
@@ -20,18 +19,15 @@ FARS = (1e-2, 1e-3, 1e-4)
 
 @dataclass(frozen=True)
 class Rate:
-    """TAR at a FAR with two 95 % intervals.
+    """TAR at a FAR.
 
     Attributes:
         point: threshold and counts.
-        wilson: of the share of genuine pairs, were they independent, at this threshold.
-        bootstrap: over people (or pairs), the threshold found anew each time; wider,
-            because pairs share faces and the threshold is uncertain too.
+        tar: with its interval; people and the threshold are chance.
     """
 
     point: OperatingPoint
-    wilson: Interval
-    bootstrap: Interval
+    tar: Bounded
 
 
 @dataclass(frozen=True)
@@ -41,20 +37,21 @@ class Summary:
     Attributes:
         tar: at each FAR that the impostor pairs support.
         refused: why there is none, by FAR, at the others.
-        auc: area under the ROC curve, 0 to 1, and its interval.
-        eer: equal error rate, 0 to 1, and its interval.
+        auc: area under the ROC curve.
+        eer: equal error rate.
         d_prime: distance of the two means of scores, in standard deviations.
-        over: what the bootstrap draws: `identities`, or `pairs` where people are unknown.
+        over: what the intervals take for independent: `identities`, `groups` of images that
+            equal images and genuine pairs join, or `pairs` where nobody is known.
+        people: how many of these.
     """
 
     tar: tuple[Rate, ...]
     refused: dict[float, str]
-    auc: float
-    auc_interval: Interval
-    eer: float
-    eer_interval: Interval
+    auc: Bounded
+    eer: Bounded
     d_prime: float
     over: str
+    people: int
 
 
 def summarise(pairs: PairScores, fars: Sequence[float] = FARS) -> Summary:
@@ -71,18 +68,29 @@ def summarise(pairs: PairScores, fars: Sequence[float] = FARS) -> Summary:
             points.append(metrics.tar_at_far(pairs.scores, pairs.same, far))
         except RefusedError as error:
             refused[far] = str(error)
-    intervals = bootstrap_intervals(
-        pairs.scores, pairs.same, pairs.identities, [point.rate for point in points]
-    )
     return Summary(
-        tar=tuple(
-            Rate(p, metrics.wilson(p.accepted, p.trials), intervals.tar[p.rate]) for p in points
-        ),
+        tar=tuple(Rate(point, intervals.tar(pairs, point)) for point in points),
         refused=refused,
-        auc=metrics.auc(pairs.scores, pairs.same),
-        auc_interval=intervals.auc,
-        eer=metrics.eer(pairs.scores, pairs.same),
-        eer_interval=intervals.eer,
+        auc=intervals.auc(pairs),
+        eer=intervals.eer(pairs),
         d_prime=metrics.d_prime(pairs.scores, pairs.same),
-        over=intervals.over,
+        over=pairs.over,
+        people=intervals.members(pairs).count,
+    )
+
+
+def what_is_chance(over: str, people: int) -> str:
+    """A sentence on what the intervals take for independent, and what is wrong with that."""
+    if over == "identities":
+        return f"Intervals are over {people:,} people."
+    if over == "groups":
+        return (
+            f"The dataset names nobody: intervals are over {people:,} groups of images, which "
+            "equal images and genuine pairs join. Who is in two groups is not known, so that "
+            "they may be somewhat too narrow."
+        )
+    return (
+        "Nobody knows who is in these pairs, and no image is in two: intervals take pairs for "
+        "independent, and are too narrow where pairs share people. Columns first_person and "
+        "second_person in a list name them."
     )

@@ -112,6 +112,8 @@ class Kept:
 
     def __init__(self, probes: int) -> None:
         self.top = np.full((probes, RANKS), -np.inf, np.float32)
+        # Whose scores these are: a number for each distractor.
+        self.whose = np.full((probes, RANKS), -1, np.int64)
         # As many wait to be sorted in, at least those of one slice.
         self._highest = np.empty(KEPT + max(KEPT, STEP * COLUMNS), np.float32)
         self._filled = 0
@@ -124,25 +126,31 @@ class Kept:
         self._shrink()
         return np.sort(self._highest[: self._filled])[::-1]
 
-    def add(self, scores: FloatArray, start: int) -> None:
-        """Look at scores `(n, 1024)` of the probes from row `start` on; -inf is ignored."""
+    def add(self, scores: FloatArray, start: int, done: int) -> None:
+        """Look at scores `(n, 1024)` of the probes from row `start` on; -inf is ignored.
+
+        So many distractors were looked at before these.
+        """
         tenth = self.top[start : start + len(scores), -1]
         bound = np.minimum(tenth, self._floor)
         where = np.flatnonzero(scores > bound[:, None])
         values, rows = scores.ravel()[where], where // scores.shape[1]
         better = values > tenth[rows]
         if better.any():
-            self._merge(rows[better] + start, values[better])
+            whose = where[better] % scores.shape[1] + done
+            self._merge(rows[better] + start, values[better], whose)
         self._keep(values[values > self._floor])
 
-    def _merge(self, rows: IntArray, values: FloatArray) -> None:
+    def _merge(self, rows: IntArray, values: FloatArray, whose: IntArray) -> None:
         """Put values into the top ten of their rows, which ascend."""
         changed = np.unique(rows)
         rows = np.concatenate([np.repeat(changed, RANKS), rows])
         values = np.concatenate([self.top[changed].ravel(), values])
+        whose = np.concatenate([self.whose[changed].ravel(), whose])
         order = np.lexsort((-values, rows))
         first = np.searchsorted(rows[order], changed)
-        self.top[changed] = values[order[first[:, None] + np.arange(RANKS)]]
+        chosen = order[first[:, None] + np.arange(RANKS)]
+        self.top[changed], self.whose[changed] = values[chosen], whose[chosen]
 
     def _keep(self, values: FloatArray) -> None:
         if self._filled + len(values) > len(self._highest):

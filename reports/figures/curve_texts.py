@@ -33,9 +33,11 @@ def entitled(found: Curves) -> str:
 
 
 def over(found: Curves) -> str:
-    """What the bootstrap of the first network draws."""
+    """What the intervals of the first network take for chance."""
     summary = summarised(found.scored[0].accuracy).summary
-    return summary.over if summary else "pairs"
+    if summary is None or summary.over == "pairs":
+        return "independent pairs"
+    return "people" if summary.over == "identities" else "groups of images"
 
 
 def cut(found: Curves) -> str:

@@ -9,11 +9,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from facebench.harness.verification.counts import Reals
 from facebench.harness.verification.metrics import roc, smallest_far
+from facebench.reports.cells import in_percent
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures.curve_texts import cut, entitled, kinds, over, pooled, shows
 from facebench.reports.figures.style import MOST_LINES, Theme, new, short, sides
-from facebench.reports.scores import Curves, Scored, summarised, tar
+from facebench.reports.scores import Curves, Scored, summarised
 
 # Share of the axis that shows what the pairs do not support.
 MARGIN = 0.06
@@ -42,8 +43,8 @@ def caption(evidence: Evidence) -> str:
         f"Share of genuine pairs accepted against share of impostor pairs accepted on data set "
         f"{found.dataset}, one line a network. Lines begin at the smallest FAR that the pairs "
         "support, three over the count of impostor pairs; to the left of it nothing can be told "
-        f"from zero. Bars are 95 % intervals of {found.scored[0].record.case.network}, by "
-        f"bootstrap over {over(found)}; those of all networks stand under "
+        f"from zero. Bars are 95 % intervals of {found.scored[0].record.case.network} "
+        f"over {over(found)}; those of all networks stand under "
         f"Verification.{cut(found)}"
     )
 
@@ -64,7 +65,7 @@ def _steps(one: Scored) -> tuple[Reals, Reals]:
 def _intervals(axes: Axes, one: Scored, theme: Theme) -> None:
     summary = summarised(one.accuracy).summary
     rates = summary.tar if summary else ()
-    estimates = [tar(rate)[0] for rate in rates]
+    estimates = [in_percent(rate.tar) for rate in rates]
     axes.errorbar(
         [rate.point.rate for rate in rates],
         [estimate.value for estimate in estimates],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facebench.harness.records.accuracy import Accuracy
-from facebench.reports.cells import percent, plus_minus
+from facebench.reports.cells import percent
 from facebench.reports.comparison import THREADS, representative
 from facebench.reports.digits import earned, interval
 from facebench.reports.embedding_time import inferences
@@ -62,7 +62,7 @@ def _accuracy(evidence: Evidence) -> list[Statement]:
     if found is not None and real_faces(found) and isinstance(found.result, Accuracy):
         score = percent(found.result)
         text = (
-            f"{BASELINE} scores {earned(score)} % ({plus_minus(score)}) on LFW by the 10-fold "
+            f"{BASELINE} scores {earned(score)} % ({interval(score)}) on LFW by the 10-fold "
             f"protocol; the paper says {paper.lfw_percent} % (trained on CASIA-WebFace)."
             f"{_mirrored(found.result)}"
         )

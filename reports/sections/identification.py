@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from facebench.harness.records.accuracy import Identification, OperatingPoint
+from facebench.harness.records.accuracy import (
+    NO_BOUNDS,
+    Bounded,
+    Identification,
+    OperatingPoint,
+)
 from facebench.harness.records.record import Record
-from facebench.harness.verification.metrics import wilson
 from facebench.reports.cells import (
     NOTHING,
     OBTAINED,
     absent,
+    bounded,
     case_columns,
     doubts,
     missing_faces,
     obtained,
-    rate,
 )
-from facebench.reports.digits import Estimate, significant
+from facebench.reports.digits import significant
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 
@@ -25,9 +30,8 @@ INTRODUCTION = (
     "Each image of a probe’s person is put among all distractors in turn. Rank 1 is the share of "
     "these mated searches in which no distractor scores as high; TPIR the share in which the mate "
     "also passes the threshold that lets at most the given share of probes (FPIR) find a wrong "
-    "person; TAR at a FAR is verification with the distractors as impostors. Intervals are "
-    "Wilson’s, 95 %: they take searches as independent, which those of one person are not, so they "
-    "are narrower than they should be."
+    "person; TAR at a FAR is verification with the distractors as impostors. Intervals are 95 %, "
+    "the probes’ people, the distractors and the threshold being chance."
 )
 TPIR, TAR = "TPIR, %, at an FPIR of", "TAR, %, at a FAR of"
 
@@ -86,12 +90,20 @@ def _cells(
     if one is None:
         width = len(_columns(fpirs, fars)) - 1
         return [absent(record.status, record.reason, notes), *[NOTHING] * width]
-    marks = notes.add(*doubts(record), missing_faces(record.case.absent, one.not_found))
+    marks = notes.add(
+        *doubts(record),
+        missing_faces(record.case.absent, one.not_found),
+        "" if one.bounds else NO_BOUNDS,
+    )
+    bounds = one.bounds
     counts = [one.probes, one.mated_searches, one.distractors, one.identities]
     return [
-        _share(one.found_at[0] if one.found_at else 0, one.mated_searches, record.kind, marks),
-        *(_point(one.tpir, fpir, record.kind) for fpir in fpirs),
-        *(_point(one.tar, far, record.kind) for far in fars),
+        _rank1(one, record.kind, notes, marks),
+        *(
+            _point(one.tpir, bounds.tpir if bounds else None, fpir, record.kind, notes)
+            for fpir in fpirs
+        ),
+        *(_point(one.tar, bounds.tar if bounds else None, far, record.kind, notes) for far in fars),
         *(Cell(f"{count:,}", kind="counted") for count in counts),
         Cell(one.flip),
         Cell(significant(one.images_per_second, 2), kind=record.kind),
@@ -102,17 +114,24 @@ def _cells(
     ]
 
 
-def _point(points: Sequence[OperatingPoint], wanted: float, kind: str) -> Cell:
-    found = next((point for point in points if point.rate == wanted), None)
-    return _share(found.accepted, found.trials, kind) if found else NOTHING
-
-
-def _share(successes: int, trials: int, kind: str, notes: tuple[int, ...] = ()) -> Cell:
-    if trials == 0:
+def _rank1(one: Identification, kind: str, notes: Notes, marks: tuple[int, ...]) -> Cell:
+    if one.mated_searches == 0:
         return NOTHING
-    low, high = wilson(successes, trials)
-    share = Estimate(100.0 * successes / trials, 100.0 * low, 100.0 * high)
-    return rate(share, kind, notes)
+    cell = bounded(one.bounds.rank1 if one.bounds else Bounded(one.rank1, None), kind, notes)
+    return replace(cell, notes=(*marks, *cell.notes))
+
+
+def _point(
+    points: Sequence[OperatingPoint],
+    bounds: Sequence[Bounded] | None,
+    wanted: float,
+    kind: str,
+    notes: Notes,
+) -> Cell:
+    at = next((index for index, point in enumerate(points) if point.rate == wanted), None)
+    if at is None:
+        return NOTHING
+    return bounded(bounds[at] if bounds else Bounded(points[at].true_rate, None), kind, notes)
 
 
 def _result(record: Record) -> Identification | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.harness.comparison.pair_agreement import PairAgreement
+from facebench.harness.comparison.pair_agreement import LEVEL, PairAgreement
 from facebench.harness.records.record import Record
+from facebench.harness.verification.summary import what_is_chance
 from facebench.reports.cells import NOTHING, absent, weights
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
@@ -13,15 +14,17 @@ from facebench.reports.paired import Against, Family, families
 
 INTRODUCTION = (
     "Scores on the same pairs, compared pair by pair: pairs that both get right, or both wrong, "
-    "say nothing of a difference. The p-value is McNemar’s exact test on the pairs that one of the "
-    "two alone got right, corrected after Holm over the comparisons of its table. “No difference "
+    "say nothing of a difference. Verdict, interval and p come of one test, Tango’s score over the "
+    "deviation that people give the difference; p is corrected after Holm over the comparisons of "
+    "its table. McNemar’s exact p takes pairs as independent, which those of one person are not, "
+    "and decides nothing. “No difference "
     "shown” says that these pairs do not decide it (corrected p of 0.05 or more), not that the two "
     "are equal: the interval says how large a difference could still be."
 )
-DIFFERENCE, ALONE, P = "Accuracy, second − first", "Right alone, pairs", "McNemar’s p"
-_DISAGREE = (
-    "the two readings disagree: the test takes pairs as independent, while the interval, over "
-    "people, does not, and holds zero"
+DIFFERENCE, ALONE, P = "Accuracy, second − first", "Right alone, pairs", "p"
+_CORRECTED = (
+    "the interval leaves out zero, and is this comparison’s alone; the verdict is corrected for "
+    "all of the table"
 )
 # Below this a p-value's digits mean nothing.
 _LEAST_P = 1e-4
@@ -51,6 +54,7 @@ def _table(family: Family, name: str) -> Table:
         Column("Decisions changed"),
         Column("uncorrected", group=P),
         Column("Holm", group=P),
+        Column("McNemar’s", group=P),
         Column("Verdict", words=True),
         Column("Kind", words=True),
     ]
@@ -59,7 +63,8 @@ def _table(family: Family, name: str) -> Table:
 
 def _caption(family: Family) -> str:
     count = len(family.others)
-    over = next((other.agreement.paired.over for other in family.others if other.agreement), "")
+    compared = [other.agreement.paired for other in family.others if other.agreement]
+    chance = dict.fromkeys(what_is_chance(one.over, one.people) for one in compared)
     what = (
         "Runs of one network with the same weights: what a runtime, a precision or a flip changes "
         "is read from the decisions changed."
@@ -69,7 +74,7 @@ def _caption(family: Family) -> str:
     parts = [
         f"Data set {family.dataset}, {family.pairs:,} pairs. First: {_who(family.first)}. {what}",
         f"{count} comparison{'s' if count > 1 else ''} corrected together.",
-        f"Intervals by bootstrap over {over}." if over else "",
+        *chance,
         f"{family.label}." if family.label else "",
     ]
     return " ".join(part for part in parts if part)
@@ -83,7 +88,7 @@ def _cells(other: Against, family: Family, notes: Notes) -> list[Cell]:
         Cell(_run(record), notes=_unlike(record, family, notes)),
     ]
     if one is None:
-        return [*head, absent("refused", other.reason, notes), *[NOTHING] * 7, Cell(record.kind)]
+        return [*head, absent("refused", other.reason, notes), *[NOTHING] * 8, Cell(record.kind)]
     kind = record.kind
     return [
         *head,
@@ -93,7 +98,8 @@ def _cells(other: Against, family: Family, notes: Notes) -> list[Cell]:
         Cell(f"{one.changed:,}", kind=kind),
         Cell(_p_value(one.paired.p_value), kind=kind),
         Cell(_p_value(one.adjusted_p), kind=kind),
-        Cell(one.verdict, notes=notes.add(_DISAGREE if _disagree(one) else "")),
+        Cell(_p_value(one.paired.mcnemar), kind=kind),
+        Cell(one.verdict, notes=notes.add(_CORRECTED if _by_correction(one) else "")),
         Cell(kind),
     ]
 
@@ -101,7 +107,7 @@ def _cells(other: Against, family: Family, notes: Notes) -> list[Cell]:
 def _difference(one: PairAgreement, kind: str) -> list[Cell]:
     low, high = one.paired.interval
     difference = Cell(_points(one.paired.difference), kind=kind)
-    if low == high:
+    if one.paired.refused:
         return [difference, NOTHING]
     return [difference, Cell(f"{_points(low)} to {_points(high)}", kind=kind)]
 
@@ -116,9 +122,8 @@ def _p_value(p: float) -> str:
     return f"< {_LEAST_P:.4f}" if p < _LEAST_P else f"{p:.2g}"
 
 
-def _disagree(one: PairAgreement) -> bool:
-    low, high = one.paired.interval
-    return one.changed > 0 and one.adjusted_p < 0.05 and low <= 0.0 <= high
+def _by_correction(one: PairAgreement) -> bool:
+    return one.paired.p_value < LEVEL <= one.adjusted_p
 
 
 def _unlike(record: Record, family: Family, notes: Notes) -> tuple[int, ...]:

@@ -7,31 +7,31 @@ from dataclasses import dataclass
 
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.verification.summary import Rate
+from facebench.harness.verification.summary import Rate, what_is_chance
 from facebench.reports.cells import (
     NOTHING,
     OBTAINED,
     absent,
+    bounded,
     case_columns,
     doubts,
     missing_faces,
     obtained,
     percent,
-    plus_minus,
-    rate,
+    sure,
 )
-from facebench.reports.digits import Estimate, earned, near_one, significant
+from facebench.reports.digits import Estimate, near_one, percentage, significant
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
-from facebench.reports.scores import Summarised, summarised, tar
+from facebench.reports.scores import Summarised, summarised
 
 ACCURACY, TAR = "Accuracy, %", "TAR, %, at a FAR of"
 INTRODUCTION = (
     "Accuracy by the 10-fold protocol: the mean of the folds, each at the threshold that is best "
-    "on the others, with a 95 % interval by Student’s t on the folds. The folds share the pairs "
-    "that their thresholds come from, so the interval is approximate. The standard error is that "
-    "of the mean: the standard deviation of the folds, which says how far single folds lie apart, "
-    "over the root of their count."
+    "on the others. Its 95 % interval takes the people and the choice of thresholds for chance; a "
+    "record without scores has Student’s over the folds. The standard error is that of the mean: "
+    "the standard deviation of the folds, which says how far single folds lie apart, over the root "
+    "of their count."
 )
 RATES = (
     "TAR is the share of genuine pairs accepted at the threshold where at most the given share of "
@@ -39,7 +39,6 @@ RATES = (
     "the chance that a genuine pair scores higher than an impostor pair; d′ the distance of the "
     "mean scores of both kinds in standard deviations, without an interval."
 )
-_NO_ERRORS = "no pair is misplaced, so no draw of the bootstrap is: it gives no interval"
 
 
 @dataclass(frozen=True)
@@ -107,19 +106,9 @@ def _line(record: Record) -> _Line | None:
 
 def _caption(dataset: str, lines: Sequence[_Line]) -> str:
     labels = dict.fromkeys(line.score.label for line in lines if line.score.label)
-    drawn = dict.fromkeys(line.found.summary.over for line in lines if line.found.summary)
-    parts = [f"Data set {dataset}.", *(f"{label}." for label in labels)]
-    if drawn:
-        parts.append(
-            f"Intervals of TAR, EER and AUC: 95 %, by bootstrap over {' or '.join(drawn)}, the "
-            "threshold found anew in each draw."
-        )
-    if "pairs" in drawn:
-        parts.append(
-            "Where people are unknown pairs are drawn; the intervals are too narrow if pairs share "
-            "people."
-        )
-    return " ".join(parts)
+    summaries = [line.found.summary for line in lines if line.found.summary]
+    chance = dict.fromkeys(what_is_chance(one.over, one.people) for one in summaries)
+    return " ".join([f"Data set {dataset}.", *(f"{label}." for label in labels), *chance])
 
 
 def _refused(lines: Iterable[_Line]) -> list[Block]:
@@ -163,14 +152,16 @@ def _separation(known: bool) -> list[_Figure]:
 
 
 def _mean(line: _Line, notes: Notes) -> Cell:
-    estimate = percent(line.score)
+    found, estimate = sure(line.score), percent(line.score)
     marks = notes.add(
         *doubts(line.record),
         missing_faces(line.record.case.absent, line.score.not_found, line.score.excluded_pairs),
         line.found.reason,
+        found.note if found else "",
     )
-    text = f"{earned(estimate)} {plus_minus(estimate)}"
-    return Cell(text, kind=line.record.kind, notes=marks)
+    if found and found.interval is None:
+        return Cell(significant(estimate.value), kind=line.record.kind, notes=marks)
+    return Cell(*percentage(estimate), line.record.kind, notes=marks)
 
 
 def _standard_error(line: _Line, notes: Notes) -> Cell:
@@ -187,8 +178,7 @@ def _tar_at(far: float) -> Callable[[_Line, Notes], Cell]:
         found = next((one for one in rates if one.point.rate == far), None)
         if found is None:
             return NOTHING
-        estimate, note = tar(found)
-        return rate(estimate, line.record.kind, notes.add(note))
+        return bounded(found.tar, line.record.kind, notes)
 
     return cell
 
@@ -196,24 +186,17 @@ def _tar_at(far: float) -> Callable[[_Line, Notes], Cell]:
 def _eer(line: _Line, notes: Notes) -> Cell:
     if (summary := line.found.summary) is None:
         return NOTHING
-    low, high = summary.eer_interval
-    if low == high:
-        return _certain(f"{100.0 * summary.eer:g}", line, notes)
-    return rate(Estimate(100 * summary.eer, 100 * low, 100 * high), line.record.kind)
+    return bounded(summary.eer, line.record.kind, notes)
 
 
 def _auc(line: _Line, notes: Notes) -> Cell:
     if (summary := line.found.summary) is None:
         return NOTHING
-    low, high = summary.auc_interval
-    if low == high:
-        return _certain(f"{summary.auc:g}", line, notes)
-    text, between = near_one(Estimate(summary.auc, low, high))
-    return Cell(text, between, line.record.kind)
-
-
-def _certain(text: str, line: _Line, notes: Notes) -> Cell:
-    return Cell(text, kind=line.record.kind, notes=notes.add(_NO_ERRORS))
+    found, marks = summary.auc, notes.add(summary.auc.note)
+    if found.interval is None:
+        return Cell(significant(found.value), kind=line.record.kind, notes=marks)
+    text, between = near_one(Estimate(found.value, *found.interval))
+    return Cell(text, between, line.record.kind, notes=marks)
 
 
 def _d_prime(line: _Line, notes: Notes) -> Cell:

@@ -61,16 +61,18 @@ def test_runs_of_one_network_are_read_by_the_decisions_that_changed() -> None:
     assert found["int8"].changed > 0
 
 
-def test_a_test_and_an_interval_that_disagree_are_said_to() -> None:
+def test_mcnemars_p_is_shown_and_decides_nothing() -> None:
     records = [scored("mobilefacenet", pair_scores(1)), scored("mobilenet_v2", pair_scores(2))]
     (family,) = families(Evidence(records))
     (other,) = family.others
     assert other.agreement is not None
     low, high = other.agreement.paired.interval
     assert low <= 0.0 <= high
-    assert other.agreement.adjusted_p < 0.05
+    assert other.agreement.paired.mcnemar < 0.05 < other.agreement.adjusted_p
+    assert other.agreement.verdict == "no difference shown"
     (table,) = [block for block in paired(Evidence(records)) if isinstance(block, Table)]
-    assert any("two readings disagree" in note for note in table.notes)
+    assert "McNemar’s" in [column.title for column in table.columns]
+    assert paired_frame(Evidence(records)).iloc[0]["p_value_mcnemar"] < 0.05
 
 
 def test_networks_are_compared_as_the_baseline_was_tested() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.accuracy import Accuracy, Identification
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
 from facebench.reports import scores as scores_module
@@ -102,17 +102,17 @@ def test_an_interval_stands_with_every_rate() -> None:
 def test_a_network_that_errs_nowhere_is_not_certain() -> None:
     (table,) = tables(verification(Evidence([scored("mobilefacenet", separable())])))
     (tar,) = column(table, "0.01")
-    assert tar.text == "100"
-    assert tar.detail == "98–100"
-    assert "Wilson" in table.notes[tar.notes[0] - 1]
-    (auc,) = column(table, "AUC")
-    assert auc.detail == ""
-    assert "no interval" in table.notes[auc.notes[0] - 1]
+    # 300 pairs of either kind: 0.05 ** (1 / 300) is 0.9901.
+    assert (tar.text, tar.detail) == ("100.0", "99.0–100.0")
+    assert "exact one-sided one of 300 pairs" in table.notes[tar.notes[0] - 1]
+    (auc,), (eer,) = column(table, "AUC"), column(table, "EER")
+    assert auc.detail == "0.990–1.000"
+    assert eer.detail == "0.0–1.0"
 
 
 def test_pairs_of_unknown_people_are_said_to_be_drawn_as_pairs() -> None:
     (table,) = tables(verification(Evidence([scored("a", pair_scores(1, known=False))])))
-    assert "bootstrap over pairs" in table.caption
+    assert "take pairs for independent" in table.caption
     assert "too narrow" in table.caption
 
 
@@ -226,7 +226,7 @@ def test_files_hold_what_the_tables_show() -> None:
     summary = summarised(record.result).summary
     assert summary is not None
     row = verification_frame([record]).iloc[0]
-    assert row["eer"] == summary.eer
+    assert (row["eer"], row["eer_low"]) == (summary.eer.value, summary.eer.interval[0])
     assert row["tar[0.01]"] == summary.tar[0].point.true_rate
     assert (row["inferences"], row["flip"]) == (2, "sum")
     searches = identification_frame([searched("mobilefacenet")])
@@ -237,12 +237,23 @@ def test_identification_gives_every_rate_with_an_interval_and_its_counts() -> No
     blocks = identification(Evidence([searched("mobilefacenet")]))
     (table,) = tables(blocks)
     (rank1,) = column(table, "Rank 1")
-    assert (rank1.text, rank1.detail, rank1.kind) == ("90.0", "89.3–90.7", "measured")
+    assert (rank1.text, rank1.detail, rank1.kind) == ("90", "85–94", "measured")
     groups = [one.group for one in table.columns if one.group]
     assert sum("FPIR" in group for group in groups) == 2
     assert sum("FAR" in group for group in groups) == 2
     assert column(table, "Distractors")[0].text == "20,000"
-    assert "Wilson" in sentences(blocks)[0]
+    assert "people" in sentences(blocks)[0]
+
+
+def test_a_search_of_an_earlier_schema_has_figures_without_intervals() -> None:
+    made = searched("mobilefacenet")
+    assert isinstance(made.result, Identification)
+    old = replace(made, result=replace(made.result, bounds=None))
+    (table,) = tables(identification(Evidence([old])))
+    (rank1,) = column(table, "Rank 1")
+    assert (rank1.text, rank1.detail) == ("90.00", "")
+    assert any("before schema 8" in note for note in table.notes)
+    assert identification_frame([old]).iloc[0]["rank1"] == 0.9
 
 
 def test_a_search_that_failed_says_why() -> None:

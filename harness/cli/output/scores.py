@@ -13,12 +13,21 @@ from facebench.harness.cli.output import console
 from facebench.harness.cli.output.terminal import err, new_table, out
 from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.comparison.verification_run import VerificationOutcome
-from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
+from facebench.harness.records.accuracy import (
+    NO_BOUNDS,
+    Accuracy,
+    Bounded,
+    Identification,
+    OperatingPoint,
+)
 from facebench.harness.records.record import Record
-from facebench.harness.verification.metrics import wilson
-from facebench.harness.verification.summary import Rate, Summary
+from facebench.harness.verification.intervals import accuracy
+from facebench.harness.verification.summary import Rate, Summary, what_is_chance
 
 _NOT_FOUND_SHOWN = 5
+_OVER_PEOPLE = (
+    "Below a figure its 95 % interval; the probes' people and the distractors are chance."
+)
 
 
 def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
@@ -30,6 +39,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
         _print_notes(pairs, summaries)
     if searches:
         out.print(_identification(searches))
+        _print_search_notes(searches)
     for record in records:
         _print_not_found(record)
 
@@ -42,30 +52,33 @@ def agreements(found: Sequence[PairAgreement]) -> None:
     made.add_column("second", no_wrap=True)
     for name in (
         "accuracy,\nsecond - first", "95 % interval", "only first\nright", "only second\nright",
-        "McNemar p\n(Holm)", "decisions\nchanged", "embeddings\ndiffer by", "lowest\ncosine",
+        "p\n(Holm)", "McNemar\np", "decisions\nchanged", "embeddings\ndiffer by", "lowest\ncosine",
         "verdict",
     ):  # fmt: skip
         made.add_column(name, justify="right")
     for one in found:
         low, high = one.paired.interval
+        known = not one.paired.refused
         made.add_row(
             escape(_who(one.first)),
             escape(_who(one.second)),
             f"{one.paired.difference:+.2%}",
-            f"{low:+.2%} to {high:+.2%}",
+            f"{low:+.2%} to {high:+.2%}" if known else "refused",
             f"{one.paired.only_first:,}",
             f"{one.paired.only_second:,}",
             f"{one.adjusted_p:.2g}",
+            f"{one.paired.mcnemar:.2g}",
             f"{one.changed:,} of {one.paired.pairs:,}",
             f"{one.embeddings.relative:.1e}" if one.embeddings else "",
             f"{one.embeddings.lowest_cosine:.6f}" if one.embeddings else "",
             one.verdict,
         )
     out.print(made)
+    over, people = found[0].paired.over, found[0].paired.people
+    several = f", corrected for {len(found)} comparisons" if len(found) > 1 else ""
     out.print(
-        "McNemar's exact test on the pairs that one of the two got right, corrected for "
-        f"{len(found)} comparison{'s' if len(found) > 1 else ''}; intervals by bootstrap over "
-        f"{found[0].paired.over}."
+        f"Verdict and interval come of one test, Tango's, widened for people{several}. McNemar's "
+        f"p takes pairs as independent. {what_is_chance(over, people)}"
     )
 
 
@@ -82,8 +95,15 @@ def comparison_json(outcome: VerificationOutcome) -> dict[str, Any]:
             {
                 "first": asdict(one.first.case),
                 "second": asdict(one.second.case),
-                **asdict(one.paired),
+                "pairs": one.paired.pairs,
+                "only_first": one.paired.only_first,
+                "only_second": one.paired.only_second,
+                "people": one.paired.people,
+                "over": one.paired.over,
                 "difference": one.paired.difference,
+                "interval": one.paired.interval,
+                "p_value": one.paired.p_value,
+                "mcnemar": one.paired.mcnemar,
                 "adjusted_p": one.adjusted_p,
                 "changed_decisions": one.changed,
                 "largest_score_difference": one.score_difference,
@@ -97,7 +117,26 @@ def comparison_json(outcome: VerificationOutcome) -> dict[str, Any]:
 
 def _flat(record: Record, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     summary = summaries.get(record.case.key)
-    return console.flat(record) | ({"summary": asdict(summary)} if summary else {})
+    return console.flat(record) | ({"summary": _summary_json(summary)} if summary else {})
+
+
+def _summary_json(summary: Summary) -> dict[str, Any]:
+    return {
+        "tar": [
+            {"point": asdict(one.point), "interval": one.tar.interval, "note": one.tar.note}
+            for one in summary.tar
+        ],
+        "refused": summary.refused,
+        **_bounded_json("auc", summary.auc),
+        **_bounded_json("eer", summary.eer),
+        "d_prime": summary.d_prime,
+        "over": summary.over,
+        "people": summary.people,
+    }
+
+
+def _bounded_json(name: str, found: Bounded) -> dict[str, Any]:
+    return {name: found.value, f"{name}_interval": found.interval, f"{name}_note": found.note}
 
 
 def _verification(records: Sequence[Record], summaries: Mapping[str, Summary]) -> Table:
@@ -117,7 +156,7 @@ def _verification(records: Sequence[Record], summaries: Mapping[str, Summary]) -
             escape(record.case.network),
             record.case.runtime,
             record.case.precision,
-            f"{100 * result.accuracy:.2f}",
+            _percent(accuracy(result) or Bounded(result.accuracy, None)),
             f"{100 * result.standard_error:.2f}",
             f"{100 * result.fold_standard_deviation:.2f}",
             *(_rate(rates.get(far)) for far in sorted(set(fars), reverse=True)),
@@ -130,30 +169,41 @@ def _verification(records: Sequence[Record], summaries: Mapping[str, Summary]) -
 
 
 def _rate(rate: Rate | None) -> str:
-    if rate is None:
-        return ""
-    low, high = rate.bootstrap
-    return f"{100 * rate.point.true_rate:.2f}\n{100 * low:.2f} to {100 * high:.2f}"
+    return _percent(rate.tar) if rate else ""
 
 
 def _separation(summary: Summary) -> list[str]:
-    low, high = summary.eer_interval
-    return [
-        f"{100 * summary.eer:.2f}\n{100 * low:.2f} to {100 * high:.2f}",
-        f"{summary.auc:.5f}\n{summary.auc_interval[0]:.5f} to {summary.auc_interval[1]:.5f}",
-        f"{summary.d_prime:.2f}",
-    ]
+    auc = f"{summary.auc.value:.5f}"
+    if summary.auc.interval:
+        auc += "\n{:.5f} to {:.5f}".format(*summary.auc.interval)
+    return [_percent(summary.eer), auc, f"{summary.d_prime:.2f}"]
+
+
+def _percent(found: Bounded) -> str:
+    """A figure and its interval, which is one-sided where not one error is seen."""
+    if found.interval is None:
+        return f"{100 * found.value:.2f}"
+    low, high = (100 * end for end in found.interval)
+    if found.value in (0.0, 1.0) and found.note:
+        bound = f"at least {low:.2f}" if found.value else f"at most {high:.2f}"
+        return f"{100 * found.value:.2f}\n{bound}"
+    return f"{100 * found.value:.2f}\n{low:.2f} to {high:.2f}"
 
 
 def _print_notes(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
     found = list(summaries.values())
-    labels = {r.result.label for r in records if isinstance(r.result, Accuracy) and r.result.label}
+    scored = [r.result for r in records if isinstance(r.result, Accuracy)]
+    sure = [accuracy(result) for result in scored]
+    texts = [result.label for result in scored]
     if found:
-        out.print(
-            f"Below a figure its 95 % interval, by bootstrap over {found[0].over}; the standard "
-            "error is that of the mean of the folds."
-        )
-    for text in dict.fromkeys([*labels, *(t for s in found for t in s.refused.values())]):
+        one = found[0]
+        texts.append(f"Below a figure its 95 % interval. {what_is_chance(one.over, one.people)}")
+    texts += [figure.note for figure in sure if figure]
+    for summary in found:
+        rates = (rate.tar for rate in summary.tar)
+        texts += [figure.note for figure in (*rates, summary.eer, summary.auc)]
+        texts += summary.refused.values()
+    for text in dict.fromkeys(filter(None, texts)):
         out.print(text, markup=False)
 
 
@@ -171,13 +221,14 @@ def _identification(records: Sequence[Record]) -> Table:
     for record in records:
         result = record.result
         assert isinstance(result, Identification)
+        bounds = result.bounds
         made.add_row(
             escape(record.case.network),
             record.case.runtime,
             record.case.precision,
-            f"{100 * result.rank1:.2f}",
-            *(_point(result.tpir, rate) for rate in fpirs),
-            *(_point(result.tar, rate) for rate in fars),
+            _percent(result.bounds.rank1 if result.bounds else Bounded(result.rank1, None)),
+            *(_point(result.tpir, bounds.tpir if bounds else None, rate) for rate in fpirs),
+            *(_point(result.tar, bounds.tar if bounds else None, rate) for rate in fars),
             f"{result.probes:,}",
             f"{result.distractors:,}",
             f"{result.images_per_second:.3g}",
@@ -186,12 +237,21 @@ def _identification(records: Sequence[Record]) -> Table:
     return made
 
 
-def _point(points: Sequence[OperatingPoint], rate: float) -> str:
-    found = next((point for point in points if point.rate == rate), None)
-    if found is None:
+def _point(points: Sequence[OperatingPoint], bounds: Sequence[Bounded] | None, rate: float) -> str:
+    at = next((index for index, point in enumerate(points) if point.rate == rate), None)
+    if at is None:
         return ""
-    low, high = wilson(found.accepted, found.trials)
-    return f"{100 * found.true_rate:.2f}\n{100 * low:.2f} to {100 * high:.2f}"
+    return _percent(bounds[at] if bounds else Bounded(points[at].true_rate, None))
+
+
+def _print_search_notes(records: Sequence[Record]) -> None:
+    results = [r.result for r in records if isinstance(r.result, Identification)]
+    texts = [_OVER_PEOPLE if result.bounds else NO_BOUNDS for result in results]
+    for result in results:
+        if bounds := result.bounds:
+            texts += [one.note for one in (bounds.rank1, *bounds.tpir, *bounds.tar)]
+    for text in dict.fromkeys(filter(None, texts)):
+        out.print(text, markup=False)
 
 
 def _print_not_found(record: Record) -> None:

@@ -46,7 +46,7 @@ def open_folder(path: str, root: Path | None, seed: int | None = None) -> PairSe
     pairs: tuple[Pair, ...]
     if seed is None and PAIRS in files:
         where = files.describe(PAIRS)
-        pairs = read_pairs(files.read(PAIRS), where)
+        pairs = read_pairs(files.read(PAIRS), where).pairs
         check_identities(pairs, identities, where)
     else:
         pairs = tuple(draw_pairs(people, SEED if seed is None else seed, str(place)))
@@ -119,9 +119,10 @@ def find_path(path: str, root: Path | None) -> Path:
 
 def _open_list(path: str, root: Path | None) -> PairSet:
     place = find_path(path, root)
-    pairs = read_pairs(read_bytes(place), str(place))
+    found = read_pairs(read_bytes(place), str(place))
     files = Folder(place.parent)
-    return PairSet(f"list:{place.stem}", "", files, landmarks_of(files), {}, pairs)
+    landmarks = landmarks_of(files)
+    return PairSet(f"list:{place.stem}", "", files, landmarks, found.identities, found.pairs)
 
 
 @DATASETS.family("folder", "any folder or uncompressed tar of identity/image; pairs are drawn")
@@ -136,7 +137,11 @@ def _folder(path: str) -> Dataset:
     )
 
 
-@DATASETS.family("list", "any pairs, in a CSV file with the columns first,second,same,fold")
+@DATASETS.family(
+    "list",
+    "any pairs, in a CSV file with the columns first,second,same,fold (and who is in them, "
+    "first_person,second_person)",
+)
 def _list(path: str) -> Dataset:
     return Dataset(
         f"list:{find_path(path, None).stem}",

@@ -9,7 +9,7 @@ import numpy as np
 from facebench.harness.comparison.compare import Side
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.records.case import Case
-from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
+from facebench.harness.records.comparable import Counted, Decided, Decisions, Figure, Timed
 
 ENVIRONMENT: dict[str, object] = {
     "cpu_model": "AMD EPYC 9B45", "cores": 2, "machine": "x86_64", "kernel": "6.1.0",
@@ -61,7 +61,9 @@ def accuracy(
     """Wrong on the pairs with these numbers."""
     right = np.ones(pairs, np.bool_)
     right[list(wrong)] = False
-    return entry(ACCURACY, Decided.pack("accuracy", right, digest, ()), **fields)
+    return entry(
+        ACCURACY, Decided.pack("accuracy", Decisions(right, np.zeros(10)), digest, ()), **fields
+    )
 
 
 def side(*entries: Entry, name: str = "side") -> Side:

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from facebench.harness.comparison.compare import compare
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.verdict import Verdict
 from facebench.harness.records.case import Case
-from facebench.harness.records.comparable import Counted, Decided, Timed
+from facebench.harness.records.comparable import Counted, Decided, Decisions, Timed
 from tests.harness.comparison.sides import (
     ENVIRONMENT,
     HOSTILE,
@@ -46,7 +47,7 @@ figures = st.one_of(
     ),
     st.builds(Counted, texts, texts, st.integers(0, 2**53)),
     st.lists(st.booleans(), min_size=1, max_size=40).map(
-        lambda right: Decided.pack("accuracy", right, "digest", ())  # type: ignore[arg-type]
+        lambda right: Decided.pack("accuracy", Decisions(np.array(right), np.ones(3)), "digest", ())
     ),
 )
 entries = st.builds(
@@ -172,7 +173,7 @@ def test_a_damaged_file_is_one_sentence(text: str, baselines: Baselines) -> None
 
 def test_a_newer_format_is_refused_with_the_mend(baselines: Baselines) -> None:
     (path,) = baselines.save("main", [cost()])
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
     with pytest.raises(BadInputError, match="upgrade facebench"):
         baselines.load("main")
 

@@ -12,7 +12,7 @@ from facebench.harness.comparison.compare import compare, match
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.verdict import Comparison, Line, Policy, Verdict
 from facebench.harness.records.case import Case
-from facebench.harness.records.comparable import Counted, Decided
+from facebench.harness.records.comparable import Counted, Decided, Decisions
 from tests.harness.comparison.sides import (
     ACCURACY,
     ENVIRONMENT,
@@ -312,7 +312,7 @@ def test_pairs_that_share_people_widen_the_interval() -> None:
     people = np.repeat(np.arange(20), 100)
     identities = np.stack([people, people], axis=1)
     wrong = people == 3
-    before, now = np.ones(pairs, np.bool_), ~wrong
+    before, now = (Decisions(right, np.zeros(10)) for right in (np.ones(pairs, np.bool_), ~wrong))
     made = [
         of(
             entry(ACCURACY, Decided.pack("accuracy", before, "d", who)),

@@ -133,8 +133,9 @@ def test_accuracy_is_the_share_of_pairs_decided_rightly_in_their_folds() -> None
     (figure,) = entry(made).figures
     assert isinstance(figure, Decided)
     assert figure.value == pytest.approx(made.result.accuracy)
-    assert np.mean(figure.decisions) == pytest.approx(made.result.accuracy)
+    assert np.mean(figure.decisions.right) == pytest.approx(made.result.accuracy)
     assert figure.people.shape == (600, 2)
+    assert len(figure.lost) == 10
 
 
 def test_a_search_has_a_share_and_no_decisions() -> None:

@@ -9,6 +9,8 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.initialise import create
@@ -306,3 +308,51 @@ def test_counting_leaves_the_network_as_it_was_and_is_silent(caplog, recwarn):
     assert module.training
     assert all(torch.equal(before[name], v) for name, v in module.state_dict().items())
     assert count(module, (8, 6), 0) == first
+
+
+BACKBONES = (
+    "mobilenetv3_small_100:gdconv", "ghostnet_100:gap", "resnet18:fc", "efficientnet_b0:gap",
+    "regnetx_002:gap", "mixnet_s:gap", "lcnet_050:gap", "tinynet_e:gap", "mnasnet_100:gap",
+    "fbnetc_100:gap", "repvit_m0_9:gap",
+)  # fmt: skip
+COUNTED = [*names(), *(f"timm:{one}" for one in BACKBONES)]
+SAMPLED = {"mobilefacenet", "edgeface_xs", "shufflenet_v2", "timm:lcnet_050:gap"}
+
+# MAdds and outputs of what does not depend on the image, which a counter of one pass counts: in
+# EdgeFace a 1x1 convolution of 64 to 64 channels on 14x14 positions.
+CONSTANT = {"edgeface_xs": (64 * 64 * 14 * 14, 64 * 14 * 14)}
+
+
+class Outputs(TorchDispatchMode):
+    """Elements that convolutions and matrix products write."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if func.overloadpacket in COUNTING:
+            self.elements += made.numel()
+        return made
+
+
+COUNTING = {
+    getattr(torch.ops.aten, name)
+    for name in ("convolution", "mm", "addmm", "bmm", "mkldnn_convolution")
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in SAMPLED else pytest.mark.slow) for n in COUNTED],
+)
+def test_torchs_own_counter_agrees(name):
+    network = create(name).eval()
+    image = torch.zeros(1, 3, *find(name).input_size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(image)
+    with torch.no_grad(), Outputs() as outputs:
+        network(image)
+    madds, written = CONSTANT.get(name, (0, 0))
+    # It counts two operations a multiply-add.
+    assert cost_of(name).madds["conv+linear"] == counter.get_total_flops() / 2 - madds
+    assert cost_of(name).activations == outputs.elements - written

@@ -313,7 +313,7 @@ def test_a_list_without_its_first_line_is_refused():
 @given(st.binary(max_size=200))
 def test_any_bytes_are_pairs_or_refused(data):
     with contextlib.suppress(BadInputError):
-        assert read_pairs(HEADER.encode() + b"\n" + data, "x")
+        assert read_pairs(HEADER.encode() + b"\n" + data, "x").pairs
 
 
 @given(st.text(max_size=30))
@@ -325,3 +325,28 @@ def test_a_relative_name_never_leads_outside(name):
     assert not plain.startswith("/")
     assert ".." not in plain.split("/")
     assert relative(plain, "x") == plain
+
+
+NAMED = f"{HEADER},first_person,second_person\n"
+
+
+def test_a_list_may_name_the_people_in_it():
+    found = read_pairs(f"{NAMED}a,b,1,0,Ann,Ann\na,c,0,1,Ann,Bob\n".encode(), "x")
+    assert found.identities == {"a": "Ann", "b": "Ann", "c": "Bob"}
+    assert [pair.same for pair in found.pairs] == [True, False]
+    assert read_pairs(f"{HEADER}\na,b,1,0\n".encode(), "x").identities == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("a,b,1,0,Ann,Bob", "line 2 says same of Ann and Bob"),
+        ("a,b,0,0,Ann,Ann", "line 2 says different of Ann and Ann"),
+        ("a,b,1,0,Ann,", "line 2 does not say who is in b"),
+        ("a,b,1,0,Ann,Ann\na,c,1,0,Bob,Bob", "line 3 says that a shows Bob, and a line before Ann"),
+        ("a,b,1,0", "line 2 must be first,second,same,fold,first_person"),
+    ],
+)
+def test_a_list_that_names_people_wrongly_is_refused(lines, message):
+    with pytest.raises(BadInputError, match=message):
+        read_pairs(f"{NAMED}{lines}\n".encode(), "x")

@@ -89,6 +89,7 @@ def search_rounded(found, probes, people, distractors):
         found.pairs,
         found.genuine.round(5),
         found.top.round(5),
+        found.whose,
         found.impostors.round(5),
         found.seconds,
     )

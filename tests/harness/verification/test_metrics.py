@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from facebench.architectures.errors import BadInputError, RefusedError
@@ -21,7 +21,6 @@ from facebench.harness.verification.metrics import (
     roc,
     smallest_far,
     tar_at_far,
-    wilson,
 )
 
 # Tenths tie often; other numbers seldom do.
@@ -158,21 +157,6 @@ def test_three_impostors_support_no_rate(impostors):
 def test_what_is_no_rate_is_refused(far):
     with pytest.raises(BadInputError, match="between 0 and 1"):
         tar_at_far(*gaussian(0), far)
-
-
-@given(st.integers(1, 500), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
-def test_wilson_agrees_with_scipy(trials, share, confidence):
-    successes = round(share * trials)
-    expected = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    low, high = wilson(successes, trials, confidence)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0 <= low <= successes / trials <= high <= 1
-
-
-@pytest.mark.parametrize("counts", [(0, 0), (2, 1), (-1, 3), (1, 2, 1.0), (1, 2, 0.0)])
-def test_wilson_of_no_rate_is_refused(counts):
-    with pytest.raises(BadInputError):
-        wilson(*counts)
 
 
 @given(scored())

@@ -4,19 +4,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.verification.paired import compare, decisions, holm, mcnemar
-from facebench.harness.verification.protocol import cross_validate
-from facebench.harness.verification.resampling import identity_weights
+from facebench.harness.records.comparable import Decisions
+from facebench.harness.verification.folds import cross_validate, decisions
+from facebench.harness.verification.paired import compare, holm, mcnemar
 
 p_values = st.lists(st.floats(0, 1), max_size=12)
 
 
 def split(both, only_first, only_second, neither):
     counts = [both, only_first, only_second, neither]
-    return np.repeat([True, True, False, False], counts), np.repeat([1, 0, 1, 0], counts) == 1
+    return (
+        decided(np.repeat([True, True, False, False], counts)),
+        decided(np.repeat([1, 0, 1, 0], counts) == 1),
+    )
+
+
+def decided(right):
+    """Decisions whose thresholds cost nothing."""
+    return Decisions(np.asarray(right), np.zeros(10))
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
@@ -31,63 +39,78 @@ def test_a_comparison_counts_what_only_one_gets_right():
     assert (made.pairs, made.only_first, made.only_second) == (100, 3, 12)
     assert made.difference == pytest.approx(0.09)
     assert made.interval[0] < made.difference < made.interval[1]
-    assert made.p_value == pytest.approx(binomtest(3, 15).pvalue)
+    assert made.mcnemar == pytest.approx(binomtest(3, 15).pvalue)
     assert made.over == "pairs"
 
 
-def test_the_interval_over_pairs_is_near_the_normal_one():
-    made = compare(*split(800, 40, 90, 70), (), replicates=4000)
-    deviation = np.sqrt((130 / 1000 - 0.05**2) / 1000)
-    assert made.interval == pytest.approx(
-        (0.05 - 1.96 * deviation, 0.05 + 1.96 * deviation), abs=2e-3
-    )
+def test_over_many_independent_pairs_it_is_the_normal_interval_and_test():
+    made = compare(*split(80000, 4000, 4200, 7000), ())
+    deviation = np.sqrt((8200 / 95200 - made.difference**2) / 95200)
+    expected = norm.interval(0.95, made.difference, deviation)
+    assert made.interval == pytest.approx(expected, rel=1e-2)
+    assert made.p_value == pytest.approx(2 * norm.sf(200 / np.sqrt(8200)), rel=2e-2)
 
 
-def test_over_people_a_draw_is_the_weighted_mean_difference():
-    rng = np.random.default_rng(0)
-    identities = rng.integers(0, 15, (80, 2))
-    first, second = rng.random((2, 80)) < [[0.7], [0.9]]
-    made = compare(first, second, identities, seed=4, replicates=300)
-    weights = np.concatenate(list(identity_weights(identities, 300, 4)))
-    differences = [np.average(second, weights=w) - np.average(first, weights=w) for w in weights]
-    assert made.over == "identities"
-    assert made.interval == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])))
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 0.1), st.integers(20, 200))
+def test_the_interval_leaves_out_zero_just_where_the_test_rejects(seed, better, people):
+    rng = np.random.default_rng(seed)
+    identities = rng.integers(0, people, (400, 2))
+    first, second = (decided(rng.random(400) < share) for share in (0.85, 0.85 + better))
+    made = compare(first, second, identities)
+    low, high = made.interval
+    assert (not low <= 0 <= high) == (made.p_value < 0.05)
+    assert -1 <= low <= made.difference <= high <= 1
 
 
-def test_equal_systems_differ_by_nothing():
-    first, _ = split(9, 1, 0, 3)
-    made = compare(first, first, ())
-    assert (made.difference, made.interval, made.p_value) == (0.0, (0.0, 0.0), 1.0)
+def test_equal_decisions_are_not_certain():
+    first, _ = split(9000, 1000, 0, 300)
+    many = compare(first, first, ())
+    assert (many.difference, many.p_value) == (0.0, 1.0)
+    assert 0 < many.interval[1] == -many.interval[0] < 0.001
+    who = np.arange(10300) % 30
+    few = compare(first, first, np.stack([who, who], axis=1))
+    assert few.people == 30
+    # No difference in 30 people: the score's bound is z^2 / (30 + z^2).
+    assert few.interval[1] == pytest.approx(1.96**2 / (30 + 1.96**2), rel=1e-3)
 
 
 def test_swapping_the_systems_turns_the_comparison_round():
     first, second = split(50, 4, 9, 10)
-    made, turned = compare(first, second, (), seed=1), compare(second, first, (), seed=1)
+    made, turned = compare(first, second, ()), compare(second, first, ())
     assert turned.difference == -made.difference
     assert turned.interval == pytest.approx((-made.interval[1], -made.interval[0]))
-    assert turned.p_value == made.p_value
+    assert turned.p_value == pytest.approx(made.p_value)
 
 
-def test_one_person_behind_all_differences_widens_the_interval():
+def test_one_person_behind_all_differences_decides_nothing():
     first, second = split(180, 0, 20, 0)
     people = np.arange(200)
-    people[second & ~first] = 999
-    apart = compare(first, second, np.stack([np.arange(200)] * 2, axis=1))
-    together = compare(first, second, np.stack([people] * 2, axis=1))
+    apart = compare(first, second, np.stack([people, people], axis=1))
+    people[second.right & ~first.right] = 999
+    together = compare(first, second, np.stack([people, people], axis=1))
     assert together.difference == apart.difference
-    assert together.interval[0] == 0.0 < apart.interval[0]
+    assert apart.p_value < 0.001
+    assert together.p_value > 0.05
 
 
-def test_equal_systems_are_seldom_told_apart():
-    rng, runs = np.random.default_rng(0), 200
-    outside = significant = 0
-    for seed in range(runs):
-        made = compare(*(rng.random((2, 300)) < 0.85), (), seed, replicates=200)
-        outside += not made.interval[0] <= 0 <= made.interval[1]
-        significant += made.p_value < 0.05
-    print(outside, significant)
-    assert outside <= 0.12 * runs
-    assert significant <= 0.09 * runs
+def test_too_few_people_decide_nothing():
+    first, second = split(100, 0, 90, 10)
+    who = np.arange(200) % 19
+    made = compare(first, second, np.stack([who, who], axis=1))
+    assert made.refused == "19 people are too few for an interval that holds: it needs 20"
+    assert (made.interval, made.p_value) == ((-1.0, 1.0), 1.0)
+
+
+def test_thresholds_that_cost_differently_widen_the_interval():
+    first, second = split(800, 60, 100, 40)
+    plain = compare(first, second, ())
+    lost = np.array([0.02, -0.02] * 5)
+    chosen = compare(first, Decisions(second.right, lost), ())
+    unknown = compare(first, Decisions(second.right, np.zeros(0)), ())
+    width = np.ptp(plain.interval)
+    assert np.ptp(chosen.interval) > 1.1 * width
+    # Half as much variance again.
+    assert np.ptp(unknown.interval) == pytest.approx(np.sqrt(1.5) * width, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +118,12 @@ def test_equal_systems_are_seldom_told_apart():
 )
 def test_decisions_on_other_pairs_are_refused(first, second):
     with pytest.raises(BadInputError, match="pair by pair"):
-        compare(np.array(first, bool), np.array(second, bool), ())
+        compare(decided(np.array(first, bool)), decided(np.array(second, bool)), ())
 
 
 def test_identities_of_other_pairs_are_refused():
     with pytest.raises(BadInputError, match="not those of 3 pairs"):
-        compare(np.ones(3, bool), np.zeros(3, bool), [(0, 1)])
+        compare(decided(np.ones(3, bool)), decided(np.zeros(3, bool)), [(0, 1)])
 
 
 @given(p_values)

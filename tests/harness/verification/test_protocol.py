@@ -20,13 +20,8 @@ from facebench.harness.records.record import Record, from_json, to_json
 from facebench.harness.verification.datasets.registry import DATASETS, available
 from facebench.harness.verification.embedding import Embedder, extract
 from facebench.harness.verification.faces import Pair
-from facebench.harness.verification.protocol import (
-    best_threshold,
-    cosine_scores,
-    cross_validate,
-    score,
-    verify,
-)
+from facebench.harness.verification.folds import best_threshold, cross_validate
+from facebench.harness.verification.protocol import cosine_scores, score, verify
 
 PAPER = Preprocessing()
 IMAGENET = Preprocessing("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

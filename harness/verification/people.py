@@ -1,0 +1,53 @@
+"""Who is in a dataset's pairs: as it names them, or as far as its images tell.
+
+Two images that are equal byte by byte show one person, and so do the two of a genuine pair.
+What these join is a group. A person may be in several groups: nothing joins images that no
+chain of genuine pairs connects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from facebench.harness.stats.procedures import procedure
+from facebench.harness.verification.faces import PairSet
+
+
+def numbers(faces: PairSet) -> tuple[list[tuple[int, int]], bool]:
+    """A number for each person of each pair, and whether these are groups of images.
+
+    Returns:
+        No numbers at all where the dataset names nobody and no image is in two pairs.
+    """
+    named = faces.identities or groups(faces)
+    number: dict[str, int] = {}
+    found = [
+        (
+            number.setdefault(named[pair.first], len(number)),
+            number.setdefault(named[pair.second], len(number)),
+        )
+        for pair in faces.pairs
+        if named
+    ]
+    return found, bool(found) and not faces.identities
+
+
+@procedure("recovered people")
+def groups(faces: PairSet) -> Mapping[str, str]:
+    """The group of each image, named by one of its images; none where no group has two pairs."""
+    first: dict[bytes, str] = {}
+    parent = {key: first.setdefault(image, key) for key, image in faces.image_digests.items()}
+    for pair in faces.pairs:
+        if pair.same:
+            parent[_root(parent, pair.first)] = _root(parent, pair.second)
+    found = {key: _root(parent, key) for key in parent}
+    shown = sum(len({found[pair.first], found[pair.second]}) for pair in faces.pairs)
+    return found if len(set(found.values())) < shown else {}
+
+
+def _root(parent: dict[str, str], key: str) -> str:
+    while parent[key] != key:
+        # Each step shortens the way for the next.
+        parent[key] = parent[parent[key]]
+        key = parent[key]
+    return key

@@ -1,0 +1,88 @@
+"""Networks that were trained from several seeds: what seeds and faces make of a difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.record import Record
+from facebench.harness.stats.clustered import centred, none_seen, too_few
+from facebench.harness.stats.procedures import procedure
+from facebench.harness.verification.folds import choice_variance, decided
+from facebench.harness.verification.intervals import members
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """How far networks lie apart that differ in their seed alone.
+
+    Attributes:
+        deviation: standard deviation, in percentage points, pooled over networks.
+        freedom: how many seeds beyond the first of each network it comes of.
+    """
+
+    deviation: float
+    freedom: int
+
+    def reach(self, ours: int, theirs: int) -> float:
+        """Half of the 95 % interval of a difference of two means over so many seeds."""
+        factor = float(stdtrit(self.freedom, 0.975))
+        return factor * self.deviation * math.sqrt(1 / ours + 1 / theirs)
+
+    def __str__(self) -> str:
+        return (
+            f"a standard deviation of {self.deviation:.2f} points from seed to seed, with "
+            f"{self.freedom} degrees of freedom"
+        )
+
+
+@procedure("seeds")
+def seed_spread(alike: Iterable[Record]) -> SeedSpread | None:
+    """From all networks that were trained and scored alike; None where each has one seed."""
+    networks: dict[str, dict[object, float]] = {}
+    for record in alike:
+        for score in scores_of([record]):
+            networks.setdefault(record.case.network, {})[seed(record)] = 100 * score.accuracy
+    groups = [list(one.values()) for one in networks.values() if len(one) > 1]
+    freedom = sum(len(one) - 1 for one in groups)
+    if not freedom:
+        return None
+    squares = sum(float(np.sum((np.array(one) - np.mean(one)) ** 2)) for one in groups)
+    return SeedSpread(math.sqrt(squares / freedom), freedom)
+
+
+def over_faces(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float, str]:
+    """Half of the interval of the mean difference over people, in points; or why there is none."""
+    scores = [*scores_of(ours), *scores_of(theirs)]
+    found = [decided(score) for score in scores]
+    pairs = [score.scores for score in scores if score.scores]
+    if None in found or len({one.digest for one in pairs}) > 1:
+        return 0.0, "the seeds' scores are not of the same pairs, or not kept: score all anew"
+    weights = np.repeat([1 / len(ours), -1 / len(theirs)], [len(ours), len(theirs)])
+    kept = [one for one in found if one]
+    people = members(pairs[0])
+    if pairs[0].over != "pairs" and (few := too_few(people.count)):
+        return 0.0, few
+    gain = weights @ np.array([one.right for one in kept], np.float64)
+    spread = people.spread(centred(gain, pairs[0].same) / len(gain)).wider(
+        choice_variance(weights @ np.array([one.lost for one in kept]))
+    )
+    if not spread.carriers:
+        return 100 * none_seen(people.count), ""
+    return 100 * spread.student() * spread.deviation, ""
+
+
+def scores_of(records: Sequence[Record]) -> list[Accuracy]:
+    """The accuracies among records."""
+    return [record.result for record in records if isinstance(record.result, Accuracy)]
+
+
+def seed(record: Record) -> object:
+    """What a network was trained from; None where that is not known."""
+    training = record.provenance.get("training")
+    return training.get("seed") if isinstance(training, dict) else None
