@@ -42,7 +42,7 @@ _DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Match:
+class MatchedWeights:
     """The tensors of a file that fill a network.
 
     Attributes:
@@ -82,7 +82,7 @@ def read(path: Path) -> dict[str, State]:
     return found
 
 
-def match(path: Path, own: State, embedding_size: int) -> Match:
+def match(path: Path, own: State, embedding_size: int) -> MatchedWeights:
     """Find a network's tensors in a file.
 
     Args:
@@ -107,7 +107,7 @@ def match(path: Path, own: State, embedding_size: int) -> Match:
     found = fitting[chosen]
     if not place:
         return found
-    return Match(found.tensors, f"{found.how}; taken from {place!r} in the file")
+    return MatchedWeights(found.tensors, f"{found.how}; taken from {place!r} in the file")
 
 
 def floating(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -132,7 +132,7 @@ def _states(value: Any, place: str, depth: int) -> Iterator[tuple[str, State]]:
             yield from _states(inner, f"{place}.{key}" if place else key, depth - 1)
 
 
-def _only(fitting: Mapping[tuple[str, str], Match], path: Path) -> tuple[str, str] | None:
+def _only(fitting: Mapping[tuple[str, str], MatchedWeights], path: Path) -> tuple[str, str] | None:
     """The one that fits; of several the one that is meant, or that all equal."""
     keys = list(fitting)
     preferred = [key for key in keys if key[0] == _PREFERRED]
@@ -147,11 +147,11 @@ def _only(fitting: Mapping[tuple[str, str], Match], path: Path) -> tuple[str, st
     return keys[0] if keys else None
 
 
-def _equal(one: Match, two: Match) -> bool:
+def _equal(one: MatchedWeights, two: MatchedWeights) -> bool:
     return all(value.equal(two.tensors[name]) for name, value in one.tensors.items())
 
 
-def _matches(state: State, own: State, embedding_size: int) -> Iterator[tuple[str, Match]]:
+def _matches(state: State, own: State, embedding_size: int) -> Iterator[tuple[str, MatchedWeights]]:
     """Each way in which a state dict fills the network, with the prefix it is under."""
     found = False
     for prefix in _prefixes(state, own):
@@ -161,14 +161,17 @@ def _matches(state: State, own: State, embedding_size: int) -> Iterator[tuple[st
         if _shapes(tensors) == _shapes(own) and _is_classifier(within, embedding_size):
             found = True
             how = f"{BY_NAME}, without the prefix {prefix!r}" if prefix else BY_NAME
-            yield prefix, Match(tensors, how + _left_out(list(others)))
+            yield prefix, MatchedWeights(tensors, how + _left_out(list(others)))
     if found:
         return
     for prefix, part in _parts(state):
         ordered = _by_order(part, own)
         if ordered is not None:
             others = {name: t for name, t in state.items() if name not in part}
-            yield prefix, Match(ordered, f"by the order of the layers{_left_out(list(others))}")
+            yield (
+                prefix,
+                MatchedWeights(ordered, f"by the order of the layers{_left_out(list(others))}"),
+            )
 
 
 def _left_out(names: list[str]) -> str:

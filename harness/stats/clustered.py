@@ -35,7 +35,7 @@ _NORMAL = float(ndtri(1 - _TAIL))
 
 
 @dataclass(frozen=True)
-class Spread:
+class ClusteredSpread:
     """What is known of how far a figure lies from its truth.
 
     Attributes:
@@ -66,7 +66,7 @@ class Spread:
         """As `design_effect`, widened for a variance that comes of few people."""
         return self.design_effect * (self.student() / _NORMAL) ** 2
 
-    def wider(self, variance: float) -> Spread:
+    def wider(self, variance: float) -> ClusteredSpread:
         """The same with a variance added that people have no part in."""
         return replace(self, variance=self.deviation**2 + variance)
 
@@ -103,7 +103,7 @@ class Members:
         first, second = index.reshape(-1, 2).T
         return cls(first, second, parts, len(names))
 
-    def spread(self, influence: Reals) -> Spread:
+    def spread(self, influence: Reals) -> ClusteredSpread:
         """Spread of a figure that each pair shifts by its influence.
 
         Args:
@@ -116,7 +116,7 @@ class Members:
             sums += self._sums(np.where(inside, influence, 0.0)) / (1 - share)
         squares = sums**2
         total, fourth = float(squares.sum()), float((squares**2).sum())
-        return Spread(
+        return ClusteredSpread(
             variance=total - self._counted_twice(influence),
             independent=float((influence**2).sum()),
             carriers=total**2 / fourth if fourth else 0.0,
@@ -143,7 +143,7 @@ def centred(values: Reals, one: Booleans) -> Reals:
     return np.asarray(values - np.where(one, *means))
 
 
-def rate_interval(rate: float, spread: Spread) -> Interval:
+def rate_interval(rate: float, spread: ClusteredSpread) -> Interval:
     """95 % interval of a rate strictly between 0 and 1.
 
     That of Clopper and Pearson for as many independent trials as would have this variance,
@@ -157,7 +157,7 @@ def rate_interval(rate: float, spread: Spread) -> Interval:
     return float(low), float(betaincinv(hits + 1, misses, 1 - _TAIL))
 
 
-def share_interval(share: float, spread: Spread) -> Interval:
+def share_interval(share: float, spread: ClusteredSpread) -> Interval:
     """95 % interval of a share strictly between 0 and 1 that is no count, on the logit scale."""
     middle = math.log(share / (1 - share))
     side = spread.student(_OF_EACH_SHARE) * spread.deviation / (share * (1 - share))

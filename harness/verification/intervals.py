@@ -22,9 +22,9 @@ from facebench.harness.records.accuracy import Accuracy, Bounded, OperatingPoint
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.stats.arrays import Booleans, Floats, Reals
 from facebench.harness.stats.clustered import (
+    ClusteredSpread,
     Interval,
     Members,
-    Spread,
     centred,
     none_seen,
     rate_interval,
@@ -95,7 +95,7 @@ def eer(pairs: PairScores) -> Bounded:
     """Equal error rate: FAR and FRR at its threshold, weighed by how steep the other one is."""
     value = metrics.eer(pairs.scores, pairs.same)
     if not 0 < value < 1:
-        return _estimated(value, Spread(0.0, 0.0, 0.0), pairs, rate_interval)
+        return _estimated(value, ClusteredSpread(0.0, 0.0, 0.0), pairs, rate_interval)
     genuine, impostor = np.sort(pairs.scores[pairs.same]), np.sort(pairs.scores[~pairs.same])
     threshold = float(np.quantile(impostor, 1 - value))
     low, high = np.quantile(impostor, [max(1 - 1.5 * value, 0.1), 1 - 0.5 * value])
@@ -132,7 +132,7 @@ def tar(pairs: PairScores, point: OperatingPoint) -> Bounded:
     return Bounded(value, joined(value, here.interval, rates), here.note)
 
 
-def threshold_interval(highest: Reals, count: int, rate: float, false: Spread) -> Interval:
+def threshold_interval(highest: Reals, count: int, rate: float, false: ClusteredSpread) -> Interval:
     """Highest and lowest threshold at which the true rate of acceptance may be `rate`.
 
     The true rate at the r-th highest of n independent scores has the distribution
@@ -171,7 +171,10 @@ def seen_nowhere(value: float, independent: int, what: str) -> Bounded:
 
 
 def _estimated(
-    value: float, spread: Spread, pairs: PairScores, interval: Callable[[float, Spread], Interval]
+    value: float,
+    spread: ClusteredSpread,
+    pairs: PairScores,
+    interval: Callable[[float, ClusteredSpread], Interval],
 ) -> Bounded:
     known = len(pairs.identities) > 0
     people = members(pairs).count

@@ -21,7 +21,14 @@ from scipy.special import bdtr, stdtr
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.comparable import Decisions
 from facebench.harness.stats import tango
-from facebench.harness.stats.clustered import OF_EACH, Interval, Members, Spread, centred, too_few
+from facebench.harness.stats.clustered import (
+    OF_EACH,
+    ClusteredSpread,
+    Interval,
+    Members,
+    centred,
+    too_few,
+)
 from facebench.harness.stats.procedures import procedure
 from facebench.harness.verification.folds import choice_variance
 
@@ -48,7 +55,7 @@ class PairedComparison:
     only_second: int
     people: int
     over: str
-    spread: Spread
+    spread: ClusteredSpread
 
     @property
     def difference(self) -> float:

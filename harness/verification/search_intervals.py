@@ -16,7 +16,7 @@ import numpy as np
 
 from facebench.harness.records.accuracy import Bounded, OperatingPoint, SearchBounds
 from facebench.harness.stats.arrays import Booleans, FloatArray, IntArray, Reals
-from facebench.harness.stats.clustered import Members, Spread, rate_interval, too_few
+from facebench.harness.stats.clustered import ClusteredSpread, Members, rate_interval, too_few
 from facebench.harness.stats.procedures import procedure
 from facebench.harness.verification.identification import Search
 from facebench.harness.verification.intervals import joined, seen_nowhere, threshold_interval
@@ -80,7 +80,7 @@ def _tar(found: Search, point: OperatingPoint, person: IntArray) -> Bounded:
     return _bounds(genuine >= point.threshold, who, None, [genuine >= one for one in limits])
 
 
-def _false(found: Search, point: OperatingPoint, person: IntArray) -> Spread:
+def _false(found: Search, point: OperatingPoint, person: IntArray) -> ClusteredSpread:
     """Spread of the FAR: how many scores of each probe pass, as far as the highest ten say.
 
     Where more of them pass, people are taken to differ by the same factors as higher up.
@@ -97,7 +97,7 @@ def _false(found: Search, point: OperatingPoint, person: IntArray) -> Spread:
     relative = _of_both(np.append(person[probe], person), second, influence)
     count = found.probes * found.distractors
     variance = relative.variance * point.rate**2
-    return Spread(variance, point.rate * (1 - point.rate) / count, relative.carriers)
+    return ClusteredSpread(variance, point.rate * (1 - point.rate) / count, relative.carriers)
 
 
 def _bounds(
@@ -115,7 +115,7 @@ def _bounds(
     return replace(made, interval=joined(value, made.interval, others))
 
 
-def _spread(values: Reals, person: IntArray, whose: IntArray | None) -> Spread:
+def _spread(values: Reals, person: IntArray, whose: IntArray | None) -> ClusteredSpread:
     """Spread of a mean over searches or probes, each of one person and decided by one distractor.
 
     Where no distractor decides there are people alone.
@@ -124,7 +124,7 @@ def _spread(values: Reals, person: IntArray, whose: IntArray | None) -> Spread:
     return _of_both(person, second, (values - values.mean()) / len(values))
 
 
-def _of_both(person: IntArray, second: IntArray, influence: Reals) -> Spread:
+def _of_both(person: IntArray, second: IntArray, influence: Reals) -> ClusteredSpread:
     """Spread over people and distractors; as sure as the people alone that it comes of."""
     strata = np.zeros(len(person))
     both, people = (

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta, norm
 
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.stats.clustered import Spread
+from facebench.harness.stats.clustered import ClusteredSpread
 from facebench.harness.verification import intervals
 from facebench.harness.verification.metrics import tar_at_far
 from facebench.harness.verification.protocol import verify
@@ -105,7 +105,7 @@ def test_the_threshold_is_part_of_what_is_not_known():
 def test_the_ranks_of_a_threshold_are_the_quantiles_of_beta():
     count, rate = 3000, 0.01
     scores = -np.arange(1.0, count + 1)  # the r-th highest is -r
-    independent = Spread(1.0, 1.0, 1e12)
+    independent = ClusteredSpread(1.0, 1.0, 1e12)
     high, low = intervals.threshold_interval(scores, count, rate, independent)
     assert beta.cdf(rate, -high, count + high + 1) == pytest.approx(0.975, abs=1e-3)
     assert beta.cdf(rate, -low, count + low + 1) == pytest.approx(0.025, abs=1e-3)
@@ -113,7 +113,7 @@ def test_the_ranks_of_a_threshold_are_the_quantiles_of_beta():
 
 def test_above_the_highest_score_the_tail_goes_on():
     scores = np.sort(np.random.default_rng(0).exponential(size=3000))[::-1]
-    high, _ = intervals.threshold_interval(scores, 3000, 0.001, Spread(1.0, 1.0, 1e12))
+    high, _ = intervals.threshold_interval(scores, 3000, 0.001, ClusteredSpread(1.0, 1.0, 1e12))
     # P(no score above t where the true rate is 0.001) = 0.0498: t must lie above the highest.
     assert scores[0] < high < scores[0] + 1.5
 
