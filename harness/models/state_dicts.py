@@ -111,7 +111,7 @@ def match(path: Path, own: State, embedding_size: int) -> MatchedWeights:
 
 
 def floating(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of floats: without the counts of batches, and nothing else is whole."""
+    """Return the tensors of floats, each of its own shape `(...)`, by name: no counts of batches."""
     import torch
 
     return {
@@ -168,10 +168,8 @@ def _matches(state: State, own: State, embedding_size: int) -> Iterator[tuple[st
         ordered = _by_order(part, own)
         if ordered is not None:
             others = {name: t for name, t in state.items() if name not in part}
-            yield (
-                prefix,
-                MatchedWeights(ordered, f"by the order of the layers{_left_out(list(others))}"),
-            )
+            how = f"by the order of the layers{_left_out(list(others))}"
+            yield prefix, MatchedWeights(ordered, how)
 
 
 def _left_out(names: list[str]) -> str:

@@ -140,7 +140,7 @@ def threshold_interval(highest: Reals, count: int, rate: float, false: Clustered
     Above the highest score the tail is taken to fall off exponentially.
 
     Args:
-        highest: scores that should be rejected, descending, all or the highest of them.
+        highest: `(N,)`, scores that should be rejected, descending, all or the highest of them.
         count: all of them.
         rate: share that is accepted.
         false: spread of that share.
