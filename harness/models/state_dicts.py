@@ -111,7 +111,7 @@ def match(path: Path, own: State, embedding_size: int) -> MatchedWeights:
 
 
 def floating(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors of floats, each of its own shape `(...)`, by name: no counts of batches."""
+    """Return the tensors of floats, each of a shape `(...)`, by name: no counts of batches."""
     import torch
 
     return {

@@ -90,6 +90,7 @@ def watched(tmp_path, monkeypatch):
     detector = Detector("watched", "", "", lambda path: (path or made.path,), made.open)
     assert "watched" not in DETECTORS
     monkeypatch.setitem(DETECTORS._entries, "watched", detector)
+    monkeypatch.setitem(DETECTORS._modules, "watched", __name__)
     return made
 
 
@@ -191,6 +192,7 @@ def test_weights_in_several_files_count_together(tmp_path, monkeypatch):
     detector = Detector("several", "", "", lambda path: files, lambda path: None)
     assert "several" not in DETECTORS
     monkeypatch.setitem(DETECTORS._entries, "several", detector)
+    monkeypatch.setitem(DETECTORS._modules, "several", __name__)
     before = identity("several")
     files[1].write_bytes(b"other")
     assert identity("several") != before
