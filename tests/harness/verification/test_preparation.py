@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facebench.architectures.errors import BadInputError, UnavailableError, UnknownNameError
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, fingerprints
 from facebench.harness.verification import preparation
 from facebench.harness.verification.alignment import align, template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector
@@ -151,7 +151,7 @@ def test_other_weights_images_or_code_are_other_landmarks(watched, monkeypatch):
     assert (looks(), looks()) == (6, 0)
     monkeypatch.setitem(LEVELS, "b2", 250)
     assert (looks(), looks()) == (6, 0)
-    monkeypatch.setattr(cache, "source_digest", lambda *modules: "other code")
+    monkeypatch.setattr(fingerprints, "code", lambda *modules: "other code")
     assert (looks(), looks()) == (6, 0)
 
 
