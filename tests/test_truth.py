@@ -47,7 +47,7 @@ def test_the_simulated_truth_is_what_very_many_pairs_give(truth: ModuleType) -> 
     same = np.arange(400_000) % 2 == 0
     alone = np.arange(len(same))
     people = np.stack([alone, np.where(same, alone, alone + len(same))], axis=1)
-    pairs = simulated.Pairs(people, np.stack([2 * alone, 2 * alone + 1], axis=1), alone % 10)
+    pairs = simulated.Pairs(people, np.stack([2 * alone, 2 * alone + 1], axis=1), alone // 40_000)
     for prime in simulated.DIFFICULTIES.values():
         (scores,) = simulated.scores(pairs, [prime], rng)
         known = simulated.truth(prime, [0.01])
