@@ -2,19 +2,24 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from facebench.harness.training import loop
 from facebench.harness.training.data.faces import load
-from facebench.harness.training.loop import DivergedError
 from facebench.harness.training.ranks import joined
+from facebench.harness.training.state import TrainingState
 from tests.harness.training.small import STEADY, recipe, trained
 
 
 def main() -> None:
-    folder, out, loss, *changes = sys.argv[1:]
+    folder, out, loss, *fails_at = sys.argv[1:]
     torch.set_num_threads(1)
-    how = recipe(loss=loss, **settings(loss) | {"learning_rate": float(*changes or [0.01])})
+    how = recipe(loss=loss, **settings(loss))
+    for step in fails_at:
+        fail_at(int(step))
     try:
         with joined() as ranks:
             faces = load(Path(folder))
@@ -22,10 +27,27 @@ def main() -> None:
             facts = state.facts()
             if ranks.first:
                 torch.save({"facts": facts, "losses": [row.loss for row in rows]}, out)
-    except DivergedError as error:
+    except FailedError as error:
         require_no_thread_of_the_group()
-        sys.exit(f"diverged: {error}")
+        sys.exit(f"failed: {error}")
     require_no_thread_of_the_group()
+
+
+class FailedError(Exception):
+    """What a test makes go wrong."""
+
+
+def fail_at(number: int) -> None:
+    """Have every process fail right after so many steps, as where a loss is no number."""
+    sound = loop.step
+
+    def step(state: TrainingState, *rest: Any) -> Tensor:
+        found = sound(state, *rest)
+        if state.step == number:
+            raise FailedError(f"at step {number}")
+        return found
+
+    loop.step = step
 
 
 def require_no_thread_of_the_group() -> None:
