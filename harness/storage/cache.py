@@ -32,7 +32,8 @@ def file_digest(path: Path) -> str:
         BadInputError: the file can't be read, or is none: a device has no end.
     """
     try:
-        with path.open("rb") as file:
+        # A FIFO is opened without waiting for who writes to it.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadInputError(f"{path} is no file; check the path")
             return hashlib.file_digest(file, "sha256").hexdigest()

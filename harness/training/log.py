@@ -37,7 +37,7 @@ class Log:
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self._path = path
-        kept = [row for row in read(path) if row.step <= step] if path.exists() else []
+        kept = [row for row in read(path) if row.step <= step] if path.is_file() else []
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(field.name for field in fields(LogRow))

@@ -79,3 +79,9 @@ def test_digests_tell_values_apart_and_do_not_depend_on_order() -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(BadInputError, match="cannot read /nowhere/x: No such file"):
         cache.file_digest(Path("/nowhere/x"))
+
+
+def test_a_fifo_is_no_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "weights.pth")
+    with pytest.raises(BadInputError, match="weights.pth is no file"):
+        cache.file_digest(tmp_path / "weights.pth")
