@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board import trackers
 from facebench.harness.devices.board.client import Board, connect
 from facebench.harness.devices.board.device import BoardDevice, address
@@ -20,6 +21,8 @@ def _tracker(rest: str) -> Device:
     host, port = address(where, "device tracker://")
 
     def lend() -> Board:
+        # It takes a while, and a board that is lent and not used within seconds is taken back.
+        import_tvm()
         board = trackers.request(host, port, key)
         return connect(board.host, board.port, board.key, f"{key} at {board.host}:{board.port}")
 
