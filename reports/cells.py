@@ -73,7 +73,7 @@ def doubts(record: Record) -> list[str]:
 
 
 def percent(score: Accuracy) -> Estimate:
-    """Accuracy in percent, with its 95 % interval over people; all of 0 to 100 if it is refused.
+    """Return the accuracy and its 95 % interval over people in percent; 0 to 100 if it is refused.
 
     A record of schema 1 does not hold its scores: its interval is Student's over the folds.
     """
@@ -85,13 +85,13 @@ def percent(score: Accuracy) -> Estimate:
 
 
 def in_percent(found: Bounded) -> Estimate:
-    """In percent with its interval; all of 0 to 100 where that is refused."""
+    """Return a figure in percent with its interval; all of 0 to 100 where that is refused."""
     low, high = found.interval or (0.0, 1.0)
     return Estimate(100.0 * found.value, 100.0 * low, 100.0 * high)
 
 
 def bounded(found: Bounded, kind: str, notes: Notes) -> Cell:
-    """A share in percent with its interval; a note where that is refused or one-sided."""
+    """Return a share in percent with its interval; a note where that is refused or one-sided."""
     marks = notes.add(found.note)
     if found.interval is None:
         return Cell(significant(100.0 * found.value), kind=kind, notes=marks)
@@ -101,7 +101,7 @@ def bounded(found: Bounded, kind: str, notes: Notes) -> Cell:
 # Tables, figures, claims and files all ask for the same.
 @lru_cache(maxsize=1024)
 def sure(score: Accuracy) -> Bounded | None:
-    """Accuracy with its interval over people; None where the record holds no scores."""
+    """Return accuracy and its interval over people; None where the record holds no scores."""
     try:
         return accuracy(score)
     except BadInputError as error:

@@ -63,7 +63,7 @@ class ComparisonRow:
 
     @property
     def inferences(self) -> int | None:
-        """Of one embedding as LFW was scored; None where there is no score on real faces."""
+        """Return the inferences of one embedding as LFW was scored; None without real faces."""
         return inferences_of(self.lfw) if real_faces(self.lfw) else None
 
 
@@ -76,12 +76,12 @@ class ComparisonTable:
 
     @property
     def inferences(self) -> set[int]:
-        """How many an embedding takes, over all rows with a score on real faces."""
+        """Return how many an embedding takes, over all rows with a score on real faces."""
         return {row.inferences for row in self.rows if row.inferences}
 
     @property
     def warnings(self) -> list[str]:
-        """Each warning once."""
+        """Return each warning once."""
         return list(dict.fromkeys(r.warning for row in self.rows for r in row.ratios if r.warning))
 
 
@@ -127,7 +127,7 @@ def latency_ratio(
 
 
 def beyond_intervals(one: Record, other: Record) -> float:
-    """95 % reach of a ratio's logarithm by what the intervals of two times do not know.
+    """Return the 95 % reach of a ratio's logarithm by what two times' intervals do not know.
 
     That is how much processes differ, of a time that one process gave; and how much jobs do,
     of times of two.

@@ -21,7 +21,7 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """The larger of the two sides."""
+        """Return the larger of the two sides."""
         return max(self.value - self.low, self.high - self.value)
 
 

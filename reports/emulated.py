@@ -40,19 +40,19 @@ class EmulatedRow:
 
     @property
     def counted(self) -> Instructions | None:
-        """None where nothing was counted."""
+        """Return what was counted; None where nothing was."""
         result = self.counts.result if self.counts else None
         return result if isinstance(result, Instructions) else None
 
     @property
     def modelled(self) -> Cycles | None:
-        """None where there is no modelled time."""
+        """Return the modelled time; None where there is none."""
         result = self.times.result if self.times else None
         return result if isinstance(result, Cycles) else None
 
     @property
     def untuned(self) -> bool:
-        """Whether the code that was counted was never tuned."""
+        """Say whether the code that was counted was never tuned."""
         return any(one and "untuned" in one.label for one in (self.counted, self.modelled))
 
     def milliseconds(self, threads: int) -> float | None:
@@ -74,12 +74,12 @@ class EmulatedCore:
 
     @property
     def core(self) -> str:
-        """The core's name."""
+        """Return the core's name."""
         return self.case.device.removeprefix(_DEVICE)
 
     @property
     def label(self) -> str:
-        """Runtime and core, and of the rest what is not the default."""
+        """Return runtime and core, and of the rest what is not the default."""
         case = self.case
         extra = [
             case.target if case.target != self.core else "",
@@ -90,12 +90,12 @@ class EmulatedCore:
 
     @property
     def untuned(self) -> bool:
-        """Whether any code there was never tuned."""
+        """Say whether any code there was never tuned."""
         return any(row.untuned for row in self.rows)
 
     @property
     def fitted(self) -> bool:
-        """Whether the model's constants were fitted to published times of this place."""
+        """Say whether the model's constants were fitted to published times of this place."""
         case = self.case
         single = case.precision == "fp32" and case.batch == 1
         return single and (self.core, case.runtime) == (PAPER_CORE, PAPER_RUNTIME)

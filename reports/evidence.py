@@ -67,7 +67,7 @@ class Evidence:
 
     @cached_property
     def paper(self) -> list[PaperRow]:
-        """Table 2 of the paper, MobileFaceNet and its variants first."""
+        """Return Table 2 of the paper, MobileFaceNet and its variants first."""
         rows = [
             PaperRow(
                 row["network"],
@@ -81,12 +81,12 @@ class Evidence:
 
     @cached_property
     def paper_baseline(self) -> PaperRow:
-        """The paper's row of the network that ratios are relative to."""
+        """Return the paper's row of the network that ratios are relative to."""
         return next(row for row in self.paper if row.network == "MobileFaceNet")
 
     @cached_property
     def subjects(self) -> list[Subject]:
-        """The eleven rows of Table 2 in order, ours beside them; then our other networks."""
+        """Return the eleven rows of Table 2 in order, ours beside them; then our other networks."""
         found = []
         for row in self.paper:
             ours = [n for n, name in self._paper_rows.items() if name == row.network]
@@ -97,12 +97,12 @@ class Evidence:
 
     @cached_property
     def networks(self) -> list[str]:
-        """All networks that have a record, in the order of `subjects`."""
+        """Return all networks that have a record, in the order of `subjects`."""
         return [subject.network for subject in self.subjects if subject.network is not None]
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
-        """The counted cost of each network that has one."""
+        """Return the counted cost of each network that has one."""
         return {
             record.case.network: record.result
             for record in of_measure(self.records, "cost")
@@ -111,7 +111,7 @@ class Evidence:
 
     @cached_property
     def latencies(self) -> list[LatencyRow]:
-        """All latencies, networks in the order of `subjects`."""
+        """Return all latencies, networks in the order of `subjects`."""
         order = {network: index for index, network in enumerate(self.networks)}
         return sorted(latency_rows(self.records), key=lambda row: order[row.network])
 
@@ -128,13 +128,13 @@ class Evidence:
 
     @cached_property
     def scores(self) -> list[Record]:
-        """All verification records, networks in the order of `subjects`."""
+        """Return all verification records, networks in the order of `subjects`."""
         order = {network: index for index, network in enumerate(self.networks)}
         return sorted(of_measure(self.records, "accuracy"), key=lambda r: order[r.case.network])
 
     @cached_property
     def searches(self) -> list[Record]:
-        """All identification records, networks in the order of `subjects`."""
+        """Return all identification records, networks in the order of `subjects`."""
         order = {network: index for index, network in enumerate(self.networks)}
         found = of_measure(self.records, "identification")
         return sorted(found, key=lambda r: order[r.case.network])
@@ -156,7 +156,7 @@ class Evidence:
 
     @cached_property
     def uncounted(self) -> dict[str, Record]:
-        """The record that says why a network has no cost, by network."""
+        """Return the record that says why a network has no cost, by network."""
         return {
             record.case.network: record
             for record in of_measure(self.records, "cost")
@@ -174,7 +174,7 @@ class Evidence:
 
     @cached_property
     def history(self) -> list[Series]:
-        """Figures of cases that several of the records are of, oldest first."""
+        """Return the figures of cases that several of the records are of, oldest first."""
         by_case: dict[str, list[Record]] = {}
         for record in self._all:
             if record.status == "ok":

@@ -50,17 +50,17 @@ class Roof:
 
     @property
     def threads_text(self) -> str:
-        """The thread count in words."""
+        """Return the thread count in words."""
         return f"{self.threads} thread{'s' if self.threads != 1 else ''}"
 
     @property
     def ridge(self) -> float:
-        """Multiply-adds a byte from which on arithmetic is the bound, not memory."""
+        """Return the multiply-adds a byte from which on arithmetic is the bound, not memory."""
         return self.multiply_adds_per_s / self.memory_bytes_per_s
 
     @property
     def cache_ridge(self) -> float:
-        """The same for bytes from the second level of cache; 0 where that is not known."""
+        """Return that ridge for bytes from the second level of cache; 0 where it is not known."""
         known = self.cache_bytes_per_s
         return self.multiply_adds_per_s / known if known else 0.0
 
@@ -93,34 +93,34 @@ class Limit:
 
     @property
     def untuned(self) -> bool:
-        """Whether the code was never tuned."""
+        """Say whether the code was never tuned."""
         return "untuned" in self.label
 
     @property
     def intensity(self) -> float:
-        """Multiply-adds a byte."""
+        """Return the multiply-adds a byte."""
         return self.madds / self.bytes
 
     @property
     def rate(self) -> Estimate:
-        """Multiply-adds a second."""
+        """Return the multiply-adds a second."""
         return _over(self.madds * 1e3, self.time_ms)
 
     @property
     def share_of_peak(self) -> Estimate | None:
-        """Of the roof's flat part, 0 to 1."""
+        """Return the rate as a share of the roof's flat part, 0 to 1."""
         if self.roof is None:
             return None
         return _over(self.madds / self.roof.multiply_adds_per_s * 1e3, self.time_ms)
 
     @property
     def bound_ms(self) -> float | None:
-        """Milliseconds that the roof leaves at least."""
+        """Return the milliseconds that the roof leaves at least."""
         return self.madds / self.roof.rate(self.intensity) * 1e3 if self.roof else None
 
     @property
     def share_of_roof(self) -> Estimate | None:
-        """The bound over the time, 0 to 1."""
+        """Return the bound over the time, 0 to 1."""
         return None if self.bound_ms is None else _over(self.bound_ms, self.time_ms)
 
 

@@ -71,7 +71,7 @@ class Table:
 
     @property
     def spans(self) -> list[tuple[str, int]]:
-        """Heads above the columns' heads, with how many columns each spans."""
+        """Return the heads above the columns' heads, with how many columns each spans."""
         found: list[tuple[str, int]] = []
         for column in self.columns:
             if found and found[-1][0] == column.group:

@@ -54,14 +54,14 @@ class Plane:
 
     @property
     def line(self) -> list[Spot]:
-        """Those whose place on the front is shown, in order: each more accurate than the last."""
+        """Return the spots whose place on the front is shown, each more accurate than the last."""
         return [spot for spot in self.spots if spot.shown]
 
 
 # The figure, its chart and its caption ask for the same.
 @lru_cache(maxsize=1)
 def planes(evidence: Evidence) -> tuple[Plane, ...]:
-    """MAdds, size, then the time of an embedding in each setting; none without real faces."""
+    """Return a plane by MAdds, by size and by time in each setting; none without real faces."""
     dataset = real_dataset(evidence)
     if dataset is None:
         return ()
@@ -95,7 +95,7 @@ def planes(evidence: Evidence) -> tuple[Plane, ...]:
 
 
 def placed(spots: Sequence[Spot]) -> list[Spot]:
-    """The spots with what is shown of each, by the intervals of differences to the others."""
+    """Say what is shown of each spot, by the intervals of its differences to the others."""
     return [_placed(one, [other for other in spots if other is not one]) for one in spots]
 
 

@@ -30,7 +30,7 @@ class SeedSpread:
     freedom: int
 
     def reach(self, ours: int, theirs: int) -> float:
-        """Half of the 95 % interval of a difference of two means over so many seeds."""
+        """Return half of the 95 % interval of a difference of two means over so many seeds."""
         factor = float(stdtrit(self.freedom, 0.975))
         return factor * self.deviation * math.sqrt(1 / ours + 1 / theirs)
 
@@ -43,7 +43,7 @@ class SeedSpread:
 
 @procedure("seeds")
 def seed_spread(alike: Iterable[Record]) -> SeedSpread | None:
-    """From all networks that were trained and scored alike; None where each has one seed."""
+    """Return how far seeds of networks trained alike differ; None where each has one seed."""
     networks: dict[str, dict[object, float]] = {}
     for record in alike:
         for score in scores_of([record]):
@@ -57,7 +57,7 @@ def seed_spread(alike: Iterable[Record]) -> SeedSpread | None:
 
 
 def over_faces(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float, str]:
-    """Half of the interval of the mean difference over people, in points; or why there is none."""
+    """Return half of the interval of the mean difference over people, in points, or say why not."""
     scores = [*scores_of(ours), *scores_of(theirs)]
     found = [decided(score) for score in scores]
     pairs = [score.scores for score in scores if score.scores]
@@ -78,11 +78,11 @@ def over_faces(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float,
 
 
 def scores_of(records: Sequence[Record]) -> list[Accuracy]:
-    """The accuracies among records."""
+    """Return the accuracies among records."""
     return [record.result for record in records if isinstance(record.result, Accuracy)]
 
 
 def seed(record: Record) -> object:
-    """What a network was trained from; None where that is not known."""
+    """Return what a network was trained from; None where that is not known."""
     training = record.provenance.get("training")
     return training.get("seed") if isinstance(training, dict) else None

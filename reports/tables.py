@@ -37,7 +37,7 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """The runtime, and of the rest what is not the default; threads left out."""
+        """Return the runtime, and of the rest what is not the default; threads left out."""
         extra = [
             self.target if self.target not in ("", "host") else "",
             self.device if self.device != "local" else "",
@@ -50,7 +50,7 @@ class Setting:
 
     @property
     def threads_text(self) -> str:
-        """The thread count in words."""
+        """Return the thread count in words."""
         return f"{self.threads} thread{'s' if self.threads != 1 else ''}"
 
 
@@ -72,12 +72,12 @@ class LatencyRow:
 
     @property
     def ranked(self) -> bool:
-        """Whether it may take part in a ranking: measured, and not untuned code."""
+        """Say whether it may take part in a ranking: measured, and not untuned code."""
         return self.median is not None and self.setting.kind == "measured" and not self.untuned
 
     @property
     def untuned(self) -> bool:
-        """Whether the code that was timed was never tuned."""
+        """Say whether the code that was timed was never tuned."""
         return "untuned" in self.label
 
 

@@ -136,7 +136,7 @@ class Baselines:
 
 
 def default_root() -> Path:
-    """`results/baselines` of the checkout that the current folder is in, or of the folder."""
+    """Return `results/baselines` of the checkout of the current folder, or of the folder."""
     here = Path.cwd()
     checkout = next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
     return checkout / FOLDER

@@ -35,7 +35,7 @@ class DenormalsEffect:
 
     @property
     def faster(self) -> bool:
-        """Whether flushing is shown to gain anything."""
+        """Say whether flushing is shown to gain anything."""
         return self.interval is not None and self.interval[0] > 1
 
 

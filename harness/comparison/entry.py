@@ -43,6 +43,6 @@ class Entry:
 
     @property
     def disturbances(self) -> tuple[str, ...]:
-        """Those of the doubts that say that something else slowed the machine."""
+        """Return the doubts that say that something else slowed the machine."""
         names = tuple(f"{name}: no" for name in DISTURBANCES)
         return tuple(doubt for doubt in self.doubts if doubt.startswith(names))

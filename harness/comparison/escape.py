@@ -9,7 +9,7 @@ import re
 
 
 def visible(text: str) -> str:
-    """On one line, what is not visible replaced: control characters, and turns of direction.
+    """Put a text on one line and replace what is invisible: control characters, turns of direction.
 
     Example:
         >>> visible("a\\tb \\x1b[2J \\u202ecba")
@@ -20,7 +20,7 @@ def visible(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """As a cell of a table in GitHub's Markdown: no markup, links, mentions or references.
+    """Return a text as a cell of GitHub's Markdown: no markup, links, mentions or references.
 
     Example:
         >>> print(markdown("a|b <i> @me #1 [x](y)"))
@@ -32,7 +32,7 @@ def markdown(text: str) -> str:
 
 
 def command_data(text: str) -> str:
-    """As the message of a workflow command of GitHub Actions.
+    """Return a text as the message of a workflow command of GitHub Actions.
 
     Source: `escapeData` in actions/toolkit, packages/core/src/command.ts.
 
@@ -44,7 +44,7 @@ def command_data(text: str) -> str:
 
 
 def command_property(text: str) -> str:
-    """As a property of such a command: `escapeProperty` there.
+    """Return a text as a property of such a command: `escapeProperty` there.
 
     Example:
         >>> command_property("onnx:a,b")

@@ -65,13 +65,13 @@ class PairAgreement:
 
     @property
     def same_network(self) -> bool:
-        """Whether only runtime, precision or target differ."""
+        """Say whether only runtime, precision or target differ."""
         one, two = self.first.case, self.second.case
         return (one.network, one.weights) == (two.network, two.weights)
 
     @property
     def verdict(self) -> str:
-        """What the pairs decide, in words."""
+        """Say in words what the pairs decide."""
         if not self.changed:
             return f"all {self.paired.pairs:,} decisions are equal"
         if self.paired.refused:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of all tests that use the fixture."""
+    """Add the options of all tests that use the fixture."""
     group = parser.getgroup("facebench")
     group.addoption(
         "--facebench-update-baseline",

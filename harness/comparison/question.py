@@ -31,38 +31,38 @@ class Question(Protocol):
 
     @property
     def beyond(self) -> str:
-        """What a change that is found is beyond, in words."""
+        """Say in words what a change that is found is beyond."""
 
     @property
     def change(self) -> float:
-        """As in `Line`."""
+        """Return the change of new against base, as `Line` has it."""
 
     @property
     def interval(self) -> Interval:
-        """95 % interval of the change."""
+        """Return the 95 % interval of the change."""
 
     @property
     def large(self) -> bool:
-        """Whether the change, as it looks, is above the margin."""
+        """Say whether the change, as it looks, is above the margin."""
 
     @property
     def p_worse(self) -> float:
-        """Small where chance alone hardly makes it so much worse."""
+        """Return a p-value, small where chance alone hardly makes it so much worse."""
 
     @property
     def p_better(self) -> float:
-        """Small where chance alone hardly makes it so much better."""
+        """Return a p-value, small where chance alone hardly makes it so much better."""
 
     @property
     def p_apart(self) -> float:
-        """Small where the change is shown to be within the margin."""
+        """Return a p-value, small where the change is shown to be within the margin."""
 
     @property
     def assumed(self) -> str:
-        """What the answer takes as known, in words; an empty text where it takes nothing."""
+        """Say in words what the answer takes as known; an empty text where it takes nothing."""
 
     def smallest(self, level: float) -> float | None:
-        """As in `Line`, at a level that is corrected already."""
+        """Return the smallest change that would be found, at a level that is corrected already."""
 
     def wanting(self, level: float) -> str:
         """Return what would decide, at a level that is corrected already."""
@@ -93,51 +93,51 @@ class Lead:
 
     @cached_property
     def paired(self) -> PairedComparison:
-        """Counts, and how sure their difference is."""
+        """Return the counts, and how sure their difference is."""
         people = self.new.people if len(self.new.people) else self.base.people
         return compare_pairs(self.base.decisions, self.new.decisions, people)
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Pairs that base alone got right, that new alone did, and all."""
+        """Count the pairs that base alone got right, that new alone did, and all."""
         return self.paired.only_first, self.paired.only_second, self.paired.pairs
 
     @property
     def change(self) -> float:
-        """New minus base."""
+        """Return the accuracy of new minus that of base."""
         return self.paired.difference
 
     @property
     def interval(self) -> Interval:
-        """Of the same procedure as the p-values."""
+        """Return the interval by the same procedure as the p-values."""
         return self.paired.interval
 
     @property
     def large(self) -> bool:
-        """In pairs of a hundred, not relative to the errors."""
+        """Say whether the lead exceeds the margin, in pairs of a hundred, not of the errors."""
         return abs(self.change) > self.policy.accuracy_margin
 
     @property
     def p_worse(self) -> float:
-        """One-sided."""
+        """Return the one-sided p-value of a change for the worse."""
         return self.paired.p_below(0.0)
 
     @property
     def p_better(self) -> float:
-        """One-sided."""
+        """Return the one-sided p-value of a change for the better."""
         return self.paired.p_above(0.0)
 
     @property
     def p_apart(self) -> float:
-        """The larger of two one-sided ones."""
+        """Return the larger of two one-sided p-values."""
         margin = self.policy.accuracy_margin
         return max(self.paired.p_above(-margin), self.paired.p_below(margin))
 
     def smallest(self, level: float) -> None:
-        """Depends on how many pairs two networks decide differently, not on this one's alone."""
+        """Return None: it depends on how many pairs two networks decide differently."""
 
     def wanting(self, level: float) -> str:
-        """In pairs, or in people where these are too few."""
+        """Say what is too few, in pairs, or in people where these are too few."""
         if self.paired.refused:
             return self.paired.refused
         only_first, only_second, count = self.counts

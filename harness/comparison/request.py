@@ -51,7 +51,7 @@ class ComparisonRequest:
 
     @property
     def revisions(self) -> list[str]:
-        """The sides that are git revisions."""
+        """Return the sides that are git revisions."""
         return [name for name in (self.base, self.new) if is_revision(name)]
 
 

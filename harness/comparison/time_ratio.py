@@ -38,23 +38,23 @@ class Ratio:
 
     @property
     def beyond(self) -> str:
-        """What the machine did to both alike, in turns, is no chance."""
+        """Say in words what a change is beyond: chance, or what turns differ by."""
         return "beyond what turns differ by" if self.in_turns else "not by chance"
 
     @property
     def in_turns(self) -> bool:
-        """Whether the processes took turns, so that both sides saw the same machine."""
+        """Say whether the processes took turns, so that both sides saw the same machine."""
         base, new = self.base, self.new
         return took_turns(base, new) and len(base.medians) > 1
 
     @property
     def enough_jobs(self) -> bool:
-        """Whether jobs show by themselves how much they differ."""
+        """Say whether jobs show by themselves how much they differ."""
         return not self.in_turns and self._jobs >= ENOUGH_JOBS
 
     @cached_property
     def effect(self) -> ratios.LogRatio:
-        """Logarithm of the ratio."""
+        """Return the logarithm of the ratio."""
         if self.in_turns:
             return ratios.log_ratio_in_turns(self.base.by_process, self.new.by_process)
         if self.enough_jobs:
@@ -63,7 +63,7 @@ class Ratio:
 
     @property
     def effects(self) -> list[ratios.LogRatio]:
-        """`effect`, and beside that of enough jobs the one by what is known of jobs.
+        """Return `effect`, and beside that of enough jobs the one by what is known of jobs.
 
         A few jobs know their spread so badly that a gross change could hide in it; where they
         do not contradict what is known of jobs, that bounds it.
@@ -73,47 +73,47 @@ class Ratio:
 
     @property
     def large(self) -> bool:
-        """On a logarithmic scale, so that twice as fast is as large a change as twice as slow."""
+        """Say whether it is above the margin; twice as fast is as large as twice as slow."""
         return bool(abs(self.effect.estimate) > self._margin)
 
     @property
     def change(self) -> float:
-        """Relative; 0.05 is 5 % slower."""
+        """Return the relative change; 0.05 is 5 % slower."""
         return float(np.expm1(self.effect.estimate))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """By Student's t; the spread between jobs is in it."""
+        """Return the interval by Student's t; the spread between jobs is in it."""
         low, high = np.transpose([effect.interval() for effect in self.effects])
         return float(low.max()) - 1, float(high.min()) - 1
 
     @property
     def p_worse(self) -> float:
-        """One-sided."""
+        """Return the one-sided p-value of a change for the worse."""
         return min(float(effect.p_above()) for effect in self.effects)
 
     @property
     def p_better(self) -> float:
-        """One-sided."""
+        """Return the one-sided p-value of a change for the better."""
         return min(float(effect.p_below()) for effect in self.effects)
 
     @property
     def p_apart(self) -> float:
-        """The larger of two one-sided ones."""
+        """Return the larger of two one-sided p-values."""
         return min(float(effect.p_apart(self._margin)) for effect in self.effects)
 
     def smallest(self, level: float) -> float:
-        """As in `Line`, at a level that is corrected already."""
+        """Return the smallest change that would be found, at a level that is corrected already."""
         ratio = min(float(effect.smallest(level)) for effect in self.effects)
         return max(ratio - 1, self.policy.margin)
 
     @property
     def assumed(self) -> str:
-        """What had to be taken as known, in words; an empty text where nothing had to."""
+        """Say in words what had to be taken as known; an empty text where nothing had to."""
         return "" if self.in_turns or self.enough_jobs else str(self.known)
 
     def wanting(self, level: float) -> str:
-        """In processes or jobs a side."""
+        """Say what is too few, in processes or jobs a side."""
         found = f"slow-downs of {percents(self.smallest(level))} and more would have been found"
         if self.assumed:
             return (

@@ -41,7 +41,7 @@ class TrialQuestion:
 
     @property
     def all(self) -> list[Network]:
-        """The known one first."""
+        """Return all networks of the trial, the known one first."""
         return [self.known, *self.networks]
 
     def exact(self) -> list[Job]:

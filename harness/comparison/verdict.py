@@ -23,12 +23,12 @@ class Verdict(StrEnum):
 
     @property
     def alarms(self) -> bool:
-        """Whether it is a regression."""
+        """Say whether it is a regression."""
         return self in (Verdict.SLOWER, Verdict.WORSE, Verdict.BROKEN)
 
     @property
     def gains(self) -> bool:
-        """Whether it is a change for the better."""
+        """Say whether it is a change for the better."""
         return self in (Verdict.FASTER, Verdict.BETTER)
 
 
@@ -136,16 +136,16 @@ class Comparison:
 
     @property
     def regressions(self) -> tuple[Line, ...]:
-        """The lines that are alarms."""
+        """Return the lines that are alarms."""
         return tuple(line for line in self.lines if line.verdict.alarms)
 
     @property
     def gains(self) -> tuple[Line, ...]:
-        """The lines that are for the better."""
+        """Return the lines that are for the better."""
         return tuple(line for line in self.lines if line.verdict.gains)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many lines each verdict has, of those there are, regressions first."""
+        """Count how many lines each verdict has, of those there are, regressions first."""
         found = [line.verdict for line in self.lines]
         return {str(verdict): found.count(verdict) for verdict in Verdict if verdict in found}

@@ -78,7 +78,7 @@ class VerificationOutcome:
 
     @property
     def scored(self) -> list[Record]:
-        """The records of cases that did not fail."""
+        """Return the records of cases that did not fail."""
         return [record for record in self.records if record.status == "ok"]
 
 

@@ -30,7 +30,7 @@ class Library:
 
     @property
     def path(self) -> Path:
-        """The shared library; TVM's virtual machine runs its function `main`."""
+        """Return the shared library; TVM's virtual machine runs its function `main`."""
         return self.folder / "network.so"
 
     def compilation(self) -> Compilation:
@@ -40,7 +40,7 @@ class Library:
 
     @property
     def label(self) -> str:
-        """`untuned` where a kernel is plain loops: its time is shown, never ranked."""
+        """Return `untuned` where a kernel is plain loops: its time is shown, never ranked."""
         return "untuned" if self.compilation().kernels["plain"] else ""
 
 

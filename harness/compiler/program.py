@@ -70,7 +70,7 @@ class Tensor:
 
     @property
     def size_bytes(self) -> int:
-        """From its first byte to its last."""
+        """Return the bytes from its first byte to its last."""
         return math.prod(self.shape) * _TYPES[self.dtype][1] // 8
 
 

@@ -57,7 +57,7 @@ class TuningRecord:
 
     @property
     def gain(self) -> float:
-        """How many times cheaper than the model's choice."""
+        """Say how many times cheaper it is than the model's choice."""
         return self.scheduled / self.cost
 
 

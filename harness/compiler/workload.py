@@ -32,7 +32,7 @@ class Window:
 
     @property
     def taps(self) -> int:
-        """Elements under the window."""
+        """Return how many elements are under the window."""
         return self.kernel[0] * self.kernel[1]
 
     def pointwise(self) -> bool:
@@ -77,7 +77,7 @@ class Convolution:
 
     @property
     def madds(self) -> int:
-        """Multiply-adds, padding included."""
+        """Return its multiply-adds, padding included."""
         reduced = self.channels // self.groups * self.window.taps
         return self.batch * self.output[0] * self.output[1] * self.filters * reduced
 
@@ -95,7 +95,7 @@ class Depthwise:
 
     @property
     def madds(self) -> int:
-        """Multiply-adds, padding included."""
+        """Return its multiply-adds, padding included."""
         return self.batch * self.output[0] * self.output[1] * self.channels * self.window.taps
 
 

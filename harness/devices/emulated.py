@@ -38,7 +38,7 @@ class EmulatedDevice:
 
     @cache  # noqa: B019  # a few cores at most
     def facts(self) -> Facts:
-        """As in `Device`."""
+        """Return the facts about the device."""
         launcher = EmulatedLauncher(self._core)
         return Facts(
             launcher.target,
@@ -50,7 +50,7 @@ class EmulatedDevice:
         )
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
-        """A session on a server of its own, which ends with it."""
+        """Open a session on a server of its own, which ends with it."""
         self.facts()  # that it is set up
         # Of this session alone: another user of this machine may find the port.
         key = secrets.token_hex(16)

@@ -49,7 +49,7 @@ class Device(Protocol):
 
     @property
     def kind(self) -> str:
-        """What its figures are: `measured` or `emulated`; never raises."""
+        """Say what its figures are: `measured` or `emulated`; never raises."""
         ...
 
     def facts(self) -> Facts:

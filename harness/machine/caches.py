@@ -26,7 +26,7 @@ class DataCache:
 
     @property
     def sharers(self) -> int:
-        """How many CPUs share it.
+        """Say how many CPUs share it.
 
         Example:
             >>> DataCache(3, 2**25, "0-3,8").sharers

@@ -74,7 +74,7 @@ class Figures:
 
     @property
     def levels(self) -> tuple[Cache, ...]:
-        """The caches there are, from the core outwards."""
+        """Return the caches there are, from the core outwards."""
         return tuple(level for level in (self.l1d, self.l2, self.l3) if level is not None)
 
 

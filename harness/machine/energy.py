@@ -38,12 +38,12 @@ class Energy:
 
     @property
     def joules_an_inference(self) -> float:
-        """Of the whole packages."""
+        """Return the energy of an inference that the whole packages took, in joules."""
         return self.joules / self.inferences
 
     @property
     def net_joules_an_inference(self) -> float:
-        """Beyond what the packages would have taken at rest in the same time."""
+        """Return the energy beyond what the packages would have taken at rest in that time."""
         return (self.joules - self.idle_w * self.seconds) / self.inferences
 
 

@@ -58,7 +58,7 @@ class Cpu:
 
     @property
     def fixed(self) -> bool:
-        """Whether the governor asks for one frequency, so that a fall is not its choice."""
+        """Say whether the governor asks for one frequency, so that a fall is not its choice."""
         return self.governor in _FIXED_GOVERNORS and self.driver not in _FREE_DRIVERS
 
 
@@ -72,7 +72,7 @@ class Cooler:
 
     @property
     def slows_cpu(self) -> bool:
-        """Whether it cools by holding the CPU back."""
+        """Say whether it cools by holding the CPU back."""
         return bool(re.search("cpu|processor|powerclamp", self.kind, re.IGNORECASE)) and not (
             re.search("fan", self.kind, re.IGNORECASE)
         )
@@ -105,7 +105,7 @@ class ThermalState:
 
     @property
     def hottest_c(self) -> float | None:
-        """The highest temperature; None where there is no sensor."""
+        """Return the highest temperature; None where there is no sensor."""
         return max((zone.temperature_c for zone in self.zones), default=None)
 
     def to_json(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Memory:
 
     @property
     def added_bytes(self) -> int:
-        """What the network and its runtime add to the process at the most."""
+        """Return what the network and its runtime add to the process at the most."""
         return self.sampled_bytes - self.before_bytes
 
 

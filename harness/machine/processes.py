@@ -70,7 +70,7 @@ class Ending:
 
     @property
     def signal(self) -> str:
-        """The name of the signal that ended it; empty where it left by itself."""
+        """Return the name of the signal that ended it; empty where it left by itself."""
         if self.code >= 0:
             return ""
         try:
@@ -80,7 +80,7 @@ class Ending:
 
     @property
     def last_words(self) -> str:
-        """What comes after a sentence on its end; empty where it said nothing."""
+        """Say what comes after a sentence on its end; empty where it said nothing."""
         return f"; the last it said: {self.said}" if self.said else ""
 
     def __str__(self) -> str:
@@ -129,13 +129,13 @@ class ChildProcess:
 
     @property
     def output(self) -> IO[bytes]:
-        """Its standard output."""
+        """Return its standard output."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Say whether it has not ended."""
         return self._process.poll() is None
 
     def send(self, data: bytes, last: bool = False) -> None:

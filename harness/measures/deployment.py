@@ -88,13 +88,13 @@ class Deployment:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What the network's input expects."""
+        """Return what the network's input expects."""
         stored = self.exported.facts()["preprocessing"]
         return Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+        """Return the height and width in pixels."""
         height, width = self.exported.facts()["input_size"]
         return height, width
 

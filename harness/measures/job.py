@@ -62,7 +62,7 @@ class Job:
         return data
 
     def export(self) -> Exported:
-        """The exported network: where the runner put it, or made now."""
+        """Return the exported network: where the runner put it, or made now."""
         return Exported(self.exported) if self.exported else export(self.network)
 
     def facts(self) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class Measure(Generic[R]):
 
     @property
     def in_turns(self) -> bool:
-        """Whether processes of two sides can take turns with it: it is timed in several."""
+        """Say whether processes of two sides can take turns with it: it is timed in several."""
         return self.timed and self.several is not None
 
 

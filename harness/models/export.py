@@ -52,12 +52,12 @@ class Exported:
 
     @property
     def onnx(self) -> Path:
-        """BN folded, input `image` (N, 3, H, W), output `embedding` (N, E), opset 17."""
+        """Return the ONNX file: BN folded, `image` (N, 3, H, W) to `embedding` (N, E), opset 17."""
         return self.folder / "network.onnx"
 
     @property
     def torchscript(self) -> Path:
-        """BN folded, traced at batch 1, not frozen."""
+        """Return the TorchScript file: BN folded, traced at batch 1, not frozen."""
         return self.folder / "network.pt"
 
     def reference(self) -> tuple[FloatArray, FloatArray]:

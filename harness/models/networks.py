@@ -41,12 +41,12 @@ class Network:
 
     @property
     def is_onnx(self) -> bool:
-        """Whether the network is a user's ONNX file."""
+        """Say whether the network is a user's ONNX file."""
         return self.name.startswith(ONNX_PREFIX)
 
     @property
     def trained(self) -> bool:
-        """Whether its weights come from a file, so that scores on real faces mean something."""
+        """Say whether its weights come from a file, so that scores on real faces mean something."""
         return self.path is not None
 
     def architecture(self) -> Architecture:
@@ -63,11 +63,11 @@ class Network:
 
     @property
     def module_name(self) -> str:
-        """The full name of the Python module that defines it."""
+        """Return the full name of the Python module that defines it."""
         return __name__ if self.is_onnx else registry.module(self.name)
 
     def facts(self) -> dict[str, Any]:
-        """What a report tells of architecture and weights, for a record's provenance.
+        """Return what a report tells of architecture and weights, for a record's provenance.
 
         Raises:
             BadInputError: the file does not hold weights for this architecture.

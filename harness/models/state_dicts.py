@@ -55,7 +55,7 @@ class MatchedWeights:
 
 
 def read(path: Path) -> dict[str, State]:
-    """All state dicts in a file, by where they are in it; `""` is the file itself.
+    """Return all state dicts in a file, by where they are in it; `""` is the file itself.
 
     Raises:
         BadInputError: it can't be read without running code of the file's, or holds none.

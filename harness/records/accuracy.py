@@ -51,12 +51,12 @@ class Accuracy(Result):
 
     @property
     def fold_standard_deviation(self) -> float:
-        """Spread of the folds (ddof=1), 0 to 1."""
+        """Return the standard deviation of the folds' accuracies (ddof=1), 0 to 1."""
         return float(np.std(self.fold_accuracies, ddof=1))
 
     @property
     def standard_error(self) -> float:
-        """Of the mean: the folds' standard deviation over the root of their count."""
+        """Return the mean's standard error: the folds' deviation over the root of their count."""
         return self.fold_standard_deviation / float(np.sqrt(len(self.fold_accuracies)))
 
 
@@ -78,7 +78,7 @@ class OperatingPoint:
 
     @property
     def true_rate(self) -> float:
-        """TAR or TPIR: share of the genuine trials that pass, 0 to 1."""
+        """Return the TAR or TPIR: the share of the genuine trials that pass, 0 to 1."""
         return self.accepted / self.trials
 
 
@@ -152,5 +152,5 @@ class Identification(Result):
 
     @property
     def rank1(self) -> float:
-        """Share of the mated searches that succeed at rank 1, 0 to 1."""
+        """Return the share of the mated searches that succeed at rank 1, 0 to 1."""
         return self.found_at[0] / self.mated_searches

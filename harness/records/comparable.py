@@ -45,18 +45,18 @@ class Timed:
 
     @property
     def by_process(self) -> npt.NDArray[np.float64]:
-        """`(P, T)`; medians of the turns of each process."""
+        """Return the medians of the turns of each process, `(P, T)`."""
         return np.asarray(self.turns, np.float64).reshape(len(self.medians), -1)
 
     @property
     def by_job(self) -> tuple[tuple[float, ...], ...]:
-        """Medians of the processes of each job."""
+        """Return the medians of the processes of each job."""
         ends = tuple(accumulate(self.jobs)) or (len(self.medians),)
         return tuple(self.medians[a:b] for a, b in pairwise((0, *ends)))
 
     @property
     def value(self) -> float:
-        """Geometric mean of the medians."""
+        """Return the geometric mean of the medians."""
         mean = np.exp(np.mean(np.log(self.medians)))
         # Rounding may take it out of the range that a mean lies in.
         return float(np.clip(mean, min(self.medians), max(self.medians)))
@@ -83,12 +83,12 @@ class Counted:
 
     @property
     def exact(self) -> bool:
-        """Whether the same code gives the same figure again."""
+        """Say whether the same code gives the same figure again."""
         return self.name != PEAK_MEMORY
 
     @property
     def is_time(self) -> bool:
-        """Whether a model made a time of counts: it has the margin of times."""
+        """Say whether a model made a time of counts: it has the margin of times."""
         return self.unit == "ms"
 
 
@@ -148,13 +148,13 @@ class Decided:
 
     @property
     def decisions(self) -> Decisions:
-        """What was decided on each of P pairs."""
+        """Return what was decided on each of P pairs."""
         bits = np.unpackbits(np.frombuffer(self.right, np.uint8), count=self.pairs)
         return Decisions(bits.astype(np.bool_), np.array(self.lost))
 
     @property
     def people(self) -> npt.NDArray[np.int64]:
-        """`(P, 2)`; or `(0, 2)` where they are not known."""
+        """Return who is in each pair, `(P, 2)`; or `(0, 2)` where they are not known."""
         return np.frombuffer(self.identities, "<u4").astype(np.int64).reshape(-1, 2)
 
 

@@ -27,7 +27,7 @@ class DenormalCount:
 
     @property
     def share(self) -> float:
-        """Of the elements, 0 to 1."""
+        """Return the share of denormals among the elements, 0 to 1."""
         return self.denormals / self.elements if self.elements else 0.0
 
 
@@ -47,17 +47,17 @@ class Denormals(Result):
 
     @property
     def weight_share(self) -> float:
-        """Of all weights, 0 to 1."""
+        """Return the share of denormals among all weights, 0 to 1."""
         return _together(self.weights).share
 
     @property
     def activation_share(self) -> float:
-        """Of all elements that layers computed, 0 to 1."""
+        """Return the share of denormals among all elements that layers computed, 0 to 1."""
         return _together(self.activations).share
 
     @property
     def none(self) -> bool:
-        """Whether there is not a single one."""
+        """Say whether there is not a single one."""
         return not any(one.denormals for one in (*self.weights, *self.activations))
 
 

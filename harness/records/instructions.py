@@ -76,7 +76,7 @@ class Instructions(Result):
 
     @property
     def memory_bytes(self) -> int:
-        """As `Work.memory_bytes` has it."""
+        """Return the bytes of memory traffic, as `Work.memory_bytes` counts them."""
         return self.work.memory_bytes(self.line_bytes)
 
 

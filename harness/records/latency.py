@@ -94,13 +94,13 @@ class Latency(Result):
 
     @property
     def by_process(self) -> tuple[tuple[float, ...], ...]:
-        """The samples of each process, in order, in milliseconds."""
+        """Return the samples of each process, in order, in milliseconds."""
         ends = tuple(accumulate(self.processes)) or (len(self.samples_ms),)
         return tuple(self.samples_ms[a:b] for a, b in pairwise((0, *ends)))
 
     @property
     def turn_medians_ms(self) -> tuple[tuple[float, ...], ...]:
-        """Of each process, the median of each of its turns; empty where it took none."""
+        """Return the median of each turn of each process; empty where it took none."""
         ends = accumulate(self.turns, initial=0)
         medians = [float(np.median(self.samples_ms[a:b])) for a, b in pairwise(ends)]
         each = len(medians) // max(len(self.processes), 1)
@@ -108,22 +108,22 @@ class Latency(Result):
 
     @property
     def median_ms(self) -> float:
-        """Median of the samples."""
+        """Return the median of the samples."""
         return float(np.median(self.samples_ms))
 
     @property
     def p90_ms(self) -> float | None:
-        """None with fewer than 64 samples, which do not support it."""
+        """Return the 90th percentile; None below 64 samples, which do not support it."""
         return quantile(self.samples_ms, 0.9)
 
     @property
     def minimum_ms(self) -> float:
-        """Shortest of the samples."""
+        """Return the shortest of the samples."""
         return min(self.samples_ms)
 
     @property
     def interval_ms(self) -> tuple[float, float]:
-        """95 % interval of the median.
+        """Return the 95 % interval of the median.
 
         Of several processes the one whose unit is the process; of one alone that of its
         samples, distribution-free, which does not know how much processes differ.
@@ -134,47 +134,47 @@ class Latency(Result):
 
     @property
     def relative_width(self) -> float:
-        """Of the interval, as a share of the median."""
+        """Return the width of the interval as a share of the median."""
         lower, upper = self.interval_ms
         return (upper - lower) / self.median_ms
 
     @property
     def import_ms(self) -> float | None:
-        """Of the runtime's package; like what follows, the median of the processes that tell."""
+        """Return the time to import the runtime: the median of the processes that tell."""
         return self._of_footprints(lambda found: found.import_ms)
 
     @property
     def open_ms(self) -> float | None:
-        """From the artifact on disk to a session that can infer, without that import."""
+        """Return the time from the artifact on disk to a ready session, without that import."""
         return self._of_footprints(lambda found: found.open_ms)
 
     @property
     def first_ms(self) -> float | None:
-        """The first inference of a process."""
+        """Return the time of the first inference of a process."""
         return self._of_footprints(lambda found: found.first_ms)
 
     @property
     def peak_bytes(self) -> float | None:
-        """The most that was resident of a process that infers."""
+        """Return the most bytes that were resident of a process that infers."""
         return self._of_footprints(
             lambda found: found.memory.sampled_bytes if found.memory else None
         )
 
     @property
     def added_bytes(self) -> float | None:
-        """The same beyond what the process had before it opened the artifact."""
+        """Return the most bytes beyond what the process had before it opened the artifact."""
         return self._of_footprints(lambda found: found.memory.added_bytes if found.memory else None)
 
     @property
     def joules(self) -> float | None:
-        """Energy of an inference, by the counters of whole CPU packages."""
+        """Return the energy of an inference, by the counters of whole CPU packages."""
         return self._of_footprints(
             lambda found: found.energy.joules_an_inference if found.energy else None
         )
 
     @property
     def net_joules(self) -> float | None:
-        """The same beyond what the packages took at rest."""
+        """Return the energy of an inference beyond what the packages took at rest."""
         return self._of_footprints(
             lambda found: found.energy.net_joules_an_inference if found.energy else None
         )

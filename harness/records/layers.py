@@ -37,12 +37,12 @@ class LayerTimes(Result):
 
     @property
     def total_ms(self) -> float:
-        """Of all layers together: above the latency by what profiling takes."""
+        """Return the time of all layers together: above the latency by what profiling takes."""
         return sum(layer.ms for layer in self.layers)
 
     @property
     def shares(self) -> dict[str, float]:
-        """Of the total, by operator, the largest first."""
+        """Return the shares of the total, by operator, the largest first."""
         found: defaultdict[str, float] = defaultdict(float)
         for layer in self.layers:
             found[layer.operator] += layer.ms

@@ -77,27 +77,27 @@ class PairScores:
 
     @property
     def over(self) -> str:
-        """What is known to be independent: `identities`, `groups` of images, or `pairs`."""
+        """Say what is known to be independent: `identities`, `groups` of images, or `pairs`."""
         if not self.packed_identities:
             return "pairs"
         return "groups" if self.recovered else "identities"
 
     @cached_property
     def scores(self) -> npt.NDArray[np.float32]:
-        """`(P,)`; higher means more alike."""
+        """Return the scores `(P,)`; higher means more alike."""
         return np.frombuffer(self.packed_scores, _SCORE)
 
     @cached_property
     def same(self) -> npt.NDArray[np.bool_]:
-        """`(P,)`; whether the pair is genuine."""
+        """Return whether each pair is genuine, `(P,)`."""
         return np.frombuffer(self.packed_same, np.bool_)
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64]:
-        """`(P,)`; which part of the cross-validation each pair belongs to."""
+        """Return which part of the cross-validation each pair belongs to, `(P,)`."""
         return np.frombuffer(self.packed_folds, _NUMBER).astype(np.int64)
 
     @cached_property
     def identities(self) -> npt.NDArray[np.int64]:
-        """`(P, 2)`; or `(0, 2)` where they are unknown."""
+        """Return who is in each pair, `(P, 2)`; or `(0, 2)` where they are unknown."""
         return np.frombuffer(self.packed_identities, _NUMBER).astype(np.int64).reshape(-1, 2)

@@ -33,7 +33,7 @@ class Fields(Result):
 
     @property
     def corner_share(self) -> float:
-        """What the corner unit sees in all, over what the central unit sees."""
+        """Return what the corner unit sees in all, over what the central unit sees."""
         return float(np.sum(self.corner) / np.sum(self.centre))
 
     @property

@@ -90,12 +90,12 @@ class Record:
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:
-        """Conditions of validity that do not hold."""
+        """Return the conditions of validity that do not hold."""
         return tuple(check for check in self.checks if not check.passed)
 
     @property
     def label(self) -> str:
-        """What limits the meaning of the figures, such as `untuned`; empty where nothing does."""
+        """Say what limits the figures' meaning, such as `untuned`; empty where nothing does."""
         return str(getattr(self.result, "label", ""))
 
 

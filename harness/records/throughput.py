@@ -32,10 +32,10 @@ class Throughput(Result):
 
     @property
     def images_per_second(self) -> float:
-        """Median of the windows."""
+        """Return the median of the windows."""
         return float(np.median(self.rates))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of it, distribution-free; how processes differ is not in it."""
+        """Return its 95 % interval, distribution-free; how processes differ is not in it."""
         return median_interval(self.rates)

@@ -60,7 +60,7 @@ class Precision:
 
     @property
     def faces(self) -> str:
-        """The dataset that this precision needs; empty where it needs none."""
+        """Return the dataset that this precision needs; empty where it needs none."""
         return self.calibration if self.name == "int8" else ""
 
     def of(self, case: Case) -> Case:

@@ -51,7 +51,7 @@ class Run:
 
     @property
     def hour(self) -> int:
-        """Since the epoch."""
+        """Return the hour of the run, counted from the epoch."""
         return int(self.at // _HOUR_S)
 
 

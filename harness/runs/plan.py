@@ -149,7 +149,7 @@ def load(name: str) -> Plan:
 
 
 def connected(plan: Plan) -> tuple[str, ...]:
-    """Devices of a plan that are boards elsewhere: to know of them is to connect to them.
+    """Return devices of a plan that are boards elsewhere: to know of them is to connect to them.
 
     Raises:
         UnknownNameError: a device is unknown.
@@ -159,7 +159,7 @@ def connected(plan: Plan) -> tuple[str, ...]:
 
 
 def without(plan: Plan, devices: Sequence[str]) -> Plan:
-    """A plan without some of its devices."""
+    """Return a plan without some of its devices."""
     return replace(plan, devices=tuple(one for one in plan.devices if one not in devices))
 
 

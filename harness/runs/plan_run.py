@@ -46,7 +46,7 @@ class RunRequest:
 
     @property
     def store(self) -> Store:
-        """The records' file."""
+        """Return the store of the records' file."""
         return Store(self.out / RECORDS)
 
     def load(self) -> Plan:

@@ -47,7 +47,7 @@ class Step:
 
     @property
     def change(self) -> float | None:
-        """Relative; 0.05 is 5 % more. None from zero."""
+        """Return the relative change; 0.05 is 5 % more. None from zero."""
         return self.after / self.before - 1 if self.before else None
 
 

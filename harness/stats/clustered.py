@@ -51,27 +51,27 @@ class ClusteredSpread:
 
     @property
     def design_effect(self) -> float:
-        """How many pairs are worth one that is independent, 1 or more (L. Kish, 1965)."""
+        """Return how many pairs are worth one that is independent, 1 or more (L. Kish, 1965)."""
         if not self.independent:
             return 1.0
         return max(1.0, self.variance / self.independent)
 
     @property
     def deviation(self) -> float:
-        """Standard deviation, no smaller than that of independent pairs."""
+        """Return the standard deviation, no smaller than that of independent pairs."""
         return math.sqrt(max(self.variance, self.independent))
 
     @property
     def worth(self) -> float:
-        """As `design_effect`, widened for a variance that comes of few people."""
+        """Return `design_effect`, widened for a variance that comes of few people."""
         return self.design_effect * (self.student() / _NORMAL) ** 2
 
     def wider(self, variance: float) -> ClusteredSpread:
-        """The same with a variance added that people have no part in."""
+        """Return this spread with a variance added that people have no part in."""
         return replace(self, variance=self.deviation**2 + variance)
 
     def student(self, of_each: float = OF_EACH) -> float:
-        """Student's factor of a 95 % interval, with so many degrees of freedom a carrier."""
+        """Return Student's factor of a 95 % interval, with so many degrees of freedom a carrier."""
         return float(stdtrit(max(of_each * self.carriers, 1.0), 1 - _TAIL))
 
 
@@ -93,7 +93,7 @@ class Members:
 
     @classmethod
     def of(cls, people: npt.ArrayLike, strata: npt.ArrayLike) -> Members:
-        """From `(P, 2)` numbers of people; or none, `(0, 2)`: each pair is then on its own."""
+        """Number who is in the pairs, `(P, 2)`; given none, `(0, 2)`, each pair is on its own."""
         parts = np.asarray(strata, np.int64)
         who = np.asarray(people, np.int64).reshape(-1, 2)
         if not len(who):
@@ -104,7 +104,7 @@ class Members:
         return cls(first, second, parts, len(names))
 
     def spread(self, influence: Reals) -> ClusteredSpread:
-        """Spread of a figure that each pair shifts by its influence.
+        """Return the spread of a figure that each pair shifts by its influence.
 
         Args:
             influence: `(P,)`; its mean is 0 in each stratum.
@@ -138,13 +138,13 @@ class Members:
 
 
 def centred(values: Reals, one: Booleans) -> Reals:
-    """Values less the mean of their kind, `(P,)`; `one` says which of two it is."""
+    """Return values less the mean of their kind, `(P,)`; `one` says which of two it is."""
     means = [np.mean(values[kind]) if np.any(kind) else 0.0 for kind in (one, ~one)]
     return np.asarray(values - np.where(one, *means))
 
 
 def rate_interval(rate: float, spread: ClusteredSpread) -> Interval:
-    """95 % interval of a rate strictly between 0 and 1.
+    """Return the 95 % interval of a rate strictly between 0 and 1.
 
     That of Clopper and Pearson for as many independent trials as would have this variance,
     fewer where it comes of few people (E. L. Korn, B. I. Graubard, "Confidence intervals for
@@ -158,7 +158,7 @@ def rate_interval(rate: float, spread: ClusteredSpread) -> Interval:
 
 
 def share_interval(share: float, spread: ClusteredSpread) -> Interval:
-    """95 % interval of a share strictly between 0 and 1 that is no count, on the logit scale."""
+    """Return the 95 % interval of a share that is no count, from its logit; 0 < share < 1."""
     middle = math.log(share / (1 - share))
     side = spread.student(_OF_EACH_SHARE) * spread.deviation / (share * (1 - share))
     # Beyond 700 the exponential overflows; both ends are 0 or 1 long before.
@@ -167,14 +167,14 @@ def share_interval(share: float, spread: ClusteredSpread) -> Interval:
 
 
 def too_few(people: int) -> str:
-    """Why there is no interval of so few people; empty where there are enough."""
+    """Say why there is no interval of so few people; empty where there are enough."""
     if people >= FEWEST_PEOPLE:
         return ""
     return f"{people} people are too few for an interval that holds: it needs {FEWEST_PEOPLE}"
 
 
 def none_seen(trials: int, confidence: float = 0.95) -> float:
-    """Upper bound of a rate of which not one case is seen in so many independent trials.
+    """Return the upper bound of a rate of which no case is seen in so many independent trials.
 
     Example:
         >>> round(none_seen(300), 4)  # the rule of three says 0.01

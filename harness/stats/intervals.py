@@ -50,7 +50,7 @@ class Spread:
 
     @property
     def beyond_samples(self) -> bool:
-        """Whether processes differ by more than twice what their samples explain."""
+        """Say whether processes differ by more than twice what their samples explain."""
         return self.between > 2 * self.within
 
 

@@ -36,7 +36,7 @@ class Modes:
 
     @property
     def two(self) -> bool:
-        """Whether there are two modes beyond chance (p < 0.01), 2 % apart or more."""
+        """Say whether there are two modes beyond chance (p < 0.01), 2 % apart or more."""
         return self.dip > _CRITICAL and self.ratio >= _LEAST_RATIO
 
 

@@ -93,7 +93,7 @@ class LogRatio:
         return np.maximum(self.p_above(-margin), self.p_below(margin))
 
     def smallest(self, level: float) -> Reals:
-        """True ratio that a one-sided test at `level` finds in four of five cases, 1 or more."""
+        """Say which ratio, 1 or more, a one-sided test at `level` finds in four of five cases."""
         reach = stdtrit(self.degrees, 1 - level) + stdtrit(self.degrees, POWER)
         return np.asarray(np.exp(self.error * reach))
 
@@ -198,7 +198,7 @@ def log_ratio_between_jobs(
 def processes_needed(
     effect: LogRatio, margin: float, level: float, same_level: float
 ) -> int | None:
-    """Processes, or jobs, a side that decide in four of five cases, were all as it looks.
+    """Say how many processes or jobs a side decide in four of five cases, were all as it looks.
 
     Args:
         effect: of one comparison.

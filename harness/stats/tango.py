@@ -59,7 +59,7 @@ def interval(
 
 
 def bounds(only_first: int, only_second: int, pairs: int, reach: float) -> tuple[float, float]:
-    """The least and the greatest difference whose `score` is within `reach` of 0."""
+    """Return the least and the greatest difference whose `score` is within `reach` of 0."""
     counts = only_first, only_second, pairs
     estimate = (only_second - only_first) / pairs
     low, high = (_crossing(*counts, reach, estimate, end) for end in (-1.0, 1.0))

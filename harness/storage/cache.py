@@ -20,13 +20,13 @@ MANIFEST = "manifest.json"
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 of values that JSON can hold, 32 hexadecimal digits."""
+    """Return the SHA-256 of values that JSON can hold, 32 hexadecimal digits."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits.
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits.
 
     Raises:
         BadInputError: the file can't be read, or is none: a device has no end.
@@ -42,13 +42,13 @@ def file_digest(path: Path) -> str:
 
 
 def root() -> Path:
-    """Where the cache lives: `FACEBENCH_CACHE`, or the user's cache folder."""
+    """Return the folder of the cache: `FACEBENCH_CACHE`, or the user's cache folder."""
     chosen = os.environ.get("FACEBENCH_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("facebench"))
 
 
 def entry(kind: str, key: str, make: Callable[[Path], None]) -> Path:
-    """The folder of files that `make` writes, made at the first call for this key.
+    """Return the folder of files that `make` writes, made at the first call for this key.
 
     The folder appears whole or not at all, and each file in it is checked
     against its hash, so a damaged entry is made again.
@@ -92,7 +92,7 @@ def _place(made: Path, folder: Path) -> None:
 
 
 def unwritable(error: OSError) -> BadInputError:
-    """What is said of a disk that is full, or a cache that can't be written."""
+    """Return the error for a disk that is full, or a cache that can't be written."""
     return BadInputError(
         f"cannot write the cache in {root()}: {error.strerror or error}; make room, or set "
         "FACEBENCH_CACHE to a folder that has some, and run the same command again"
@@ -100,7 +100,7 @@ def unwritable(error: OSError) -> BadInputError:
 
 
 def find(kind: str, key: str) -> Path | None:
-    """The folder of an entry, where there is one and its files are whole, here or in the store.
+    """Return the folder of an entry that is here or in the store, with its files whole.
 
     It is marked as used, so that `eviction` leaves it alone while this process lives.
     """

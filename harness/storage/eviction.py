@@ -59,7 +59,7 @@ class Item:
 
 
 def items() -> list[Item]:
-    """All that could be removed, the least recently used first."""
+    """Return all that could be removed, the least recently used first."""
     root = cache.root()
     if not locks.is_ours(root):
         return []
@@ -74,7 +74,7 @@ def items() -> list[Item]:
 
 
 def other_bytes(of: list[Item]) -> int:
-    """Bytes of what is never removed: the emulated device, checkouts, clocks' histories."""
+    """Sum the bytes of what is never removed: the emulated device, checkouts, clocks' histories."""
     return size_of(cache.root()) - sum(item.size for item in of)
 
 
@@ -99,7 +99,7 @@ def prune(limit: int) -> list[Item]:
 
 
 def limit() -> int:
-    """Bytes that a run leaves in the cache: FACEBENCH_CACHE_LIMIT, such as 5G, or 20 GB.
+    """Return how many bytes a run leaves in the cache: FACEBENCH_CACHE_LIMIT, such as 5G, or 20 GB.
 
     Raises:
         BadInputError: the variable is no size.
@@ -109,7 +109,7 @@ def limit() -> int:
 
 
 def parse_size(text: str, where: str) -> int:
-    """Bytes of a text such as 500M, 5G or 1.5TB.
+    """Return the bytes that a text such as 500M, 5G or 1.5TB means.
 
     Raises:
         BadInputError: it is no size; `where` says whose.
@@ -121,7 +121,7 @@ def parse_size(text: str, where: str) -> int:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder; links are not followed."""
+    """Return the bytes of the files in a folder; links are not followed."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:

@@ -135,7 +135,7 @@ def code(*names: str) -> str:
 
 
 def closure(*names: str) -> frozenset[str]:
-    """Names of the modules that `code` hashes."""
+    """Return the names of the modules that `code` hashes."""
     return OURS.closure(*names)
 
 

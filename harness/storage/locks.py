@@ -61,7 +61,7 @@ def begin(root: Path) -> float:
 
 
 def is_ours(root: Path) -> bool:
-    """Whether a cache is ours alone: it has our marker, or nothing else than ours is in it."""
+    """Say whether a cache is ours alone: it has our marker, or nothing else than ours is in it."""
     marker = root / MARKER
     if marker.is_file() and not marker.is_symlink():
         return True

@@ -27,7 +27,7 @@ _LARGEST = 2 * 10**9
 
 
 def serves(kind: str) -> bool:
-    """Whether there is a store for entries of this kind."""
+    """Say whether there is a store for entries of this kind."""
     return bool(os.environ.get("FACEBENCH_STORE")) and kind in KINDS
 
 

@@ -9,15 +9,15 @@ _RESULTS = Path(__file__).parents[2] / "results"
 
 
 def folder(name: str) -> Path:
-    """A folder of `results/`: inside the installed package, or in the checkout."""
+    """Return a folder of `results/`: inside the installed package, or in the checkout."""
     return (_RESULTS / name).resolve()
 
 
 def installed() -> bool:
-    """Whether this is an installed package, whose own folders are not to be written to."""
+    """Say whether this is an installed package, whose own folders are not to be written to."""
     return not _RESULTS.is_symlink()
 
 
 def weights() -> dict[str, Path]:
-    """Trained weights that come with the project, by network."""
+    """Return the trained weights that come with the project, by network."""
     return {path.stem: path for path in sorted(folder("weights").glob("*.safetensors"))}

@@ -14,7 +14,7 @@ class Shape:
 
     @property
     def elements(self) -> int:
-        """Of all accumulators together."""
+        """Return the elements of all accumulators together."""
         return self.lanes * self.accumulators
 
     def __str__(self) -> str:

@@ -49,17 +49,17 @@ class Budget:
 
     @property
     def most_processes(self) -> int:
-        """That are started at all."""
+        """Return how many processes are started at most."""
         return 1 if self.processes == 1 else 2 * self.processes
 
     @property
     def share_s(self) -> float:
-        """Seconds in which one process takes samples."""
+        """Return the seconds in which one process takes samples."""
         return self.sampling_s / self.processes
 
     @property
     def share_of_samples(self) -> int:
-        """Samples that one process takes at least."""
+        """Return how many samples one process takes at least."""
         return math.ceil(MINIMUM_SAMPLES / self.processes)
 
 

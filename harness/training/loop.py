@@ -66,12 +66,12 @@ class TrainingSpec:
 
     @property
     def steps(self) -> int:
-        """Of the whole run."""
+        """Return the steps of the whole run."""
         return self.recipe.iterations(len(self.faces))
 
     @property
     def epoch_length(self) -> int:
-        """Steps of an epoch."""
+        """Return the steps of an epoch."""
         return batches_in(self.faces, self.recipe.batch)
 
 

@@ -42,7 +42,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and prints."""
+        """Say whether this process is the one that writes and prints."""
         return self.rank == 0
 
     def share(self, count: int) -> slice:

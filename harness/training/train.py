@@ -50,7 +50,7 @@ class Distillation:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the targets depend on beside the images."""
+        """Return what the targets depend on beside the images."""
         expects = asdict(self.teacher.architecture().preprocessing)
         return {
             "name": self.teacher.name,
@@ -94,7 +94,7 @@ class Task:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a run that goes on must agree in."""
+        """Return what a run that goes on must agree in."""
         return {
             "network": self.network.name,
             "recipe": self.recipe.facts(),

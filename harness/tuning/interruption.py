@@ -13,7 +13,7 @@ Check = Callable[[], None]
 
 @contextmanager
 def noticed() -> Iterator[Check]:
-    """Gives a function that raises KeyboardInterrupt once Ctrl-C was pressed.
+    """Give a function that raises KeyboardInterrupt once Ctrl-C was pressed.
 
     Python raises it at once, too; but where a function of ours that TVM has called was
     running, TVM makes a plain error of it, and a kernel would be said to have failed.

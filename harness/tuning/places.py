@@ -58,7 +58,7 @@ def goal(target: Target) -> Goal:
 
 @contextmanager
 def costs(wanted: Goal, device: str = "") -> Iterator[TilingCost]:
-    """What tells the costs of a target's kernels on a device.
+    """Return what tells the costs of a target's kernels on a device.
 
     Args:
         wanted: the target.

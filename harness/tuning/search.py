@@ -36,7 +36,7 @@ class Trials:
 
     @property
     def count(self) -> int:
-        """Tilings that were tried."""
+        """Return how many tilings were tried."""
         return len(self.costs) + len(self.failures)
 
     def add(self, numbers: Sequence[int], found: Sequence[float | Failure]) -> None:

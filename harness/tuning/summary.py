@@ -34,12 +34,12 @@ class TuningSummary:
 
     @property
     def improved(self) -> int:
-        """Records whose tiling is not the model's choice."""
+        """Return the records whose tiling is not the model's choice."""
         return sum(record.gain > 1 for record in self.found)
 
     @property
     def gain(self) -> float:
-        """Geometric mean over the records of how many times cheaper they are."""
+        """Return the geometric mean over the records of how many times cheaper they are."""
         return geometric_mean(record.gain for record in self.found) if self.found else 1.0
 
     def in_words(self) -> str:

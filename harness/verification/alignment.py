@@ -24,7 +24,7 @@ _TEMPLATE_112X112 = np.add(_TEMPLATE_112X96, [8, 0])
 
 
 def in_square(side: int) -> Floats:
-    """Where the landmarks of a 112x112 crop are once it is resized, `(5, 2)`: x, y in pixels.
+    """Return the landmarks of a 112x112 crop once it is resized, `(5, 2)`: x, y in pixels.
 
     Args:
         side: height and width of the resized crop in pixels.
@@ -132,7 +132,7 @@ _BETTER = 1.3
 
 
 def residual(landmarks: Floats, target: Floats) -> float:
-    """How far landmarks remain from a target once fitted, in its pixels (root mean square).
+    """Return how far landmarks remain from a target once fitted, in its pixels (root mean square).
 
     In the complex plane a similarity is a factor, and the least squares have a closed form.
 
@@ -148,7 +148,7 @@ def residual(landmarks: Floats, target: Floats) -> float:
 
 
 def swapped(landmarks: Floats) -> str:
-    """What is exchanged in five landmarks, such as `left and right`; empty where nothing is.
+    """Say what is exchanged in five landmarks, such as `left and right`; empty where nothing is.
 
     A mirrored face resembles no turned one, so the order in which the points fit a face
     best is the right one.
@@ -167,7 +167,7 @@ def swapped(landmarks: Floats) -> str:
 
 
 def align(picture: Picture, landmarks: Floats, input_size: tuple[int, int]) -> Picture:
-    """The face, turned, scaled and cut so that its landmarks lie on the template.
+    """Return the face, turned, scaled and cut so that its landmarks lie on the template.
 
     Bilinear interpolation; what lies outside the picture is black.
 

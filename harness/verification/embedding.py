@@ -78,7 +78,7 @@ class Extraction:
 
     @property
     def images_per_second(self) -> float:
-        """Images of the dataset, each with its mirror image where flips are used."""
+        """Say how many images are embedded a second, each with its mirror image if flipped."""
         return len(self.embeddings) / self.seconds
 
 

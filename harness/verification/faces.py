@@ -61,12 +61,12 @@ class FaceSet:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The images that the protocol uses, each once, in the order of first use."""
+        """Return the images that the protocol uses, each once, in the order of first use."""
         raise NotImplementedError
 
     @property
     def protocol(self) -> Any:
-        """What is done with the images, in JSON's types; part of the digest."""
+        """Return what is done with the images, in JSON's types; part of the digest."""
         raise NotImplementedError
 
     def picture(self, key: str) -> Picture:
@@ -79,12 +79,15 @@ class FaceSet:
 
     @cached_property
     def image_digests(self) -> Mapping[str, bytes]:
-        """SHA-256 of every image's bytes, by key. Reads all images once, without decoding."""
+        """Return the SHA-256 of every image's bytes, by key.
+
+        Reads all images once, without decoding.
+        """
         return {key: hashlib.sha256(self.files.read(key)).digest() for key in self.keys}
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that a score depends on: protocol, landmarks and every image's bytes.
+        """Hash all that a score depends on: protocol, landmarks and every image's bytes (SHA-256).
 
         The same faces have the same digest in a folder and in an archive.
         """

@@ -18,7 +18,7 @@ from facebench.harness.verification.metrics import between
 
 
 def decided(score: Accuracy) -> Decisions | None:
-    """What a record's scores were decided to be; None where it holds none."""
+    """Return what a record's scores were decided to be; None where it holds none."""
     if (pairs := score.scores) is None:
         return None
     right = decisions(pairs.scores, pairs.folds, score.fold_thresholds) == pairs.same
@@ -30,7 +30,7 @@ def decided(score: Accuracy) -> Decisions | None:
 
 
 def choice_variance(lost: npt.ArrayLike) -> float:
-    """Variance that the choice of thresholds adds to an accuracy, or to a difference of two.
+    """Return the variance that choosing thresholds adds to an accuracy, or to a difference of two.
 
     What a choice costs varies from fold to fold, and goes with the accuracy itself, so that
     its variance counts twice: half of that is what they have in common.
@@ -45,7 +45,7 @@ def choice_variance(lost: npt.ArrayLike) -> float:
 def cross_validate(
     scores: Floats, same: Booleans, folds: npt.NDArray[np.int_]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Accuracy on each fold at the threshold that is best on all others.
+    """Return the accuracy on each fold at the threshold that is best on all others.
 
     Source: G. B. Huang et al., Technical Report 07-49, University of
     Massachusetts, 2007, section on View 2: performance is the mean over ten folds,
@@ -83,7 +83,7 @@ def cross_validate(
 
 
 def best_threshold(scores: Floats, same: Booleans) -> float:
-    """The threshold with the most right decisions, where `score >= threshold` means same.
+    """Return the threshold with the most right decisions; `score >= threshold` means same.
 
     Exact: each distinct set of decisions is looked at, not a grid. A threshold
     lies midway between two neighbouring scores, so that it favours neither. Of
@@ -112,7 +112,7 @@ def best_threshold(scores: Floats, same: Booleans) -> float:
 def decisions(
     scores: Floats, folds: npt.NDArray[np.integer], thresholds: Sequence[float]
 ) -> Booleans:
-    """Whether each pair is called the same, `(P,)`, by its own fold's threshold.
+    """Say for each pair whether its fold's threshold calls it the same, `(P,)`.
 
     Args:
         scores: `(P,)`; higher means more alike.

@@ -78,17 +78,17 @@ class Search:
 
     @property
     def probes(self) -> int:
-        """Images searched for."""
+        """Count the images that were searched for."""
         return len(self.top)
 
     @property
     def mated_searches(self) -> int:
-        """A pair of images is two of them: either may be the probe."""
+        """Count the mated searches: a pair of images is two, for either may be the probe."""
         return 2 * len(self.pairs)
 
     @cached_property
     def found_at(self) -> tuple[int, ...]:
-        """Mated searches in which fewer than 1, 2, ... 10 distractors score as high as the mate.
+        """Count searches in which fewer than 1, 2, ... 10 distractors score as high as the mate.
 
         A tie counts against the network, so that a constant one finds nobody.
         """
@@ -97,7 +97,7 @@ class Search:
 
     @cached_property
     def tpir(self) -> tuple[OperatingPoint, ...]:
-        """Mated searches with the mate at rank 1 and above the threshold, at each FPIR.
+        """Count mated searches with the mate at rank 1 and above the threshold, at each FPIR.
 
         A false alarm is a probe whose highest distractor reaches the threshold
         (ISO/IEC 19795-1, open-set identification). FPIRs that the number of
@@ -110,7 +110,7 @@ class Search:
 
     @cached_property
     def tar(self) -> tuple[OperatingPoint, ...]:
-        """Genuine pairs above the threshold, at each FAR over all probes with all distractors.
+        """Count genuine pairs above the threshold at each FAR, over all probes and distractors.
 
         FARs that the number of these pairs does not support (see `supported`)
         are left out, and those for which more than `KEPT` scores would have to be held.
@@ -179,7 +179,7 @@ def search(
 
 
 def join(parts: Iterable[Search]) -> Search:
-    """One search from those of the same probes among other distractors each.
+    """Join searches of the same probes among other distractors each into one.
 
     Scores do not hang on what a distractor is searched beside, so ranks and thresholds are
     those of one search among all of them, to the last bit. Two searches are held at a time.
@@ -202,7 +202,7 @@ def save(found: Search, folder: Path) -> None:
 
 
 def load(folder: Path) -> Search:
-    """The search that `save` wrote."""
+    """Read the search that `save` wrote."""
     arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
     return Search(**arrays, **json.loads((folder / "search.json").read_text()))
 
@@ -215,7 +215,7 @@ def identification(
     not_found: tuple[str, ...] = (),
     bounds: SearchBounds | None = None,
 ) -> Identification:
-    """The record of a search; the other arguments are as in `Identification`."""
+    """Return the record of a search; the other arguments are as in `Identification`."""
     return Identification(
         probes=found.probes,
         mated_searches=found.mated_searches,
@@ -236,12 +236,12 @@ def identification(
 def blocks(
     array: npt.NDArray[np.floating], size: int = 65_536
 ) -> Iterator[npt.NDArray[np.floating]]:
-    """An array or memmap `(D, E)` in blocks of `size` rows; nothing is copied."""
+    """Yield an array or memmap `(D, E)` in blocks of `size` rows; nothing is copied."""
     return (array[start : start + size] for start in range(0, len(array), size))
 
 
 def supported(one_in: int, trials: int) -> bool:
-    """Whether a rate of one in so many may be stated from so many trials: the rule of three.
+    """Say whether a rate of one in so many may be stated from so many trials: the rule of three.
 
     Where no event is seen in n trials, the rate is below 3/n with 95 % confidence
     (J. A. Hanley and A. Lippman-Hand, JAMA 249, 1983). The rule holds for

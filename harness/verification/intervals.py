@@ -43,7 +43,7 @@ _TAIL_SCORES = 20
 
 
 def members(pairs: PairScores) -> Members:
-    """Who is in the pairs; genuine and impostor pairs are strata."""
+    """Return who is in the pairs; genuine and impostor pairs are strata."""
     return Members.of(pairs.identities, pairs.same)
 
 
@@ -65,7 +65,7 @@ def accuracy(score: Accuracy) -> Bounded | None:
 
 @procedure("auc")
 def auc(pairs: PairScores) -> Bounded:
-    """Area under the ROC curve; each pair's influence is the share of the other kind it beats.
+    """Return the area under the ROC curve; a pair's influence is the share of the others it beats.
 
     Source: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, Biometrics 44(3), 1988; with
     people, N. A. Obuchowski, Biometrics 53(2), 1997.
@@ -92,7 +92,7 @@ def auc(pairs: PairScores) -> Bounded:
 
 @procedure("eer")
 def eer(pairs: PairScores) -> Bounded:
-    """Equal error rate: FAR and FRR at its threshold, weighed by how steep the other one is."""
+    """Return the EER with its interval: FAR and FRR there, weighed by how steep the other is."""
     value = metrics.eer(pairs.scores, pairs.same)
     if not 0 < value < 1:
         return _estimated(value, ClusteredSpread(0.0, 0.0, 0.0), pairs, rate_interval)
@@ -109,7 +109,7 @@ def eer(pairs: PairScores) -> Bounded:
 
 @procedure("tar")
 def tar(pairs: PairScores, point: OperatingPoint) -> Bounded:
-    """TAR at a FAR: what is not known of the threshold is part of the interval.
+    """Return the TAR at a FAR with an interval that holds what is not known of the threshold.
 
     The sides of both intervals, at this threshold and of the threshold, are added as roots
     of sums of squares (G. Y. Zou, A. Donner, Statistics in Medicine 27(10), 2008).
@@ -133,7 +133,7 @@ def tar(pairs: PairScores, point: OperatingPoint) -> Bounded:
 
 
 def threshold_interval(highest: Reals, count: int, rate: float, false: ClusteredSpread) -> Interval:
-    """Highest and lowest threshold at which the true rate of acceptance may be `rate`.
+    """Return the highest and lowest threshold at which the true rate of acceptance may be `rate`.
 
     The true rate at the r-th highest of n independent scores has the distribution
     Beta(r, n - r + 1); n is the number that would have the variance of the share accepted.
@@ -152,14 +152,14 @@ def threshold_interval(highest: Reals, count: int, rate: float, false: Clustered
 
 
 def joined(value: float, here: Interval, others: Sequence[float]) -> Interval:
-    """An interval at one threshold, and the rates at the highest and at the lowest, as one."""
+    """Join the interval at one threshold with the rates at the highest and the lowest one."""
     low = value - math.hypot(value - here[0], min(others[0] - value, 0.0))
     high = value + math.hypot(here[1] - value, max(others[1] - value, 0.0))
     return max(low, 0.0), min(high, 1.0)
 
 
 def seen_nowhere(value: float, independent: int, what: str) -> Bounded:
-    """A rate of 0 or of 1: the other side has an exact bound."""
+    """Return the interval of a rate of 0 or of 1: the other side has an exact bound."""
     bound = none_seen(independent)
     interval = (0.0, bound) if value == 0 else (1 - bound, 1.0)
     return Bounded(

@@ -33,7 +33,7 @@ class PairList:
 
 
 def read_pairs(data: bytes, where: str) -> PairList:
-    """The pairs in a CSV file with the columns `PAIR_COLUMNS`, and perhaps `PERSON_COLUMNS`.
+    """Return the pairs in a CSV file with the columns `PAIR_COLUMNS`, and perhaps `PERSON_COLUMNS`.
 
     Args:
         data: the whole file's bytes.

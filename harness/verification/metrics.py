@@ -55,12 +55,12 @@ class Roc:
 
     @property
     def far(self) -> Reals:
-        """`(T,)`, ascending, 0 to 1."""
+        """Return the false accept rates `(T,)`, ascending, 0 to 1."""
         return np.asarray(self.impostors / self.impostors[-1])
 
     @property
     def tar(self) -> Reals:
-        """`(T,)`, ascending, 0 to 1."""
+        """Return the true accept rates `(T,)`, ascending, 0 to 1."""
         return np.asarray(self.genuine / self.genuine[-1])
 
 
@@ -93,7 +93,7 @@ class Histogram:
 
 
 def smallest_far(impostors: int) -> float:
-    """The smallest FAR that a count of impostor pairs supports, by the rule of three.
+    """Return the smallest FAR that a count of impostor pairs supports, by the rule of three.
 
     Where none of n is accepted, the 95 % upper bound of the rate is about 3/n: a
     smaller rate can't be told from zero.
@@ -109,7 +109,7 @@ def smallest_far(impostors: int) -> float:
 
 
 def tar_at_far(scores: Scores, same: Booleans, far: float) -> OperatingPoint:
-    """TAR at the smallest threshold whose share of accepted impostors is at most `far`.
+    """Return the TAR at the smallest threshold that accepts at most `far` of the impostors.
 
     The threshold lies midway between the two scores that it parts, or just above
     the highest. It is a number of the scores' own type, so that comparing in
@@ -163,7 +163,7 @@ def check_far(far: float, impostors: int) -> None:
 
 
 def roc(scores: Scores, same: Booleans) -> Roc:
-    """Receiver operating characteristic: one point for each distinct score, and (0, 0).
+    """Return the receiver operating characteristic: one point for each distinct score, and (0, 0).
 
     Args:
         scores: `(P,)`, finite.

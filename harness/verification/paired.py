@@ -59,17 +59,17 @@ class PairedComparison:
 
     @property
     def difference(self) -> float:
-        """Accuracy of the second system minus that of the first, -1 to 1."""
+        """Return the accuracy of the second system minus that of the first, -1 to 1."""
         return (self.only_second - self.only_first) / self.pairs
 
     @property
     def refused(self) -> str:
-        """Why there are too few people for a verdict; empty where there are enough."""
+        """Say why there are too few people for a verdict; empty where there are enough."""
         return too_few(self.people) if self.over == "identities" else ""
 
     @cached_property
     def interval(self) -> Interval:
-        """95 % interval of the difference: it leaves out zero just where `p_value` is below 0.05.
+        """Return the 95 % interval of the difference; 0 is outside just if `p_value` < 0.05.
 
         With too few people it is all there is, -1 to 1.
         """
@@ -79,25 +79,25 @@ class PairedComparison:
 
     @property
     def p_value(self) -> float:
-        """How often systems that are equal look as different as these, two-sided."""
+        """Say how often systems that are equal look as different as these, two-sided."""
         return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
 
     @property
     def mcnemar(self) -> float:
-        """McNemar's exact two-sided p-value, which takes pairs as independent."""
+        """Return McNemar's exact two-sided p-value, which takes pairs as independent."""
         return mcnemar(self.only_first, self.only_second)
 
     @property
     def widening(self) -> float:
-        """How many times wider the difference varies than with independent pairs; 1 or more."""
+        """Say how many times wider the difference varies than with independent pairs; 1 or more."""
         return math.sqrt(self.spread.design_effect)
 
     def p_above(self, bound: float) -> float:
-        """How often a lead this large is seen where the true one is `bound` or less."""
+        """Say how often a lead this large is seen where the true one is `bound` or less."""
         return self._tail(-self._score(bound))
 
     def p_below(self, bound: float) -> float:
-        """How often a lead this small is seen where the true one is `bound` or more."""
+        """Say how often a lead this small is seen where the true one is `bound` or more."""
         return self._tail(self._score(bound))
 
     @property
@@ -169,7 +169,7 @@ def compare(first: Decisions, second: Decisions, identities: npt.ArrayLike) -> P
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided probability of a split as uneven as this one when either side is as likely.
+    """Return the two-sided probability of a split as uneven as this if either side is as likely.
 
     Example:
         >>> mcnemar(0, 5)
@@ -181,7 +181,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values of a family of tests, in the order given.
+    """Return adjusted p-values of a family of tests, in the order given.
 
     With all below 0.05 called different, the chance of any wrong call is at most 0.05.
 

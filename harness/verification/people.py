@@ -14,7 +14,7 @@ from facebench.harness.verification.faces import PairSet
 
 
 def numbers(faces: PairSet) -> tuple[list[tuple[int, int]], bool]:
-    """A number for each person of each pair, and whether these are groups of images.
+    """Return a number for each person of each pair, and whether these are groups of images.
 
     Returns:
         No numbers at all where the dataset names nobody and no image is in two pairs.
@@ -34,7 +34,7 @@ def numbers(faces: PairSet) -> tuple[list[tuple[int, int]], bool]:
 
 @procedure("recovered people")
 def groups(faces: PairSet) -> Mapping[str, str]:
-    """The group of each image, named by one of its images; none where no group has two pairs."""
+    """Group the images, each group named by one of them; none where no group has two pairs."""
     first: dict[bytes, str] = {}
     parent = {key: first.setdefault(image, key) for key, image in faces.image_digests.items()}
     for pair in faces.pairs:

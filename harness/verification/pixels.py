@@ -46,14 +46,14 @@ class ImageFacts:
 
 
 def facts_of(image: Image.Image) -> ImageFacts:
-    """What an opened image's header says; nothing is decoded."""
+    """Return what an opened image's header says; nothing is decoded."""
     turn = orientation(image)
     size = (image.width, image.height) if turn >= 5 else (image.height, image.width)
     return ImageFacts(f"{image.format} {image.mode}", size, turn)
 
 
 def pixels(image: Image.Image, name: str) -> Picture:
-    """The pixels of an opened image, `(H, W, 3)`, RGB, 0 to 255; grey ones are repeated.
+    """Return the pixels of an opened image, `(H, W, 3)`, RGB, 0 to 255; grey ones are repeated.
 
     A turn that Exif tells is done, as viewers and OpenCV do it; 16 bits become 8.
 
@@ -76,7 +76,7 @@ def pixels(image: Image.Image, name: str) -> Picture:
 
 
 def orientation(image: Image.Image) -> int:
-    """Exif's orientation, 1 to 8; 1, upright, where nothing says another.
+    """Return Exif's orientation, 1 to 8; 1, upright, where nothing says another.
 
     Damaged Exif data say nothing, as to all who read them.
     """

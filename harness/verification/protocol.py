@@ -24,7 +24,7 @@ def score(
     embeddings: Embeddings,
     rejected: frozenset[str] = frozenset(),
 ) -> PairScores:
-    """One score a pair: the cosine of its two embeddings.
+    """Return one score a pair: the cosine of its two embeddings.
 
     Args:
         faces: the pairs.
@@ -56,7 +56,7 @@ def verify(
     not_found: Sequence[str] = (),
     excluded_pairs: int = 0,
 ) -> Accuracy:
-    """The 10-fold protocol on scores; the other arguments are facts that go with them.
+    """Run the 10-fold protocol on scores; the other arguments are facts that go with them.
 
     Raises:
         BadInputError: see `cross_validate`.
@@ -78,7 +78,7 @@ def verify(
 
 
 def cosine_scores(embeddings: Embeddings, keys: Sequence[str], pairs: Sequence[Pair]) -> Scores:
-    """Cosine of the angle between the two embeddings of each pair, `(P,)`, -1 to 1.
+    """Return the cosine of the angle between the embeddings of each pair, `(P,)`, -1 to 1.
 
     Args:
         embeddings: `(K, E)`, none of them zero.

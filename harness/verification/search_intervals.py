@@ -29,7 +29,7 @@ _MOST_PASSING = RANKS / 5
 
 @procedure("search")
 def search_bounds(found: Search) -> SearchBounds:
-    """Intervals of rank 1, and of TPIR and TAR at each rate that the search supports."""
+    """Return intervals of rank 1, and of TPIR and TAR at each rate that the search supports."""
     person = people_of(found)
     if few := too_few(found.identities):
         rank1 = found.found_at[0] / found.mated_searches
@@ -48,7 +48,7 @@ def search_bounds(found: Search) -> SearchBounds:
 
 
 def people_of(found: Search) -> IntArray:
-    """A number for the person that each probe shows, `(P,)`: the lowest row that shows them."""
+    """Number the person that each probe shows, `(P,)`: the lowest row that shows them."""
     person = np.arange(found.probes)
     # All pairs of a person are there, the lower row first: the lowest row is in all of them.
     np.minimum.at(person, found.pairs[:, 1], found.pairs[:, 0])

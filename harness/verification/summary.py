@@ -80,7 +80,7 @@ def summarise(pairs: PairScores, fars: Sequence[float] = FARS) -> Summary:
 
 
 def what_is_chance(over: str, people: int) -> str:
-    """A sentence on what the intervals take for independent, and what is wrong with that."""
+    """Say what the intervals take for independent, and what is wrong with that."""
     if over == "identities":
         return f"Intervals are over {people:,} people."
     if over == "groups":

@@ -66,7 +66,7 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """Of all places that decide: theirs where they agree, else `DEPENDS`."""
+        """Return the verdict of the places that decide where they agree, else `DEPENDS`."""
         decided = {one.verdict for one in self.findings} - {UNDECIDED}
         if len(decided) > 1:
             return DEPENDS
@@ -89,7 +89,7 @@ def claim(name: str, *, text: str, where: str, needs: str, order: int) -> Callab
 
 
 def judged(evidence: Evidence) -> list[Judged]:
-    """All claims with what the records say, in order; without findings: what they need."""
+    """Judge all claims by what the records say, in order; without findings: what they need."""
     ordered = sorted(CLAIMS, key=lambda one: one.order)
     return [Judged(one, one.judge(evidence) or [_missing(one)]) for one in ordered]
 

@@ -37,7 +37,7 @@ _PAPER_DATA = "the paper trained on 3.8 million images of 85,000 people"
     order=30,
 )
 def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """By dataset and runtime."""
+    """Compare the accuracies of both networks, by dataset and runtime."""
     return _better(evidence, BASELINE, "mobilenet_v2")
 
 
@@ -50,7 +50,7 @@ def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=32,
 )
 def gdconv(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """On each base that has both."""
+    """Compare the accuracy with and without GDConv on each base that has both."""
     return [one for better, worse in WITH_GDCONV for one in _better(evidence, better, worse)]
 
 
@@ -63,7 +63,7 @@ def gdconv(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=33,
 )
 def corner_units(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """What the corner unit sees of what the central one does; and the weights that were learned."""
+    """Show what the corner unit sees of what the central one does, and the weights learned."""
     return [
         _corner(record, record.result)
         for record in of_measure(evidence.records, "fields")
@@ -80,7 +80,7 @@ def corner_units(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=34,
 )
 def prelu(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """By dataset and runtime."""
+    """Compare the accuracies with PReLU and with ReLU, by dataset and runtime."""
     return _better(evidence, BASELINE, "mobilefacenet_relu")
 
 
@@ -92,7 +92,7 @@ def prelu(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=36,
 )
 def lfw(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """Of all weights that were scored: what fewer data reach refutes nothing."""
+    """Judge the accuracy on LFW of all weights; what fewer data reach refutes nothing."""
     return [
         _reaches(record, percent(record.result), _PAPER_LFW)
         for record in evidence.scores
@@ -110,7 +110,7 @@ def lfw(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=38,
 )
 def megaface(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """Of all weights that searched real faces; fewer distractors find more, and decide nothing."""
+    """Judge the searches of real faces; fewer distractors find more, and decide nothing."""
     return [
         _searched(record, record.result)
         for record in evidence.searches

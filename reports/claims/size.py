@@ -28,7 +28,7 @@ _CONNECTED = (7 * 7 - 1) * 1280 * 128
     order=10,
 )
 def parameters(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """By both ways to count: batch normalization folded, and as trained."""
+    """Judge the parameters by both ways to count: batch normalization folded, and as trained."""
     cost = evidence.costs.get(BASELINE)
     if cost is None:
         return []
@@ -46,7 +46,7 @@ def parameters(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=12,
 )
 def madds(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """By each counting rule."""
+    """Judge the multiply-adds by each counting rule."""
     cost = evidence.costs.get(BASELINE)
     return [] if cost is None else [_madds(rule, count) for rule, count in cost.madds.items()]
 
@@ -59,7 +59,7 @@ def madds(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=14,
 )
 def size(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """Of the weights in single precision."""
+    """Judge the size of the weights in single precision."""
     cost = evidence.costs.get(BASELINE)
     if cost is None or "fp32" not in cost.size_bytes:
         return []
@@ -82,7 +82,7 @@ def size(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=16,
 )
 def gdconv_cost(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """What the whole network grows by, beside what a fully connected layer in its place adds."""
+    """Judge what the whole network grows by, beside what a fully connected layer would add."""
     plain, gdconv = (evidence.costs.get(name) for name in ("mobilenet_v2", "mobilenet_v2_gdconv"))
     if plain is None or gdconv is None:
         return []

@@ -31,7 +31,7 @@ _GDCONV_AT_MOST = 50.5 / 48.5
     order=20,
 )
 def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """By runtime, device and threads; a modelled time decides nothing."""
+    """Judge the speed-up by runtime, device and threads; a modelled time decides nothing."""
     found = [_faster(evidence, one) for one in settings(evidence.latencies)]
     return [*filter(None, found), *_modelled(evidence, RIVAL)]
 
@@ -45,7 +45,7 @@ def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=22,
 )
 def fastest_variant(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """The ratio beside the published one, whose milliseconds are rounded."""
+    """Judge the ratio beside the published one, whose milliseconds are rounded."""
     found = [_as_fast(evidence, one) for one in settings(evidence.latencies)]
     return [*filter(None, found), *_modelled(evidence, _FEWER)]
 
@@ -60,7 +60,7 @@ def fastest_variant(evidence: Evidence) -> Sequence[ClaimFinding]:
     order=24,
 )
 def gdconv_time(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """On each base that has both, held against the most that the rounded milliseconds allow."""
+    """Judge the time on each base that has both, by the most that the rounded figures allow."""
     found = [
         _at_most(evidence, gdconv, plain, one)
         for gdconv, plain in WITH_GDCONV

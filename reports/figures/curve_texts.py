@@ -33,7 +33,7 @@ def entitled(found: Curves) -> str:
 
 
 def over(found: Curves) -> str:
-    """What the intervals of the first network take for chance."""
+    """Say what the intervals of the first network take for chance."""
     summary = summarised(found.scored[0].accuracy).summary
     if summary is None or summary.over == "pairs":
         return "independent pairs"

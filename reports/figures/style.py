@@ -42,7 +42,7 @@ class Theme:
 
     @property
     def colours(self) -> tuple[str, ...]:
-        """All of them, in an order that is the same for every theme."""
+        """Return all colours, in an order that is the same for every theme."""
         return (self.background, self.ink, self.faint, self.grid, self.accent, *self.series)
 
     def colour(self, index: int) -> str:

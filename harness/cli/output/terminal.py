@@ -17,7 +17,7 @@ _WIDE = 200
 
 
 def plain(text: str) -> str:
-    """A text whose characters a terminal shows and does not obey; lines stay lines.
+    """Return a text whose characters a terminal shows and does not obey; lines stay lines.
 
     Names, reasons and descriptions come from files, boards and servers of others.
 

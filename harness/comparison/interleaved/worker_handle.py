@@ -66,7 +66,7 @@ class WorkerHandle:
         self.rest()
 
     def turn(self, count: int) -> Turn:
-        """So many inferences, after one that is not timed: others had the caches meanwhile."""
+        """Time so many inferences, after one that is not timed: others had the caches meanwhile."""
         self._process.signal(signal.SIGCONT)
         self._process.send(wire.request(["turn", str(count)]))
         reply = json.loads(self._receive())

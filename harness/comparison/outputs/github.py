@@ -25,7 +25,7 @@ MOST_ROWS = 500
 
 
 def commands(comparison: Comparison) -> list[str]:
-    """Workflow commands: an error a regression, a notice with the sum of it."""
+    """Return workflow commands: an error a regression, a notice with the sum of it."""
     alarms = comparison.regressions
     shown = alarms[: MOST_ANNOTATIONS - 1] if len(alarms) > MOST_ANNOTATIONS else alarms
     lines = [_error(line) for line in shown]
@@ -36,7 +36,7 @@ def commands(comparison: Comparison) -> list[str]:
 
 @contextmanager
 def no_commands() -> Iterator[None]:
-    """Whatever is printed within is text to the workflow, a name such as `::error::` too."""
+    """Make whatever is printed within text to the workflow, a name such as `::error::` too."""
     token = secrets.token_hex(16)
     print(f"::stop-commands::{token}", flush=True)
     try:
@@ -46,7 +46,7 @@ def no_commands() -> Iterator[None]:
 
 
 def summary(comparison: Comparison) -> str:
-    """Markdown for the step's summary: what changed is a table, what is the same a number."""
+    """Return the step's summary in Markdown: what changed is a table, what is the same a number."""
     title = f"{comparison.base} → {comparison.new}"
     told = [line for line in comparison.lines if line.verdict is not Verdict.SAME]
     parts = [

@@ -42,7 +42,7 @@ class Revision:
 
     @property
     def label(self) -> str:
-        """To show.
+        """Return the revision's name as it is shown.
 
         Example:
             >>> Revision("git:main", 40 * "a").label

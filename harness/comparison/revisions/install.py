@@ -23,7 +23,7 @@ def make(
     where: Path,
     busy: Callable[[str], None],
 ) -> None:
-    """A virtual environment that sees nothing of the one this process runs in.
+    """Make a virtual environment that sees nothing of the one this process runs in.
 
     Args:
         folder: of the environment; its interpreter is `bin/python` then.

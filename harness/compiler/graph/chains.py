@@ -42,12 +42,12 @@ class Chain:
 
     @property
     def last(self) -> Node:
-        """Its variable is what the kernel gives."""
+        """Return the last node, whose variable is what the kernel gives."""
         return self.nodes[-1]
 
     @property
     def filters(self) -> int:
-        """Channels of the output."""
+        """Return the channels of the output."""
         return len(self.weights)
 
 

@@ -31,17 +31,17 @@ class Node:
 
     @property
     def op(self) -> str:
-        """The operator's name; empty where it is a call of another kind."""
+        """Return the operator's name; empty where it is a call of another kind."""
         return str(getattr(getattr(self.value, "op", None), "name", ""))
 
     @property
     def args(self) -> list[Expr]:
-        """Arguments of the call."""
+        """Return the arguments of the call."""
         return list(getattr(self.value, "args", ()))
 
     @property
     def attrs(self) -> Any:
-        """Attributes of the call."""
+        """Return the attributes of the call."""
         return self.value.attrs
 
 

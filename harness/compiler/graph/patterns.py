@@ -23,7 +23,7 @@ class Shuffle:
 
     @property
     def last(self) -> Node:
-        """Its variable is what the shuffle gives."""
+        """Return the last node, whose variable is what the shuffle gives."""
         return self.nodes[-1]
 
 

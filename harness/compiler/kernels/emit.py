@@ -96,7 +96,7 @@ class Blocks:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Return how many blocks there are."""
         return -(-self.channels // self.width)
 
     def emit(self, block: Expr, body: Callable[[int], None]) -> None:

@@ -137,7 +137,7 @@ class ServedBoard:
             return self.rpc_session.get_function(f"facebench.{function}")(*arguments)
 
     def describe(self) -> Description:
-        """As in `Board`; asked for once.
+        """Return the board's description, asked for once.
 
         Raises:
             UnavailableError: it serves another version of facebench.
@@ -149,7 +149,7 @@ class ServedBoard:
         return self._described
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
-        """As in `Board`; where it cannot be, it hangs up, for the board serves one at a time."""
+        """Open a session; where that fails, hang up, for the board serves one at a time."""
         try:
             return self._open(runtime, artifact, threads, counting)
         except BaseException:
@@ -195,7 +195,7 @@ class ServedBoard:
         )
 
     def close(self) -> None:
-        """As in `Board`."""
+        """Hang up."""
         self.rpc_session = None  # TVM hangs up with its last reference
         self._at_end()
 
@@ -226,7 +226,7 @@ class RemoteSession:
         return convert(parse_json(self._board.ask("sampling", request)), Samples)
 
     def footprint(self) -> tuple[Footprint, str]:
-        """As in `Session`; of a board that was served before there were any, nothing."""
+        """Return the session's footprint; of a board served before there were any, nothing."""
         try:
             reply = self._board.ask("asking what it took", wire.request(["footprint"]))
         except wire.SessionError:
@@ -246,7 +246,7 @@ class RemoteSession:
         return counters.pack(maps, json.loads(unpacked(regions, self._board.name)))
 
     def environment(self) -> dict[str, Any]:
-        """As in `Session`; of an emulated one, the machine that emulates it."""
+        """Return the session's environment; of an emulated one, the machine that emulates it."""
         if self._kind == "emulated":
             return self._board.describe().environment
         said: dict[str, Any] = json.loads(
@@ -260,7 +260,7 @@ class RemoteSession:
 
 
 def unpacked(packed: bytes, name: str) -> bytes:
-    """What a board compressed, of `_LARGEST` bytes at most.
+    """Return what a board compressed, of `_LARGEST` bytes at most.
 
     Raises:
         LostError: it is damaged, or more than that.

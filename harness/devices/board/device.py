@@ -33,14 +33,14 @@ class BoardDevice:
 
     @property
     def kind(self) -> str:
-        """As in `Device`; of a board that cannot be reached, what real ones give."""
+        """Say what its figures are; of a board that cannot be reached, what real ones give."""
         try:
             return "emulated" if self.facts().core else "measured"
         except UnavailableError:
             return "measured"
 
     def facts(self) -> Facts:
-        """As in `Device`; of several boards, what one says is taken for all."""
+        """Return the device's facts; of several boards, what one says is taken for all."""
         said = self._said
         if isinstance(said, UnavailableError):
             raise said
@@ -55,7 +55,7 @@ class BoardDevice:
             return error
 
     def ask(self) -> Facts:
-        """As `facts`, in this process, which is lost with the board."""
+        """Ask for what `facts` gives in this process, which is lost with the board."""
         count = self._count()
         board = self.connect()
         said = board.describe()
@@ -63,7 +63,7 @@ class BoardDevice:
         return Facts(said.target, said.runtimes, count, said.identity, said.cores, said.name)
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
-        """As in `Device`."""
+        """Open a session on the board."""
         return self.connect().open(runtime, artifact, threads, counting)
 
 

@@ -52,11 +52,11 @@ class Greeter:
         threading.Thread(target=self._greet, daemon=True).start()
 
     def fileno(self) -> int:
-        """What is readable once a client is ready, for `select`."""
+        """Return the descriptor that is readable once a client is ready, for `select`."""
         return self._rung.fileno()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next client, whose greeting is still to be read."""
+        """Return the next client, whose greeting is still to be read."""
         self._rung.recv(1)
         return self._ready.get()
 

@@ -18,17 +18,17 @@ class Launcher(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the emulated core; empty for a real machine."""
+        """Return the name of the emulated core; empty for a real machine."""
         ...
 
     @property
     def kind(self) -> str:
-        """What its figures are: `measured` or `emulated`."""
+        """Say what its figures are: `measured` or `emulated`."""
         ...
 
     @property
     def target(self) -> str:
-        """What to compile for, a name in `compiler.targets`; empty where it is not known."""
+        """Return what to compile for, a name in `compiler.targets`; empty where it is not known."""
         ...
 
     @property
@@ -38,7 +38,7 @@ class Launcher(Protocol):
 
     @property
     def cores(self) -> int:
-        """CPU cores that a runtime may use."""
+        """Return how many CPU cores a runtime may use."""
         ...
 
     def runtimes(self) -> list[str]:
@@ -67,7 +67,7 @@ class HereLauncher:
 
     @cached_property
     def target(self) -> str:
-        """That of the biggest known core; empty where none is known, as on x86-64."""
+        """Return the target of the biggest known core; empty where none is known, as on x86-64."""
         try:
             found = set(identify(Path("/proc/cpuinfo").read_text()))
         except OSError:
@@ -80,12 +80,12 @@ class HereLauncher:
 
     @property
     def identity(self) -> str:
-        """As that of the local device, so that a board is the same however it is reached."""
+        """Return the local device's identity, so that a board is the same however it is reached."""
         return environment.machine_key()
 
     @property
     def cores(self) -> int:
-        """Those that this process may use."""
+        """Return how many cores this process may use."""
         return environment.cores()
 
     def runtimes(self) -> list[str]:
@@ -98,5 +98,5 @@ class HereLauncher:
         return [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
 
     def environment(self) -> dict[str, str]:
-        """Nothing more."""
+        """Return no variables: a session here needs none of its own."""
         return {}

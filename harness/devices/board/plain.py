@@ -37,7 +37,7 @@ class PlainBoard:
         self._at_end = at_end
 
     def describe(self) -> Description:
-        """Nearly nothing; its figures are comparable with those of the same name only."""
+        """Say nearly nothing; its figures are comparable with those of the same name only."""
         return Description(
             kind="measured",
             name="",
@@ -50,7 +50,7 @@ class PlainBoard:
         )
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
-        """As in `Board`."""
+        """Open a session on the board."""
         try:
             require(self.name, self.describe(), runtime, artifact)
             return PlainSession(self, artifact / "network.so", threads)
@@ -59,7 +59,7 @@ class PlainBoard:
             raise
 
     def close(self) -> None:
-        """As in `Board`."""
+        """Hang up."""
         # TVM hangs up with its last reference, and its machine has some in cycles.
         self.rpc_session = None
         gc.collect()
@@ -99,7 +99,7 @@ class PlainSession:
         return Samples(tuple(warmup), tuple(samples), stable)
 
     def footprint(self) -> tuple[Footprint, str]:
-        """As in `Session`: that nothing is known of it."""
+        """Return an empty footprint and why: a plain server tells nothing of energy."""
         return Footprint(), "a plain TVM server tells nothing of energy"
 
     def count(self, images: FloatArray) -> bytes:
@@ -111,7 +111,7 @@ class PlainSession:
         raise RefusedError("instructions are counted on an emulated device: --device emulated:CORE")
 
     def environment(self) -> dict[str, Any]:
-        """As in `Session`: that nothing is known of it."""
+        """Return the board's environment: that nothing is known of it."""
         return self._board.describe().environment
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ class EmulatedLauncher:
 
     @property
     def architecture(self) -> str:
-        """`aarch64` or `armhf`."""
+        """Return `aarch64` or `armhf`."""
         return "armhf" if TARGETS[self.target].elf_machine == "EM_ARM" else "aarch64"
 
     @cached_property
@@ -55,7 +55,7 @@ class EmulatedLauncher:
 
     @property
     def cores(self) -> int:
-        """Of the board whose core it is."""
+        """Return how many cores a board with this core has."""
         return self._core.figures.cores if self._core.figures else 4
 
     def runtimes(self) -> list[str]:

@@ -49,22 +49,22 @@ class Emulated:
 
     @property
     def python(self) -> Path:
-        """The aarch64 Python, in its sysroot."""
+        """Return the aarch64 Python, in its sysroot."""
         return self.root("aarch64") / qemu.PYTHON
 
     @property
     def site(self) -> Path:
-        """The folder of Python packages for aarch64."""
+        """Return the folder of Python packages for aarch64."""
         return self.folder / "aarch64" / "site"
 
     @property
     def plugin(self) -> Path:
-        """QEMU's plugin that counts, built for this machine."""
+        """Return QEMU's plugin that counts, built for this machine."""
         return self.folder / "plugin.so"
 
     @property
     def versions(self) -> dict[str, str]:
-        """Versions of the emulator, of the sysroot's packages and of Python's, by name."""
+        """Return versions of the emulator and of the sysroot's and Python's packages, by name."""
         kept = pieces.read(self.folder / _SETUP)
         return {**kept["packages"]["aarch64"], **kept["wheels"], "qemu": qemu.version()}
 
@@ -92,7 +92,7 @@ def find() -> Emulated:
 
 
 def ready() -> str:
-    """Empty where all is set up as this version wants it, else one sentence with the mend."""
+    """Say in a sentence what to mend; empty where all is set up as this version wants it."""
     if not pieces.folder().is_dir():
         return f"no emulated device is set up: '{COMMAND}' sets one up (about 60 MB, a minute)"
     kept = pieces.read(pieces.folder() / _SETUP)

@@ -86,7 +86,7 @@ class Cluster:
 
     @property
     def home(self) -> Machine:
-        """The machine that is timed on."""
+        """Return the machine that is timed on."""
         return self.timing_machine.machine
 
     def __str__(self) -> str:

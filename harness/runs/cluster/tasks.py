@@ -24,12 +24,12 @@ def version() -> str:
 
 
 def fingerprints(jobs: list[dict[str, Any]]) -> list[str]:
-    """The fingerprints that jobs have there: those of timed ones depend on the machine."""
+    """Return the fingerprints that jobs have there: those of timed ones depend on the machine."""
     return [with_fingerprint(convert(data, Job)).fingerprint for data in jobs]
 
 
 def perform(data: dict[str, Any]) -> dict[str, Any]:
-    """The record of a job, obtained in a process of its own, as on one machine."""
+    """Return the record of a job, obtained in a process of its own, as on one machine."""
     job = convert(data, Job)
     (record,) = worker_pool.execute([_with_export(job)], SILENT)
     return to_json(record)

@@ -36,7 +36,7 @@ class Diagnosis:
 
     @property
     def fatal(self) -> bool:
-        """Whether facebench cannot run for it."""
+        """Say whether facebench cannot run for it."""
         return self.check.required and self.seen.state == MISSING
 
 
