@@ -1,4 +1,4 @@
-"""Claims and verdicts for a terminal."""
+"""Prints claims and verdicts for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: points with intervals on both axes, and their front."""
+"""Sets accuracy against what it costs: points with intervals on both axes, and their front."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facebench.reports.evidence import Evidence, real_faces
 
 @dataclass(frozen=True)
 class Spot:
-    """A network in one plane.
+    """A spot is a network in one plane.
 
     Attributes:
         network: its name.
@@ -42,7 +42,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Plane:
-    """Networks against one cost.
+    """A plane shows networks against one cost.
 
     Attributes:
         axis: the cost with its unit.

@@ -1,4 +1,4 @@
-"""Networks that were trained from several seeds: what seeds and faces make of a difference."""
+"""Compares networks trained from several seeds: what seeds and faces make of a difference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from facebench.harness.verification.intervals import members
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """How far networks lie apart that differ in their seed alone.
+    """It says how far networks lie apart that differ in their seed alone.
 
     Attributes:
         deviation: standard deviation, in percentage points, pooled over networks.

@@ -1,1 +1,1 @@
-"""Whether B is slower, larger or less accurate than A."""
+"""Says whether B is slower, larger or less accurate than A."""

@@ -1,4 +1,4 @@
-"""Baselines: what was accepted, in a folder of small files that git can keep and merge.
+"""Keeps baselines: what was accepted, in a folder of small files that git can keep and merge.
 
 A file holds one case: its figures as far as comparing needs them, not the samples. Its
 name follows from the case, so two branches that measure different cases touch different
@@ -44,7 +44,7 @@ _ENVELOPE = without(Entry, "figures")
 
 
 class Baselines:
-    """All baselines of a store.
+    """It holds all baselines of a store.
 
     Example:
         >>> import tempfile

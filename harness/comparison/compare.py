@@ -1,4 +1,4 @@
-"""Two sets of entries, case by case: what became slower, larger or less accurate?"""
+"""Compares two sets of entries, case by case: what became slower, larger or less accurate?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from facebench.harness.verification.paired import holm
 
 @dataclass(frozen=True)
 class Side:
-    """What is compared: a name to show, and its entries."""
+    """A side is what is compared: a name to show, and its entries."""
 
     name: str
     entries: tuple[Entry, ...]

@@ -1,4 +1,4 @@
-"""What to do about denormal numbers, in a sentence."""
+"""Says in a sentence what to do about denormal numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What flushing denormal numbers to zero gains: one network timed both ways."""
+"""Says what flushing denormal numbers to zero gains: one network timed both ways."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facebench.harness.stats.ratios import log_ratio
 
 @dataclass(frozen=True)
 class DenormalsEffect:
-    """A case timed with denormal numbers kept, and flushed.
+    """It is a case timed with denormal numbers kept, and flushed.
 
     Attributes:
         case: with what becomes of denormal numbers left empty.

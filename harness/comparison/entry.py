@@ -1,4 +1,4 @@
-"""What comparing needs of a record, and no more: a case's figures and where they come from."""
+"""Holds what comparing needs of a record, no more: a case's figures and where they come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facebench.harness.runs.machine_history import LongRun
 
 @dataclass(frozen=True)
 class Entry:
-    """One side of a comparison: a case and its figures.
+    """An entry is one side of a comparison: a case and its figures.
 
     Attributes:
         case: what was measured.

@@ -1,4 +1,4 @@
-"""On what two entries differ beyond what is compared, and which differences matter to a figure."""
+"""Finds what else two entries differ in, and which differences matter to a figure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIGEST = len("sha256:") + 12
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact on which two entries disagree, and which of `KINDS` it is."""
+    """It is one fact on which two entries disagree, and which of `KINDS` it is."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""Texts from files, made harmless for where they are shown.
+"""Makes texts from files harmless for where they are shown.
 
 Names of networks and files come from users, reasons from other programs.
 """

@@ -1,4 +1,4 @@
-"""Records as entries: what of their results is compared, their measures say."""
+"""Turns records into entries: what of their results is compared, their measures say."""
 
 from __future__ import annotations
 

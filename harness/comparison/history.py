@@ -1,4 +1,4 @@
-"""Figures over revisions: of a baseline in git, or of several results files in order."""
+"""Follows figures over revisions: of a baseline in git, or of several results files in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_REVISIONS = 1000
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """A figure at one revision.
+    """It is a figure at one revision.
 
     Attributes:
         revision: short hash, or the name of a file.
@@ -41,7 +41,7 @@ class HistoryPoint:
 
 @dataclass(frozen=True)
 class Series:
-    """One figure of one case over revisions, oldest first."""
+    """A series is one figure of one case over revisions, oldest first."""
 
     case: Case
     figure: str
@@ -59,7 +59,7 @@ class Series:
 
 @dataclass(frozen=True)
 class HistoryRequest:
-    """Figures whose history is wanted, of a baseline or of results files.
+    """It says which figures' history is wanted, of a baseline or of results files.
 
     Attributes:
         baseline: its name; over the commits that changed it.

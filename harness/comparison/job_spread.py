@@ -1,4 +1,4 @@
-"""How much jobs of the same code differ, where those that are compared are too few to show it.
+"""Says how much jobs of the same code differ, where those compared are too few to show it.
 
 Two runs one after the other differ by what the machine was like in each: its clocks, its
 heat, its neighbours. No number of processes within a run shows that.
@@ -26,7 +26,7 @@ ENOUGH_HOURS = 6
 
 @dataclass(frozen=True)
 class JobSpread:
-    """A standard deviation between jobs, and where it comes from.
+    """It holds a standard deviation between jobs, and where it comes from.
 
     Attributes:
         spread: of a job's logarithm: 0.03 is 3 %.

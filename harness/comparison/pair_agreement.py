@@ -1,4 +1,4 @@
-"""Records that were scored on the same pairs, compared pair by pair.
+"""Compares records that were scored on the same pairs, pair by pair.
 
 The same comparison answers two questions: whether one network verifies better
 than another, and whether a compilation or a lower precision of one network
@@ -29,7 +29,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class EmbeddingDifference:
-    """How far the embeddings of two runs of one network lie apart, over all images.
+    """It says how far two runs of one network lie apart in their embeddings, over all images.
 
     Attributes:
         relative: largest difference of an element, relative to the largest element.
@@ -42,7 +42,7 @@ class EmbeddingDifference:
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """Two records on the same pairs.
+    """It compares two records on the same pairs.
 
     Attributes:
         first: the record that the other one is compared with.

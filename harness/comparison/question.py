@@ -1,4 +1,4 @@
-"""Questions that need a test: is there a change at all, and is it within the margin?
+"""Asks questions that need a test: is there a change at all, and is it within the margin?
 
 Each is asked of two figures and answered by p-values, so that all of a comparison can
 be corrected together before anything is said.
@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 
 
 class Question(Protocol):
-    """What can be asked of a figure with spread."""
+    """A question says what can be asked of a figure with spread."""
 
     worse: Verdict
     better: Verdict
@@ -70,7 +70,7 @@ class Question(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Lead:
-    """Of two accuracies on the same pairs: `facebench.harness.verification.paired`."""
+    """It compares two accuracies on the same pairs: `facebench.harness.verification.paired`."""
 
     base: Decided
     new: Decided

@@ -26,7 +26,7 @@ from facebench.harness.storage.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """Two sides that are to be compared.
+    """It names two sides that are to be compared.
 
     Attributes:
         base: a results file, a run's folder, `baseline:NAME`, `git:REVISION`, or JSON of
@@ -57,7 +57,7 @@ class ComparisonRequest:
 
 @dataclass(frozen=True)
 class ComparisonOutcome:
-    """A comparison, and what was compared.
+    """It holds a comparison, and what was compared.
 
     Attributes:
         comparison: figure by figure.

@@ -1,4 +1,4 @@
-"""The question whether one of two times is longer, and by which spread it is answered."""
+"""Asks whether one of two times is longer, and says by which spread that is answered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Jobs = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Ratio:
-    """Of two times.
+    """It asks whether one of two times is longer.
 
     Processes in turns are compared pair by pair, jobs that are enough to show how much they
     differ by Welch's t, and all others by what is known of jobs.

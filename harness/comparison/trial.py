@@ -23,7 +23,7 @@ from facebench.harness.storage.progress import Progress, ProgressStep
 
 @dataclass(frozen=True)
 class TrialQuestion:
-    """What is on trial, and where.
+    """It says what is on trial, and where.
 
     Attributes:
         known: the network that others are held against.

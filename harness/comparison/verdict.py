@@ -1,4 +1,4 @@
-"""What a comparison says, and by which rules it may say it."""
+"""Defines what a comparison says, and by which rules it may say it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facebench.harness.records.comparable import Counted, Decided, Figure
 
 
 class Verdict(StrEnum):
-    """Of one figure of one case."""
+    """A verdict is on one figure of one case."""
 
     SLOWER = "slower"
     WORSE = "worse"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules.
+    """A policy holds the rules of a comparison.
 
     A change is called slower, faster, worse or better where two things hold: chance alone
     hardly makes such a change, and it is above the margin. It is called same only where its
@@ -78,7 +78,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Line:
-    """One figure of one case, compared.
+    """A line compares one figure of one case.
 
     Attributes:
         case: that of the new side, or of the base where the new side has none.
@@ -114,7 +114,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All of it.
+    """A comparison is all of its lines and what they rest on.
 
     Attributes:
         base: name of one side.

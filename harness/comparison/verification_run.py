@@ -27,7 +27,7 @@ from facebench.harness.verification.summary import FARS, Summary, summarise
 
 @dataclass(frozen=True)
 class VerificationRequest:
-    """Networks that are to be scored.
+    """It names networks that are to be scored.
 
     Attributes:
         networks: with their weights.
@@ -64,7 +64,7 @@ class VerificationRequest:
 
 @dataclass(frozen=True)
 class VerificationOutcome:
-    """Scores of networks.
+    """It holds the scores of networks.
 
     Attributes:
         records: of all cases, failed ones too.

@@ -1,4 +1,4 @@
-"""A line's figures in words, the same wherever they are shown."""
+"""Puts a line's figures in words, the same wherever they are shown."""
 
 from __future__ import annotations
 

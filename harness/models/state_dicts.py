@@ -1,4 +1,4 @@
-"""Weights in the forms in which people save them: which tensor of a file is which of a network.
+"""Finds in the forms in which people save weights which tensor is which of a network.
 
 A file is right or refused. Names decide where they agree, but for a prefix that all share;
 else the order of the layers does, where each layer has the same entries of the same shapes.
@@ -43,7 +43,7 @@ _DEPTH = 3
 
 @dataclass(frozen=True)
 class MatchedWeights:
-    """The tensors of a file that fill a network.
+    """They are the tensors of a file that fill a network.
 
     Attributes:
         tensors: by the network's own names.

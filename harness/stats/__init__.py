@@ -1,1 +1,1 @@
-"""Intervals, ratios, drift, modes and change points: numerics on arrays, and nothing else."""
+"""Computes intervals, ratios, drift, modes and change points: numerics on arrays, no more."""

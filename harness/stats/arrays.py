@@ -1,4 +1,4 @@
-"""The types of arrays that functions take and give, and what is done to any of them.
+"""Defines the types of arrays that functions take and give, and what is done to any of them.
 
 Shapes are in the docstrings of the functions.
 """

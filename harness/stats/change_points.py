@@ -30,7 +30,7 @@ PERMUTATIONS = 1999
 
 @dataclass(frozen=True)
 class Step:
-    """A change of level.
+    """It is a change of level.
 
     Attributes:
         index: of the first point at the new level.

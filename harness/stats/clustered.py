@@ -1,4 +1,4 @@
-"""Variance of figures over pairs that share people, and intervals from it.
+"""Computes the variance of figures over pairs that share people, and intervals from it.
 
 Each pair shifts a figure by its *influence*, and two pairs may go together where they have
 a person in common. The variance is the sum of the products of the influences of all pairs
@@ -36,7 +36,7 @@ _NORMAL = float(ndtri(1 - _TAIL))
 
 @dataclass(frozen=True)
 class ClusteredSpread:
-    """What is known of how far a figure lies from its truth.
+    """It says what is known of how far a figure lies from its truth.
 
     Attributes:
         variance: of the figure, people being chance.
@@ -77,7 +77,7 @@ class ClusteredSpread:
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Who is in each of P pairs.
+    """They say who is in each of P pairs.
 
     Attributes:
         first: `(P,)`, numbers from 0 to `count` - 1.

@@ -21,7 +21,7 @@ _LEAST_CHANGE = 0.01
 
 @dataclass(frozen=True)
 class Drift:
-    """A trend in samples.
+    """It is a trend in samples.
 
     Attributes:
         p_value: how often samples with no trend look at least this ordered.

@@ -1,4 +1,4 @@
-"""The procedures that print an interval or a verdict, each registered where it is defined.
+"""Registers the procedures that print an interval or a verdict, each where it is defined.
 
 `benchmarks/truth.py` holds each of them against simulated truth, and a test fails where one
 has no entry there: what is registered here is what docs/truth.md answers for.

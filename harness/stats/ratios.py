@@ -1,4 +1,4 @@
-"""Ratios of times that several processes gave, and what may be said of them.
+"""Estimates ratios of times that several processes gave, and says what may be said of them.
 
 The unit is the process, not the sample: start-up, allocation and code layout
 differ from one process to the next and stay within one, and samples of one
@@ -44,7 +44,7 @@ POWER = 0.8
 
 @dataclass(frozen=True, eq=False)
 class LogRatio:
-    """Logarithm of new over base, by a t test.
+    """It is the logarithm of new over base, judged by a t test.
 
     Where the two sides have spreads of their own it is that of B. L. Welch ("The
     generalization of 'Student's' problem when several different population variances are

@@ -1,4 +1,4 @@
-"""The difference of two accuracies on the same pairs, tested against a margin.
+"""Tests the difference of two accuracies on the same pairs against a margin.
 
 `facebench.harness.verification.paired` tests whether there is any difference. Here the
 question is whether one is larger, or smaller, than what matters.

@@ -1,1 +1,1 @@
-"""Files that are kept: the cache, its locks and eviction, the remote store, downloads."""
+"""Keeps files: the cache, its locks and eviction, the remote store, downloads."""

@@ -1,4 +1,4 @@
-"""Files that are costly to make, kept by the hash of all they depend on."""
+"""Keeps files that are costly to make, by the hash of all they depend on."""
 
 from __future__ import annotations
 

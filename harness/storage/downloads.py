@@ -1,4 +1,4 @@
-"""Files from their official addresses: checked, resumed, never half there."""
+"""Downloads files from their official addresses: checked, resumed, never half there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Download:
-    """A file that someone publishes.
+    """It is a file that someone publishes.
 
     Attributes:
         address: URL, of http or https.

@@ -1,4 +1,4 @@
-"""What the cache holds, and removing what was used least recently.
+"""Lists what the cache holds, and removes what was used least recently.
 
 Only what can be made again is removed: entries that `cache.entry` made, what a process
 that was killed left half made, and processes of cases that no run can go on with. Never
@@ -41,7 +41,7 @@ _LEFT = ".making-", ".pruned-"
 
 @dataclass(frozen=True)
 class Item:
-    """A folder of the cache that can be removed.
+    """It is a folder of the cache that can be removed.
 
     Attributes:
         kind: what it holds, such as `export`.

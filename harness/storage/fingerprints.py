@@ -1,4 +1,4 @@
-"""What a result depends on in our own code: a module and all of it that is imported from there.
+"""Finds what a result depends on in our own code: a module and all that it imports of it.
 
 Nothing is listed by hand. Imports are read from the source, those inside of functions too, so
 that a module counts whether or not it was imported yet; so does one whose full name stands in
@@ -26,7 +26,7 @@ _QUOTED = re.compile(r"""["'](facebench(?:\.\w+)+)["']""")
 
 
 class Sources:
-    """The sources of facebench in one folder, each read once.
+    """They are the sources of facebench in one folder, each read once.
 
     Args:
         root: the package's folder, which holds `architectures` and `harness`.

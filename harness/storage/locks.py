@@ -1,4 +1,4 @@
-"""Who uses the cache: marks that live as long as their process.
+"""Says who uses the cache: marks that live as long as their process.
 
 A process that uses the cache holds a lock on a file of its own, which the system lets go
 of however the process ends. An entry's last use is the time of its folder. What was used

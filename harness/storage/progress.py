@@ -1,4 +1,4 @@
-"""How progress is told.
+"""Says how far work is.
 
 It lies in this room because downloads are the lowest thing in the house that takes its time.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 class Progress:
-    """Who is told how far work is; this one does nothing with it.
+    """It is told how far work is; this one does nothing with it.
 
     Those who show it, or pass it on, override what they need.
     """
@@ -35,7 +35,7 @@ SILENT = Progress()
 
 @dataclass(frozen=True)
 class ProgressStep(Progress):
-    """A step of something longer, which is told of it under the step's name."""
+    """It is a step of something longer, which is told of it under the step's name."""
 
     whole: Progress
     name: str
@@ -55,7 +55,7 @@ class ProgressStep(Progress):
 
 @dataclass(frozen=True)
 class ProgressShare(Progress):
-    """One of several equal shares of a step, which is told how many shares are done.
+    """It is one of several equal shares of a step, which is told how many are done.
 
     Example:
         >>> class Shown(Progress):

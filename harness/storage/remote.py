@@ -1,4 +1,4 @@
-"""Costly files that several machines share: a folder, or any address that fsspec knows.
+"""Shares costly files between several machines: a folder, or any address that fsspec knows.
 
 `FACEBENCH_STORE` names it: `/mnt/lab/facebench`, `s3://bucket/facebench`. Entries of the
 cache are fetched from there before they are made, and put there once they are. They hold

@@ -33,7 +33,7 @@ _DEEP = "it is nested too deeply"
 
 
 class Packed(bytes):
-    """Bytes that JSON holds compressed, as base64 of zlib."""
+    """They are bytes that JSON holds compressed, as base64 of zlib."""
 
     def to_text(self) -> str:
         """Compress the bytes."""

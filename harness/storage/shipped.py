@@ -1,4 +1,4 @@
-"""What comes with the project: files below `results/`, in the package or in the checkout."""
+"""Finds what comes with the project: files below `results/`, in the package or in the checkout."""
 
 from __future__ import annotations
 

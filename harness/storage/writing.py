@@ -1,4 +1,4 @@
-"""The one door through which files are written where somebody else may have put something.
+"""Writes files where somebody else may have put something; it is the one door for that.
 
 Output folders, caches and baselines are handed on: what lies in one may be a link that leads
 to a file of the user's own. Nothing here follows a link below the folder that was chosen, and

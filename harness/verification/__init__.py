@@ -1,1 +1,1 @@
-"""Data sets, alignment, embedding extraction, protocols and metrics."""
+"""Holds data sets, alignment, embedding extraction, protocols and metrics."""

@@ -1,4 +1,4 @@
-"""Faces brought to one place: five landmarks onto a network's template."""
+"""Brings faces to one place: five landmarks onto a network's template."""
 
 from __future__ import annotations
 

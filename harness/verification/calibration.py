@@ -1,4 +1,4 @@
-"""Faces that set the ranges of int8's activations: drawn, and kept apart from the test's."""
+"""Draws faces that set the ranges of int8's activations, and keeps them apart from the test's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from facebench.harness.verification.faces import FaceSet
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Faces that set the ranges of int8's activations.
+    """It holds faces that set the ranges of int8's activations.
 
     Attributes:
         name: of the dataset they are drawn from.

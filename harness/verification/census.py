@@ -1,4 +1,4 @@
-"""What kinds of images a dataset has, for the record of a score."""
+"""Says what kinds of images a dataset has, for the record of a score."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZES = 8
 
 @dataclass(frozen=True)
 class Census:
-    """Images, counted by what their headers say.
+    """A census counts images by what their headers say.
 
     Attributes:
         formats: by file format and kind of pixels, such as `JPEG RGB`.

@@ -1,4 +1,4 @@
-"""Error rates from counts of what thresholds accept, exact up to the last division.
+"""Computes error rates from counts of what thresholds accept, exact up to the last division.
 
 `impostors` and `genuine`, `(..., T)`, are what each of T thresholds accepts, from
 none to all, as in `metrics.Roc`; the axes before are replicates of a bootstrap.

@@ -1,4 +1,4 @@
-"""Aligned crops of a dataset, cut once and kept for all networks of one input size."""
+"""Cuts a dataset's aligned crops once and keeps them for all networks of one input size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from facebench.harness.verification.faces import FaceSet
 
 @dataclass(frozen=True)
 class Crops:
-    """Aligned faces, in the order of the keys they were asked for by.
+    """They are aligned faces, in the order of the keys they were asked for by.
 
     Attributes:
         pictures: `(N, H, W, 3)`; read from the disk as they are used, where they are kept there.

@@ -1,4 +1,4 @@
-"""Pairs drawn from people's images, the same from a seed on any machine.
+"""Draws pairs from people's images, the same from a seed on any machine.
 
 Nobody is in two folds, so that a threshold is never chosen on people it is
 tested on. In a fold every person takes part about equally often, however many

@@ -1,4 +1,4 @@
-"""Embeddings of a dataset's images: cut, fed to a network in batches, kept in the cache."""
+"""Makes embeddings of a dataset's images: cut, fed to a network in batches, kept in the cache."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KEPT_CROPS = 50_000
 
 @dataclass(frozen=True)
 class Embedder:
-    """A network that is ready to embed.
+    """It is a network that is ready to embed.
 
     Attributes:
         streams: the same network, once for each batch that may be in work at a time.
@@ -61,7 +61,7 @@ class Embedder:
 
 @dataclass(frozen=True)
 class Extraction:
-    """Embeddings, and what it took when they were made.
+    """It holds embeddings, and what it took to make them.
 
     Attributes:
         embeddings: `(K, E)`, as the network gives them: not normalized.

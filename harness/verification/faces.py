@@ -1,4 +1,4 @@
-"""Faces to verify: pairs, pictures and landmarks, however they are kept."""
+"""Describes faces to verify: pairs, pictures and landmarks, however they are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facebench.harness.verification.images import decode
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images to compare.
+    """A pair is two images to compare.
 
     Attributes:
         first: key of an image.
@@ -35,7 +35,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class FaceSet:
-    """A dataset that is opened: images, and where the face is in each.
+    """It is a dataset that is opened: images, and where the face is in each.
 
     Nothing is decoded until it is asked for, and nothing decoded is kept, so
     memory does not grow with the size of the images. That a file exists or can be
@@ -101,7 +101,7 @@ class FaceSet:
 
 @dataclass(frozen=True)
 class PairSet(FaceSet):
-    """Faces that are compared in pairs: verification, 1:1.
+    """It holds faces that are compared in pairs: verification, 1:1.
 
     Attributes:
         pairs: in the order of publication.
@@ -122,7 +122,7 @@ class PairSet(FaceSet):
 
 @dataclass(frozen=True)
 class SearchSet(FaceSet):
-    """Faces that are searched for among others: identification, 1:N.
+    """It holds faces that are searched for among others: identification, 1:N.
 
     Attributes:
         probes: images of identities with at least two images each.

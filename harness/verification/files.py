@@ -1,4 +1,4 @@
-"""Files by name, in a folder or in an archive that is read in place."""
+"""Reads files by name, in a folder or in an archive that is read in place."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OUTSIDE = "outside a person's folder"
 
 
 class Files(Protocol):
-    """Whole files by name; names are relative, with forward slashes."""
+    """They give whole files by name; names are relative, with forward slashes."""
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a file of that name."""
@@ -65,7 +65,7 @@ class Files(Protocol):
 
 
 class Listed(Files, Protocol):
-    """Files that can be listed."""
+    """They are files that can be listed."""
 
     path: Path
 
@@ -74,7 +74,7 @@ class Listed(Files, Protocol):
 
 
 class Folder:
-    """The files under a folder."""
+    """It gives the files under a folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -139,7 +139,7 @@ def _walk(folder: Path | str, prefix: str, seen: set[tuple[int, int]]) -> Iterat
 
 
 class Archive:
-    """The files under a folder of an uncompressed tar archive, which is never unpacked.
+    """It gives the files under a folder of an uncompressed tar archive, never unpacked.
 
     Reading opens the archive anew, so that threads and processes can share one.
 
@@ -192,7 +192,7 @@ class Archive:
 
 
 class Joined:
-    """Several places as one: a name begins with the place's own name and a slash.
+    """It takes several places as one: a name begins with the place's own name and a slash.
 
     Example:
         Joined({"probes": Folder(Path("people")), "distractors": Archive(Path("crowd.tar"))})

@@ -1,4 +1,4 @@
-"""The 10-fold protocol on scores: thresholds, decisions, and what the choice of thresholds costs.
+"""Runs the 10-fold protocol on scores: thresholds, decisions, and what choosing them costs.
 
 This module needs neither torch nor TVM.
 """

@@ -1,4 +1,4 @@
-"""Search of probes among distractors, 1:N, as MegaFace does it.
+"""Searches for probes among distractors, 1:N, as MegaFace does it.
 
 Source: I. Kemelmacher-Shlizerman et al., "The MegaFace Benchmark: 1 Million Faces
 for Recognition at Scale", CVPR 2016, section 4. This module needs neither torch
@@ -51,7 +51,7 @@ _COUNTS = ("identities", "distractors", "seconds")
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """What is left of a search: raw scores, of which all rates are properties.
+    """It holds what is left of a search: raw scores, of which all rates are properties.
 
     Attributes:
         identities: how many people the probes show.

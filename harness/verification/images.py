@@ -1,4 +1,4 @@
-"""The one place where encoded images are opened: of the formats that are meant, and no others.
+"""Opens encoded images, here alone: of the formats that are meant, and no others.
 
 Pillow knows dozens of formats by their content, whatever a file is called; one of them starts
 another program (EPS: Ghostscript).

@@ -17,7 +17,7 @@ from facebench.harness.verification.images import decode
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """A problem is one thing that is wrong.
 
     Attributes:
         kind: `missing`, `undecodable`, `landmarks`, `duplicate`, `pair`, `identical`,

@@ -1,4 +1,4 @@
-"""95 % intervals of verification figures over the people that pairs share.
+"""Computes 95 % intervals of verification figures over the people that pairs share.
 
 Pairs of one person are not independent: see `facebench.harness.stats.clustered`. Where a
 dataset doesn't say who is in an image, and equal images don't either, pairs are taken as

@@ -8,7 +8,7 @@ from facebench.harness.stats.arrays import Floats
 
 
 class AlignedLandmarks(Mapping[str, Floats]):
-    """The five points of every image: those of its size's template.
+    """They are the five points of every image: those of its size's template.
 
     A network of that size then gets the images as they are, and one whose
     template is the same face in another frame gets a crop without resampling.

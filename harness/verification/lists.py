@@ -1,4 +1,4 @@
-"""Lists that users write: pairs in a CSV file, and names in a text file."""
+"""Reads lists that users write: pairs in a CSV file, and names in a text file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SAME = {"1": True, "true": True, "0": False, "false": False}
 
 @dataclass(frozen=True)
 class PairList:
-    """What a list of pairs says.
+    """It holds what a list of pairs says.
 
     Attributes:
         pairs: in the file's order.

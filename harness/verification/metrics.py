@@ -1,4 +1,4 @@
-"""How well scores tell genuine pairs from impostor pairs, at one threshold and at all.
+"""Measures how well scores tell genuine from impostor pairs, at one threshold and at all.
 
 `score >= threshold` means accepted. The false acceptance rate (FAR) is the share
 of impostor pairs that are accepted, the true acceptance rate (TAR) that of
@@ -38,7 +38,7 @@ _RULE_OF_THREE = 3
 # Comparing two of these with == would compare arrays.
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Pairs accepted at every threshold that makes a difference, the highest first.
+    """It counts pairs accepted at each threshold that makes a difference, the highest first.
 
     The first threshold is infinite and accepts nothing; the last is the lowest
     score and accepts everything: from (0, 0) to (1, 1).
@@ -66,7 +66,7 @@ class Roc:
 
 @dataclass(frozen=True, eq=False)
 class Det:
-    """Detection error trade-off: both error rates in normal deviates, to be plotted.
+    """It is the detection error trade-off: both error rates in normal deviates, to be plotted.
 
     Attributes:
         far: `(D,)`, ascending.
@@ -79,7 +79,7 @@ class Det:
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Counts of genuine and impostor pairs over the same B bins.
+    """It counts genuine and impostor pairs over the same B bins.
 
     Attributes:
         edges: `(B + 1,)`; each bin holds its lower edge, the last one also its upper.

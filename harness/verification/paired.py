@@ -1,4 +1,4 @@
-"""Two systems on the same pairs: is one better, or does it only look so?
+"""Compares two systems on the same pairs: is one better, or does it only look so?
 
 Pairs that both get right, or both wrong, say nothing of that. Verdict and interval come of
 one procedure: Tango's score for the difference of two accuracies on the same pairs
@@ -39,7 +39,7 @@ _CHOICE = 0.5
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """How much more accurate the second system is than the first.
+    """It says how much more accurate the second system is than the first.
 
     Attributes:
         pairs: that both systems decided.

@@ -1,4 +1,4 @@
-"""Who is in a dataset's pairs: as it names them, or as far as its images tell.
+"""Finds who is in a dataset's pairs: as it names them, or as far as its images tell.
 
 Two images that are equal byte by byte show one person, and so do the two of a genuine pair.
 What these join is a group. A person may be in several groups: nothing joins images that no

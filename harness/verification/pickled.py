@@ -1,4 +1,4 @@
-"""Lists of images out of a pickle, without running what else a pickle may hold.
+"""Reads lists of images out of a pickle, without running what else a pickle may hold.
 
 A pickle is a program: `pickle.load` calls whatever function the file names. Here
 the few instructions that build lists of bytes and booleans are carried out one by

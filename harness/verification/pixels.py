@@ -1,4 +1,4 @@
-"""From an opened image to pixels as a network is to see them: upright, 8 bits, RGB, opaque."""
+"""Turns an opened image into pixels as a network is to see them: upright, 8 bits, RGB, opaque."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _16_BITS_IN_32 = ("PNG", "PPM")
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an image's header says.
+    """They are what an image's header says.
 
     Attributes:
         format: of the file and of its pixels, by Pillow's names, such as `JPEG RGB`.

@@ -55,7 +55,7 @@ _PACKAGES = ("onnxruntime", "opencv-python-headless", "pillow")
 
 @dataclass(frozen=True)
 class Prepared(Generic[Set]):
-    """Faces that are ready to be scored, and what it took.
+    """It holds faces that are ready to be scored, and what that took.
 
     Attributes:
         faces: what remains; every image has landmarks, but for those in `rejected`.

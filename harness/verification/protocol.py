@@ -1,4 +1,4 @@
-"""The 10-fold protocol of Labeled Faces in the Wild."""
+"""Scores by the 10-fold protocol of Labeled Faces in the Wild."""
 
 from __future__ import annotations
 

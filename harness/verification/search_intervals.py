@@ -1,4 +1,4 @@
-"""95 % intervals of a search's figures over the probes' people.
+"""Computes 95 % intervals of a search's figures over the probes' people.
 
 Searches of one person's images go together, and so do false alarms: the people that probes
 show are chance, as in `facebench.harness.verification.intervals`, and for TPIR and TAR the

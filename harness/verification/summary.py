@@ -1,4 +1,4 @@
-"""What the scores of a dataset's pairs say beyond accuracy, each figure with its interval.
+"""Says what the scores of a dataset's pairs tell beyond accuracy, each with its interval.
 
 This module needs neither torch nor TVM.
 """
@@ -19,7 +19,7 @@ FARS = (1e-2, 1e-3, 1e-4)
 
 @dataclass(frozen=True)
 class Rate:
-    """TAR at a FAR.
+    """It is a TAR at a FAR.
 
     Attributes:
         point: threshold and counts.
@@ -32,7 +32,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of a network on a dataset's pairs.
+    """It holds the figures of a network on a dataset's pairs.
 
     Attributes:
         tar: at each FAR that the impostor pairs support.

@@ -76,7 +76,7 @@ def highest(one: FloatArray, two: FloatArray) -> FloatArray:
 
 
 class StoredRows:
-    """Probes at unit length, `(P, E)`, cut for products of one shape.
+    """They are probes at unit length, `(P, E)`, cut for products of one shape.
 
     BLAS adds up in another order where a matrix is narrow, so they are filled up
     with zeros.
@@ -104,7 +104,7 @@ class StoredRows:
 
 
 class Kept:
-    """The highest scores seen so far: ten of each probe, and `KEPT` of all.
+    """It keeps the highest scores seen so far: ten of each probe, and `KEPT` of all.
 
     Nearly all scores are done with by one comparison, with the lower of both
     bounds that hold for their row. To partition each tile would cost more than the product.

@@ -1,4 +1,4 @@
-"""The paper's claims, each with what it needs, its test, and the verdict of the records."""
+"""Holds the paper's claims, each with what it needs, its test, and the records' verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEPENDS = "depends"
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """What the records say of a claim in one place.
+    """A finding is what the records say of a claim in one place.
 
     Attributes:
         verdict: one of `VERDICTS`.
@@ -38,7 +38,7 @@ class ClaimFinding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper that records can speak to.
+    """A claim is a sentence of the paper that records can speak to.
 
     Attributes:
         name: short, for `facebench claims NAME`.
@@ -59,7 +59,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and what was found."""
+    """It holds a claim and what was found."""
 
     claim: Claim
     findings: Sequence[ClaimFinding]

@@ -1,4 +1,4 @@
-"""Claims on accuracy: networks that were trained alike, seeds and faces being chance."""
+"""Judges claims on accuracy: networks that were trained alike, seeds and faces being chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on parameters, MAdds and size: counts, which decide by themselves."""
+"""Judges claims on parameters, MAdds and size: counts, which decide by themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on speed: ratios within one setting, since milliseconds are the phone's."""
+"""Judges claims on speed: ratios within one setting, since milliseconds are the phone's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy against MAdds, size and time, with the front of what nothing else beats."""
+"""Draws accuracy against MAdds, size and time, with the front of what nothing else beats."""
 
 from __future__ import annotations
 

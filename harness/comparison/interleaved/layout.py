@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a release has what other releases ask of it.
+    """It says where a release has what other releases ask of it.
 
     Attributes:
         cli: module of the command line; a release that has it has this layout.

@@ -30,7 +30,7 @@ _END_S = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What the process that prepares a case answers, in a facebench of whatever revision.
+    """It is what the process that prepares a case answers, in a facebench of whatever revision.
 
     Attributes:
         record: as `record.to_json` makes it.
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class PreparedCase:
-    """What turns are taken with.
+    """It is what turns are taken with.
 
     Attributes:
         environment: where its processes run.

@@ -29,7 +29,7 @@ for name in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class PythonEnvironment:
-    """An environment that processes of facebench are started in.
+    """Processes of facebench are started in this environment.
 
     Attributes:
         name: to be shown, such as a revision.

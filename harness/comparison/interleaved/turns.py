@@ -40,7 +40,7 @@ _QUIET_S = 1.0
 
 @dataclass(frozen=True)
 class Turns:
-    """How much is sampled.
+    """It says how much is sampled.
 
     Attributes:
         processes: of each case; each is a comparison of its own with those beside it.

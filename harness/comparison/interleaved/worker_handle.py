@@ -18,7 +18,7 @@ _LIMIT_S = 300.0
 
 @dataclass(frozen=True)
 class Turn:
-    """What one turn gave.
+    """It is what one turn gave.
 
     Attributes:
         samples_ms: wall times of successive inferences.
@@ -30,7 +30,7 @@ class Turn:
 
 
 class WorkerHandle:
-    """Starts the process and speaks with it; every method waits for its reply.
+    """It starts the process and speaks with it; every method waits for its reply.
 
     All of them raise `UnavailableError` where the process ends, hangs or cannot do
     what it is asked.

@@ -16,7 +16,7 @@ from facebench.harness.storage import writing
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """Files that are wanted; None for those that are not.
+    """It names the files that are wanted; None for those that are not.
 
     Attributes:
         junit: JUnit XML.

@@ -26,7 +26,7 @@ def is_one(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Revision:
-    """What is checked out.
+    """A revision is what is checked out.
 
     Attributes:
         text: as the user named it, `git:` included.

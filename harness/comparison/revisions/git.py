@@ -20,7 +20,7 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class GitError(BadInputError):
-    """What git said no to, in its own words."""
+    """It says what git refused, in its own words."""
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -53,7 +53,7 @@ def names(folder: Path, *arguments: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Repository:
-    """A checkout of the user's.
+    """It is a checkout of the user's.
 
     Attributes:
         top: its folder.

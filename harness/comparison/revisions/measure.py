@@ -36,7 +36,7 @@ CHANGES = frozenset({"versions", "weights", "label"})
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be measured of each revision.
+    """It says what is to be measured of each revision.
 
     Attributes:
         plan: as in `plans.halves`.
@@ -53,7 +53,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of it.
+    """It holds what came of the measurements.
 
     Attributes:
         sides: in the order of the names.

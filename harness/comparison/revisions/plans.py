@@ -21,7 +21,7 @@ _WHERE = (
 
 @dataclass(frozen=True)
 class Halves:
-    """Texts of two plans; empty where there is nothing of the sort to obtain.
+    """They are the texts of two plans; empty where there is nothing of the sort to obtain.
 
     Attributes:
         name: as the user gave it, to show.

@@ -33,7 +33,7 @@ _INCLUDED = re.compile(
 
 @dataclass(frozen=True)
 class Requirements:
-    """How pip makes the environment that a checkout asks for.
+    """They say how pip makes the environment that a checkout asks for.
 
     Attributes:
         commands: arguments of pip, one after the other; none where the checkout does not

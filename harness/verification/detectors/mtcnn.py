@@ -49,7 +49,7 @@ _MOST_OVERLAP = 0.7
 
 
 class Mtcnn:
-    """The three networks, ready to look at pictures.
+    """It holds the three networks, ready to look at pictures.
 
     Args:
         paths: of the networks P, R and O.

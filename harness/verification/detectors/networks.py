@@ -21,7 +21,7 @@ _FATAL_ONLY = 4
 
 @dataclass(frozen=True)
 class DetectorNetwork:
-    """A network with one input, pictures with three channels.
+    """It is a network with one input, pictures with three channels.
 
     Attributes:
         path: the file.

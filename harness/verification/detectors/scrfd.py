@@ -67,7 +67,7 @@ class Faces:
 
 
 class Scrfd:
-    """The network, ready to look at pictures.
+    """It holds the network, ready to look at pictures.
 
     Args:
         path: an ONNX file with nine outputs: for each of `STRIDES` the

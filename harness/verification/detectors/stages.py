@@ -36,7 +36,7 @@ _NOISES, _SPOT = 32, 4.0
 
 
 class CascadeStage:
-    """One network of the three.
+    """A stage is one network of the three.
 
     Args:
         network: as it was exported.

@@ -64,7 +64,7 @@ def ellipse(x: float, y: float, width: float, height: float, z: float = 0.0) -> 
 
 
 class Canvas:
-    """A picture in the making.
+    """It is a picture in the making.
 
     Points are given in the head's own coordinates: x to the right, y down and
     z towards the viewer, in units of half a head's height, from its centre.
