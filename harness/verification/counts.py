@@ -9,26 +9,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.int64]
-Reals = npt.NDArray[np.float64]
+from facebench.harness.stats.arrays import IntArray, Reals
 
 # Relative; a rate times a count that is this close to a whole number is meant to be one.
 ROUNDING = 1e-12
 
 
-def last_within(impostors: Counts, far: float) -> Counts:
+def last_within(impostors: IntArray, far: float) -> IntArray:
     """Return the index `(...)` of the last of T thresholds that accepts at most a share `far`."""
     within = impostors <= allowed(far, impostors[..., -1:])
     return np.asarray(np.count_nonzero(within, axis=-1) - 1)
 
 
-def mann_whitney(impostors: Counts, genuine: Counts) -> Reals:
+def mann_whitney(impostors: IntArray, genuine: IntArray) -> Reals:
     """Return the areas under the curves, `(...)`, 0 to 1; see `metrics.auc`."""
     twice = np.diff(impostors, axis=-1) * (genuine[..., 1:] + genuine[..., :-1])
     return np.asarray(twice.sum(axis=-1) / (2 * impostors[..., -1] * genuine[..., -1]))
 
 
-def equal_error(impostors: Counts, genuine: Counts) -> Reals:
+def equal_error(impostors: IntArray, genuine: IntArray) -> Reals:
     """Return the equal error rates, `(...)`, 0 to 1; see `metrics.eer`."""
     all_impostors, all_genuine = impostors[..., -1:], genuine[..., -1:]
     # FAR - FRR, times both totals to stay in whole numbers.

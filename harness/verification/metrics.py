@@ -14,23 +14,18 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import OperatingPoint
+from facebench.harness.stats.arrays import Booleans, Floats, IntArray, Reals
 from facebench.harness.verification.counts import (
     ROUNDING,
-    Counts,
-    Reals,
     allowed,
     equal_error,
     last_within,
     mann_whitney,
 )
-
-Scores = npt.NDArray[np.floating]
-Booleans = npt.NDArray[np.bool_]
 
 _RULE_OF_THREE = 3
 
@@ -49,9 +44,9 @@ class Roc:
         genuine: `(T,)`; genuine pairs that each accepts.
     """
 
-    thresholds: Scores
-    impostors: Counts
-    genuine: Counts
+    thresholds: Floats
+    impostors: IntArray
+    genuine: IntArray
 
     @property
     def far(self) -> Reals:
@@ -88,8 +83,8 @@ class Histogram:
     """
 
     edges: Reals
-    genuine: Counts
-    impostor: Counts
+    genuine: IntArray
+    impostor: IntArray
 
 
 def smallest_far(impostors: int) -> float:
@@ -108,7 +103,7 @@ def smallest_far(impostors: int) -> float:
     return _RULE_OF_THREE / impostors
 
 
-def tar_at_far(scores: Scores, same: Booleans, far: float) -> OperatingPoint:
+def tar_at_far(scores: Floats, same: Booleans, far: float) -> OperatingPoint:
     """Return the TAR at the smallest threshold that accepts at most `far` of the impostors.
 
     The threshold lies midway between the two scores that it parts, or just above
@@ -162,7 +157,7 @@ def check_far(far: float, impostors: int) -> None:
     )
 
 
-def roc(scores: Scores, same: Booleans) -> Roc:
+def roc(scores: Floats, same: Booleans) -> Roc:
     """Return the receiver operating characteristic: one point for each distinct score, and (0, 0).
 
     Args:
@@ -187,7 +182,7 @@ def roc(scores: Scores, same: Booleans) -> Roc:
     return Roc(thresholds, impostors, genuine)
 
 
-def auc(scores: Scores, same: Booleans) -> float:
+def auc(scores: Floats, same: Booleans) -> float:
     """Return the probability, 0 to 1, that a genuine pair scores higher than an impostor pair.
 
     Equality counts half. Scores and labels are `(P,)`; they and the errors are those of `roc`.
@@ -200,7 +195,7 @@ def auc(scores: Scores, same: Booleans) -> float:
     return float(mann_whitney(curve.impostors, curve.genuine))
 
 
-def eer(scores: Scores, same: Booleans) -> float:
+def eer(scores: Floats, same: Booleans) -> float:
     """Return the equal error rate, 0 to 1: where the ROC crosses the line FAR = FRR.
 
     No threshold need make both rates equal. The points of `roc` are joined by
@@ -215,7 +210,7 @@ def eer(scores: Scores, same: Booleans) -> float:
     return float(equal_error(curve.impostors, curve.genuine))
 
 
-def det(scores: Scores, same: Booleans) -> Det:
+def det(scores: Floats, same: Booleans) -> Det:
     """Return the points of `roc` at which neither FAR nor FRR is 0 or 1.
 
     There are none where the scores are separable. Two normal distributions give a straight
@@ -230,7 +225,7 @@ def det(scores: Scores, same: Booleans) -> Det:
     return Det(ndtri(far[finite]), ndtri(frr[finite]))
 
 
-def d_prime(scores: Scores, same: Booleans) -> float:
+def d_prime(scores: Floats, same: Booleans) -> float:
     """Return how many standard deviations genuine pairs score above impostor pairs, on average.
 
     The deviation is the root of the mean of both variances (ddof=1). Scores and labels
@@ -253,7 +248,7 @@ def d_prime(scores: Scores, same: Booleans) -> float:
     return float((np.mean(kinds[0]) - np.mean(kinds[1])) / deviation)
 
 
-def histogram(scores: Scores, same: Booleans, bins: int) -> Histogram:
+def histogram(scores: Floats, same: Booleans, bins: int) -> Histogram:
     """Count scores of both kinds in `bins` bins of equal width, from the lowest to the highest.
 
     Scores and labels are `(P,)`, those of `roc`.
@@ -270,7 +265,7 @@ def histogram(scores: Scores, same: Booleans, bins: int) -> Histogram:
     return Histogram(edges, genuine, impostor)
 
 
-def checked(scores: Scores, same: Booleans) -> tuple[Scores, Booleans]:
+def checked(scores: Floats, same: Booleans) -> tuple[Floats, Booleans]:
     """Return scores and labels as arrays `(P,)`, once they are known to fit each other.
 
     Raises:
@@ -297,7 +292,7 @@ def checked(scores: Scores, same: Booleans) -> tuple[Scores, Booleans]:
     return scores, same
 
 
-def between(values: Scores, index: int) -> float:
+def between(values: Floats, index: int) -> float:
     """Return a number above the `index` lowest of ascending values `(N,)`, not above the rest."""
     if index == 0:
         return float(values[0])

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.stats.arrays import Reals
 from facebench.harness.storage import cache
 from facebench.harness.verification import people
 from facebench.harness.verification.embedding import Embeddings
 from facebench.harness.verification.faces import Pair, PairSet
 from facebench.harness.verification.folds import cross_validate
-
-Scores = npt.NDArray[np.float64]
 
 
 def score(
@@ -77,7 +75,7 @@ def verify(
     )
 
 
-def cosine_scores(embeddings: Embeddings, keys: Sequence[str], pairs: Sequence[Pair]) -> Scores:
+def cosine_scores(embeddings: Embeddings, keys: Sequence[str], pairs: Sequence[Pair]) -> Reals:
     """Return the cosine of the angle between the embeddings of each pair, `(P,)`, -1 to 1.
 
     Args:

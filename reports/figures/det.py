@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import ndtri
 
-from facebench.harness.verification.counts import Reals
+from facebench.harness.stats.arrays import Reals
 from facebench.harness.verification.metrics import det, smallest_far
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES, Drawing

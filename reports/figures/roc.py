@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from facebench.harness.verification.counts import Reals
+from facebench.harness.stats.arrays import Reals
 from facebench.harness.verification.metrics import roc, smallest_far
 from facebench.reports.cells import in_percent
 from facebench.reports.evidence import Evidence
