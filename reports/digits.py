@@ -51,8 +51,9 @@ def widened(estimate: Estimate, reach: float) -> Estimate:
         reach: of the 95 % interval that the cause alone would make, on a logarithmic scale.
 
     Example:
-        >>> interval(widened(Estimate(2.0, 1.99, 2.01), 0.08))
-        '1.84–2.17'
+        >>> wider = widened(Estimate(2.0, 1.99, 2.01), 0.08)
+        >>> round(wider.low, 2), round(wider.high, 2)
+        (1.85, 2.17)
     """
     below, above = (
         math.hypot(math.log(end / estimate.value), reach) for end in (estimate.low, estimate.high)

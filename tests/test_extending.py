@@ -81,7 +81,7 @@ def test_architecture(tmp_path: Path) -> None:
 
 def test_runtime(tmp_path: Path, onnx: str) -> None:
     """It is taken by name, its answers agree with torch's, and it is timed in a worker process."""
-    plugin(tmp_path, "runtimes", example("runtime"))
+    plugin(tmp_path, example("runtime"), "runtimes")
     quick = ("--processes", "1", "--seconds", "0.2")
     (record,) = facebench(tmp_path, "latency", onnx, "--runtime", "onnx_reference", *quick)
     assert record["status"] == "ok"
@@ -110,7 +110,7 @@ print(json.dumps([record.status, record.kind, os.nice(0), here != there]))
 
 def test_dataset(tmp_path: Path, onnx: str) -> None:
     """It is found, checked, and a network is scored on its pairs."""
-    plugin(tmp_path, "datasets", example("dataset"))
+    plugin(tmp_path, example("dataset"), "datasets")
     album = tmp_path / "data" / "album"
     album.mkdir(parents=True)
     faces = DATASETS["synthetic"].open(None)
@@ -176,7 +176,7 @@ print(json.dumps([found, costs]))
 
 def test_measure(tmp_path: Path) -> None:
     """A plan brings it, and it counts what was set to zero; it is listed and kept in the store."""
-    plugin(tmp_path, "measures", example("measure"))
+    plugin(tmp_path, example("measure"), "measures")
     module = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten())
     with torch.no_grad():
         module[0].weight.view(-1)[:7] = 0

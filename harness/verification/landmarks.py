@@ -18,6 +18,7 @@ class AlignedLandmarks(Mapping[str, Floats]):
         points: of an image, by its key: `(5, 2)`, x and y in pixels; asked when it is used.
 
     Example:
+        >>> from facebench.harness.verification.alignment import template
         >>> aligned = AlignedLandmarks(["a.jpg"], lambda key: template((112, 112)))
         >>> aligned["a.jpg"][0].round(1).tolist()
         [38.3, 51.7]

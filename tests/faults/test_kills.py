@@ -2,11 +2,12 @@
 
 import random
 import shutil
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
-from facebench.harness.records import store
+from facebench.harness.storage import writing
 from tests.faults.pretence import Pretence, killed_at, points
 
 # A run has more, or it was an error at its start.
@@ -17,13 +18,13 @@ LEAST_POINTS = 300
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line goes to the disk in three pieces: between them a run may be killed too."""
 
-    def write(file: store.FileIO, data: bytes) -> None:
+    def write(file: FileIO, data: bytes) -> None:
         third = len(data) // 3 + 1
         for start in range(0, len(data), third):
             whole(file, data[start : start + third])
 
-    whole = store._write
-    monkeypatch.setattr(store, "_write", write)
+    whole = writing.write_all
+    monkeypatch.setattr(writing, "write_all", write)
 
 
 def damaged(folder: Path) -> Pretence:

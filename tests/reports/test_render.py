@@ -17,7 +17,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import KINDS, Record
-from facebench.reports import render as render_module
+from facebench.harness.storage import writing
 from facebench.reports.figures import FIGURES
 from facebench.reports.markdown import escape
 from facebench.reports.page import SECTIONS
@@ -263,7 +263,7 @@ def test_a_full_disk_leaves_the_old_report_whole(
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(render_module.os, "fdopen", full)
+    monkeypatch.setattr(writing.os, "fdopen", full)
     with pytest.raises(BadInputError, match="No space left on device"):
         render([cost("mobilenet_v2")], tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

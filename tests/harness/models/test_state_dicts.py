@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.models.state_dicts import BY_NAME, Match, match
+from facebench.harness.models.state_dicts import BY_NAME, MatchedWeights, match
 
 EMBEDDING = 6
 
@@ -42,7 +42,7 @@ OWN = network().state_dict()
 STATE = network(1).state_dict()
 
 
-def matched(content: Any, suffix: str = ".pth", own: dict[str, Any] = OWN) -> Match:
+def matched(content: Any, suffix: str = ".pth", own: dict[str, Any] = OWN) -> MatchedWeights:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"w{suffix}"
         if suffix == ".safetensors":
@@ -52,7 +52,7 @@ def matched(content: Any, suffix: str = ".pth", own: dict[str, Any] = OWN) -> Ma
         return match(path, own, EMBEDDING)
 
 
-def is_right(found: Match) -> bool:
+def is_right(found: MatchedWeights) -> bool:
     floats = {name: t for name, t in STATE.items() if t.is_floating_point()}
     return found.tensors.keys() == floats.keys() and all(
         torch.equal(found.tensors[name], tensor) for name, tensor in floats.items()

@@ -21,7 +21,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from facebench.harness.runtimes.registry import RUNTIMES
-from facebench.harness.timing import flushing
+from facebench.harness.machine import flushing
 runtime, path, threads, wanted = sys.argv[1:]
 with flushing.held(wanted):
     session = RUNTIMES[runtime].open(Path(path), int(threads))

@@ -10,8 +10,8 @@ from scipy.stats import binomtest, t
 
 from facebench.harness.stats.clustered import (
     OF_EACH,
+    ClusteredSpread,
     Members,
-    Spread,
     none_seen,
     rate_interval,
     share_interval,
@@ -74,7 +74,7 @@ def test_a_rate_of_many_independent_trials_has_clopper_and_pearsons_interval(tri
     if hits == trials:
         return
     rate = hits / trials
-    low, high = rate_interval(rate, Spread(0.0, rate * (1 - rate) / trials, 1e9))
+    low, high = rate_interval(rate, ClusteredSpread(0.0, rate * (1 - rate) / trials, 1e9))
     exact = binomtest(hits, trials).proportion_ci(0.95, "exact")
     assert (low, high) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
@@ -82,12 +82,12 @@ def test_a_rate_of_many_independent_trials_has_clopper_and_pearsons_interval(tri
 @given(st.floats(0.001, 0.999), st.floats(1e-8, 0.05), st.floats(1, 1e4))
 def test_no_interval_passes_nought_or_one(rate, variance, carriers):
     for made in (rate_interval, share_interval):
-        low, high = made(rate, Spread(variance, variance, carriers))
+        low, high = made(rate, ClusteredSpread(variance, variance, carriers))
         assert 0 <= low <= rate <= high <= 1
 
 
 def test_the_logit_interval_by_hand():
-    low, high = share_interval(0.9, Spread(0.0004, 0.0001, 12.0))
+    low, high = share_interval(0.9, ClusteredSpread(0.0004, 0.0001, 12.0))
     side = t.ppf(0.975, 9) * 0.02 / 0.09
     assert low == pytest.approx(1 / (1 + math.exp(side - math.log(9))))
     assert high == pytest.approx(1 / (1 + math.exp(-side - math.log(9))))
@@ -95,10 +95,11 @@ def test_the_logit_interval_by_hand():
 
 def test_what_few_people_carry_is_less_certain():
     widths = [
-        np.ptp(rate_interval(0.05, Spread(1e-4, 1e-4, carriers))) for carriers in (3, 10, 1000)
+        np.ptp(rate_interval(0.05, ClusteredSpread(1e-4, 1e-4, carriers)))
+        for carriers in (3, 10, 1000)
     ]
     assert widths[0] > 1.2 * widths[1] > 1.2 * widths[2]
-    assert Spread(1e-4, 1e-4, 10).student() == pytest.approx(t.ppf(0.975, OF_EACH * 10))
+    assert ClusteredSpread(1e-4, 1e-4, 10).student() == pytest.approx(t.ppf(0.975, OF_EACH * 10))
 
 
 @given(st.integers(1, 10_000))

@@ -15,7 +15,7 @@ from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.interleaved.prepared_case import PreparedCase, prepare
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
-from facebench.harness.comparison.question import Ratio
+from facebench.harness.comparison.time_ratio import Ratio
 from facebench.harness.comparison.verdict import Policy
 from facebench.harness.machine.processes import ChildProcess
 from facebench.harness.measures.job import Job

@@ -191,7 +191,10 @@ def test_what_a_side_says_no_to_names_it(
         launch.run(broken, "", tmp_path / "none", [], SILENT)
 
 
-def test_a_lock_is_held_by_one_and_says_that_it_waits(tmp_path: Path) -> None:
+def test_a_lock_is_held_by_one_and_says_that_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
     waits: list[str] = []
 
     def nested() -> None:
