@@ -263,7 +263,7 @@ def test_a_full_disk_leaves_the_old_report_whole(
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "fdopen", full)
+    monkeypatch.setattr(writing.os, "fsync", full)
     with pytest.raises(BadInputError, match="No space left on device"):
         render([cost("mobilenet_v2")], tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -80,14 +80,14 @@ def test_turns_of_one_measurement_are_compared_with_each_other(prepared: Prepare
     mine = [extract.entry(record) for record in measure([prepared, prepared], SHORT)]
     later = [extract.entry(record) for record in measure([prepared, prepared], SHORT)]
 
-    def sides(base: Entry, new: Entry) -> int:
+    def in_turns(base: Entry, new: Entry) -> bool:
         (old,), (now,) = base.figures, new.figures
         assert isinstance(old, Timed)
         assert isinstance(now, Timed)
-        return Ratio(old, now, Policy()).effect.sides
+        return Ratio(old, now, Policy()).in_turns
 
-    assert sides(*mine) == 1
-    assert sides(mine[0], later[0]) == 2
+    assert in_turns(*mine)
+    assert not in_turns(mine[0], later[0])
 
 
 def test_a_side_that_fails_is_out_and_the_other_goes_on(prepared: PreparedCase) -> None:
