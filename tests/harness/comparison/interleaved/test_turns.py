@@ -15,6 +15,7 @@ from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.interleaved.prepared_case import PreparedCase, prepare
 from facebench.harness.comparison.interleaved.python_environment import PythonEnvironment
 from facebench.harness.comparison.interleaved.turns import Turns, measure
+from facebench.harness.comparison.job_spread import known_spread
 from facebench.harness.comparison.time_ratio import Ratio
 from facebench.harness.comparison.verdict import Policy
 from facebench.harness.machine.processes import ChildProcess
@@ -84,7 +85,7 @@ def test_turns_of_one_measurement_are_compared_with_each_other(prepared: Prepare
         (old,), (now,) = base.figures, new.figures
         assert isinstance(old, Timed)
         assert isinstance(now, Timed)
-        return Ratio(old, now, Policy()).in_turns
+        return Ratio(old, now, Policy(), known_spread(())).in_turns
 
     assert in_turns(*mine)
     assert not in_turns(mine[0], later[0])
