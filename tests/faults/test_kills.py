@@ -62,7 +62,8 @@ def test_killed_again_and_again_it_comes_to_an_end(
 ) -> None:
     chance = random.Random(0)
     kills = 0
-    while killed_at(chance.randrange(LEAST_POINTS), pretence.run):
+    # More lines than beginning takes, or no run would get to its first process.
+    while killed_at(chance.randrange(2 * LEAST_POINTS), pretence.run):
         kills += 1
         pretence.require_nothing_lost()
     assert kills > 3
