@@ -19,6 +19,9 @@ LOST_S = 30.0
 # How much longer the connection itself waits, so that the watchdog says its sentence first.
 _AFTER_S = 2
 
+# A process may hold other sockets, whose names have no port.
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
 
 @contextlib.contextmanager
 def watched(board: str, doing: str) -> Iterator[None]:
@@ -57,7 +60,7 @@ def limit_silence(port: int) -> None:
                 continue
             # A copy, for Python closes what is its own; options are of both.
             with socket.socket(fileno=os.dup(descriptor)) as found:
-                if found.getpeername()[1] == port:
+                if found.family in _INTERNET and found.getpeername()[1] == port:
                     found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
                     found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 

@@ -54,6 +54,9 @@ def test_no_greeting_ends_the_server_or_keeps_a_client_out(serve: Serve) -> None
         # These stay, and say no more.
         for data in [*HOSTILE.values(), *[b""] * 66, *[b"q"] * 66]:
             stack.enter_context(send(server.port, data))
+        # Whoever connects may hold sockets of other kinds.
+        for other in socket.socketpair():
+            stack.enter_context(other)
         began = time.monotonic()
         board = connect("127.0.0.1", server.port)
         assert board.describe().kind == "measured"
