@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
@@ -68,13 +69,30 @@ def instability(latency: Latency) -> str:
     return next(_causes(latency), "nothing that can be read here says why")
 
 
+def slowed_up_to(latency: Latency) -> float:
+    """Return how many times its undisturbed time a latency may be; infinite if nothing shows it.
+
+    The reference kernel keeps to the core's own caches, so that what slows it may slow a
+    network that needs the memory more: its slowness counts twice. Threads that share a CPU
+    with others' get their part of it.
+    """
+    slowness = _slowness(latency)
+    if not slowness:
+        return math.inf
+    crowded = [
+        (share.others + threads) / share.cpus for share, threads in _crowd(latency.process_facts)
+    ]
+    return max(1.0, *slowness) ** 2 * max([1.0, *crowded])
+
+
 def _causes(latency: Latency) -> Iterator[str]:
     """The known causes that hold, the surest first."""
     facts = latency.process_facts
     for number, process in enumerate(facts, start=1):
         if process.throttled:
             yield f"process {number} was throttled ({process.throttled})"
-    stolen = max((share.stolen for share in _shares(facts)), default=0.0)
+    shares = [share for share, _ in _crowd(facts)]
+    stolen = max((share.stolen for share in shares), default=0.0)
     if stolen > busy.MOST_STOLEN:
         yield f"a hypervisor took {stolen:.0%} of the machine's time from a process"
     slow = [s for s in _slowness(latency) if s > reference.TOLERANCE]
@@ -83,7 +101,7 @@ def _causes(latency: Latency) -> Iterator[str]:
             f"the machine was busy: in {len(slow)} of {_counted(facts)} a reference kernel took "
             f"{max(slow):.2f} times its fastest here (median)"
         )
-    others = max((share.others for share in _shares(facts)), default=0.0)
+    others = max((share.others for share in shares), default=0.0)
     if others > _BUSY_CPUS:
         yield f"other processes kept up to {others:.1f} CPUs busy meanwhile"
     if len(latency.by_process) > 1 and (found := spread(latency.by_process)).beyond_samples:
@@ -136,11 +154,7 @@ def _not_throttled(facts: Sequence[Process]) -> Check:
 
 def _cpus_enough(facts: Sequence[Process]) -> Iterator[Check]:
     """Whether others left one for each thread; nothing where the machine doesn't show it."""
-    shares = [
-        (share, len(one.pinned) or 1)
-        for process in facts
-        if (one := process.conditions) is not None and (share := one.during) is not None
-    ]
+    shares = _crowd(facts)
     if shares:
         crowded = sum(not share.leaves(threads) for share, threads in shares)
         others = max(share.others for share, _ in shares)
@@ -224,10 +238,13 @@ def _narrow(latency: Latency, budget: Budget, seconds: float) -> Check:
     return Check(f"median is known to {budget.known_to * 100:g} %", passed, detail)
 
 
-def _shares(facts: Sequence[Process]) -> list[Share]:
-    """What others took while processes were sampled, where that is known."""
-    found = [process.conditions for process in facts]
-    return [one.during for one in found if one is not None and one.during is not None]
+def _crowd(facts: Sequence[Process]) -> list[tuple[Share, int]]:
+    """What others took beside each process, and the threads that it was to have CPUs for."""
+    return [
+        (share, len(one.pinned) or 1)
+        for process in facts
+        if (one := process.conditions) is not None and (share := one.during) is not None
+    ]
 
 
 def _counted(facts: Sequence[Process]) -> str:

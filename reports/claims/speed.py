@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from facebench.harness.measures.validity import DISTURBANCES
+from facebench.harness.measures.validity import DISTURBANCES, slowed_up_to
 from facebench.harness.records.cost import Cost
+from facebench.harness.records.latency import Latency
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
 from facebench.reports.digits import Estimate, earned, interval
 from facebench.reports.emulated import PAPER_THREADS, places
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
-from facebench.reports.tables import Setting, settings
+from facebench.reports.tables import LatencyRow, Setting, settings
 
 RIVAL, _FEWER, _RELU = "mobilenet_v2", "mobilefacenet_96x96", "mobilefacenet_relu"
 
@@ -70,7 +73,7 @@ def gdconv_time(evidence: Evidence) -> Sequence[ClaimFinding]:
 
 
 def _faster(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
-    one = latency_ratio(evidence, RIVAL, setting)
+    one = _ratio(evidence, RIVAL, setting)
     if one.estimate is None:
         return _none(one)
     verdict = _against(one.estimate, _TIMES)
@@ -79,7 +82,7 @@ def _faster(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
 
 
 def _as_fast(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
-    one = latency_ratio(evidence, _FEWER, setting)
+    one = _ratio(evidence, _FEWER, setting)
     if one.estimate is None:
         return _none(one)
     apart = one.estimate.high < _FASTEST.low or one.estimate.low > _FASTEST.high
@@ -90,7 +93,7 @@ def _as_fast(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
 
 
 def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> ClaimFinding | None:
-    one = latency_ratio(evidence, gdconv, setting, plain)
+    one = _ratio(evidence, gdconv, setting, plain)
     names = f"{gdconv}, {plain}: "
     if one.estimate is None:
         return _none(one, names) if evidence.timed(plain, setting) else None
@@ -105,6 +108,33 @@ def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> C
         more = costs[0].madds["conv+linear"] / costs[1].madds["conv+linear"] - 1
         why.append(f"it takes {more:.2%} more MAdds")
     return _finding(evidence, one, verdict, (gdconv, plain), why, names)
+
+
+def _ratio(
+    evidence: Evidence, network: str, setting: Setting, over: str = BASELINE
+) -> RelativeLatency:
+    """Return the ratio of two times with what others may have done to each in its interval."""
+    one = latency_ratio(evidence, network, setting, over)
+    if one.estimate is None:
+        return one
+    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
+    above, below = (_slowed(representative(evidence, name, setting)) for name in (network, over))
+    if math.inf in (above, below):
+        return replace(one, warning="the machine was disturbed, by how much is not known")
+    return replace(one, estimate=Estimate(value, low / above, high * below))
+
+
+def _slowed(row: LatencyRow | None) -> float:
+    """Return how many times its undisturbed time a time may be."""
+    if row is None or not _disturbances([row]):
+        return 1.0
+    result = row.record.result
+    return slowed_up_to(result) if isinstance(result, Latency) else math.inf
+
+
+def _disturbances(rows: Sequence[LatencyRow]) -> list[str]:
+    failed = {check.name for row in rows for check in row.record.failed_checks}
+    return [name for name in DISTURBANCES if name in failed]
 
 
 def _against(estimate: Estimate, limit: float) -> str:
@@ -122,17 +152,18 @@ def _finding(
     names: str = "",
 ) -> ClaimFinding:
     assert one.estimate is not None
-    rows = [representative(evidence, name, one.setting) for name in networks]
-    failed = {check.name for row in rows if row for check in row.record.failed_checks}
-    disturbed = [name for name in DISTURBANCES if name in failed]
+    rows = [row for name in networks if (row := representative(evidence, name, one.setting))]
     if "untuned" in one.label:
         verdict = UNDECIDED
         why = ["this code is untuned, so it says nothing of what tuned code does"]
-    elif disturbed:
-        verdict = UNDECIDED
-        why = [f"the machine was disturbed ({', '.join(disturbed)}: no), so a ratio says nothing"]
-    elif failed:
-        why.append("a condition of validity did not hold: see the latencies")
+    elif (disturbed := _disturbances(rows)) and not one.warning:
+        most = max(map(_slowed, rows))
+        why.append(
+            f"the machine was disturbed ({', '.join(disturbed)}: no), by which a time may be "
+            f"{most:.2g} times as long: the interval has it"
+        )
+    elif failed := {check.name for row in rows for check in row.record.failed_checks}:
+        why.append(f"a condition of validity did not hold: {', '.join(sorted(failed))}")
     if one.warning:
         verdict = UNDECIDED
         why.append(one.warning)

@@ -22,7 +22,7 @@ from facebench.harness.records.accuracy import (
     OperatingPoint,
     SearchBounds,
 )
-from facebench.harness.records.latency import Latency
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.record import Check, Record
 from facebench.harness.records.store import Store
 from facebench.reports.claims import (
@@ -151,6 +151,31 @@ def test_weaker_times_move_a_verdict_only_towards_not_decidable(
     ):
         for name, verdict in of_speed(*(weak if r is one else r for r in strong)).items():
             assert verdict in (verdicts[name], UNDECIDED)
+
+
+@pytest.mark.parametrize(("slow", "verdict"), [(1.3, REFUTED), (3.0, UNDECIDED), (0.0, UNDECIDED)])
+def test_a_gross_ratio_is_seen_through_a_disturbance_that_cannot_explain_it(
+    slow: float, verdict: str
+) -> None:
+    """The reference kernel took `slow` times its fastest; 0 where it was not timed."""
+
+    def disturbed(record: Record) -> Record:
+        assert isinstance(record.result, Latency)
+        processes = len(record.result.by_process)
+        one = Process(0.0, 0, references=int(slow > 0), settled=True, fastest_us=float(slow > 0))
+        seen = replace(
+            record.result,
+            reference_us=(slow,) * processes if slow else (),
+            process_facts=(one,) * processes,
+        )
+        check = Check("machine kept its speed", False, "it did not")
+        return replace(record, result=seen, checks=(check,))
+
+    fast, slower = timed("mobilefacenet", 10.0), timed("mobilenet_v2", 4.5)
+    assert said("speed-up", fast, slower).verdict == REFUTED
+    (finding,) = said("speed-up", disturbed(fast), disturbed(slower)).findings
+    assert finding.verdict == verdict
+    assert "machine was disturbed" in finding.why
 
 
 def test_one_process_a_side_supports_no_ratio_that_processes_alone_could_make() -> None:
