@@ -175,7 +175,7 @@ def test_a_run_leaves_records_and_a_report_and_does_nothing_twice(
 def test_a_run_that_is_killed_goes_on_where_it_was(small_plan: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-P", "-c", "from facebench.harness.cli.main import main; main()"]
-    command += ["run", str(small_plan), "-o", str(out), "--processes", "3", "--known-to", "100%"]
+    command += ["run", str(small_plan), "-o", str(out), "--processes", "2", "--known-to", "100%"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     records = out / "records.jsonl"
     deadline = time.monotonic() + 120

@@ -12,11 +12,20 @@ from torch import nn
 
 from facebench.harness.records.accuracy import Identification
 from facebench.harness.records.store import Store
+from facebench.harness.runs import fastest
 from facebench.harness.runtimes.registry import installed
 from facebench.harness.verification.datasets.registry import DATASETS
 from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]
+
+SOME_RUNTIMES = pytest.mark.parametrize(
+    "runtimes",
+    [
+        pytest.param(("onnxruntime", "ncnn"), id="two"),
+        pytest.param(tuple(installed()), id="all", marks=pytest.mark.slow),
+    ],
+)
 
 
 def answer(capfd: Output, *arguments: object) -> list[dict]:  # type: ignore[type-arg]
@@ -94,16 +103,17 @@ def test_two_networks_are_compared_pair_by_pair(
     assert "McNemar" in printed
 
 
+@SOME_RUNTIMES
 def test_runtimes_of_one_network_agree_on_every_pair(
-    networks: list[str], people: Path, capfd: Output
+    runtimes: tuple[str, ...], networks: list[str], people: Path, capfd: Output
 ) -> None:
     found = answer(
         capfd, "verify", networks[0], "--dataset", f"folder:{people / 'test'}",
-        "--runtime", ",".join(installed()), "--compare",
+        "--runtime", ",".join(runtimes), "--compare",
     )  # fmt: skip
     assert isinstance(found, dict)
     assert {record["status"] for record in found["records"]} == {"ok"}
-    assert len(found["comparisons"]) == len(list(combinations(installed(), 2)))
+    assert len(found["comparisons"]) == len(list(combinations(runtimes, 2)))
     for compared in found["comparisons"]:
         assert compared["changed_decisions"] == 0
         assert compared["embeddings"]["relative"] < 1e-4
@@ -129,12 +139,18 @@ def test_int8_is_calibrated_on_other_people_or_refused(
     assert "ncnn" in capfd.readouterr().err
 
 
+@SOME_RUNTIMES
 def test_the_fastest_runtime_is_looked_for_once(
-    networks: list[str], people: Path, capfd: Output
+    runtimes: tuple[str, ...],
+    networks: list[str],
+    people: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Output,
 ) -> None:
+    monkeypatch.setattr(fastest, "installed", lambda: list(runtimes))
     how = ("verify", networks[1], "--dataset", f"folder:{people / 'test'}", "--runtime", "fastest")
     (record,) = answer(capfd, *how)
-    assert record["runtime"] in installed()
+    assert record["runtime"] in runtimes
     assert facebench(*how) == 0
     said = capfd.readouterr().err
     assert f"fastest in {record['runtime']} with a batch of {record['batch']}" in said

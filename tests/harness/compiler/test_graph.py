@@ -16,6 +16,7 @@ from facebench.harness.models import export, networks
 from facebench.harness.models.export import Exported, relative_error
 from facebench.harness.runtimes.registry import RUNTIMES
 from tests.harness.conftest import write_onnx
+from tests.sampling import covering
 
 SIZE = 16
 
@@ -123,16 +124,12 @@ def exported(module: nn.Module, folder: Path) -> Exported:
     return export.export(networks.resolve(f"onnx:{path}"))
 
 
-@pytest.fixture(params=FORMS)
-def form(request: pytest.FixtureRequest, tmp_path: Path) -> Exported:
+@pytest.mark.parametrize(("form", "batch"), covering([*FORMS], [1, 3]))
+def test_a_rewritten_network_answers_as_torch_does(form: str, batch: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    return exported(FORMS[request.param](), tmp_path)
-
-
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_rewritten_network_answers_as_torch_does(form: Exported, batch: int) -> None:
-    made = build.compile_network(form, TARGETS["host"], batch)
-    images, truth = (array[:batch] for array in form.reference())
+    given = exported(FORMS[form](), tmp_path)
+    made = build.compile_network(given, TARGETS["host"], batch)
+    images, truth = (array[:batch] for array in given.reference())
     answer = RUNTIMES["tvm"].open(made.folder, 1)(np.ascontiguousarray(images))
     assert relative_error(answer, truth) < 1e-5
     assert made.compilation().kernels["plain"] == 0

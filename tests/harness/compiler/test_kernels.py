@@ -203,14 +203,14 @@ def drawn(examples: int) -> settings:
 
 
 @pytest.mark.parametrize("registers", REGISTERS, ids=str)
-@drawn(3)
+@drawn(2)
 @given(work=convolutions(), seed=st.integers(0, 99))
 def test_any_convolution_is_torchs(registers: Vectors, work: Convolution, seed: int) -> None:
     held(work, registers, seed)
 
 
 @pytest.mark.parametrize("registers", REGISTERS, ids=str)
-@drawn(3)
+@drawn(2)
 @given(work=depthwise(), seed=st.integers(0, 99))
 def test_any_depthwise_convolution_or_pool_is_torchs(
     registers: Vectors, work: Depthwise | Pooling, seed: int
