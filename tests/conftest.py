@@ -23,6 +23,20 @@ settings.load_profile("tests")
 _LIMITS = str(Path(__file__).parent / "limits")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LIMITS, os.environ.get("PYTHONPATH")]))
 
+# Files with few tests that take long, boards' silences and clusters' starts among them: begun
+# first, so that no process is left with one of them at the end.
+_LONG = (
+    "board/test_boards.py",
+    "board/test_serving.py",
+    "test_regressions.py",
+    "faults/test_runtimes.py",
+    "cluster/test_cluster.py",
+    "test_tune_command.py",
+    "test_extending.py",
+    "test_two_processes.py",
+    "test_browser.py",
+)
+
 # What tests that draw by chance begin with; processes of pytest-xdist are given it.
 SEED = os.environ.setdefault("FACEBENCH_TEST_SEED", datetime.date.today().isoformat())
 
@@ -30,6 +44,11 @@ SEED = os.environ.setdefault("FACEBENCH_TEST_SEED", datetime.date.today().isofor
 def pytest_report_header() -> str:
     """How to draw the same again."""
     return f"seed of what is drawn by chance: FACEBENCH_TEST_SEED={SEED}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order files; with pytest-xdist that takes `--no-loadscope-reorder`."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
 
 
 @pytest.fixture
