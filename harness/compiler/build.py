@@ -76,15 +76,19 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     start = time.perf_counter()
     target = resolve(target)
     tvm = import_tvm()
-    from facebench.harness.compiler import program  # needs TVM to be imported, and without torch
+    # These need TVM to be imported, and without torch.
+    from facebench.harness.compiler import objects, program
 
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
     module = import_network(exported, batch)
     module, kernels = _lower(module, target, described, features)
-    executable = tvm.relax.build(module, described, relax_pipeline=_finish(described))
+    calling, kernel_objects = objects.separated(module, target, described)
+    executable = tvm.relax.build(calling, described, relax_pipeline=_finish(described))
     path = folder / "network.so"
-    executable.export_library(str(path), fcompile=link.shared_library)
+    executable.export_library(
+        str(path), fcompile=link.shared_library, addons=list(map(str, kernel_objects))
+    )
     library.check(path, target)
     if target.elf_machine != library.host_machine():
         # An emulated device has no TVM that could run the library.
@@ -151,8 +155,9 @@ def _lower(
 def _settled(function: Any) -> bool:
     """Whether a function needs no schedule: a kernel of ours, or a reshape, which is a view."""
     tvm = import_tvm()
-    ours = bool(function.attrs) and "kernel" in function.attrs
-    return ours or bool(tvm.relax.analysis.has_reshape_pattern(function))
+    from facebench.harness.compiler.kernels.provider import is_kernel
+
+    return is_kernel(function) or bool(tvm.relax.analysis.has_reshape_pattern(function))
 
 
 def _finish(described: Any) -> Any:

@@ -169,7 +169,7 @@ def tiling_of(record: TuningRecord, work: Workload, vectors: Vectors) -> Tiling:
     from facebench.harness.compiler.tiling import candidates  # imports TVM
 
     for tiling in candidates(work, vectors):
-        if asdict(tiling) == record.tiling:
+        if vars(tiling) == record.tiling:
             return tiling
     raise BadInputError(
         f"the tuning record of '{record.workload}' has a tiling that its kernel cannot have "

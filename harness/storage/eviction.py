@@ -29,8 +29,8 @@ EXPIRES_S = {"parts": 24 * 3600.0}
 # What is made again when it is wanted; nothing in other folders is touched.
 KINDS = frozenset(
     {
-        *("crops", "embeddings", "emulation", "export", "landmarks", "lowered", "ncnn"),
-        *("overlays", "parts", "peak", "search", "synthetic", "training-index"),
+        *("crops", "embeddings", "emulation", "export", "kernels", "landmarks"),
+        *("lowered", "ncnn", "overlays", "parts", "peak", "search", "synthetic", "training-index"),
         *("training-survey", "tvm", "vega"),
     }
 )

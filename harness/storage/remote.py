@@ -19,7 +19,10 @@ from facebench.harness.storage.unpacking import unpack
 
 # What is made for any machine, and is small for the time it takes. Crops are neither.
 KINDS = frozenset(
-    {"embeddings", "emulation", "export", "landmarks", "lowered", "ncnn", "search", "tvm"}
+    {
+        *("embeddings", "emulation", "export", "kernels", "landmarks", "lowered", "ncnn"),
+        *("search", "tvm"),
+    }
 )
 
 # An entry is not larger: what a damaged or hostile store sends can't fill the memory.

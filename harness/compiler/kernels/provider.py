@@ -17,6 +17,9 @@ from facebench.harness.compiler.workload import Convolution, Depthwise, Workload
 # TVM's class of functions that it fuses with no other.
 _OPAQUE = 8
 
+# The attribute by which functions are known as kernels of ours.
+KERNEL = "kernel"
+
 # The tiling of a workload's tuning record, where there is one.
 Records = Callable[[Workload], Tiling | None]
 
@@ -44,10 +47,15 @@ class Kernels:
         return self._made[work]
 
     def _make(self, builder: relax.BlockBuilder, work: Workload, tiling: Tiling) -> Kernel:
-        attributes = {"op_pattern": _OPAQUE, "kernel": key(work)}
+        attributes = {"op_pattern": _OPAQUE, KERNEL: key(work)}
         made = function(work, tiling, self._vectors).with_attrs(attributes)
         variable = builder.add_func(made, name(work))
         return Kernel(variable, packing(work, tiling, self._vectors))
+
+
+def is_kernel(function: tirx.PrimFunc) -> bool:
+    """Return whether a function is a kernel of ours."""
+    return bool(function.attrs) and KERNEL in function.attrs
 
 
 def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:

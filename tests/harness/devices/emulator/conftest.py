@@ -34,11 +34,9 @@ def emulated_here(
 ) -> Emulated:
     """The same, found by commands of this test, in a cache that all such tests share."""
     own = cache_folder.with_name("cache-emulated")
-    for folder in (own, cache_folder / "export"):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, target in (("emulated", emulated.folder), ("export", cache_folder / "export")):
-        with contextlib.suppress(FileExistsError):
-            (own / name).symlink_to(target)
+    own.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (own / "emulated").symlink_to(emulated.folder)
     monkeypatch.setenv("FACEBENCH_CACHE", str(own))
     return emulated
 
