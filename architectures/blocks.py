@@ -64,7 +64,7 @@ class ConvBNAct(nn.Sequential):
 
 
 class DepthwiseSeparable(nn.Sequential):
-    """3x3 depthwise convolution, then 1x1 convolution (arXiv 1704.04861, section 3.1)."""
+    """It is a 3x3 depthwise convolution, then 1x1 convolution (arXiv 1704.04861, section 3.1)."""
 
     def __init__(
         self, channels_in: int, channels_out: int, stride: int, activation: Activation
@@ -77,7 +77,7 @@ class DepthwiseSeparable(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expand, 3x3 depthwise, 1x1 linear (arXiv 1801.04381, table 1).
+    """It is 1x1 expand, 3x3 depthwise, 1x1 linear (arXiv 1801.04381, table 1).
 
     The identity is added where stride is 1 and the channel counts match. With
     an expansion of 1 there is no expanding convolution.
@@ -156,7 +156,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class ShuffleUnit(nn.Module):
-    """Grouped bottleneck with a channel shuffle (arXiv 1707.01083, figure 2 b and c).
+    """It is a grouped bottleneck with a channel shuffle (arXiv 1707.01083, figure 2 b and c).
 
     With stride 2 the pooled input is concatenated to the branch, which then
     gives the channels that the input does not. `map_size` is the input's

@@ -12,7 +12,7 @@ RANK = 0.6
 
 
 def _low_rank(layer: nn.Linear) -> nn.Sequential:
-    """Two linear layers in place of one (section 3.2, equation 2)."""
+    """Return two linear layers in place of one (section 3.2, equation 2)."""
     rank = max(2, int(RANK * min(layer.in_features, layer.out_features)))
     return nn.Sequential(
         nn.Linear(layer.in_features, rank, bias=False), nn.Linear(rank, layer.out_features)

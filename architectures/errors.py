@@ -25,11 +25,11 @@ class UnavailableError(FacebenchError):
 
 
 class WrongAnswerError(FacebenchError):
-    """An artifact whose outputs differ from its reference."""
+    """It is an artifact whose outputs differ from its reference."""
 
 
 class RefusedError(FacebenchError):
-    """A figure that the evidence at hand cannot support."""
+    """It is a figure that the evidence at hand cannot support."""
 
 
 class LostError(UnavailableError):

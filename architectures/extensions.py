@@ -113,7 +113,7 @@ def _from(name: str) -> Iterator[None]:
 
 
 def _line(error: Exception, path: Path) -> str:
-    """Where in the file, as far as it is known."""
+    """Return where in the file, as far as it is known."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno}"
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]

@@ -1,4 +1,6 @@
-"""GhostNet and GhostFaceNetV1 (arXiv 1911.11907; IEEE Access 2023, 10.1109/ACCESS.2023.3266068)."""
+"""Builds GhostNet and GhostFaceNetV1 (arXiv 1911.11907; IEEE Access 2023,
+10.1109/ACCESS.2023.3266068).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ DIFFERS = "Keras counts the statistics of BN as parameters, and its profiler oth
 
 
 class GhostNetRow(NamedTuple):
-    """One bottleneck: of its depthwise kernel, channels, gate and stride."""
+    """It is one bottleneck: of its depthwise kernel, channels, gate and stride."""
 
     kernel: int
     expanded: int
@@ -52,7 +54,7 @@ ROWS = (
 
 
 class Ghost(nn.Module):
-    """Half of the channels by a 1x1 convolution, half from these by a 3x3 depthwise one.
+    """It makes half of the channels by a 1x1 convolution, half from these by a 3x3 depthwise one.
 
     (arXiv 1911.11907, section 3.1, with a ratio of 2.)
     """
@@ -72,7 +74,7 @@ class Ghost(nn.Module):
 
 
 class GhostBottleneck(nn.Module):
-    """Two ghost modules, a strided depthwise convolution between them (figure 3)."""
+    """It holds two ghost modules, a strided depthwise convolution between them (figure 3)."""
 
     def __init__(self, channels_in: int, row: GhostNetRow, activation: Activation) -> None:
         super().__init__()
@@ -98,7 +100,7 @@ class GhostBottleneck(nn.Module):
 
 
 def _divisible(channels: float) -> int:
-    """The multiple of 4 next to `channels`, at most a tenth below it (arXiv 1801.04381)."""
+    """Return the multiple of 4 next to `channels`, at most a tenth below it (arXiv 1801.04381)."""
     nearest = max(4, int(channels + 2) // 4 * 4)
     return nearest + 4 if nearest < 0.9 * channels else nearest
 

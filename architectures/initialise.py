@@ -48,7 +48,9 @@ def create(name: str, seed: int = 0) -> nn.Module:
 
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
-    """One thread, as sums depend on how they are shared out, and a random state of its own."""
+    """Keep to one thread, as sums depend on how they are shared out, and a random state of its
+    own.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -73,7 +75,7 @@ def _fill(module: nn.Module) -> None:
 
 
 def _fill_layer(layer: nn.Conv2d | nn.Linear) -> None:
-    """Kaiming's fan-out rule, a group's own outputs counted."""
+    """Fill by Kaiming's fan-out rule, a group's own outputs counted."""
     outputs = layer.weight.shape[0] * layer.weight[0, 0].numel()
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
     nn.init.normal_(layer.weight, std=math.sqrt(2.0 * groups / outputs))
@@ -82,7 +84,7 @@ def _fill_layer(layer: nn.Conv2d | nn.Linear) -> None:
 
 
 def _images(size: tuple[int, int]) -> torch.Tensor:
-    """Random patches of colour under noise, `(N, 3, *size)`, in -1 to 1.
+    """Return random patches of colour under noise, `(N, 3, *size)`, in -1 to 1.
 
     Noise alone looks the same to a network that pools over the whole map: the
     last BN would then divide by almost nothing and amplify rounding errors.

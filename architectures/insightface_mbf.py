@@ -1,4 +1,4 @@
-"""The network that the insightface project ships as `mbf`, in its pack `buffalo_s`.
+"""Builds the network that the insightface project ships as `mbf`, in its pack `buffalo_s`.
 
 It is named after MobileFaceNet, but is another one: twice as wide, with 512 elements.
 """

@@ -1,4 +1,4 @@
-"""Light CNN-9 and Light CNN-29 (arXiv 1511.02683, tables 1 and 2)."""
+"""Builds Light CNN-9 and Light CNN-29 (arXiv 1511.02683, tables 1 and 2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIFFERS = (
 
 
 class Grey(nn.Module):
-    """The grey channel of a colour image."""
+    """It is the grey channel of a colour image."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, 3, H, W)` to `(N, 1, H, W)`."""
@@ -29,7 +29,7 @@ class Grey(nn.Module):
 
 
 class MaxFeatureMap(nn.Module):
-    """The larger of the two halves of a layer's channels (section 3.1, MFM 2/1)."""
+    """It is the larger of the two halves of a layer's channels (section 3.1, MFM 2/1)."""
 
     def __init__(self, layer: nn.Conv2d | nn.Linear) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def _conv(channels_in: int, channels_out: int, kernel: int) -> MaxFeatureMap:
 
 
 class Residual(nn.Module):
-    """Two 3x3 max-feature-map convolutions around which the input passes (section 3.2)."""
+    """It holds two 3x3 max-feature-map convolutions around which the input passes (section 3.2)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""MixFaceNet (arXiv 2107.13046, table 1 and the authors' release)."""
+"""Builds MixFaceNet (arXiv 2107.13046, table 1 and the authors' release)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMBEDDING_SIZE = 512
 
 
 class MixNetRow(NamedTuple):
-    """One block.
+    """It is one block.
 
     `groups_in` and `groups_out` part the expanding and the projecting 1x1 convolution,
     `kernels` is how many depthwise kernel sizes share the channels: 3, 5, 7, ...; `squeeze`
@@ -57,7 +57,8 @@ def swish(channels: int) -> nn.Module:
 
 
 class MixedDepthwise(nn.Module):
-    """Depthwise convolutions of growing kernels, each on its share (arXiv 1907.09595, section 3).
+    """It holds depthwise convolutions of growing kernels, each on its share (arXiv 1907.09595,
+    section 3).
 
     What does not part evenly goes to the first, 3x3. BN and activation go by channel, so
     they stand at each share, where BN folds into the convolution.
@@ -82,7 +83,7 @@ class MixedDepthwise(nn.Module):
 
 
 class MixBlock(nn.Module):
-    """1x1 expand, mixed depthwise, gate, linear 1x1 (figure 1)."""
+    """It is 1x1 expand, mixed depthwise, gate, linear 1x1 (figure 1)."""
 
     def __init__(self, channels_in: int, row: MixNetRow, activation: Activation) -> None:
         super().__init__()

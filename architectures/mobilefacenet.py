@@ -1,4 +1,4 @@
-"""MobileFaceNet and its variants (arXiv 1804.07573, tables 1 and 2)."""
+"""Builds MobileFaceNet and its variants (arXiv 1804.07573, tables 1 and 2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Block = Callable[[int, int, int, int, Activation], nn.Module]
 
 @dataclass(frozen=True)
 class Stage:
-    """One bottleneck row of table 1: `repeats` blocks, the first with `stride`."""
+    """It is one bottleneck row of table 1: `repeats` blocks, the first with `stride`."""
 
     expansion: int
     channels: int
@@ -72,7 +72,7 @@ def mobilefacenet(
 
 
 def _head(make: Head, map_size: tuple[int, int] = (7, 7)) -> nn.Module:
-    """A 128-d head on the 512 channels of the primary network."""
+    """Return a 128-d head on the 512 channels of the primary network."""
     return make(512, map_size, 128)
 
 

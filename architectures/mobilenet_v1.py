@@ -1,4 +1,6 @@
-"""MobileNetV1 as a face network (arXiv 1704.04861, table 1; arXiv 1804.07573, section 4.1)."""
+"""Builds MobileNetV1 as a face network (arXiv 1704.04861, table 1; arXiv 1804.07573, section
+4.1).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""MobileNetV2 as a face network (arXiv 1801.04381, table 2; arXiv 1804.07573, section 4.1)."""
+"""Builds MobileNetV2 as a face network (arXiv 1801.04381, table 2; arXiv 1804.07573, section
+4.1).
+"""
 
 from __future__ import annotations
 

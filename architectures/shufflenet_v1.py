@@ -1,4 +1,6 @@
-"""ShuffleNet as a face network (arXiv 1707.01083, table 1; arXiv 1804.07573, section 4.1)."""
+"""Builds ShuffleNet as a face network (arXiv 1707.01083, table 1; arXiv 1804.07573, section
+4.1).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""ShuffleNetV2 and ShuffleFaceNet (arXiv 1807.11164; ICCVW 2019, 10.1109/ICCVW.2019.00333)."""
+"""Builds ShuffleNetV2 and ShuffleFaceNet (arXiv 1807.11164; ICCVW 2019,
+10.1109/ICCVW.2019.00333).
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,7 @@ def trunk(
 
 
 def _shufflenet_v2(first_stride: int, side: int) -> nn.Sequential:
-    """Width 1x (arXiv 1807.11164, table 5)."""
+    """Return the network of width 1x (arXiv 1807.11164, table 5)."""
     stem = nn.Sequential(
         ConvBNAct(3, 24, stride=first_stride, activation=relu),
         nn.MaxPool2d(3, stride=2, padding=1),

@@ -18,7 +18,7 @@ STAGES = (
 
 
 class Fire(nn.Module):
-    """1x1 squeeze, then 1x1 and 3x3 expansions beside each other (section 3.2). No BN."""
+    """It is 1x1 squeeze, then 1x1 and 3x3 expansions beside each other (section 3.2). No BN."""
 
     def __init__(self, channels_in: int, squeezed: int, channels_out: int) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Tables, figures and pages, from stored records alone."""
+"""Renders tables, figures and pages, from stored records alone."""

@@ -1,4 +1,4 @@
-"""Ours beside the paper's: cost, latency ratios and accuracy, row for row."""
+"""Sets ours beside the paper's: cost, latency ratios and accuracy, row for row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THREADS = 1
 
 @dataclass(frozen=True)
 class RelativeLatency:
-    """A network's time over another's, in one setting.
+    """It is a network's time over another's, in one setting.
 
     Attributes:
         setting: what both were timed under.
@@ -51,7 +51,7 @@ class RelativeLatency:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One line of the comparison table."""
+    """It is one line of the comparison table."""
 
     network: str | None
     paper: PaperRow | None
@@ -69,7 +69,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """The whole table: its settings (columns) and rows."""
+    """It is the whole table: its settings (columns) and rows."""
 
     settings: tuple[Setting, ...]
     rows: tuple[ComparisonRow, ...]

@@ -13,7 +13,7 @@ MOST_DIGITS = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval."""
+    """It is a figure and its 95 % interval."""
 
     value: float
     low: float
@@ -183,7 +183,7 @@ def _log_side(upper_a: float, lower_a: float, upper_b: float, lower_b: float) ->
 
 
 def _place(estimate: Estimate) -> int:
-    """Power of ten of the last digit to show."""
+    """Return the power of ten of the last digit to show."""
     finest = _leading(estimate.value) - MOST_DIGITS + 1
     spread = estimate.half_width
     if spread <= 0.0:

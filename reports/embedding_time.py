@@ -22,7 +22,7 @@ _MIRRORED = ("sum", "concatenation")
 
 @dataclass(frozen=True)
 class EmbeddingPoint:
-    """Accuracy and time of one network with the same weights.
+    """It holds accuracy and time of one network with the same weights.
 
     Attributes:
         network: its name.
@@ -97,7 +97,7 @@ def mixed(scores: Iterable[Record]) -> bool:
 
 
 def _score(evidence: Evidence, row: LatencyRow, dataset: str) -> Record | None:
-    """The score of what was timed: weights and precision equal, the runtime if possible."""
+    """Return the score of what was timed: weights and precision equal, the runtime if possible."""
     same = [
         record
         for record in evidence.scores

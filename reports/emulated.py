@@ -25,7 +25,7 @@ _DEVICE = "emulated:"
 
 @dataclass(frozen=True)
 class EmulatedRow:
-    """A network at one place.
+    """It is a network at one place.
 
     Attributes:
         paper: its row in Table 2, where it has one.

@@ -13,7 +13,7 @@ from facebench.harness.records.record import Record
 
 @dataclass(frozen=True)
 class EnvironmentDifference:
-    """One fact on which two environments disagree."""
+    """It is one fact on which two environments disagree."""
 
     name: str
     left: Any
@@ -25,7 +25,7 @@ class EnvironmentDifference:
 
 @dataclass(frozen=True)
 class Environment:
-    """A distinct environment: its facts and how many records come from it."""
+    """It is a distinct environment: its facts and how many records come from it."""
 
     facts: Mapping[str, Any]
     records: int

@@ -36,7 +36,7 @@ PAPER_MADDS_MILLIONS = "221"
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A row of Table 2 of arXiv 1804.07573. All its figures are published ones."""
+    """It is a row of Table 2 of arXiv 1804.07573. All its figures are published ones."""
 
     network: str
     parameters_millions: str
@@ -46,14 +46,14 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class Subject:
-    """A line of the comparison: one of our networks, a row of the paper, or both."""
+    """It is a line of the comparison: one of our networks, a row of the paper, or both."""
 
     network: str | None
     paper: PaperRow | None
 
 
 class Evidence:
-    """The records behind a report, looked at from the sides that its sections need.
+    """It is the records behind a report, looked at from the sides that its sections need.
 
     Example:
         >>> from facebench.harness.records.case import Case
@@ -165,7 +165,7 @@ class Evidence:
 
     @cached_property
     def _paper_rows(self) -> dict[str, str]:
-        """Each network's row in Table 2, empty where it has none."""
+        """Return each network's row in Table 2, empty where it has none."""
         found: dict[str, str] = {}
         for record in self.records:
             row = record.provenance.get("paper_row") or found.get(record.case.network, "")
@@ -186,7 +186,7 @@ class Evidence:
 
 
 def _revision(record: Record) -> str:
-    """What a record was made with: the revision of the code, else the day."""
+    """Return what a record was made with: the revision of the code, else the day."""
     return str(record.provenance.get("git_revision") or record.created[:10])
 
 

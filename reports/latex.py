@@ -1,4 +1,6 @@
-"""Tables for papers: booktabs rules, siunitx numbers with their uncertainty in parentheses."""
+"""Provides tables for papers: booktabs rules, siunitx numbers with their uncertainty in
+parentheses.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ _ACTIVE = {
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table for a paper.
+    """It is a table for a paper.
 
     Attributes:
         name: for `facebench report --only table:NAME`.
@@ -136,7 +138,9 @@ def _leader(evidence: Evidence, names: Sequence[str], setting: Setting) -> Laten
 
 
 def _most_accurate(records: Sequence[Record]) -> Record | None:
-    """The one that a paired test shows to be better than each of the others, if there is one."""
+    """Return the one that a paired test shows to be better than each of the others, if there is
+    one.
+    """
     if len(records) < 2:
         return None
     leader = max(records, key=_mean)

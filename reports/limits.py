@@ -71,7 +71,7 @@ class Roof:
 
 @dataclass(frozen=True)
 class Limit:
-    """One time beside its roof.
+    """It is one time beside its roof.
 
     Attributes:
         label: how the code came about, as in `Latency`.
@@ -171,7 +171,7 @@ def _where(record: Record) -> _Where:
 
 
 def _measured_roofs(records: Iterable[Record]) -> dict[_Where, Roof]:
-    """One a machine and number of threads: the fastest of all that was measured there."""
+    """Return one a machine and number of threads: the fastest of all that was measured there."""
     peaks: dict[_Where, list[Peak]] = {}
     places: dict[_Where, tuple[str, int]] = {}
     for record in of_measure(records, "latency"):
@@ -194,7 +194,7 @@ def _measured_roofs(records: Iterable[Record]) -> dict[_Where, Roof]:
 
 
 def _published_roof(core: str) -> Roof | None:
-    """Of one thread on a core; None where its figures are not known."""
+    """Return that of one thread on a core; None where its figures are not known."""
     known = CORES[core].figures if core in CORES else None
     if known is None:
         return None
@@ -240,5 +240,5 @@ def _limit(record: Record, cost: Cost, roofs: dict[_Where, Roof]) -> Limit:
 
 
 def _over(amount: float, time: Estimate) -> Estimate:
-    """An amount over a time: the longest time makes the lowest rate."""
+    """Return an amount over a time: the longest time makes the lowest rate."""
     return Estimate(amount / time.value, amount / time.high, amount / time.low)

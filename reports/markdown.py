@@ -1,4 +1,4 @@
-"""A report as Markdown (GitHub's), every text escaped."""
+"""Provides a report as Markdown (GitHub's), every text escaped."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _(block: Table) -> str:
 
 
 def _on_demand(block: Table, index: int) -> bool:
-    """Whether a column holds nothing but what a page shows on demand."""
+    """Return whether a column holds nothing but what a page shows on demand."""
     cells = [row[index] for group in block.groups for row in group.rows]
     return any(cell.more for cell in cells) and not any(cell.text for cell in cells)
 

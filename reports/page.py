@@ -15,7 +15,7 @@ MOST_TABLE_ROWS = 500
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table.
+    """It is one cell of a table.
 
     Attributes:
         text: the figure or the words.
@@ -38,7 +38,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head. `group` joins neighbours under one head; `kind` holds for all its cells.
+    """It is a column's head. `group` joins neighbours under one head; `kind` holds for all its
+    cells.
 
     Readers of a page may choose among the values of a column with `choice`.
     """
@@ -61,7 +62,7 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. `notes` are numbered from 1; the cells' `notes` refer to them."""
+    """It is a table. `notes` are numbered from 1; the cells' `notes` refer to them."""
 
     name: str
     caption: str
@@ -93,14 +94,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Statements:
-    """Statements under one another."""
+    """It holds statements under one another."""
 
     items: Sequence[Statement]
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text; `warning` sets it off."""
+    """It holds running text; `warning` sets it off."""
 
     text: str
     warning: bool = False
@@ -123,7 +124,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Definition:
-    """A term and what it means; `kind` shows the term as that kind's badge."""
+    """It is a term and what it means; `kind` shows the term as that kind's badge."""
 
     term: str
     text: str
@@ -132,7 +133,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Definitions:
-    """A list of terms."""
+    """It is a list of terms."""
 
     items: Sequence[Definition]
 
@@ -159,7 +160,7 @@ Build = Callable[[Evidence], Sequence[Block]]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report. Without blocks it is left out."""
+    """It is a part of the report. Without blocks it is left out."""
 
     name: str
     title: str
@@ -169,7 +170,7 @@ class Section:
 
 @dataclass(frozen=True)
 class FilledSection:
-    """A section and what it came to."""
+    """It is a section and what it came to."""
 
     name: str
     title: str
@@ -200,7 +201,7 @@ def assemble(evidence: Evidence) -> list[FilledSection]:
 
 
 def _shortened(block: Block) -> Block:
-    """A table that is longer than anyone reads, cut, with a word on where the rest is."""
+    """Return a table that is longer than anyone reads, cut, with a word on where the rest is."""
     if not isinstance(block, Table) or sum(len(g.rows) for g in block.groups) <= MOST_TABLE_ROWS:
         return block
     kept, room = [], MOST_TABLE_ROWS

@@ -19,7 +19,7 @@ from facebench.reports.tables import CellValue, frame
 
 @dataclass(frozen=True, eq=False)
 class Against:
-    """A record compared with the first one of its family; no agreement for a `reason`."""
+    """It is a record compared with the first one of its family; no agreement for a `reason`."""
 
     record: Record
     agreement: PairAgreement | None
@@ -81,7 +81,9 @@ def _baseline(records: Sequence[Record]) -> Record:
 
 
 def _leader(records: Sequence[Record], first: Record) -> Record:
-    """The run that speaks for a network: tested as the baseline was, as far as there is one."""
+    """Return the run that speaks for a network: tested as the baseline was, as far as there is
+    one.
+    """
     wanted = first.case.flip, first.case.precision, first.case.runtime
     alike = [r for r in records if (r.case.flip, r.case.precision, r.case.runtime) == wanted]
     return first if first in records else representative_score(alike or records) or records[0]

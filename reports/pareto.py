@@ -109,13 +109,13 @@ def _placed(one: Spot, others: Sequence[Spot]) -> Spot:
 
 
 def _beats(one: Spot, other: Spot) -> bool:
-    """Whether one is shown to be as good on both axes, and better on one."""
+    """Return whether one is shown to be as good on both axes, and better on one."""
     lead, share = _lead(one, other), _share(one, other)
     return lead >= 0 and share <= 1 and (lead > 0 or share < 1)
 
 
 def _lead(one: Spot, other: Spot) -> float:
-    """The least, in points, by which one is the more accurate, with 95 % confidence.
+    """Return the least, in points, by which one is the more accurate, with 95 % confidence.
 
     The interval is made from those of both (G. Y. Zou, A. Donner, "Construction of confidence
     limits about effect measures", Statistics in Medicine 27, 2008). Networks err on the same
@@ -126,7 +126,7 @@ def _lead(one: Spot, other: Spot) -> float:
 
 
 def _share(one: Spot, other: Spot) -> float:
-    """The most that one costs of the other's cost, with 95 % confidence."""
+    """Return the most that one costs of the other's cost, with 95 % confidence."""
     if one.time is None or other.time is None:
         return one.x.value / other.x.value
     beyond = beyond_intervals(one.time, other.time)

@@ -130,7 +130,7 @@ def _lead(evidence: Evidence) -> str:
 
 
 def _addresses(images: Mapping[str, Image]) -> dict[str, dict[str, str]]:
-    """The figures for light and for dark pages, as data addresses."""
+    """Return the figures for light and for dark pages, as data addresses."""
     return {
         name: {"light": _address(made.svg), "dark": _address(made.svg_dark)}
         for name, made in images.items()
@@ -155,7 +155,7 @@ def _templates() -> Environment:
 
 
 def _ours(name: str) -> Markup:
-    """A style sheet or script of this package: escaped it would not be one."""
+    """Return a style sheet or script of this package: escaped it would not be one."""
     return Markup((Path(__file__).parent / "templates" / name).read_text())
 
 

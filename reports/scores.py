@@ -38,7 +38,7 @@ class Summarised:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """One record for each network, all of one dataset.
+    """It is one record for each network, all of one dataset.
 
     Attributes:
         dataset: its name.

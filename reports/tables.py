@@ -1,4 +1,4 @@
-"""Typed rows of the report's tables, from records, and their way to pandas."""
+"""Provides typed rows of the report's tables, from records, and their way to pandas."""
 
 from __future__ import annotations
 

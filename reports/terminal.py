@@ -33,7 +33,8 @@ def summary(records: Sequence[Record]) -> Group:
 
 
 def _timed(evidence: Evidence) -> Table:
-    """Networks down, and across: size, MAdds, time by runtime, accuracy, the paper's ratio.
+    """Return the table: networks down, and across: size, MAdds, time by runtime, accuracy, the
+    paper's ratio.
 
     Times are those of an embedding as accuracy, which stands beside them, was scored.
     """
@@ -93,7 +94,7 @@ def _cells(
 
 
 def _inferences(row: ComparisonRow, evidence: Evidence) -> int:
-    """Of one embedding, as the accuracy in the row was scored."""
+    """Return those of one embedding, as the accuracy in the row was scored."""
     network = row.network or ""
     return inferences_of(evidence.score(network, "lfw"), evidence.score(network, "synthetic"))
 
@@ -133,7 +134,9 @@ def _caption(evidence: Evidence, left_out: Sequence[Setting], counts: set[int]) 
 
 
 def _emulated(evidence: Evidence) -> list[Table]:
-    """Networks down; instructions and modelled time of each runtime on its first emulated core."""
+    """Return the table: networks down; instructions and modelled time of each runtime on its first
+    emulated core.
+    """
     first: dict[str, EmulatedCore] = {}
     for place in places(evidence):
         first.setdefault(place.case.runtime, place)

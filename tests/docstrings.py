@@ -44,6 +44,27 @@ class Function:
         return f"{self.where} {self.name}"
 
 
+# No verb begins so: of a function's docstring that begins otherwise the first word is one.
+_NO_VERB = re.compile(
+    r"(?:A|All|An|As|At|By|Each|How|Of|One|The|Those|Two|What|Whether|Where|Which)\b"
+)
+_NOUN = re.compile(
+    r"(?:A|An|The|One)\b"
+    r"(?!.*\b(?:is|are|was|has|holds|can|does|executes|turns|says|names|shows)\b)"
+)
+
+
+def phrases() -> Iterator[str]:
+    """Docstrings of functions and classes, private ones too, that begin like no sentence."""
+    for path in house.modules().values():
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                first = (ast.get_docstring(node) or "").partition(". ")[0].replace("\n", " ")
+                rule = _NO_VERB if isinstance(node, ast.FunctionDef) else _NOUN
+                if rule.match(first):
+                    yield f"{path.relative_to(house.ROOT)}:{node.lineno} {node.name}: {first}"
+
+
 def functions() -> Iterator[Function]:
     """The public functions and methods of the product."""
     for path in house.modules().values():

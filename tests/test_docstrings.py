@@ -14,6 +14,10 @@ def test_public_functions_on_arrays_state_shapes() -> None:
     assert len(ON_ARRAYS) > 100
 
 
+def test_docstrings_are_sentences() -> None:
+    assert list(docstrings.phrases()) == []
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -42,7 +42,7 @@ def _architectures(data: Path | None) -> list[Entry]:
 
 
 def _published(figures: Published | None) -> str:
-    """What a network's publication says it costs, in a line."""
+    """Return what a network's publication says it costs, in a line."""
     if figures is None:
         return ""
     madds = f"{figures.madds} M MAdds" if figures.madds else ""

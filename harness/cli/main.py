@@ -53,7 +53,7 @@ def main() -> None:
 
 
 class _Terminated(BaseException):
-    """SIGTERM: as Ctrl-C, nothing of ours catches it."""
+    """It is SIGTERM: like Ctrl-C, nothing of ours catches it."""
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -83,7 +83,7 @@ def _by(entries: dict[Case, Entry], blank: dict[str, object]) -> dict[Case, list
 
 @dataclass(frozen=True)
 class _Draft:
-    """A line that may still wait for its test."""
+    """It is a line that may still wait for its test."""
 
     line: Line
     question: Question | None = None
@@ -101,7 +101,7 @@ def _drafts(base: Entry, new: Entry, policy: Policy) -> Iterator[_Draft]:
 
 
 def _without_figures(base: Entry, new: Entry) -> Line:
-    """Of a case that did not give its figures on both sides."""
+    """Return the line of a case that did not give its figures on both sides."""
     broken = base.status == "ok" and new.status == "failed"
     reasons = [
         f"{side}: {entry.status}: {entry.reason}"
@@ -179,7 +179,7 @@ def _disturbances(base: Entry, new: Entry) -> tuple[str, ...]:
 
 
 def _not_judged(line: Line, disturbed: Sequence[str]) -> Line:
-    """Of times that something else slowed: how much of the change is its doing is not known."""
+    """Return the line of times that something else slowed: how much is its doing is not known."""
     assert line.base is not None
     assert line.new is not None
     reason = (

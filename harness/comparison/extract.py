@@ -46,7 +46,7 @@ def entry(record: Record) -> Entry:
 
 
 def _pooled(records: Sequence[Record]) -> Entry:
-    """One case's records, in order, as one entry."""
+    """Return one case's records, in order, as one entry."""
     newest = records[-1]
     repeated = [
         entry(record)

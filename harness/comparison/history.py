@@ -178,7 +178,7 @@ def _commits(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _contents(folder: Path, wanted: Sequence[tuple[str, str]]) -> Iterator[str | None]:
-    """The files' texts at these commits; None for those that a commit removed."""
+    """Yield the files' texts at these commits; None for those that a commit removed."""
     asked = "".join(f"{commit}:./{path}\n" for commit, path in wanted)
     data = _git(folder, "cat-file", "--batch", stdin=asked.encode())
     while data:

@@ -107,7 +107,7 @@ def compare_named(request: ComparisonRequest, progress: Progress = SILENT) -> Co
 
 
 def _nothing_in_common(found: Comparison) -> str:
-    """Of two sides without a figure that both have."""
+    """Return the error for two sides without a figure that both have."""
     told = [
         f"{name} has {case_text(cases[0])}" + f" and {len(cases) - 1} more" * (len(cases) > 1)
         for name, cases in (("BASE", found.only_base), ("NEW", found.only_new))

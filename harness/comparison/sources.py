@@ -75,7 +75,9 @@ def _by_case(entries: list[Entry]) -> list[Entry]:
 
 
 def _one_object(path: Path) -> Any:
-    """What a file holds that is a single JSON text; None for lines of records, and for no JSON."""
+    """Return what a file holds that is a single JSON text; None for lines of records, and for no
+    JSON.
+    """
     parse: Callable[[str], Any] = json.loads
     try:
         return parse(path.read_text(errors="replace"))

@@ -1,1 +1,1 @@
-"""Apache TVM: targets, lowering and linking."""
+"""Compiles with Apache TVM: targets, lowering and linking."""

@@ -24,7 +24,7 @@ from facebench.harness.storage import cache, fingerprints
 
 @dataclass(frozen=True)
 class Library:
-    """A compiled network in the cache."""
+    """It is a compiled network in the cache."""
 
     folder: Path
 
@@ -153,7 +153,9 @@ def _lower(
 
 
 def _settled(function: Any) -> bool:
-    """Whether a function needs no schedule: a kernel of ours, or a reshape, which is a view."""
+    """Return whether a function needs no schedule: a kernel of ours, or a reshape, which is a
+    view.
+    """
     tvm = import_tvm()
     from facebench.harness.compiler.kernels.provider import is_kernel
 
@@ -161,7 +163,7 @@ def _settled(function: Any) -> bool:
 
 
 def _finish(described: Any) -> Any:
-    """What remains of TVM's default pipeline after `_lower`."""
+    """Return what remains of TVM's default pipeline after `_lower`."""
     tvm = import_tvm()
     pipeline = tvm.relax.backend.cpu_generic.pipeline
     return tvm.transform.Sequential(

@@ -73,7 +73,7 @@ def _convolved(
 
 
 def _pooled(work: Pooling, source: Tensor) -> Tensor:
-    """The largest or the mean under the window, (N, H, W, C)."""
+    """Return the largest or the mean under the window, (N, H, W, C)."""
     largest = work.kind == "max"
     padded = _padded(work, source, float(np.finfo(np.float32).min) if largest else 0.0)
     ky, kx = _taps(work.window)
@@ -92,7 +92,9 @@ def _pooled(work: Pooling, source: Tensor) -> Tensor:
 
 
 def _padded(work: Workload, source: Tensor, outside: float) -> Tensor:
-    """The input as (N, H, W, C) in the network's order of channels, with what is around it."""
+    """Return the input as (N, H, W, C) in the network's order of channels, with what is around
+    it.
+    """
     top, left = work.window.padding
     height, width = work.input
     rows, columns = (_extent(work, axis) for axis in (0, 1))
@@ -116,7 +118,7 @@ def _element(work: Workload, source: Tensor, n: Expr, y: Expr, x: Expr, c: Expr)
 
 
 def _extent(work: Workload, axis: int) -> int:
-    """Rows, or columns, that windows reach over."""
+    """Return rows, or columns, that windows reach over."""
     window = work.window
     reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1
     return (work.output[axis] - 1) * window.stride[axis] + reach
@@ -133,7 +135,7 @@ def _place(window: Window, y: Expr, x: Expr, ky: Expr, kx: Expr) -> tuple[Expr, 
 
 
 def _operands(epilogue: Epilogue, result: Tensor) -> dict[str, Tensor]:
-    """What an epilogue reads, in a kernel's order."""
+    """Return what an epilogue reads, in a kernel's order."""
     operands = {}
     if {"prelu", "leaky"} & set(epilogue):
         operands["slopes"] = te.placeholder(result.shape[3:], "float32", name="slopes")
@@ -143,7 +145,7 @@ def _operands(epilogue: Epilogue, result: Tensor) -> dict[str, Tensor]:
 
 
 def _step(step: str, given: Tensor, operands: dict[str, Tensor]) -> Tensor:
-    """One of `workload.Epilogue`'s steps."""
+    """Apply one of `workload.Epilogue`'s steps."""
     zero, six = tirx.const(0, "float32"), tirx.const(6, "float32")
 
     def value(n: Expr, y: Expr, x: Expr, c: Expr) -> Expr:

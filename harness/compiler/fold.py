@@ -48,7 +48,7 @@ class _Folder(relax.PyExprMutator):  # type: ignore[misc]
         return relax.const(folded, dtype=str(folded.dtype))
 
     def _bound(self, call: Any) -> Any:
-        """A Clip comes as calls of functions: their operators can be told and fused."""
+        """Return a Clip comes as calls of functions: their operators can be told and fused."""
         values, bound = call.args[1].fields
         if self._constant(bound) is None:
             return call

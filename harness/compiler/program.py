@@ -54,7 +54,7 @@ _ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Tensor:
-    """A compact array in a storage.
+    """It is a compact array in a storage.
 
     Attributes:
         storage: its number; 0 holds the constants.

@@ -1,4 +1,4 @@
-"""The tuning database: for each workload the tiling that a search found best, and how.
+"""Provides the tuning database: for each workload the tiling that a search found best, and how.
 
 One file a target, JSON Lines, sorted by workload, so that two people's records merge
 line by line. What this project ships is in `results/tuning/`. A user's own go there

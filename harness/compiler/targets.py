@@ -1,4 +1,4 @@
-"""CPUs to compile for: one table."""
+"""Provides CPUs to compile for: one table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facebench.architectures.registry import Registry
 
 @dataclass(frozen=True)
 class Target:
-    """A CPU, in LLVM's terms.
+    """It is a CPU, in LLVM's terms.
 
     Attributes:
         name: as on the command line and in records.

@@ -71,7 +71,7 @@ def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.C
 
 
 def _unrolled(work: Convolution, vectors: Vectors) -> tuple[int, ...]:
-    """Input channels a step. For 32-bit ARM LLVM loads all of a step's first, and spills."""
+    """Return input channels a step. For 32-bit ARM LLVM loads all of a step's first, and spills."""
     if vectors.named:
         return (1,)
     if work.shuffle > 1:  # channels lie in short runs
@@ -80,7 +80,7 @@ def _unrolled(work: Convolution, vectors: Vectors) -> tuple[int, ...]:
 
 
 def _chunks(work: Convolution, pixels: int) -> list[int]:
-    """Divisors of the pixels, the largest first: up to all, down to enough for 16 tasks."""
+    """Return divisors of the pixels, the largest first: up to all, down to enough for 16 tasks."""
     fitting = max(_CHUNK_BYTES // (4 * work.channels), 1)
     sizes = [
         size
@@ -137,7 +137,7 @@ def _order(work: Convolution, tiling: convolution.ConvolutionTiling) -> float:
 
 
 def _step(pixels: int, registers: int, vectors: Vectors, crowded: float, unroll: int) -> float:
-    """One input channel of a tile."""
+    """Return the cost of one input channel of a tile."""
     if vectors.by_lane:
         held = pixels * registers + registers + pixels
         full = unroll > 8 and held > vectors.registers - _SPARE
@@ -159,7 +159,7 @@ def _spilled(work: Convolution, pixels: int, registers: int, vectors: Vectors) -
 
 
 def _crowding(lines: int, floats: int) -> float:
-    """How much longer loads take that fall `floats` apart: they may evict one another."""
+    """Return how much longer loads take that fall `floats` apart: they may evict one another."""
     sets = _SET_BYTES // math.gcd(_SET_BYTES, 4 * floats)
     return 1 + 0.3 * max(0, lines / sets - _WAYS)
 
@@ -193,7 +193,7 @@ def _depthwise_cost(
 def _reread(
     work: Depthwise | Pooling, tiling: depthwise.DepthwiseTiling, vectors: Vectors
 ) -> float:
-    """What it costs to read parts of cache lines, again for each block of channels."""
+    """Return what it costs to read parts of cache lines, again for each block of channels."""
     if not tiling.channels_first:
         return 1.001
     inputs = 4 * work.batch * work.input[0] * work.input[1] * work.channels
@@ -203,11 +203,11 @@ def _reread(
 
 
 def _blocks(channels: int, width: int) -> list[tuple[int, int]]:
-    """(channels, blocks of so many)."""
+    """Return (channels, blocks of so many)."""
     full, rest = divmod(channels, width)
     return [(width, full)] * bool(full) + [(rest, 1)] * bool(rest)
 
 
 def _uneven(tasks: int, threads: int) -> float:
-    """How much longer the busiest thread works than its share."""
+    """Return how much longer the busiest thread works than its share."""
     return -(-tasks // threads) * threads / tasks - 1

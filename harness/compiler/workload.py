@@ -48,7 +48,7 @@ Epilogue = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A dense or grouped convolution, with bias.
+    """It is a dense or grouped convolution, with bias.
 
     Attributes:
         batch: images.
@@ -101,7 +101,7 @@ class Depthwise:
 
 @dataclass(frozen=True)
 class Pooling:
-    """The largest or the mean element under a window, of each channel by itself.
+    """It is the largest or the mean element under a window, of each channel by itself.
 
     Attributes:
         kind: "max"; or "mean", over all taps, those in the padding included.

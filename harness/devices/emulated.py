@@ -27,7 +27,7 @@ _LOOK_S = 0.02
 
 
 class EmulatedDevice:
-    """A named core in QEMU; docs/model.md says what its figures mean."""
+    """It is a named core in QEMU; docs/model.md says what its figures mean."""
 
     kind = "emulated"
     remote = True
@@ -80,7 +80,7 @@ def _serve(core: str, key: str) -> ChildProcess:
 
 
 def _port(server: ChildProcess) -> int:
-    """The port of a server that has just been started, once it says it."""
+    """Return the port of a server that has just been started, once it says it."""
     while True:
         running = server.running
         if found := _SERVING.search(server.log()):

@@ -1,4 +1,4 @@
-"""A board whose server listens on the network: `rpc://host:port`."""
+"""Provides a board whose server listens on the network: `rpc://host:port`."""
 
 from __future__ import annotations
 

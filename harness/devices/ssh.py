@@ -1,4 +1,6 @@
-"""A board behind SSH: `ssh://user@board`, whose server listens to its own machine alone."""
+"""Provides a board behind SSH: `ssh://user@board`, whose server listens to its own machine
+alone.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ _TUNNEL_S = 20.0
 
 @cache
 def _tunnel(destination: str, ssh_port: int | None, served: int) -> int:
-    """The port of this machine that leads to a board's server, for as long as this process lives.
+    """Return the port of this machine that leads to a board's server, for as long as this process
+    lives.
 
     Raises:
         UnavailableError: ssh is missing, or cannot log in.

@@ -1,4 +1,4 @@
-"""A lab of boards behind TVM's RPC tracker: `tracker://host:port/key`."""
+"""Provides a lab of boards behind TVM's RPC tracker: `tracker://host:port/key`."""
 
 from __future__ import annotations
 

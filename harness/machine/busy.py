@@ -65,7 +65,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Wait:
-    """The wait for a quiet moment.
+    """It is the wait for a quiet moment.
 
     Attributes:
         seconds: waited.

@@ -18,7 +18,7 @@ from facebench.harness.storage.serialization import convert, parse_toml
 
 @dataclass(frozen=True)
 class Cache:
-    """A data cache.
+    """It is a data cache.
 
     Attributes:
         shared: by the cores of the cluster; else each core has its own.
@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Core:
-    """A CPU core.
+    """It is a CPU core.
 
     Attributes:
         name: as on the command line and in records.
@@ -173,7 +173,7 @@ def _check_sources(core: Core) -> None:
 
 
 def _names(figures: Figures) -> Iterator[str]:
-    """The names of single values: fields, and those of caches as `l2.size_bytes`."""
+    """Yield the names of single values: fields, and those of caches as `l2.size_bytes`."""
     for f in fields(figures):
         value = getattr(figures, f.name)
         if isinstance(value, Cache):

@@ -22,7 +22,7 @@ _REST_S = 0.5
 
 @dataclass(frozen=True)
 class Energy:
-    """What the packages took while inferences were sampled.
+    """It is what the packages took while inferences were sampled.
 
     Attributes:
         joules: of all packages together.
@@ -49,7 +49,7 @@ class Energy:
 
 @dataclass(frozen=True)
 class PowerZone:
-    """A package's counter, in microjoules; after `most_uj` it begins from zero."""
+    """It is a package's counter, in microjoules; after `most_uj` it begins from zero."""
 
     path: Path
     most_uj: int
@@ -66,7 +66,7 @@ class PowerZone:
 
 @dataclass(frozen=True)
 class Look:
-    """The counters at one moment."""
+    """It is the counters at one moment."""
 
     uj: Mapping[PowerZone, int]
     at_s: float

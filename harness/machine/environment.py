@@ -103,7 +103,7 @@ def machine_key() -> str:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """First value of each key of /proc/cpuinfo, keys in lower case."""
+    """Return the first value of each key of /proc/cpuinfo, keys in lower case."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -135,7 +135,7 @@ def _core_kinds(cpus: set[int]) -> dict[str, str]:
 
 
 def _turbo() -> str:
-    """Whether clocks may rise above the nominal one: `on`, `off` or `not readable`."""
+    """Return whether clocks may rise above the nominal one: `on`, `off` or `not readable`."""
     for name, on in (("intel_pstate/no_turbo", "0"), ("cpufreq/boost", "1")):
         value = _sysfs(name)
         if value in ("0", "1"):

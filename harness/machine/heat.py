@@ -80,7 +80,7 @@ class Cooler:
 
 @dataclass(frozen=True)
 class ThermalZone:
-    """A temperature sensor, in degrees Celsius."""
+    """It is a temperature sensor, in degrees Celsius."""
 
     name: str
     kind: str
@@ -89,7 +89,7 @@ class ThermalZone:
 
 @dataclass(frozen=True)
 class ThermalState:
-    """A board's heat and clocks at one moment.
+    """It is a board's heat and clocks at one moment.
 
     Attributes:
         zones: temperature sensors that can be read.
@@ -207,7 +207,7 @@ def _fallen_clocks(before: ThermalState, later: list[ThermalState]) -> Iterator[
 
 
 def _pairs(before: ThermalState, later: list[ThermalState]) -> Iterator[tuple[Cpu, Cpu]]:
-    """Each CPU as it was before, with itself at each later look."""
+    """Yield each CPU as it was before, with itself at each later look."""
     known = {cpu.name: cpu for cpu in before.cpus}
     for state in later:
         yield from ((known[cpu.name], cpu) for cpu in state.cpus if cpu.name in known)
@@ -255,7 +255,7 @@ def _cpus(folder: Path) -> Iterator[Cpu]:
 
 
 def _numbered(folder: Path, stem: str) -> list[Path]:
-    """The folders `<stem><number>`, by number."""
+    """Return the folders `<stem><number>`, by number."""
     found = [path for path in folder.glob(f"{stem}*") if path.name[len(stem) :].isdecimal()]
     return sorted(found, key=lambda path: int(path.name[len(stem) :]))
 
@@ -273,7 +273,7 @@ def _number(path: Path) -> int | None:
 
 
 def _text(path: Path) -> str:
-    """A file's text, empty where it cannot be read: a sensor that is off fails to."""
+    """Return a file's text, empty where it cannot be read: a sensor that is off fails to."""
     try:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:

@@ -18,7 +18,7 @@ _FORGET_PEAK = "5"
 
 @dataclass(frozen=True)
 class Memory:
-    """Peaks of the resident memory of a process that infers, in bytes.
+    """It holds peaks of the resident memory of a process that infers, in bytes.
 
     They are of whole pages, and pages of libraries that are read from files count too.
 

@@ -88,7 +88,7 @@ def _set(task: int, cpus: set[int]) -> bool:
 
 
 def _siblings(cpu: int, root: Path) -> list[int]:
-    """CPUs of one core, in order."""
+    """Return CPUs of one core, in order."""
     return _numbers(_text(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
 
 

@@ -54,7 +54,7 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a process ended.
+    """It says how a process ended.
 
     Attributes:
         code: its exit code, or the negative number of the signal that ended it.

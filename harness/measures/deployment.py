@@ -30,7 +30,7 @@ from facebench.harness.verification.datasets.registry import DATASETS
 
 @dataclass(frozen=True)
 class Deployment:
-    """A network in the form in which a runtime executes it.
+    """It is a network in the form in which a runtime executes it.
 
     Attributes:
         job: what it was made for.

@@ -1,4 +1,4 @@
-"""One inference of a job on its emulated core, counted once and kept in the cache."""
+"""Provides one inference of a job on its emulated core, counted once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _count(job: Job, deployment: Deployment, folder: Path) -> None:
 
 
 def _largest(kernels: dict[str, Tally], instructions: int) -> list[tuple[str, Tally]]:
-    """Those that matter, the largest first, and the sum of the others."""
+    """Return those that matter, the largest first, and the sum of the others."""
     ordered = sorted(kernels.items(), key=lambda item: (-item[1].instructions, item[0]))
     large = [item for item in ordered if item[1].instructions >= _SMALL * instructions]
     small = [tally for _, tally in ordered[len(large) :]]

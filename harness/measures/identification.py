@@ -101,12 +101,12 @@ class _Work:
 
     @property
     def seconds(self) -> float:
-        """What embedding took, as if one process had done all of it."""
+        """Return what embedding took, as if one process had done all of it."""
         return self._probes.seconds + sum(seconds for seconds, _ in self._embedded.values())
 
     @property
     def cpus(self) -> frozenset[str]:
-        """The kinds of processor that embedded."""
+        """Return the kinds of processor that embedded."""
         return self._probes.cpus.union(*(cpus for _, cpus in self._embedded.values()))
 
     def searched(self, shard: int) -> Search:

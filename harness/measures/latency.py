@@ -86,7 +86,7 @@ def _process(samples: Samples, load_ms: float, footprint: Footprint) -> Process:
 
 
 def _peak(job: Job) -> tuple[Peak | None, dict[str, str]]:
-    """The peak of the case's threads; or None, and for the provenance why there is none.
+    """Return the peak of the case's threads; or None, and for the provenance why there is none.
 
     It is measured before the first process of a case, and stands for all of them.
     """

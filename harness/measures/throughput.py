@@ -68,7 +68,9 @@ def _require_batches(case: Case) -> None:
 def _rates(
     infers: Sequence[Infer], images: np.ndarray[Any, np.dtype[np.float32]], window_s: float
 ) -> Iterator[float]:
-    """Images a second of all sessions together, window after window; one before them warms up."""
+    """Yield images a second of all sessions together, window after window; one before them warms
+    up.
+    """
 
     def work(infer: Infer) -> float:
         # Each over its own time: one that is done does not wait for the others' last batch.

@@ -86,7 +86,7 @@ def slowed_up_to(latency: Latency) -> float:
 
 
 def _causes(latency: Latency) -> Iterator[str]:
-    """The known causes that hold, the surest first."""
+    """Yield the known causes that hold, the surest first."""
     facts = latency.process_facts
     for number, process in enumerate(facts, start=1):
         if process.throttled:
@@ -153,7 +153,9 @@ def _not_throttled(facts: Sequence[Process]) -> Check:
 
 
 def _cpus_enough(facts: Sequence[Process]) -> Iterator[Check]:
-    """Whether others left one for each thread; nothing where the machine doesn't show it."""
+    """Yield the check whether others left one for each thread; nothing where the machine doesn't
+    show it.
+    """
     shares = _crowd(facts)
     if shares:
         crowded = sum(not share.leaves(threads) for share, threads in shares)
@@ -196,7 +198,7 @@ def _no_drift(latency: Latency) -> Check:
 
 
 def _one_mode(latency: Latency) -> Check:
-    """Of all samples, each over its process's median: what lies between processes is no mode."""
+    """Check all samples, each over its process's median: what lies between processes is no mode."""
     groups = latency.by_process
     centred = np.concatenate([np.asarray(group) / statistics.median(group) for group in groups])
     found = modes(centred, sum(map(effective_size, groups)))
@@ -239,7 +241,7 @@ def _narrow(latency: Latency, budget: Budget, seconds: float) -> Check:
 
 
 def _crowd(facts: Sequence[Process]) -> list[tuple[Share, int]]:
-    """What others took beside each process, and the threads that it was to have CPUs for."""
+    """Return what others took beside each process, and the threads that it was to have CPUs for."""
     return [
         (share, len(one.pinned) or 1)
         for process in facts

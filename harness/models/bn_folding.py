@@ -1,4 +1,4 @@
-"""Folding batch normalization into the layer before it."""
+"""Folds batch normalization into the layer before it."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ RULES = _table()
 
 @dataclass(frozen=True)
 class _Step:
-    """One layer of the fused network: elements moved, and the buffers it needs."""
+    """It is one layer of the fused network: elements moved, and the buffers it needs."""
 
     read: int
     written: int
@@ -151,7 +151,7 @@ class _Step:
 
 @dataclass
 class _Trace:
-    """What one pass over the network's operators found, in execution order.
+    """It is what one pass over the network's operators found, in execution order.
 
     Attributes:
         layers: all operators but views.
@@ -244,7 +244,7 @@ class _Trace:
 def _trace(
     network: nn.Module, input_size: tuple[int, int], others: frozenset[str] = frozenset()
 ) -> _Trace:
-    """One pass over the network, also looking at the operators `others`."""
+    """Return what one pass over the network finds, also looking at the operators `others`."""
     trace = _Trace()
     analysis = FlopCountAnalysis(network, torch.zeros(1, 3, *input_size)).clear_op_handles()
     # fvcore passes over some operators in silence, which we must not.
@@ -293,7 +293,7 @@ def _is_tensor(value: Value) -> bool:
 
 
 def _is_image(value: Value) -> bool:
-    """The trace's inputs are the image, then parameters and statistics."""
+    """Return the trace's inputs are the image, then parameters and statistics."""
     return bool(value.node().kind() == "prim::Param" and value.offset() == 0)
 
 
@@ -302,7 +302,7 @@ def _elements(value: Value) -> int:
 
 
 def _parameters(values: Iterable[Value], activations: dict[str, Any]) -> dict[str, int]:
-    """Elements of the parameters among values, or that values were worked out from."""
+    """Return elements of the parameters among values, or that values were worked out from."""
     found: dict[str, int] = {}
     for value in values:
         if value.debugName() in activations:

@@ -71,7 +71,7 @@ def _activations(model: onnx.ModelProto, images: FloatArray) -> tuple[DenormalCo
 
 
 def _layers(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ValueInfoProto]]:
-    """Each layer's name and its output, of those that compute floating-point numbers."""
+    """Yield each layer's name and its output, of those that compute floating-point numbers."""
     import onnx
 
     values = {value.name: value for value in (*model.graph.value_info, *model.graph.output)}

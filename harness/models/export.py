@@ -216,7 +216,7 @@ def _write_torchscript(folded: nn.Module, inputs: FloatArray, path: Path) -> Non
 
 
 def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:
-    """By the TorchScript exporter: 0.2 s a network where the newer one takes 6."""
+    """Export by the TorchScript exporter: 0.2 s a network where the newer one takes 6."""
     import torch
 
     buffer = io.BytesIO()

@@ -40,7 +40,7 @@ def compute(module: nn.Module, input_size: tuple[int, int], seed: int = 0) -> Fi
 
 
 def _last_map(module: nn.Module, images: Tensor) -> tuple[Tensor, list[nn.Module]]:
-    """The map, and the modules that come after it."""
+    """Return the map, and the modules that come after it."""
     seen: list[tuple[nn.Module, Tensor]] = []
 
     def note(which: nn.Module, inputs: Any, output: Any) -> None:

@@ -122,7 +122,7 @@ def floating(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _states(value: Any, place: str, depth: int) -> Iterator[tuple[str, State]]:
-    """The dicts that hold tensors by name, in a dict of dicts."""
+    """Yield the dicts that hold tensors by name, in a dict of dicts."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         return
     if tensors := floating(value):
@@ -133,7 +133,7 @@ def _states(value: Any, place: str, depth: int) -> Iterator[tuple[str, State]]:
 
 
 def _only(fitting: Mapping[tuple[str, str], MatchedWeights], path: Path) -> tuple[str, str] | None:
-    """The one that fits; of several the one that is meant, or that all equal."""
+    """Return the one that fits; of several the one that is meant, or that all equal."""
     keys = list(fitting)
     preferred = [key for key in keys if key[0] == _PREFERRED]
     if len(preferred) == 1:
@@ -152,7 +152,7 @@ def _equal(one: MatchedWeights, two: MatchedWeights) -> bool:
 
 
 def _matches(state: State, own: State, embedding_size: int) -> Iterator[tuple[str, MatchedWeights]]:
-    """Each way in which a state dict fills the network, with the prefix it is under."""
+    """Yield each way in which a state dict fills the network, with the prefix it is under."""
     found = False
     for prefix in _prefixes(state, own):
         tensors = {name: state[prefix + name] for name in own}
@@ -180,7 +180,7 @@ def _left_out(names: list[str]) -> str:
 
 
 def _prefixes(state: State, own: State) -> list[str]:
-    """What stands before all of the network's own names."""
+    """Return what stands before all of the network's own names."""
     first = next(iter(own))
     before = [name.removesuffix(first) for name in state if name.endswith(first)]
     return [
@@ -191,7 +191,7 @@ def _prefixes(state: State, own: State) -> list[str]:
 
 
 def _is_classifier(tensors: list[Tensor], embedding_size: int) -> bool:
-    """Whether tensors beside the network's are nothing, or what maps embeddings to classes.
+    """Return whether tensors beside the network's are nothing, or what maps embeddings to classes.
 
     Anything else is part of a network that only begins like this one.
     """
@@ -204,7 +204,7 @@ def _is_classifier(tensors: list[Tensor], embedding_size: int) -> bool:
 
 
 def _parts(state: State) -> Iterator[tuple[str, State]]:
-    """A state dict, and what is under each first word of its names, such as `backbone.`."""
+    """Yield a state dict, and what is under each first word of its names, such as `backbone.`."""
     yield "", state
     words = dict.fromkeys(name.partition(".")[0] for name in state)
     if len(words) == 1 and all("." in name for name in state):
@@ -221,7 +221,7 @@ def _parts(state: State) -> Iterator[tuple[str, State]]:
 
 
 def _by_order(state: State, own: State) -> dict[str, Tensor] | None:
-    """The tensors, layer by layer and by role within each; None where they do not fit."""
+    """Return the tensors, layer by layer and by role within each; None where they do not fit."""
     names = _ordered(state) if len(state) == len(own) else None
     if names is None:
         return None
@@ -241,7 +241,7 @@ def _by_order(state: State, own: State) -> dict[str, Tensor] | None:
 
 
 def _ordered(state: State) -> list[str] | None:
-    """The names in the order of the layers; None where nothing tells it.
+    """Return the names in the order of the layers; None where nothing tells it.
 
     Sorted names have lost the order, which numbers in them, or shapes, may give back.
     """
@@ -258,13 +258,15 @@ def _ordered(state: State) -> list[str] | None:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """What sorts numbers in names as numbers."""
+    """Return what sorts numbers in names as numbers."""
     parts = re.split(r"(\d+)", name.replace(".", "\0"))
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _interchangeable(state: State, layers: list[str], layer_of: Callable[[str], str]) -> bool:
-    """Whether two parts of one block have the same shapes, and no numbers that order them."""
+    """Return whether two parts of one block have the same shapes, and no numbers that order
+    them.
+    """
     kinds: dict[str, list[tuple[str, tuple[int, ...]]]] = {layer: [] for layer in layers}
     for name, tensor in state.items():
         kinds[layer_of(name)].append((_role(name), tuple(tensor.shape)))
@@ -290,17 +292,17 @@ def _layer(name: str) -> str:
 
 
 def _by_layer(names: list[str]) -> list[list[str]]:
-    """The names of each layer; a layer's stand together."""
+    """Return the names of each layer; a layer's stand together."""
     return [list(layer) for _, layer in groupby(names, _layer)]
 
 
 def _role(name: str) -> str:
-    """What an entry is to its layer; empty where its name does not tell."""
+    """Return what an entry is to its layer; empty where its name does not tell."""
     return _ROLES.get(name.rpartition(".")[2], "")
 
 
 def _by_role(layer: list[str], own: list[str]) -> dict[str, str] | None:
-    """The entries of a layer by the network's own names; None where a role is another."""
+    """Return the entries of a layer by the network's own names; None where a role is another."""
     known = {_role(name): name for name in layer if _role(name)}
     unnamed = [name for name in layer if not _role(name)]
     found = {}
@@ -315,7 +317,7 @@ def _by_role(layer: list[str], own: list[str]) -> dict[str, str] | None:
 
 
 def _fits(matched: State, own: State) -> bool:
-    """Whether shapes agree, and what became a variance can be one."""
+    """Return whether shapes agree, and what became a variance can be one."""
     return _shapes(matched) == _shapes(own) and all(
         bool((tensor >= 0).all())
         for name, tensor in matched.items()
@@ -347,13 +349,13 @@ def _misfit(states: Mapping[str, State], own: State) -> str:
 
 
 def _common_prefixes(state: State) -> list[str]:
-    """Nothing, and the words that the first tensor's name begins with."""
+    """Return nothing, and the words that the first tensor's name begins with."""
     words = next(iter(state)).split(".")
     return ["".join(f"{word}." for word in words[:depth]) for depth in range(len(words))]
 
 
 def _difference(theirs: State, own: State) -> str:
-    """The first thing in which tensors of mostly the same names differ."""
+    """Return the first thing in which tensors of mostly the same names differ."""
     for name, tensor in own.items():
         if name not in theirs:
             return f"it lacks {name}"

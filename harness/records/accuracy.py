@@ -62,7 +62,7 @@ class Accuracy(Result):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold, and the rates of right and wrong acceptance there.
+    """It is a threshold, and the rates of right and wrong acceptance there.
 
     Attributes:
         rate: the false rate that was asked for: FAR or FPIR.
@@ -99,7 +99,7 @@ class Bounded:
 
 @dataclass(frozen=True)
 class SearchBounds:
-    """Figures of a search with intervals over its probes' people.
+    """It holds figures of a search with intervals over its probes' people.
 
     Attributes:
         rank1: share found at rank 1.

@@ -9,7 +9,7 @@ from facebench.harness.records.results import Result
 
 @dataclass(frozen=True)
 class Export(Result):
-    """An ONNX file made from a network.
+    """It is an ONNX file made from a network.
 
     Attributes:
         opset: version of ONNX's operators.
@@ -25,7 +25,7 @@ class Export(Result):
 
 @dataclass(frozen=True)
 class Compilation(Result):
-    """A shared library made by TVM.
+    """It is a shared library made by TVM.
 
     Attributes:
         triple: LLVM's name of the target.

@@ -94,7 +94,7 @@ class Counted:
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """What a system decided on P pairs in F folds.
+    """It is what a system decided on P pairs in F folds.
 
     Attributes:
         right: `(P,)`; whether each pair was decided rightly.

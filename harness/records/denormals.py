@@ -33,7 +33,7 @@ class DenormalCount:
 
 @dataclass(frozen=True)
 class Denormals(Result):
-    """Denormal numbers in a network, fp32, BN folded, where nothing flushes them.
+    """It holds denormal numbers in a network, fp32, BN folded, where nothing flushes them.
 
     Attributes:
         images: that the layers were looked at with.

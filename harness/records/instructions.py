@@ -46,7 +46,7 @@ class Work:
 
 @dataclass(frozen=True)
 class KernelCount:
-    """A function of the runtime or of the compiled library, and its work."""
+    """It is a function of the runtime or of the compiled library, and its work."""
 
     name: str
     work: Work

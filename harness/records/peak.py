@@ -10,7 +10,7 @@ NO_PEAK = "no_peak"
 
 @dataclass(frozen=True)
 class Peak:
-    """Rates of all threads of a case together, one figure a repetition.
+    """It holds rates of all threads of a case together, one figure a repetition.
 
     Attributes:
         shape: of the fastest loop: lanes of a vector, and vectors in flight.

@@ -43,7 +43,7 @@ KINDS = ("counted", "measured", "emulated", "modelled", "published")
 
 
 class NewerError(BadInputError):
-    """A record that a newer facebench wrote."""
+    """It is a record that a newer facebench wrote."""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[FileIO]:
-        """The file for us alone, to read and to append to; made where there is none."""
+        """Yield the file for us alone, to read and to append to; made where there is none."""
         while True:
             with writing.shared(self.path) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -168,19 +168,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _split(file: FileIO) -> list[bytes]:
-    """The lines of a file, without their ends; the last one may lack it."""
+    """Return the lines of a file, without their ends; the last one may lack it."""
     file.seek(0)
     *lines, last = file.readall().split(b"\n")
     return [*lines, last] if last else lines
 
 
 def _sealed(text: str) -> str:
-    """A JSON object's text with its checksum as the last member."""
+    """Return a JSON object's text with its checksum as the last member."""
     return f'{text[:-1]}{_SEAL}{zlib.crc32(text[:-1].encode()):08x}"}}'
 
 
 def _parsed(line: bytes) -> Any:
-    """What a line holds.
+    """Return what a line holds.
 
     One of an earlier facebench, or that a tool wrote anew, has no checksum at its end, and is
     taken as it is.

@@ -123,7 +123,7 @@ def claim(results: Path | None) -> Iterator[Checkpoints]:
 
 
 def _left_behind(lock: FileIO) -> bool:
-    """Whether a lock whose owner is dead was to be had within a moment.
+    """Return whether a lock whose owner is dead was to be had within a moment.
 
     A process that its owner was just starting when it was killed holds the lock until it
     has closed what it inherited.
@@ -149,7 +149,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _read(path: Path) -> Record | None:
-    """A record that is whole and of today."""
+    """Return a record that is whole and of today."""
     try:
         data = parse_json(path.read_bytes())
         if _age_s(data.get(_KEPT), path) > KEPT_S:
@@ -172,7 +172,7 @@ def _age_s(kept: Any, path: Path) -> float:
 
 
 def _now() -> dict[str, Any] | None:
-    """Which boot this is, and seconds since then; None where the system does not say."""
+    """Return which boot this is, and seconds since then; None where the system does not say."""
     if sys.platform != "linux":
         return None
     try:

@@ -81,7 +81,7 @@ class Times:
 
 
 def _processes(job: Job) -> int:
-    """How many processes a case starts at least; what is not exclusive shares one."""
+    """Return how many processes a case starts at least; what is not exclusive shares one."""
     measure = MEASURES[job.case.measure]
     if not measure.exclusive:
         return 0
@@ -227,7 +227,9 @@ class _Waiting:
                     self._ready[_kind_of(freed)].append((place, freed))
 
     def _hold(self, one: Expected) -> Any:
-        """What a job waits for: earlier stages on one machine, elsewhere its network's export."""
+        """Return what a job waits for: earlier stages on one machine, elsewhere its network's
+        export.
+        """
         own = stage(one.job)
         if self._by_stage:
             earlier = any(count for other, count in self._stages.items() if other < own)

@@ -123,7 +123,7 @@ def instructions_job(network: Network, runtime: str, device: str, target: str = 
 
 
 def _target(runtime: str, device: str, chosen: str = "") -> str:
-    """What TVM compiles for; empty for a runtime that picks its kernels itself."""
+    """Return what TVM compiles for; empty for a runtime that picks its kernels itself."""
     if runtime != "tvm":
         return ""
     target = chosen or DEVICES[device].facts().target

@@ -37,7 +37,7 @@ _READ_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Run:
-    """A median of a case.
+    """It is a median of a case.
 
     Attributes:
         case: whose runs are comparable; a fingerprint.

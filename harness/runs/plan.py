@@ -197,7 +197,7 @@ def network_names(plan: Plan) -> Sequence[str]:
 
 
 def _cases(network: Network, plan: Plan) -> Iterator[Case]:
-    """What needs no choice of a runtime."""
+    """Yield what needs no choice of a runtime."""
     # The export first: whatever has a runtime waits for it.
     for measure in sorted(_measures(Per.NETWORK, network, plan), key=lambda m: m.name != "export"):
         yield Case(measure.name, network.name, network.weights, runtime=measure.runtime)
@@ -213,7 +213,9 @@ def _cases(network: Network, plan: Plan) -> Iterator[Case]:
 
 
 def _measures(per: Per, network: Network, plan: Plan) -> list[Measure[Any]]:
-    """Those that a plan has cases of for a network; its key of a measure's name may say no."""
+    """Return those that a plan has cases of for a network; its key of a measure's name may say
+    no.
+    """
     return [
         measure
         for measure in MEASURES
@@ -222,12 +224,12 @@ def _measures(per: Per, network: Network, plan: Plan) -> list[Measure[Any]]:
 
 
 def _of_each(measures: Sequence[Measure[Any]], job: Job) -> list[Job]:
-    """The job's case as one of each measure."""
+    """Return the job's case as one of each measure."""
     return [replace(job, case=replace(job.case, measure=measure.name)) for measure in measures]
 
 
 def _cores(plan: Plan) -> Sequence[str]:
-    """Those of the plan, where an emulated device is set up."""
+    """Return those of the plan, where an emulated device is set up."""
     for core in plan.emulated:
         CORES[core]
     return () if setup.ready() else plan.emulated
@@ -280,7 +282,7 @@ def _scores(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
 
 
 def _precisions(plan: Plan, runtime: str) -> list[Precision]:
-    """Those of the plan that the runtime runs."""
+    """Return those of the plan that the runtime runs."""
     for name in plan.precisions:
         require_known(name)
     able = RUNTIMES[runtime].precisions

@@ -1,4 +1,5 @@
-"""Processes of timed cases in rounds: each case's first one, then each one's second, and on.
+"""Provides processes of timed cases in rounds: each case's first one, then each one's second, and
+on.
 
 So what drifts falls on all cases alike: the machine's speed between morning and noon
 is in every case's spread, and not in the difference between the first and the last.
@@ -85,7 +86,7 @@ def run(
 def _next(
     one: _Open, number: int, execute: Execute, parts: Checkpoints, listener: RunListener
 ) -> Record | None:
-    """The case's record, where it is complete with the process of this number."""
+    """Return the case's record, where it is complete with the process of this number."""
     if len(one.parts) <= number:
         process = one.process()
         record = execute(process)

@@ -72,7 +72,9 @@ def _start(jobs: Sequence[Job]) -> ChildProcess:
 
 
 def _records(worker: ChildProcess, limit_s: float, progress: Progress) -> Iterator[Record]:
-    """What a worker sends until it ends, or is stopped because it said nothing for too long."""
+    """Yield what a worker sends until it ends, or is stopped because it said nothing for too
+    long.
+    """
     while line := worker.line(limit_s):
         data = parse_json(line)
         if "done" in data:

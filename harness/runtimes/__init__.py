@@ -1,1 +1,1 @@
-"""Inference runtimes, and sessions: one artifact open in one runtime."""
+"""Opens artifacts in inference runtimes: a session is one artifact open in one runtime."""

@@ -1,4 +1,4 @@
-"""ncnn, which the paper timed with; converted by pnnx."""
+"""Provides ncnn, which the paper timed with; converted by pnnx."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _require_layers(param: Path) -> None:
 
 
 def _pnnx() -> Path:
-    """The converter's program; importing its package would import torch."""
+    """Return the converter's program; importing its package would import torch."""
     spec = importlib.util.find_spec("pnnx")
     assert spec is not None
     assert spec.origin is not None

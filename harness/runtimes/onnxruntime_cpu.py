@@ -1,4 +1,4 @@
-"""ONNX Runtime with its default CPU kernels and every graph optimization."""
+"""Provides ONNX Runtime with its default CPU kernels and every graph optimization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU, for latency; an optional extra."""
+"""Provides OpenVINO on the CPU, for latency; an optional extra."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A session in a process of its own: requests on standard input, replies on standard output."""
+"""Provides a session in a process of its own: requests on standard input, replies on standard
+output.
+"""
 
 from __future__ import annotations
 

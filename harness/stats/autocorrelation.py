@@ -41,7 +41,7 @@ def _without_trend(values: Reals) -> Reals:
 
 
 def _autocorrelations(values: Reals) -> Reals:
-    """At each distance from 0, by Fourier transform; of values that are all equal, none."""
+    """Return them at each distance from 0, by Fourier transform; of equal values none."""
     n = len(values)
     spectrum: npt.NDArray[Any] = np.fft.rfft(values, 2 * n)
     covariances = np.fft.irfft(spectrum * spectrum.conj(), 2 * n)[:n]

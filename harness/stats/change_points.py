@@ -96,7 +96,7 @@ def _search(
 
 
 def _pettitt(series: npt.NDArray[np.float64], draw: np.random.Generator) -> tuple[int, float]:
-    """The split that Pettitt's statistic is largest at, and its p-value."""
+    """Return the split that Pettitt's statistic is largest at, and its p-value."""
     centred = _from_middle(series)
     sums = np.abs(np.cumsum(centred))[:-1]
     shuffled = draw.permuted(np.tile(centred, (PERMUTATIONS, 1)), axis=1)
@@ -109,7 +109,7 @@ def _pettitt(series: npt.NDArray[np.float64], draw: np.random.Generator) -> tupl
 def _placed(
     series: npt.NDArray[np.float64], found: Sequence[tuple[int, float]]
 ) -> list[tuple[int, float]]:
-    """Each step where it is clearest between its neighbours.
+    """Return each step where it is clearest between its neighbours.
 
     When it was found, levels beyond them were in the way (the repartition of J. Bai,
     "Estimating multiple breaks one at a time", Econometric Theory 13(3), 1997).

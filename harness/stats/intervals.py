@@ -104,7 +104,7 @@ def quantile(samples: Sequence[float], q: float) -> float | None:
 
 
 def _standard_error(samples: npt.NDArray[np.float64]) -> float:
-    """Of a median: half the distance between the samples around it.
+    """Return that of a median: half the distance between the samples around it.
 
     They lie one standard deviation of Binomial(n, 1/2) to either side of the middle
     (R. S. Woodruff, Journal of the American Statistical Association 47, 1952).
@@ -115,6 +115,6 @@ def _standard_error(samples: npt.NDArray[np.float64]) -> float:
 
 
 def _binomial_quantile(q: float, n: int) -> int:
-    """Smallest k with P(Binomial(n, 1/2) <= k) >= q."""
+    """Return the smallest k with P(Binomial(n, 1/2) <= k) >= q."""
     above = math.ceil(bdtrik(q, n, 0.5))
     return above - 1 if above > 0 and bdtr(above - 1, n, 0.5) >= q else above

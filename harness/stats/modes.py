@@ -102,7 +102,7 @@ def dip(samples: npt.ArrayLike) -> float:
 
 
 def _hull(x: Reals, y: Reals) -> IntArray:
-    """Indices of the points on which the greatest convex function below all points rests."""
+    """Return indices of the points on which the greatest convex function below all points rests."""
     hull: list[int] = []
     for i in range(len(x)):
         while len(hull) > 1:

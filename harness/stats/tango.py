@@ -69,7 +69,7 @@ def bounds(only_first: int, only_second: int, pairs: int, reach: float) -> tuple
 def _crossing(
     only_first: int, only_second: int, pairs: int, reach: float, inside: float, outside: float
 ) -> float:
-    """Where the score passes `reach`, between the estimate and the end of the scale."""
+    """Return where the score passes `reach`, between the estimate and the end of the scale."""
     for _ in range(50):
         middle = (inside + outside) / 2
         if abs(score(only_first, only_second, pairs, middle)) < reach:

@@ -113,7 +113,7 @@ def find(kind: str, key: str) -> Path | None:
 
 
 def _fetched(kind: str, key: str, folder: Path) -> bool:
-    """Whether the shared store had the entry, whole, and it is here now."""
+    """Return whether the shared store had the entry, whole, and it is here now."""
     if not remote.serves(kind):
         return False
     try:

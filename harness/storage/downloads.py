@@ -127,7 +127,7 @@ def _complete(download: Download, part: Path, progress: Progress) -> None:
 
 
 def _request(address: str, done: int, mark: str) -> Any:
-    """The answer to a request for a file from byte `done` on.
+    """Return the answer to a request for a file from byte `done` on.
 
     Raises:
         UnavailableError: there is none, or it is an error.
@@ -174,7 +174,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """What speaks http and https and, unlike urllib's own, neither ftp nor file."""
+    """Return what speaks http and https and, unlike urllib's own, neither ftp nor file."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -189,7 +189,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _continues(response: Any, done: int, mark: str) -> bool:
-    """Whether a part of a file is the part that was asked for, of the same version."""
+    """Return whether a part of a file is the part that was asked for, of the same version."""
     begins = str(response.headers.get("Content-Range", "")).startswith(f"bytes {done}-")
     # Some servers ignore If-Range and send a part of another version.
     return begins and _mark(response.headers) in ("", mark)
@@ -201,7 +201,7 @@ def _total(response: Any, done: int) -> int | None:
 
 
 def _mark(headers: Message) -> str:
-    """What tells versions of a file apart, fit for If-Range: a strong ETag, or the date."""
+    """Return what tells versions of a file apart, fit for If-Range: a strong ETag, or the date."""
     etag = headers.get("ETag", "")
     return str(etag if etag.startswith('"') else headers.get("Last-Modified", ""))
 
@@ -215,18 +215,18 @@ def _remember(tag: Path, headers: Message, mark: str) -> None:
 
 
 def _recalled(tag: Path) -> str:
-    """The mark that was remembered, where it is fit for a header."""
+    """Return the mark that was remembered, where it is fit for a header."""
     mark = tag.read_bytes().decode("ascii", "replace") if tag.is_file() else ""
     return mark if mark.isascii() and mark.isprintable() else ""
 
 
 def _tag(part: Path) -> Path:
-    """The file that keeps the mark of the version a part belongs to."""
+    """Return the file that keeps the mark of the version a part belongs to."""
     return part.with_name(f"{part.name}.version")
 
 
 def _chunks(response: Any, address: str) -> Iterator[bytes]:
-    """What comes, in pieces; an OSError of the network becomes an UnavailableError."""
+    """Yield what comes, in pieces; an OSError of the network becomes an UnavailableError."""
     while True:
         try:
             chunk: bytes = response.read1(_CHUNK)

@@ -138,13 +138,13 @@ def _folders(of: Path) -> Iterator[Path]:
 
 
 def _is_debris(kind: str, folder: Path) -> bool:
-    """What a killed process left half made, or processes that no run goes on with."""
+    """Return what a killed process left half made, or processes that no run goes on with."""
     old = time.time() - folder.stat().st_mtime > EXPIRES_S.get(kind, math.inf)
     return old or folder.name.startswith(_LEFT)
 
 
 def _remove(item: Item) -> bool:
-    """Whether an item was removed: nobody may be using it."""
+    """Return whether an item was removed: nobody may be using it."""
     root = cache.root()
     aside = item.folder.with_name(f"{_LEFT[1]}{item.folder.name}-{os.getpid()}")
     try:

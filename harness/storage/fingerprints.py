@@ -69,7 +69,7 @@ class Sources:
         )
 
     def _inside(self, name: str) -> list[str]:
-        """All modules of a package; none where it is a module."""
+        """Return all modules of a package; none where it is a module."""
         path = self._path(name)
         if path is None or path.name != "__init__.py":
             return []
@@ -87,14 +87,14 @@ class Sources:
         return [file_digest(one) for one in files if one.is_file()]
 
     def _path(self, name: str) -> Path | None:
-        """The source of a module; None of one that has none, such as a notebook's."""
+        """Return the source of a module; None of one that has none, such as a notebook's."""
         found = self._find(name)
         if found is None and name not in sys.modules:
             raise ModuleNotFoundError(name)
         return found
 
     def _found(self, name: str) -> Path | None:
-        """The source of a module; found without importing it where it is one of ours."""
+        """Return the source of a module; found without importing it where it is one of ours."""
         package, _, inside = name.partition(".")
         if package != _PACKAGE:
             return _foreign(name)
@@ -104,7 +104,7 @@ class Sources:
 
 
 def _foreign(name: str) -> Path | None:
-    """The source of a module from elsewhere, which a user or a package registered from."""
+    """Return the source of a module from elsewhere, which a user or a package registered from."""
     loaded = sys.modules.get(name)
     if loaded is not None:
         origin = getattr(loaded, "__file__", None)

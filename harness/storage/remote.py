@@ -85,7 +85,7 @@ def publish(kind: str, key: str, folder: Path) -> None:
 
 
 def _place() -> tuple[Any, str]:
-    """The store's files, and the path within."""
+    """Return the store's files, and the path within."""
     from fsspec.core import url_to_fs
 
     try:

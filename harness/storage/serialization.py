@@ -262,7 +262,7 @@ def _strangers(kind: Any, data: Any, path: str = "") -> Iterator[str]:
 
 @cache
 def _nested(kind: Any) -> dict[str, Any]:
-    """The fields of a dataclass, with the dataclass that each holds."""
+    """Return the fields of a dataclass, with the dataclass that each holds."""
     hints = get_type_hints(kind)
     return {f.name: _dataclass_in(hints[f.name]) for f in fields(kind)}
 

@@ -1,1 +1,1 @@
-"""Sampling latency, and the peak rates of the machine."""
+"""Samples latency, and the peak rates of the machine."""

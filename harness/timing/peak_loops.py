@@ -80,7 +80,7 @@ class _Registers:
 
 
 def _multiply_adds(registers: _Registers, unrolled: int) -> Any:
-    """`accumulator = accumulator * factor + summand`, in all accumulators in turn."""
+    """Emit `accumulator = accumulator * factor + summand`, in all accumulators in turn."""
     shape = registers.shape
     with IRBuilder() as builder, tir.prim_func(s_tir=True):
         values = tir.arg("values", tir.buffer((shape.elements,), "float32"))
@@ -98,7 +98,7 @@ def _multiply_adds(registers: _Registers, unrolled: int) -> Any:
 
 
 def _reading(registers: _Registers) -> Any:
-    """`accumulator = accumulator + data`, over all of the data, several times."""
+    """Emit `accumulator = accumulator + data`, over all of the data, several times."""
     shape = registers.shape
     with IRBuilder() as builder, tir.prim_func(s_tir=True):
         size = tirx.Var("size", "int64")

@@ -72,7 +72,7 @@ def _measure(threads: int) -> Peak:
 
 
 def _loops() -> Any:
-    """The library of loops: `peak_loops.build` says what is in it."""
+    """Return the library of loops: `peak_loops.build` says what is in it."""
     import tvm_ffi
 
     key = cache.digest(
@@ -139,13 +139,13 @@ class _Team:
         )
 
     def _arrays(self, elements: int) -> Sequence[FloatArray]:
-        """One a thread, written by it, so that their memory is near it."""
+        """Return one a thread, written by it, so that their memory is near it."""
         return list(self.pool.map(_ones, [elements] * self.threads))
 
     def _rates(
         self, call: Callable[[int, int], None], amount: int, repetitions: int
     ) -> tuple[float, ...]:
-        """What all threads do in a second.
+        """Return what all threads do in a second.
 
         Args:
             call: does it for the thread of that number, so many times.
@@ -176,7 +176,7 @@ def calibrated(seconds: Callable[[int], float]) -> int:
 
 
 def _ones(elements: int) -> FloatArray:
-    """Aligned, and of normal numbers: zeros that were never written would lie in no memory."""
+    """Return aligned ones, normal numbers: zeros that were never written would lie in no memory."""
     spare = _ALIGNMENT // 4
     array = np.ones(elements + spare, np.float32)
     start = -array.ctypes.data % _ALIGNMENT // 4

@@ -65,7 +65,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Samples:
-    """Wall times in milliseconds, in the order in which they were taken.
+    """It holds wall times in milliseconds, in the order in which they were taken.
 
     `stable` says whether the warm-up settled; `reference_us` are times of the
     reference kernel before, between and after the samples, and `fastest_us` is its

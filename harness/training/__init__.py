@@ -1,1 +1,1 @@
-"""Training of networks: data, losses, recipes, the loop."""
+"""Trains networks: data, losses, recipes, the loop."""

@@ -1,4 +1,4 @@
-"""Batch normalization over the batches of all processes.
+"""Provides batch normalization over the batches of all processes.
 
 Torch's own needs a GPU; with it, several processes train on a CPU what one
 process would.

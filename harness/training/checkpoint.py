@@ -1,4 +1,4 @@
-"""Checkpoints: a run's state on the disk, whole or not at all."""
+"""Provides checkpoints: a run's state on the disk, whole or not at all."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def _loss(
 
 @contextlib.contextmanager
 def _forward(state: TrainingState) -> Iterator[Forward]:
-    """The student; with several processes, in torch's wrapper that averages gradients."""
+    """Yield the student; with several processes, in torch's wrapper that averages gradients."""
     student: nn.Module = state.student.train()
     if state.classification is not None:
         state.classification.train()
@@ -187,7 +187,7 @@ def _forward(state: TrainingState) -> Iterator[Forward]:
 
 
 def _batches(state: TrainingState, spec: TrainingSpec) -> Generator[Batch]:
-    """All batches from where the state is to the end."""
+    """Return all batches from where the state is to the end."""
     recipe, ranks = spec.recipe, state.ranks
     epoch, start = divmod(state.step, spec.epoch_length)
     return batches(
@@ -222,7 +222,9 @@ class _Window:
 
     @property
     def full(self) -> bool:
-        """Whether a row is due; on a CPU too once a loss is no number: looking costs nothing."""
+        """Return whether a row is due; on a CPU too once a loss is no number: looking costs
+        nothing.
+        """
         if len(self.losses) == WINDOW:
             return True
         if self.state.ranks.device != "cpu" or self.state.ranks.world > 1:

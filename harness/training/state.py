@@ -146,7 +146,9 @@ def _optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Opti
 
 
 def _by_person(value: Any) -> bool:
-    """Whether rows are people: centres, biases and their moments; no counter or plain value."""
+    """Return whether rows are people: centres, biases and their moments; no counter or plain
+    value.
+    """
     return isinstance(value, Tensor) and value.ndim > 0
 
 

@@ -1,4 +1,4 @@
-"""One network trained with one seed: begun or gone on with, kept, scored, and saved."""
+"""Provides one network trained with one seed: begun or gone on with, kept, scored, and saved."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def _facts(task: Task, state: TrainingState) -> dict[str, Any]:
 
 
 def _scored(task: Task, path: Path, facts: dict[str, Any], ranks: Ranks) -> dict[str, Any]:
-    """The facts with the score of the evaluation, in the file too."""
+    """Return the facts with the score of the evaluation, in the file too."""
     evaluation = task.evaluation
     if evaluation is None or evaluation.name in facts["scores"]:
         return facts
@@ -277,7 +277,7 @@ def _filled(task: Task, tensors: dict[str, Tensor]) -> nn.Module:
 
 
 def _where(error: DivergedError, task: Task, ranks: Ranks) -> DivergedError:
-    """The error with the network's name, and the batch's images in a file."""
+    """Return the error with the network's name, and the batch's images in a file."""
     path = task.folder / "diverged.txt"
     if ranks.first:
         names = [task.faces.name(index) for index in error.indices]

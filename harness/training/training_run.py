@@ -81,7 +81,7 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What became of a request.
+    """It is what became of a request.
 
     Attributes:
         trained: weights that are done, seed by seed.
@@ -233,7 +233,7 @@ def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
 
 
 def _faces(request: TrainingRequest, ranks: Ranks, listener: TrainingListener) -> TrainingFaces:
-    """The training set, decoded in memory where it fits."""
+    """Return the training set, decoded in memory where it fits."""
     read = ProgressStep(listener, "reads")
     faces = ranks.in_turn(lambda: load(request.data, request.without, request.landmarks, read))
     for note in faces.notes:

@@ -74,7 +74,7 @@ class TrialRequest:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """What a trial found.
+    """It is what a trial found.
 
     Attributes:
         question: what was on trial, and where.
@@ -188,7 +188,7 @@ def _timed(
 def _train(
     request: TrialRequest, faces: Path, names: Sequence[str], watch: TrialWatch
 ) -> TrainingOutcome:
-    """All networks alike; what was trained before is not trained again."""
+    """Train all networks alike; what was trained before is not trained again."""
     training = TrainingRequest(
         tuple(names),
         faces,

@@ -1,4 +1,4 @@
-"""Trained weights as safetensors, with what made them in their metadata."""
+"""Provides trained weights as safetensors, with what made them in their metadata."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from facebench.harness.tuning.worker_process import TuningWorker, WorkerProcess
 
 
 class Tuner:
-    """A worker's process, on the machine that Ray chose for it."""
+    """It is a worker's process, on the machine that Ray chose for it."""
 
     def __init__(self, target: str, records: str, device: str, trials: int) -> None:
         self._worker = WorkerProcess(target, records, device, trials)
@@ -28,7 +28,7 @@ class Tuner:
 
 
 class ClusterWorker:
-    """A worker on another machine; see `TuningWorker`."""
+    """It is a worker on another machine; see `TuningWorker`."""
 
     def __init__(self, name: str, ray: Any, tuner: Any) -> None:
         self.name = name

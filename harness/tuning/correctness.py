@@ -55,7 +55,7 @@ def relative_error(answer: FloatArray, right: FloatArray) -> float:
 
 
 def _defined(work: Workload, given: list[Operands]) -> list[FloatArray]:
-    """What the definition gives on this machine."""
+    """Return what the definition gives on this machine."""
     named = definition(work).with_attr("global_symbol", "definition")
     built = tvm.tirx.build(tvm.IRModule({"definition": named}), target="llvm", pipeline="s_tir")
     results = []

@@ -117,7 +117,9 @@ class EmulatedCost:
             return trial.outputs(self._run(trial, None))
 
     def _run(self, trial: _Trial, counting: Path | None) -> bytes:
-        """What the kernels wrote; they are counted where there is a path for the counters."""
+        """Return what the kernels wrote; they are counted where there is a path for the
+        counters.
+        """
         largest = max(level.size_bytes for level in self._figures.levels)
         requests = wire.request(["open", "tvm", "1"], bytes(trial.folder))
         requests += wire.images_request("kernels", trial.images, _FLUSHED * largest)
@@ -242,14 +244,14 @@ class _Trial:
 
 
 def _call(kernel: str, arguments: list[FloatArray], maps: _Maps, constants: _Storage) -> Call:
-    """A kernel's call: the input comes first and the map that is added last."""
+    """Return a kernel's call: the input comes first and the map that is added last."""
     added = maps.read[1:]
     weights = arguments[1 : len(arguments) - len(added)]
     return Call(kernel, (maps.read[0], *map(constants.put, weights), *added, maps.written))
 
 
 class _Storage:
-    """Arrays one after the other."""
+    """It holds arrays one after the other."""
 
     def __init__(self, number: int) -> None:
         self.data = bytearray()

@@ -1,4 +1,4 @@
-"""What kernels cost on this machine or on a board: the time of one thread."""
+"""Provides what kernels cost on this machine or on a board: the time of one thread."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class MeasuredCost:
         return seconds
 
     def _compiled(self, work: Workload, tilings: Sequence[Tiling], folder: Path) -> dict[str, Any]:
-        """A library with a function for each tiling, as the start of a request."""
+        """Return a library with a function for each tiling, as the start of a request."""
         names = [f"kernel{n}" for n in range(len(tilings))]
         try:
             functions = {
@@ -135,7 +135,7 @@ class MeasuredCost:
 
     @cached_property
     def _facts(self) -> dict[str, str]:
-        """What the device says of itself."""
+        """Return what the device says of itself."""
         return self._started().facts
 
     def _started(self) -> _Bench:
@@ -155,13 +155,13 @@ class MeasuredCost:
 
 
 def _written(path: Path, work: Workload, arguments: Sequence[FloatArray]) -> str:
-    """A kernel's arguments, its output last, in a file."""
+    """Return a kernel's arguments, its output last, in a file."""
     np.savez(path, *arguments, np.zeros(operands.output_shape(work), np.float32))
     return str(path)
 
 
 class _Bench:
-    """The process of `tuning.bench`, started."""
+    """It is the process of `tuning.bench`, started."""
 
     def __init__(self, device: str) -> None:
         self._process = ChildProcess(

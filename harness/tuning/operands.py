@@ -17,7 +17,7 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Operands:
-    """Arrays of a workload, float32.
+    """It holds arrays of a workload, float32.
 
     Attributes:
         input: (N, H, W, C), or (N, C, H, W) where the workload is planar.

@@ -21,7 +21,7 @@ LOCAL, EMULATED = "local", "emulated"
 
 @dataclass(frozen=True)
 class Goal:
-    """A target to tune for.
+    """It is a target to tune for.
 
     Attributes:
         target: with what `host` stands for.

@@ -10,7 +10,7 @@ from facebench.harness.compiler.tiling import Tiling
 
 
 class Proposals:
-    """A workload's tilings, none proposed twice.
+    """It is a workload's tilings, none proposed twice.
 
     The model's favourites come first. After them, one in two is a neighbour of the best so
     far, one in four the model's next, and one in four any: what the model is wrong about.
@@ -55,7 +55,7 @@ class Proposals:
         return number
 
     def _neighbours(self, best: int) -> Iterator[int]:
-        """Those left that differ from the best in one field, the nearest first, lazily."""
+        """Yield those left that differ from the best in one field, the nearest first, lazily."""
 
         def distance(number: int) -> float:
             pairs = zip(self._values[number], self._values[best], strict=True)

@@ -53,7 +53,7 @@ class TuningRequest:
 
 @dataclass(frozen=True)
 class TuningOutcome:
-    """What became of a request.
+    """It is what became of a request.
 
     Attributes:
         summaries: of the targets that could be tuned for.
@@ -119,7 +119,7 @@ def tune_networks(
 
 
 def _workloads(target: Target, exported: Sequence[Exported], batch: int) -> list[Workload]:
-    """Workloads of all networks, each once."""
+    """Return workloads of all networks, each once."""
     from facebench.harness.tuning import places
     from facebench.harness.tuning.workloads import workloads
 

@@ -1,4 +1,4 @@
-"""A search for the cheapest of a workload's tilings."""
+"""Provides a search for the cheapest of a workload's tilings."""
 
 from __future__ import annotations
 

@@ -66,7 +66,9 @@ def enough(record: TuningRecord, work: Workload, vectors: Vectors, trials: int) 
 
 
 def _compared(work: Workload, done: Trials, cost: TilingCost) -> dict[int, float]:
-    """Costs of the finalists and of the model's choice, measured once more beside each other."""
+    """Return costs of the finalists and of the model's choice, measured once more beside each
+    other.
+    """
     ranked = sorted(done.costs, key=done.costs.__getitem__)
     finalists = [MODEL, *[number for number in ranked if number != MODEL][:_FINALISTS]]
     found = cost.measure_all(work, [done.tilings[number] for number in finalists])
@@ -85,7 +87,7 @@ def _winner(
     cost: TilingCost,
     warn: Callable[[str], None],
 ) -> int:
-    """The cheapest finalist whose kernel is right."""
+    """Return the cheapest finalist whose kernel is right."""
     enough = costs[MODEL] * (1 - cost.noise)
     better = sorted((n for n in costs if costs[n] < enough), key=costs.__getitem__)
     for number in better:

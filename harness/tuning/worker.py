@@ -1,4 +1,5 @@
-"""The process of a worker: workloads on standard input, what became of them on standard output.
+"""Provides the process of a worker: workloads on standard input, what became of them on standard
+output.
 
 Its argument is the process id of who started it. The first line in says for what, where and
 how long to tune; the first line out that this can be done here, or why not. After that

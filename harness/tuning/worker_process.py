@@ -36,7 +36,7 @@ class TuningWorker(Protocol):
 
 
 class WorkerProcess:
-    """A worker on this machine, which tries kernels here or on a device it reaches.
+    """It is a worker on this machine, which tries kernels here or on a device it reaches.
 
     Args:
         target: as registered.

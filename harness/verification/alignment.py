@@ -34,7 +34,7 @@ def in_square(side: int) -> Floats:
 
 
 def _light_cnn(side: int, eyes_y: float, eyes_to_mouth: float) -> Floats:
-    """The 112x112 face where Light CNN has it: by its eyes' and its mouth's middle alone."""
+    """Return the 112x112 face where Light CNN has it: by its eyes' and its mouth's middle alone."""
     face = _TEMPLATE_112X112
     eyes, mouth = face[:2].mean(axis=0), face[3:].mean(axis=0)
     scale = eyes_to_mouth / (mouth - eyes)[1]

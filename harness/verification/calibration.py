@@ -99,7 +99,7 @@ def require_disjoint(calibration_faces: FaceSet, test_faces: FaceSet) -> None:
 
 
 def _drawn(faces: FaceSet, count: int, seed: int) -> list[str]:
-    """Keys of images, one of each identity before the second of any."""
+    """Return keys of images, one of each identity before the second of any."""
     rng = np.random.default_rng(seed)
     people: dict[str, list[str]] = {}
     for number in rng.permutation(len(faces.keys)):

@@ -46,7 +46,9 @@ def draw_pairs(people: People, seed: int, where: str) -> list[Pair]:
 
 
 def _deal(people: People, rng: random.Random, where: str) -> list[dict[str, Sequence[str]]]:
-    """The people of each fold: those with most images first, to the fold with fewest people."""
+    """Return the people of each fold: those with most images first, to the fold with fewest
+    people.
+    """
     names = _shuffled(sorted(people), rng)
     several = sorted((n for n in names if len(people[n]) > 1), key=lambda n: -len(people[n]))
     single = [name for name in names if len(people[name]) == 1]
@@ -72,7 +74,7 @@ def _impostor_count(fold: People) -> int:
 
 
 def _genuine(fold: People, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """A new random pair of each person in turn, as long as there are any."""
+    """Yield a new random pair of each person in turn, as long as there are any."""
     left = {name: math.comb(len(fold[name]), 2) for name in fold if len(fold[name]) > 1}
     drawn: set[frozenset[str]] = set()
     while left:
@@ -88,7 +90,7 @@ def _genuine(fold: People, rng: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def _two(images: Sequence[str], rng: random.Random) -> tuple[str, str]:
-    """An image, and another one among the rest."""
+    """Return an image, and another one among the rest."""
     i, j = _index(rng, len(images)), _index(rng, len(images) - 1)
     return images[i], images[j + (j >= i)]
 
@@ -102,7 +104,7 @@ def _impostor(fold: People, rng: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def _take(pairs: Iterable[tuple[str, str]], count: int) -> list[tuple[str, str]]:
-    """The first distinct pairs, whichever image comes first; there are as many."""
+    """Return the first distinct pairs, whichever image comes first; there are as many."""
     chosen: dict[frozenset[str], tuple[str, str]] = {}
     for pair in pairs:
         chosen.setdefault(frozenset(pair), pair)

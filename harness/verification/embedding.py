@@ -163,7 +163,9 @@ def load(entries: Sequence[str], flip: str) -> Embeddings | None:
 
 @dataclass(frozen=True)
 class _Block:
-    """Embeddings `(2, K, E)` of images and their mirrors, or `(1, K, E)` without mirrors."""
+    """It holds embeddings `(2, K, E)` of images and their mirrors, or `(1, K, E)` without
+    mirrors.
+    """
 
     embeddings: Embeddings
     seconds: float

@@ -51,7 +51,7 @@ class Files(Protocol):
     """They give whole files by name; names are relative, with forward slashes."""
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a file of that name."""
+        """Return whether there is a file of that name."""
 
     def read(self, name: str) -> bytes:
         """Return the file's content.
@@ -231,7 +231,7 @@ def open_files(path: Path) -> Folder | Archive:
 
 
 def _anchored(members: Mapping[str, object], anchor: str, path: Path) -> str:
-    """The folder of the outermost file called `anchor`, with its slash."""
+    """Return the folder of the outermost file called `anchor`, with its slash."""
     found = [name for name in members if PurePosixPath(name).name == anchor]
     if not found:
         raise BadInputError(
@@ -241,7 +241,9 @@ def _anchored(members: Mapping[str, object], anchor: str, path: Path) -> str:
 
 
 def _common(members: Mapping[str, object]) -> str:
-    """The folders that all images' names begin with, but for the one right around an image."""
+    """Return the folders that all images' names begin with, but for the one right around an
+    image.
+    """
     images = [name for name in members if is_image(name)]
     if not images:
         return ""
@@ -286,7 +288,7 @@ def left_out(names: Iterable[str]) -> dict[str, int]:
 
 
 def _members(path: Path) -> dict[str, tuple[int, int]]:
-    """Offset and size in bytes of the regular files in an archive, by name."""
+    """Return offset and size in bytes of the regular files in an archive, by name."""
     places = {}
     try:
         with tarfile.open(path, "r:") as archive:

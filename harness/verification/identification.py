@@ -120,7 +120,7 @@ class Search:
 
     @property
     def _mated(self) -> tuple[IntArray, FloatArray]:
-        """The probe and the mate's score of each mated search."""
+        """Return the probe and the mate's score of each mated search."""
         return self.pairs.T.ravel(), np.tile(self.genuine, 2)
 
 
@@ -276,7 +276,7 @@ def _joined(one: Search, two: Search) -> Search:
 def _operating_points(
     one_in: tuple[int, ...], false: FloatArray, count: int, true: FloatArray, trials: int
 ) -> tuple[OperatingPoint, ...]:
-    """For each rate, the lowest threshold at which no more than it pass falsely.
+    """Return, for each rate, the lowest threshold at which no more than it pass falsely.
 
     Args:
         one_in: inverses of the rates.

@@ -176,7 +176,7 @@ def _duplicates(faces: FaceSet, digests: dict[str, bytes]) -> Iterator[Problem]:
 
 
 def _pairs(faces: PairSet, seen: _Seen) -> Iterator[Problem]:
-    """Pairs that can't be formed, and pairs of an image with itself."""
+    """Yield pairs that can't be formed, and pairs of an image with itself."""
     for number, pair in enumerate(faces.pairs, start=1):
         keys = (pair.first, pair.second)
         name = f"pair {number} ({pair.first}, {pair.second})"

@@ -187,7 +187,7 @@ def _estimated(
 
 
 def _by_kind(values: Reals, same: Booleans) -> Reals:
-    """Each over the count of its kind, so that sums are means."""
+    """Return each over the count of its kind, so that sums are means."""
     return np.asarray(values / np.where(same, np.sum(same), np.sum(~same)))
 
 
@@ -198,7 +198,7 @@ def _share_below(ordered: Floats, scores: Floats) -> Reals:
 
 
 def _rank(rate: float, count: float, tail: float) -> float:
-    """The rank r at which Beta(r, count - r + 1) is below `rate` with the chance `tail`."""
+    """Return the rank r at which Beta(r, count - r + 1) is below `rate` with the chance `tail`."""
     low, high = 0.0, count
     for _ in range(60):
         middle = (low + high) / 2

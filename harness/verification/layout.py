@@ -64,7 +64,7 @@ def open_layout(
 
 
 def _pairs_text(files: Files, outside: Path | None) -> tuple[str, str]:
-    """The text of a `pairs.txt`, and where it is."""
+    """Return the text of a `pairs.txt`, and where it is."""
     if outside is None:
         where = files.describe(PAIRS)
         return decode_text(files.read(PAIRS), where), where
@@ -72,7 +72,7 @@ def _pairs_text(files: Files, outside: Path | None) -> tuple[str, str]:
 
 
 def _pairs(text: str, where: str) -> tuple[Pair, ...]:
-    """The pairs of a `pairs.txt`."""
+    """Return the pairs of a `pairs.txt`."""
     lines = text.rstrip().splitlines()
     folds, each = _header(lines[0] if lines else "", where)
     if len(lines) != 1 + folds * each * 2:
@@ -98,7 +98,8 @@ def _header(line: str, where: str) -> tuple[int, int]:
 
 
 def _pair(line: str, same: bool, fold: int, where: str) -> Pair:
-    """One line: `identity i j` for a genuine pair, `identity i identity j` for an impostor pair.
+    """Return the pair of one line: `identity i j` for a genuine pair, `identity i identity j` for
+    an impostor pair.
 
     Names may have spaces where tabs part the fields.
     """

@@ -92,7 +92,7 @@ class _Bounded:
 
 
 class _Machine:
-    """The stack and the memo that a pickle works on."""
+    """It is the stack and the memo that a pickle works on."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
@@ -184,7 +184,7 @@ class _Machine:
 
 
 def _plain(found: _Global) -> tuple[str, str]:
-    """The name under which a global is admitted, whatever release wrote it."""
+    """Return the name under which a global is admitted, whatever release wrote it."""
     module = found.module.replace("numpy._core.", "numpy.core.")
     return module.replace("__builtin__", "builtins"), found.name
 

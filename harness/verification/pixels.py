@@ -106,7 +106,7 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def _opaque(image: Image.Image, name: str) -> Image.Image:
-    """The image without its transparency, which is seen to hide nothing."""
+    """Return the image without its transparency, which is seen to hide nothing."""
     with_alpha = image.convert("RGBA")
     if with_alpha.getchannel("A").getextrema() != (255, 255):
         raise BadInputError(

@@ -202,7 +202,7 @@ def _parsed(source: str) -> tuple[Detector, Path | None]:
 
 
 def _weights(detector: Detector, path: Path | None) -> str:
-    """SHA-256 of a detector's file, or a hash of the hashes of several."""
+    """Return SHA-256 of a detector's file, or a hash of the hashes of several."""
     hashes = [cache.file_digest(file) for file in detector.files(path)]
     return hashes[0] if len(hashes) == 1 else cache.digest(hashes)
 
@@ -279,7 +279,7 @@ def _without(faces: Set, lacking: Sequence[str]) -> Prepared[Set]:
 
 
 def _remaining(faces: Set, lacking: frozenset[str]) -> tuple[Set, int]:
-    """The faces without some images, and how many pairs that costs."""
+    """Return the faces without some images, and how many pairs that costs."""
     if isinstance(faces, PairSet):
         pairs = tuple(p for p in faces.pairs if not lacking & {p.first, p.second})
         return replace(faces, pairs=pairs), len(faces.pairs) - len(pairs)
@@ -291,6 +291,6 @@ def _remaining(faces: Set, lacking: frozenset[str]) -> tuple[Set, int]:
 
 
 def _in_company(probes: Sequence[str], identities: Mapping[str, str]) -> tuple[str, ...]:
-    """The probes whose identity has another one: what a search looks for."""
+    """Return the probes whose identity has another one: what a search looks for."""
     images = Counter(identities[key] for key in probes)
     return tuple(key for key in probes if images[identities[key]] > 1)

@@ -125,7 +125,9 @@ def _spread(values: Reals, person: IntArray, whose: IntArray | None) -> Clustere
 
 
 def _of_both(person: IntArray, second: IntArray, influence: Reals) -> ClusteredSpread:
-    """Spread over people and distractors; as sure as the people alone that it comes of."""
+    """Return the spread over people and distractors; as sure as the people alone that it comes
+    of.
+    """
     strata = np.zeros(len(person))
     both, people = (
         Members.of(np.stack([person, other], axis=1), strata).spread(influence)

@@ -120,7 +120,7 @@ def megaface(evidence: Evidence) -> Sequence[ClaimFinding]:
 
 
 def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimFinding]:
-    """Whether one network beats another, wherever both were scored alike on real faces."""
+    """Return whether one network beats another, wherever both were scored alike on real faces."""
     ours, theirs = (
         [r for r in evidence.scores if r.case.network == name and real_faces(r)]
         for name in (better, worse)
@@ -140,7 +140,7 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimFinding]:
 
 
 def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> ClaimFinding:
-    """Two networks in one place, each trained from one seed or several.
+    """Return two networks in one place, each trained from one seed or several.
 
     Seeds and faces are both chance. The sides of both intervals are added as roots of sums of
     squares, each with Student's factor of its own, so that neither is lost in the other.

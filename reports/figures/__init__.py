@@ -1,4 +1,4 @@
-"""The report's figures: a registry, one file each."""
+"""Draws the report's figures: a registry, one file each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Draw = Callable[[Evidence, Theme], Figure]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of the report.
+    """It is a figure of the report.
 
     Attributes:
         name: of its file.

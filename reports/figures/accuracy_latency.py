@@ -1,4 +1,4 @@
-"""Accuracy against the time of one face's embedding, a panel for each runtime."""
+"""Draws accuracy against the time of one face's embedding, a panel for each runtime."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _panels(evidence: Evidence) -> list[tuple[Setting, list[EmbeddingPoint]]]:
 
 
 def _charged(drawn: Sequence[EmbeddingPoint]) -> str:
-    """How many inferences the times stand for."""
+    """Return how many inferences the times stand for."""
     if mixed(point.score for point in drawn):
         return (
             "Circles were scored with an image and its mirror: their time is that of two "

@@ -66,7 +66,7 @@ def shows(evidence: Evidence) -> bool:
 # Asked for by the caption, by `shows` and by the drawing.
 @lru_cache(maxsize=4 * MOST_LINES)
 def _supported(one: Scored) -> tuple[Reals, Reals]:
-    """FAR and FRR in normal deviates where the pairs support both; the last of each FAR."""
+    """Return FAR and FRR in normal deviates where the pairs support both; the last of each FAR."""
     curve = det(one.pairs.scores, one.pairs.same)
     genuine, impostors = (int(np.sum(one.pairs.same == kind)) for kind in (True, False))
     inside = (curve.far >= ndtri(smallest_far(impostors))) & (
@@ -91,7 +91,7 @@ def _axes(axes: Axes, found: Curves) -> None:
 
 
 def _percents(values: Reals) -> tuple[float, float, list[float], list[str]]:
-    """Limits of an axis, and ticks at round percentages."""
+    """Return limits of an axis, and ticks at round percentages."""
     low, high = float(values.min()), min(float(values.max()), float(ndtri(LARGEST_PERCENT / 100)))
     margin = 0.04 * (high - low) + 0.01
     low, high = low - margin, high + margin

@@ -1,4 +1,4 @@
-"""Figures over revisions, a panel for each, with the steps that were found."""
+"""Draws figures over revisions, a panel for each, with the steps that were found."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _label(one: Series) -> str:
 
 
 def _points(axes: Axes, one: Series, theme: Theme) -> None:
-    """Each with the range of its processes, where there were several."""
+    """Draw each with the range of its processes, where there were several."""
     values = [_scaled(one, point.figure.value) for point in one.points]
     ranges = [_range(one, i) for i in range(len(one.points))]
     axes.errorbar(
@@ -111,7 +111,7 @@ def _draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def _caption(evidence: Evidence) -> str:
-    """How to read it."""
+    """Return how to read it."""
     steps = sum(bool(one.steps) for one in evidence.history)
     shown = min(len(evidence.history), MOST_PANELS)
     return (

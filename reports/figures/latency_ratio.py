@@ -1,4 +1,4 @@
-"""Latency relative to the baseline, by runtime, with the paper's ratios."""
+"""Draws latency relative to the baseline, by runtime, with the paper's ratios."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _runtime(
 
 
 def _lane(index: int, compared: ComparisonTable) -> float:
-    """Where in its row a runtime's marker goes; the paper's lane is the last."""
+    """Return where in its row a runtime's marker goes; the paper's lane is the last."""
     return BAND * ((index + 0.5) / (len(compared.settings) + 1) - 0.5)
 
 

@@ -1,4 +1,4 @@
-"""MAdds against latency, a panel for each runtime."""
+"""Draws MAdds against latency, a panel for each runtime."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _markers(axes: Axes, points: Sequence[Point], edge: str, fill: str, alpha: f
 
 
 def _share_scale(panels: Sequence[Axes]) -> None:
-    """One time scale for all tuned code; untuned code, far off, keeps its own."""
+    """Give all tuned code one time scale; untuned code, far off, keeps its own."""
     if not panels:
         return
     limits = [axes.get_ylim() for axes in panels]

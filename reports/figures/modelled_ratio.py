@@ -1,4 +1,4 @@
-"""Modelled against published latency ratios, a panel for each emulated core and runtime."""
+"""Draws modelled against published latency ratios, a panel for each emulated core and runtime."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _panel(axes: Axes, place: EmulatedCore, points: Sequence[Named], theme: Them
 
 
 def _scale(axes: Axes, ratios: Sequence[float]) -> None:
-    """The same logarithmic scale on both axes, which all panels share."""
+    """Give both axes the same logarithmic scale, which all panels share."""
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(10, (1, 1.5, 2, 3, 5, 7)))

@@ -53,7 +53,7 @@ def shows(evidence: Evidence) -> bool:
 
 
 def _found(evidence: Evidence) -> list[tuple[str, Fields]]:
-    """The newest of each network, the baseline first."""
+    """Return the newest of each network, the baseline first."""
     found = {
         record.case.network: record.result
         for record in of_measure(evidence.records, "fields")

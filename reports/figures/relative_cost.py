@@ -1,4 +1,4 @@
-"""Cost relative to the baseline: MAdds, parameters, activations."""
+"""Draws cost relative to the baseline: MAdds, parameters, activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receiver operating characteristics, from the smallest rate that the pairs support."""
+"""Draws receiver operating characteristics, from the smallest rate that the pairs support."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def caption(evidence: Evidence) -> str:
 
 
 def _steps(one: Scored) -> tuple[Reals, Reals]:
-    """FAR, and TAR in percent from there to the next, at each step up."""
+    """Return FAR, and TAR in percent from there to the next, at each step up."""
     curve = roc(one.pairs.scores, one.pairs.same)
     smallest = smallest_far(int(curve.impostors[-1]))
     last = np.append(np.diff(curve.impostors) > 0, True)

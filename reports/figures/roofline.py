@@ -1,4 +1,4 @@
-"""Rates below the roofline, a panel for each machine or core and number of threads."""
+"""Draws rates below the roofline, a panel for each machine or core and number of threads."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
 
 
 def _fastest(points: Sequence[Limit]) -> list[Named]:
-    """The topmost point of each network, which bears its name."""
+    """Return the topmost point of each network, which bears its name."""
     highest = {one.network: one for one in sorted(points, key=lambda one: one.rate.value)}
     return [(name, one.intensity, one.rate.value / 1e9) for name, one in highest.items()]
 
 
 def _drawn(axes: Axes, roof: Roof, points: Sequence[Limit]) -> list[tuple[float, float]]:
-    """All points, and the roof as points so near each other that no name fits between."""
+    """Return all points, and the roof as points so near each other that no name fits between."""
     left, right = axes.get_xlim()
     line = [left * (right / left) ** (step / STEPS) for step in range(STEPS + 1)]
     spots = [(one.intensity, one.rate.value / 1e9) for one in points]
@@ -125,7 +125,7 @@ def _scale(axes: Axes, rates: Sequence[float], peak: float) -> None:
 
 
 def _share_width(axes: Axes, points: Sequence[Limit], roofs: Sequence[Roof]) -> None:
-    """One scale of intensity for all panels, from left of every ridge."""
+    """Give all panels one scale of intensity, from left of every ridge."""
     across = [one.intensity for one in points]
     across += [ridge for roof in roofs for ridge in (roof.ridge, roof.cache_ridge) if ridge]
     axes.set_xlim(min(across) / MARGIN, max(across) * MARGIN)

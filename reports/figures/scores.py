@@ -53,7 +53,9 @@ def caption(evidence: Evidence) -> str:
 
 
 def _shown(evidence: Evidence) -> list[Scored]:
-    """The baseline, or else the first network, and the most accurate where that is another."""
+    """Return the baseline, or else the first network, and the most accurate where that is
+    another.
+    """
     found = texts.pooled(evidence).scored
     best = max(found, key=lambda one: one.accuracy.accuracy)
     return [found[0]] if best is found[0] else [found[0], best]

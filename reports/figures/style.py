@@ -1,4 +1,4 @@
-"""The house style: one matplotlib rc, one palette, light and dark."""
+"""Defines the house style: one matplotlib rc, one palette, light and dark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ MOST_LINES = 14
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one appearance. The series are Okabe and Ito's, safe for colour-blind readers."""
+    """It holds colours of one appearance. The series are Okabe and Ito's, safe for colour-blind
+    readers.
+    """
 
     name: str
     background: str
@@ -115,7 +117,9 @@ def for_paper(draw: Callable[[Theme], Figure], size: str, form: str) -> bytes:
 
 @dataclass(frozen=True)
 class Image:
-    """A drawn figure in the forms that a report needs. The same records give the same bytes."""
+    """It is a drawn figure in the forms that a report needs. The same records give the same
+    bytes.
+    """
 
     png: bytes
     svg: bytes
@@ -172,7 +176,7 @@ def _saved(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
 
 
 def _compact(svg: bytes) -> bytes:
-    """The same drawing in little more than half the bytes: a page holds each figure twice.
+    """Return the same drawing in little more than half the bytes: a page holds each figure twice.
 
     Text is drawn as shapes, so a figure is mostly their names and places. Tenths of a point
     are enough for places; the scales of shapes keep their digits.

@@ -1,1 +1,1 @@
-"""The sections of the report, one file each."""
+"""Holds the sections of the report, one file each."""

@@ -1,4 +1,4 @@
-"""The comparison table: ours beside the paper's, row for row."""
+"""Shows the comparison table: ours beside the paper's, row for row."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _cells(row: ComparisonRow, compared: ComparisonTable, notes: Notes) -> list[
 
 
 def _obtained(row: ComparisonRow) -> Cell:
-    """Where a row's figures of ours come from, on demand."""
+    """Return where a row's figures of ours come from, on demand."""
     sources = [(one.setting.label, one.record) for one in row.ratios if one.record]
     if row.lfw is not None and row.lfw.status == "ok":
         sources.append(("LFW", row.lfw))
@@ -171,7 +171,7 @@ def _explanations(compared: ComparisonTable) -> list[Paragraph]:
 
 
 def _inferences(counts: set[int]) -> list[Paragraph]:
-    """What an accuracy beside a latency ratio took in inferences."""
+    """Return what an accuracy beside a latency ratio took in inferences."""
     if counts == {2}:
         text = (
             "LFW was scored with each image and its mirror: one embedding takes two inferences, "

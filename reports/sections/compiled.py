@@ -1,4 +1,4 @@
-"""Compilation: the libraries TVM made, target by target."""
+"""Shows compilation: the libraries TVM made, target by target."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _times(row: EmulatedRow, notes: Notes) -> list[Cell]:
 
 
 def _multiply_adds(work: Work) -> Cell:
-    """The share of instructions that multiply and add; of 32-bit code it is not told."""
+    """Return the share of instructions that multiply and add; of 32-bit code it is not told."""
     if not work.mix:
         return NOTHING
     return _share(work.mix.get("fma", 0), work.instructions)
@@ -152,7 +152,7 @@ def _memory(counted: Instructions) -> Cell:
 
 
 def _trust(evidence: Evidence, place: EmulatedCore) -> list[Block]:
-    """How far the modelled times of a place may be believed."""
+    """Return how far the modelled times of a place may be believed."""
     to = next((row.modelled.fitted_to for row in place.rows if row.modelled), None)
     if to is None:
         return []

@@ -1,4 +1,4 @@
-"""The environments that the records come from."""
+"""Shows the environments that the records come from."""
 
 from __future__ import annotations
 

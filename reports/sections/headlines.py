@@ -48,7 +48,7 @@ def _fastest(evidence: Evidence) -> list[Statement]:
 
 
 def _comparable(rows: list[LatencyRow]) -> list[LatencyRow]:
-    """Those of the rows that come from the first one's machine."""
+    """Return those of the rows that come from the first one's machine."""
     return [
         row
         for row in rows

@@ -1,4 +1,4 @@
-"""Identification: probes searched for among distractors."""
+"""Shows identification: probes searched for among distractors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latency: an overview at one thread, then every figure with its spread."""
+"""Shows latency: an overview at one thread, then every figure with its spread."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _processes(row: LatencyRow) -> int:
 
 
 def _fastest(rows: Iterable[LatencyRow]) -> LatencyRow | None:
-    """The fastest, where all ranked rows come from one machine."""
+    """Return the fastest, where all ranked rows come from one machine."""
     ranked = [row for row in rows if row.ranked]
     mixed = any(
         another_machine(differences(row.record.environment, ranked[0].record.environment))

@@ -141,7 +141,7 @@ def _doubt(record: Record) -> str:
 
 
 def _above(one: Limit) -> str:
-    """What a rate above the peak can mean; empty for one below it."""
+    """Return what a rate above the peak can mean; empty for one below it."""
     if one.share_of_peak is None or one.share_of_peak.value <= 1:
         return ""
     return (

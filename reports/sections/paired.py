@@ -113,7 +113,7 @@ def _difference(one: PairAgreement, kind: str) -> list[Cell]:
 
 
 def _points(share: float) -> str:
-    """Percentage points with two decimals: a bound rounded to zero would decide too much."""
+    """Return percentage points with two decimals: a bound rounded to zero would decide too much."""
     text = f"{100.0 * share:+.2f}"
     return text[1:] if float(text) == 0.0 else text.replace("-", "−")
 
@@ -127,7 +127,7 @@ def _by_correction(one: PairAgreement) -> bool:
 
 
 def _unlike(record: Record, family: Family, notes: Notes) -> tuple[int, ...]:
-    """A note where the two were not tested alike, which no network is to be blamed for."""
+    """Return a note where the two were not tested alike, which no network is to be blamed for."""
     one, two = family.first.case, record.case
     if family.same_network:
         return ()

@@ -1,4 +1,4 @@
-"""Images a second, against batch and threads."""
+"""Shows images a second, against batch and threads."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ RATES = (
 
 @dataclass(frozen=True)
 class _Line:
-    """A score and what its pairs add."""
+    """It is a score and what its pairs add."""
 
     record: Record
     score: Accuracy

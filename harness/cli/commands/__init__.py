@@ -1,1 +1,1 @@
-"""The commands of the command line."""
+"""Holds the commands of the command line."""

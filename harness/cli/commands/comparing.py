@@ -36,7 +36,7 @@ measure = click.option(
 
 
 def _share(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """Percents, with or without the sign, as a fraction."""
+    """Return percents, with or without the sign, as a fraction."""
     if text is None:
         return None
     try:

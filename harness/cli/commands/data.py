@@ -1,4 +1,4 @@
-"""Commands on datasets: list, fetch, check, pairs, clean."""
+"""Offers commands on datasets: list, fetch, check, pairs, clean."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def list_(data: Path | None, as_json: bool) -> None:
 
 
 def _row(entry: catalogue.Entry) -> dict[str, Any]:
-    """A line of the list: what scores it, and whether `fetch` gets it."""
+    """Return a line of the list: what scores it, and whether `fetch` gets it."""
     name = entry["name"]
     known = {dataset.name: dataset for dataset in DATASETS}.get(name)
     return {

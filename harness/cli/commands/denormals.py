@@ -1,4 +1,4 @@
-"""The command on denormal numbers."""
+"""Offers the command on denormal numbers."""
 
 from __future__ import annotations
 

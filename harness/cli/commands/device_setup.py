@@ -1,4 +1,4 @@
-"""The command that sets the emulated device up."""
+"""Offers the command that sets the emulated device up."""
 
 from __future__ import annotations
 

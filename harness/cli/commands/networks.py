@@ -161,7 +161,7 @@ def _copy(source: Path, target: Path) -> Path:
 
 
 def _file_name(network: str) -> str:
-    """The network's name with what a file name cannot hold replaced."""
+    """Return the network's name with what a file name cannot hold replaced."""
     return re.sub(r"[^\w.-]+", "_", network)
 
 

@@ -103,7 +103,7 @@ def train(cluster: str | None, as_json: bool, **chosen: Any) -> None:
 
 
 def _words() -> list[str]:
-    """The options of this command line, for the command on a machine of a cluster."""
+    """Return the options of this command line, for the command on a machine of a cluster."""
     context = click.get_current_context()
     words: list[str] = []
     for option in context.command.params:

@@ -1,4 +1,4 @@
-"""Commands for a block of one's own: new, try."""
+"""Offers commands for a block of one's own: new, try."""
 
 from __future__ import annotations
 

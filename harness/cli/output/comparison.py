@@ -1,4 +1,4 @@
-"""A comparison for a terminal."""
+"""Renders a comparison for a terminal."""
 
 from __future__ import annotations
 

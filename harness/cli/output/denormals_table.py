@@ -1,4 +1,4 @@
-"""Tables of denormal numbers, and of what flushing them gains."""
+"""Renders tables of denormal numbers, and of what flushing them gains."""
 
 from __future__ import annotations
 

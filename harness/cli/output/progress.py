@@ -17,7 +17,7 @@ from facebench.harness.storage.progress import Progress
 
 
 class Bar(Progress):
-    """A bar for each step under way, with the newest beside it.
+    """It is a bar for each step under way, with the newest beside it.
 
     A step that is over, or of unknown length, gives way to the next one. Where standard error
     is no terminal there are only lines.

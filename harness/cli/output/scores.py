@@ -1,4 +1,4 @@
-"""Tables of verification and identification, for a terminal."""
+"""Renders tables of verification and identification, for a terminal."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _separation(summary: Summary) -> list[str]:
 
 
 def _percent(found: Bounded) -> str:
-    """A figure and its interval, which is one-sided where not one error is seen."""
+    """Return a figure and its interval, which is one-sided where not one error is seen."""
     if found.interval is None:
         return f"{100 * found.value:.2f}"
     low, high = (100 * end for end in found.interval)

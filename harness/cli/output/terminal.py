@@ -1,4 +1,6 @@
-"""The terminal: results go to standard output, progress and warnings to standard error."""
+"""Writes to the terminal: results go to standard output, progress and warnings to standard
+error.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class _PlainConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """As of any console, its texts plain."""
+        """Render as any console does, with plain texts."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else plain(text), style, control)
 

@@ -82,7 +82,7 @@ def front(question: TrialQuestion, records: Sequence[Record]) -> None:
 
 
 def _reference() -> dict[str, tuple[int, float]]:
-    """MAdds and accuracy on LFW of the networks with shipped weights."""
+    """Return MAdds and accuracy on LFW of the networks with shipped weights."""
     path = shipped.folder("reference") / RECORDS
     if not path.exists():
         return {}

@@ -115,7 +115,7 @@ def measure(
 
 
 def _round(sides: Sequence[_Side], budget: Turns) -> None:
-    """One process a side, all at once."""
+    """Time one process a side, all at once."""
     with contextlib.ExitStack() as stack:
         workers = [(side, stack.enter_context(WorkerHandle(side.prepared))) for side in sides]
         for _, worker in workers:
@@ -157,14 +157,14 @@ def _in_turns(
 
 
 def _count(warmup_ms: Sequence[float], turn_s: float) -> int:
-    """Inferences of a turn."""
+    """Return inferences of a turn."""
     return max(1, math.ceil(turn_s * 1e3 / statistics.median(warmup_ms[-WINDOW:])))
 
 
 def _those_that(
     workers: Sequence[tuple[_Side, WorkerHandle]], do: Callable[[WorkerHandle], None]
 ) -> Iterator[tuple[_Side, WorkerHandle]]:
-    """The workers that do it without failing."""
+    """Yield the workers that do it without failing."""
     for side, worker in workers:
         with _failing(side):
             do(worker)
@@ -210,7 +210,7 @@ def _record(side: _Side, budget: Turns, token: str, seconds: float) -> Record:
 
 
 def _per_process(side: _Side, budget: Turns) -> tuple[int, ...]:
-    """How many samples each process gave."""
+    """Return how many samples each process gave."""
     counts = [len(turn.samples_ms) for turn in side.turns]
     starts = range(0, len(counts), budget.turns)
     return tuple(sum(counts[start : start + budget.turns]) for start in starts)

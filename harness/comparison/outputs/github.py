@@ -1,4 +1,4 @@
-"""GitHub Actions: annotations of a workflow's log, and the summary of its step."""
+"""Writes for GitHub Actions: annotations of a workflow's log, and the summary of its step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JUnit's XML: a test a line, a failure a regression, a skip for what could not be said.
+"""Writes JUnit's XML: a test a line, a failure a regression, a skip for what could not be said.
 
 There is no standard; elements and attributes are those that Jenkins, GitLab and GitHub's
 reporters read (https://github.com/testmoapp/junitxml).

@@ -106,7 +106,7 @@ def _key(top: Path, head: str, changed: Sequence[str]) -> str:
 
 
 def _state(path: Path) -> str:
-    """What a file is; empty where there is none."""
+    """Return what a file is; empty where there is none."""
     if path.is_symlink():
         return f"link to {path.readlink()}"
     if not path.is_file():
@@ -115,7 +115,7 @@ def _state(path: Path) -> str:
 
 
 def _clone(top: Path, head: str, folder: Path) -> None:
-    """A repository with this commit checked out.
+    """Clone a repository, with this commit checked out.
 
     Not `git clone`: that copies where the source is shallow, as on a CI server, and then
     lacks commits that no branch holds.
@@ -156,7 +156,7 @@ def _overlay(top: Path, revision: Revision, folder: Path) -> None:
 
 
 def _missing(folder: Path) -> list[str]:
-    """What a checkout does not bring, in words."""
+    """Return what a checkout does not bring, in words."""
     notes = []
     staged = names(folder, "ls-files", "--stage", "-z")
     if any(line.startswith("160000 ") for line in staged):

@@ -1,4 +1,6 @@
-"""The environment of a revision: that of its dependencies, with its own sources put first."""
+"""Provides the environment of a revision: that of its dependencies, with its own sources put
+first.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def run(
 def _run(
     environment: PythonEnvironment, command: Sequence[str], progress: Progress
 ) -> tuple[int, str]:
-    """The exit code, and the last line of standard error."""
+    """Return the exit code, and the last line of standard error."""
 
     def tell(line: str) -> None:
         if told := _LINE.fullmatch(line):

@@ -112,7 +112,7 @@ def _key(
     environments: Sequence[PythonEnvironment],
     halves: Sequence[Halves],
 ) -> str:
-    """All that rounds depend on; not their number, so that more of them go on."""
+    """Return all that rounds depend on; not their number, so that more of them go on."""
     sides = [
         (revision.key, str(environment.python), dict(environment.variables), asdict(half))
         for revision, environment, half in zip(revisions, environments, halves, strict=True)

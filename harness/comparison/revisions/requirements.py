@@ -106,7 +106,7 @@ def _content(path: Path) -> Any:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    """What the file holds; nothing where it is none, or damaged: pip will say it better."""
+    """Return what the file holds; nothing where it is none, or damaged: pip will say it better."""
     try:
         return parse_toml(path.read_text())
     except (OSError, UnicodeDecodeError, BadInputError):
@@ -114,13 +114,13 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _names_it(path: Path) -> bool:
-    """Whether a list of requirements, not one of locked ones, names facebench."""
+    """Return whether a list of requirements, not one of locked ones, names facebench."""
     listed = path.suffix == ".txt" and not path.name.startswith("constraints")
     return listed and bool(_NAMED.search(path.read_text(errors="replace")))
 
 
 def _distribution(folder: Path) -> tuple[str, list[str] | None]:
-    """The project's name and what it depends on; None where only a build can tell that."""
+    """Return the project's name and what it depends on; None where only a build can tell that."""
     pyproject = _toml(folder / "pyproject.toml")
     if "project" not in pyproject:
         built = "build-system" in pyproject or (folder / "setup.py").is_file()
@@ -134,7 +134,7 @@ def _distribution(folder: Path) -> tuple[str, list[str] | None]:
 
 
 def _is_local(path: Path) -> bool:
-    """Whether a file refers to others that its digest does not cover."""
+    """Return whether a file refers to others that its digest does not cover."""
     text = path.read_text(errors="replace")
     if path.suffix != ".txt":
         return path.name == "pyproject.toml" and "file:" in text

@@ -77,7 +77,7 @@ def measure(
 
 
 def _requests(environment: PythonEnvironment, plan: str, file: Path) -> dict[Case, Request]:
-    """A side's timed jobs, by their cases without weights: two sides may differ in these."""
+    """Return a side's timed jobs, by their cases without weights: two sides may differ in these."""
     file.write_text(plan)
     answer, last = ask(environment, environment.layout.listing, "", str(file))
     try:

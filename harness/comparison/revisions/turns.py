@@ -105,7 +105,9 @@ def _round(
     order: Sequence[int],
     step: _TurnStep,
 ) -> list[list[Record]]:
-    """Each side's records, in the order of the sides; from the folder where it is complete."""
+    """Return each side's records, in the order of the sides; from the folder where it is
+    complete.
+    """
     folder = step.folder
     if not kept.is_fresh(folder):
         kept.empty(folder)

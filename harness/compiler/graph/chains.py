@@ -1,4 +1,4 @@
-"""Convolutions and matrix products with what follows them: one kernel each."""
+"""Provides convolutions and matrix products with what follows them: one kernel each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ACTIVATIONS = {"relax.nn.relu": "relu"}
 
 @dataclass(frozen=True)
 class Chain:
-    """Operators that become one kernel.
+    """It holds operators that become one kernel.
 
     Attributes:
         nodes: from the convolution to the last that is fused into it.
@@ -84,7 +84,7 @@ def _convolution(graph: Graph, node: Node) -> Chain | None:
 
 
 def _product(graph: Graph, node: Node) -> Chain | None:
-    """A matrix product with constant weights: a convolution that gives one pixel.
+    """Return a matrix product with constant weights: a convolution that gives one pixel.
 
     Where a flattened map is multiplied, that is the map under a window of its size.
     """
@@ -101,7 +101,7 @@ def _product(graph: Graph, node: Node) -> Chain | None:
 
 
 def _flattened(graph: Graph, rows: Expr) -> Expr:
-    """The map that was flattened to rows, or the rows themselves."""
+    """Return the map that was flattened to rows, or the rows themselves."""
     node = graph.defining(rows)
     if node is None or node.op != "relax.reshape":
         return rows
@@ -115,7 +115,7 @@ def _pair(values: Any) -> Pair:
 
 
 def _extended(graph: Graph, chain: Chain, taken: set[Expr]) -> Chain:
-    """The chain with all that can follow its sum in registers."""
+    """Return the chain with all that can follow its sum in registers."""
     while True:
         user = graph.sole_user(chain.last)
         if user is None or user.var in taken:
@@ -127,7 +127,7 @@ def _extended(graph: Graph, chain: Chain, taken: set[Expr]) -> Chain:
 
 
 def _with(graph: Graph, chain: Chain, node: Node) -> Chain | None:
-    """The chain with one more operator, or None where that has no place in a kernel."""
+    """Return the chain with one more operator, or None where that has no place in a kernel."""
     nodes = (*chain.nodes, node)
     if node.op in _ACTIVATIONS:
         return replace(chain, nodes=nodes, epilogue=(*chain.epilogue, _ACTIVATIONS[node.op]))
@@ -182,7 +182,7 @@ def _with_add(graph: Graph, chain: Chain, node: Node) -> Chain | None:
 
 
 def _per_channel(value: FloatArray, channels: int, rank: int) -> FloatArray | None:
-    """A constant that is the same for all pixels, as (C,); channels are axis 1."""
+    """Return a constant that is the same for all pixels, as (C,); channels are axis 1."""
     extents = (1,) * (rank - value.ndim) + value.shape
     expected = tuple(channels if axis == 1 else 1 for axis in range(rank))
     if value.size == 1:

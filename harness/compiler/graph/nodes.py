@@ -1,4 +1,4 @@
-"""A Relax function as a list of operators, each with the variable that it defines."""
+"""Provides a Relax function as a list of operators, each with the variable that it defines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Expr = Any
 
 @dataclass(frozen=True)
 class Node:
-    """One binding of a straight-line function.
+    """It is one binding of a straight-line function.
 
     Attributes:
         var: what it defines.
@@ -46,7 +46,7 @@ class Node:
 
 
 class Graph:
-    """The operators of a function in order, and who uses what.
+    """It is the operators of a function in order, and who uses what.
 
     Attributes:
         nodes: in the order of execution.

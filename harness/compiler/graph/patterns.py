@@ -11,7 +11,7 @@ from facebench.harness.compiler.workload import Pair, Window
 
 @dataclass(frozen=True)
 class Shuffle:
-    """A channel shuffle: a reshape, a transposition and a reshape.
+    """It is a channel shuffle: a reshape, a transposition and a reshape.
 
     Attributes:
         nodes: the three.

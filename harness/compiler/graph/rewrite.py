@@ -34,7 +34,7 @@ _ELEMENTWISE = frozenset(
 
 @dataclass(frozen=True)
 class Kernel:
-    """A workload's function, and how it wants its weights.
+    """It is a workload's function, and how it wants its weights.
 
     Attributes:
         variable: the function in the module.
@@ -109,7 +109,7 @@ class _Rewriter:
         return self._values[var].as_planar(self._builder) if var in self._values else var
 
     def _as_it_came(self, node: Node) -> Value:
-        """The operator itself, on what its arguments have become."""
+        """Return the operator itself, on what its arguments have become."""
         if isinstance(node.value, GenericConst):
             return Value(shape(node.var) or (), planar=node.value)
         made = self._builder.emit(self._replaced(node.value))
@@ -128,7 +128,7 @@ class _Rewriter:
         return expression
 
     def _chain(self, chain: Chain) -> None:
-        """A convolution or a product, with what follows it."""
+        """Emit a convolution or a product, with what follows it."""
         given = self._values[chain.input]
         out = shape(chain.last.var)
         assert out is not None
@@ -251,7 +251,7 @@ class _Rewriter:
         return made
 
     def _flat(self, node: Node) -> Value | None:
-        """A map of one pixel as a row, whichever order its axes have."""
+        """Return a map of one pixel as a row, whichever order its axes have."""
         given = self._values.get(node.args[0]) if node.op == "relax.reshape" else None
         out = shape(node.var)
         if given is None or given.packed is None or given.shape[2:] != (1, 1):
@@ -297,7 +297,7 @@ class _Rewriter:
 
 
 def _channels_last(constant: FloatArray) -> Expr | None:
-    """A constant operand of a map, as (H, W, C)."""
+    """Return a constant operand of a map, as (H, W, C)."""
     if constant.size == 1:
         return relax.const(constant.reshape(()), "float32")
     if constant.ndim < 3:

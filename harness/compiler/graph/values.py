@@ -16,7 +16,7 @@ from facebench.harness.compiler.graph.nodes import Expr
 
 @dataclass
 class Value:
-    """A tensor in the forms that exist of it.
+    """It is a tensor in the forms that exist of it.
 
     Attributes:
         shape: as the network has it: (N, C, H, W), or anything else.

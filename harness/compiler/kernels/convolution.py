@@ -1,4 +1,4 @@
-"""Dense and grouped convolutions: tiles of pixels by channels over the whole reduction."""
+"""Provides dense and grouped convolutions: tiles of pixels by channels over the whole reduction."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _ConvolutionKernel:
         self._tasks()
 
     def _tasks(self) -> None:
-        """One loop over chunks of pixels, groups and blocks of filters, run by threads."""
+        """Emit one loop over chunks of pixels, groups and blocks of filters, run by threads."""
         work, tiling = self._work, self._tiling
         pixels = work.batch * work.output[0] * work.output[1]
         chunks = pixels // tiling.chunk
@@ -209,7 +209,7 @@ class _ConvolutionKernel:
         width: int,
         group: Expr,
     ) -> None:
-        """The same where channel c is at c % shuffle * (channels // shuffle) + c // shuffle.
+        """Emit the same where channel c is at c % shuffle * (channels // shuffle) + c // shuffle.
 
         Channels of one remainder lie side by side, and their weights `shuffle` rows apart.
         """
@@ -232,7 +232,7 @@ class _ConvolutionKernel:
             self._rest_of_run(steps, whole * unroll, count)
 
     def _rest_of_run(self, steps: Callable[..., None], done: Expr, count: Expr) -> None:
-        """The channels of a run after `done`, fewer than a step's."""
+        """Emit the channels of a run after `done`, fewer than a step's."""
         lanes = self._vectors.lanes
         shortest = self._channels // self._work.shuffle
         if not self._vectors.by_lane or shortest < lanes or self._tiling.unroll != lanes:
@@ -268,7 +268,7 @@ class _ConvolutionKernel:
     def _factors(
         self, places: Sequence[Expr | None], channel: int, lanes: int
     ) -> list[list[Expr] | None]:
-        """Each pixel's next `lanes` channels."""
+        """Return each pixel's next `lanes` channels."""
         return [
             None if place is None else _elements(self._buffers["input"], place + channel, lanes)
             for place in places
@@ -285,7 +285,7 @@ class _ConvolutionKernel:
         weights: Expr,
         width: int,
     ) -> None:
-        """The taps of one row of all channels, where each channel is a plane."""
+        """Emit the taps of one row of all channels, where each channel is a plane."""
         work = self._work
         kernel = work.window.kernel
         needed = sorted({c for kx in range(kernel[1]) for c in tiles.taps(kx) if c is not None})
@@ -303,7 +303,7 @@ class _ConvolutionKernel:
                         sums.multiply_add(pixel, values[column], row)
 
     def _line(self, base: Expr, needed: Sequence[int]) -> dict[int, Expr]:
-        """Elements of a row by their column, counted from `base`."""
+        """Return elements of a row by their column, counted from `base`."""
         lanes = self._vectors.lanes
         low, high = needed[0], needed[-1]
         if not self._vectors.by_lane or high - low + 1 < lanes:
@@ -315,7 +315,7 @@ class _ConvolutionKernel:
 
 
 def _elements(buffer: Buffer, index: Expr, lanes: int) -> list[Expr]:
-    """`lanes` scalars, loaded together."""
+    """Return `lanes` scalars, loaded together."""
     loaded = T.Bind(emit.load(buffer, index, lanes))
     if lanes == 1:
         return [loaded]

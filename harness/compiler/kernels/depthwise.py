@@ -1,4 +1,4 @@
-"""Depthwise convolutions and pooling: vectors of channels, each by itself.
+"""Provides depthwise convolutions and pooling: vectors of channels, each by itself.
 
 A column of the input is loaded once for all outputs of the tile that it is under.
 """
@@ -134,7 +134,7 @@ class _DepthwiseKernel:
     def _combine(
         self, sums: Sums, first: Expr, width: int, ky: Expr
     ) -> Callable[[int, int, int, Expr], None]:
-        """What an input does to a sum: multiply-add, add, or the larger of both."""
+        """Return what an input does to a sum: multiply-add, add, or the larger of both."""
         work = self._work
         if isinstance(work, Depthwise):
             at = first * work.window.taps + ky * work.window.kernel[1] * width
@@ -159,7 +159,7 @@ class _DepthwiseKernel:
 
 
 def _by_column(group: Columns) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Each column of the input under a tile, and the outputs and taps that read it."""
+    """Return each column of the input under a tile, and the outputs and taps that read it."""
     reads: dict[int, list[tuple[int, int]]] = {}
     for kx in range(group.window.kernel[1]):
         for pixel, column in enumerate(group.taps(kx)):

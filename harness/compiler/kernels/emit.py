@@ -138,7 +138,7 @@ def repeat(count: int, body: Callable[[Expr], None]) -> None:
 
 
 class Sums:
-    """A tile of sums, in registers: pixels by channels.
+    """It is a tile of sums, in registers: pixels by channels.
 
     Attributes:
         pixels: rows of the tile.
@@ -215,7 +215,7 @@ def epilogue_shapes(epilogue: Epilogue, output: tuple[int, ...]) -> dict[str, tu
 
 @dataclass(frozen=True)
 class Steps:
-    """An epilogue and what it reads.
+    """It is an epilogue and what it reads.
 
     Attributes:
         epilogue: its steps.

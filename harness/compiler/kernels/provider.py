@@ -1,4 +1,4 @@
-"""The kernels of a module under construction: one function for each workload in it."""
+"""Provides the kernels of a module under construction: one function for each workload in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Kernels:
         self._made: dict[Workload, Kernel] = {}
 
     def __call__(self, builder: relax.BlockBuilder, work: Workload) -> Kernel:
-        """The kernel of a workload, in the module that `builder` makes."""
+        """Return the kernel of a workload, in the module that `builder` makes."""
         if work not in self._made:
             tuned = self._records(work)
             self.schedules[work] = "scheduled" if tuned is None else "tuned"

@@ -47,7 +47,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Columns:
-    """Neighbouring tiles whose taps fall alike.
+    """It holds neighbouring tiles whose taps fall alike.
 
     Attributes:
         start: the first tile's first output.

@@ -1,1 +1,1 @@
-"""Boards: machines that serve their runtimes over TVM's RPC, and clients of them."""
+"""Reaches boards: machines that serve their runtimes over TVM's RPC, and clients of them."""

@@ -45,7 +45,7 @@ _CHUNK = 2**21
 
 
 class Board(Protocol):
-    """A board, connected."""
+    """It is a board, connected."""
 
     def describe(self) -> Description:
         """Return what it says of itself."""
@@ -123,7 +123,7 @@ def _session(host: str, port: int, key: str, name: str) -> Any:
 
 
 class ServedBoard:
-    """A board that `facebench device serve` serves."""
+    """It is a board that `facebench device serve` serves."""
 
     def __init__(self, rpc_session: Any, name: str, at_end: Callable[[], object]) -> None:
         self.name = name
@@ -201,7 +201,7 @@ class ServedBoard:
 
 
 class RemoteSession:
-    """A session on a served board; see `Session`."""
+    """It is a session on a served board; see `Session`."""
 
     def __init__(self, board: ServedBoard, kind: str, load_ms: float) -> None:
         self.load_ms = load_ms
@@ -285,7 +285,7 @@ def _require_version(name: str, protocol: int, served: str) -> None:
 
 
 def _pack(artifact: Path) -> bytes:
-    """A file or folder as a tar archive."""
+    """Return a file or folder as a tar archive."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.add(artifact, artifact.name)

@@ -14,7 +14,7 @@ from facebench.harness.runtimes.session import Session
 
 
 class BoardDevice:
-    """A board, or several alike; see `Device`.
+    """It is a board, or several alike; see `Device`.
 
     Args:
         name: as in `Case.device`.
@@ -48,7 +48,7 @@ class BoardDevice:
 
     @cached_property
     def _said(self) -> Facts | UnavailableError:
-        """What it says; one that was not reached is not asked for each case again."""
+        """Return what it says; one that was not reached is not asked for each case again."""
         try:
             return device_facts.facts(self.name)
         except UnavailableError as error:

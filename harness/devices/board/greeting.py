@@ -88,7 +88,7 @@ class Greeter:
 
 
 class _Client(socket.socket):
-    """A connection that gives its greeting once more, to TVM's loop."""
+    """It is a connection that gives its greeting once more, to TVM's loop."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(connection.family, connection.type, fileno=connection.detach())
@@ -119,7 +119,7 @@ class _Client(socket.socket):
         return self._missing == 0
 
     def is_understood(self) -> bool:
-        """Whether the greeting is whole, and one that TVM's loop understands."""
+        """Return whether the greeting is whole, and one that TVM's loop understands."""
         if self._missing or len(self._greeting) == _HEAD.size:
             return False
         try:
@@ -131,7 +131,7 @@ class _Client(socket.socket):
         return all(0 < limit < threading.TIMEOUT_MAX for limit in limits)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """As of any socket; the greeting comes first."""
+        """Receive as any socket does; the greeting comes first."""
         if not self._greeting:
             return super().recv(size, flags)
         part, self._greeting = self._greeting[:size], self._greeting[size:]

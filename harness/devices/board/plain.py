@@ -1,4 +1,4 @@
-"""A board with TVM's own RPC server, such as `python -m tvm.exec.rpc_server`."""
+"""Provides a board with TVM's own RPC server, such as `python -m tvm.exec.rpc_server`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class PlainBoard:
 
 
 class PlainSession:
-    """A compiled network in TVM's virtual machine, over RPC; see `Session`."""
+    """It is a compiled network in TVM's virtual machine, over RPC; see `Session`."""
 
     def __init__(self, board: PlainBoard, path: Path, threads: int) -> None:
         self._board = board

@@ -125,7 +125,7 @@ class ServedClient:
 
 
 class _ServedSession:
-    """A session's process, and the thread that talks with it, for a send must not block."""
+    """It is a session's process, and the thread that talks with it, for a send must not block."""
 
     def __init__(
         self, command: list[str], variables: dict[str, str], counters: Path | None
@@ -160,7 +160,7 @@ class _ServedSession:
             self.replies.put(wire.reply(payload) if good else wire.error(payload.decode()))
 
     def _end(self) -> str:
-        """How the process ended."""
+        """Say how the process ended."""
         end = self._process.ended()
         if end.signal == "SIGILL":
             return "ended by SIGILL: the library uses an instruction that this CPU lacks"

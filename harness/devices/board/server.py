@@ -112,7 +112,7 @@ def _end_on_signals() -> None:
 
 
 def _in_session() -> None:
-    """A client waits in C, where Python's handlers do not run; and it must not outlive us."""
+    """Wait with the client in C, where Python's handlers do not run; and it must not outlive us."""
     die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""TVM's RPC tracker, which lends a lab's boards by key."""
+"""Provides TVM's RPC tracker, which lends a lab's boards by key."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _FREE_S = 600.0
 
 @dataclass(frozen=True)
 class Match:
-    """A board that the tracker gives to whoever connects with `key` first."""
+    """It is a board that the tracker gives to whoever connects with `key` first."""
 
     host: str
     port: int

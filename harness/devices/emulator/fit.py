@@ -18,7 +18,7 @@ from facebench.harness.stats.arrays import Reals
 
 @dataclass(frozen=True)
 class FitRow:
-    """A network with its two terms and its published time.
+    """It is a network with its two terms and its published time.
 
     Attributes:
         compute_s: of all threads together, constants left out.
@@ -36,7 +36,7 @@ class FitRow:
 
 @dataclass(frozen=True)
 class Fit:
-    """How well two terms explain published times, as ratios to one network.
+    """It says how well two terms explain published times, as ratios to one network.
 
     Attributes:
         compute, memory: the constants, fitted to all rows.

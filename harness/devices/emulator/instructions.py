@@ -1,4 +1,4 @@
-"""Kinds of A64 instructions, told by their bits (Arm Architecture Reference Manual, C4.1).
+"""Provides kinds of A64 instructions, told by their bits (Arm Architecture Reference Manual, C4.1).
 
 Of A32 only the number of instructions is told.
 """
@@ -82,7 +82,7 @@ def _masks(words: _Words) -> tuple[NDArray[np.bool_], ...]:
 
 
 def _stores(words: _Words) -> NDArray[np.bool_]:
-    """Of loads and stores, the stores. Their opc or L bits say it, in each encoding its own."""
+    """Return, of loads and stores, the stores"""
     structures = _match(words, 0xBE000000, 0x0C000000)  # LD1 to ST4
     pairs = _match(words, 0x3A000000, 0x28000000)
     exclusive = _match(words, 0x3F000000, 0x08000000)

@@ -62,7 +62,7 @@ def overlay(emulated: Emulated, core: Core, architecture: str = "aarch64") -> Pa
 
 
 def _texts(core: Core) -> Iterator[tuple[str, str]]:
-    """Each file's path and what is in it."""
+    """Yield each file's path and what is in it."""
     count = core.figures.cores if core.figures else 1
     every = f"0-{count - 1}" if count > 1 else "0"
     yield "proc/cpuinfo", "\n\n".join(_processor(core, cpu) for cpu in range(count))
@@ -79,7 +79,7 @@ def _texts(core: Core) -> Iterator[tuple[str, str]]:
 
 
 def _processor(core: Core, cpu: int) -> str:
-    """A paragraph of /proc/cpuinfo."""
+    """Return a paragraph of /proc/cpuinfo."""
     return (
         f"processor\t: {cpu}\n"
         f"CPU implementer\t: {core.implementer:#04x}\n"
@@ -91,13 +91,14 @@ def _processor(core: Core, cpu: int) -> str:
 
 
 def _midr(core: Core) -> int:
-    """The identification register, of the first revision; Arm's manual, MIDR_EL1."""
+    """Return the identification register, of the first revision; Arm's manual, MIDR_EL1."""
     by_features = 0xF
     return core.implementer << 24 | by_features << 16 | core.parts[0] << 4
 
 
 def _cache_facts(core: Core, index: int, cpu: int, count: int) -> dict[str, str]:
-    """Files of a cache: L1 data, L1 instructions, L2, L3, in the order that Linux numbers them in.
+    """Return files of a cache: L1 data, L1 instructions, L2, L3, in the order that Linux numbers
+    them in.
 
     Of the instruction cache we know that there is one.
     """

@@ -27,7 +27,7 @@ Make = Callable[[Path], dict[str, str]]
 
 @dataclass(frozen=True)
 class Piece:
-    """A file or folder of the set-up.
+    """It is a file or folder of the set-up.
 
     Attributes:
         path: where it is, below `folder()`.

@@ -41,7 +41,9 @@ def run(command: Sequence[str | Path], mend: str, cwd: Path | None = None) -> st
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """The first line that is marked as an error, as apt and pip do it, or else the last line."""
+    """Return the first line that is marked as an error, as apt and pip do it, or else the last
+    line.
+    """
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     marked = [line for line in lines if line.startswith(("E:", "ERROR:"))]
     chosen = (marked or lines[-1:] or [f"exit code {done.returncode}"])[0]

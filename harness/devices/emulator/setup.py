@@ -1,4 +1,4 @@
-"""The emulated ARM device: set up once, in the cache's folder `emulated`.
+"""Provides the emulated ARM device: set up once, in the cache's folder `emulated`.
 
 `setup.json` is written last, when all pieces were tried out; an interrupted set-up
 goes on where it was.

@@ -99,7 +99,7 @@ _functions = cache(_Functions)
 
 
 def _unwound(address: int, data: bytes) -> set[int]:
-    """Where functions begin, by the table that exceptions are unwound with."""
+    """Return where functions begin, by the table that exceptions are unwound with."""
     if len(data) < 12 or data[3] != _SORTED_TABLE:
         return set()
     (count,) = struct.unpack_from("<I", data, 8)

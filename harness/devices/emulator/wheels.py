@@ -1,4 +1,6 @@
-"""The Python packages of the emulated machine: wheels for aarch64, installed by this one's pip."""
+"""Provides the Python packages of the emulated machine: wheels for aarch64, installed by this
+one's pip.
+"""
 
 from __future__ import annotations
 

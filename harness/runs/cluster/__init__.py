@@ -1,1 +1,1 @@
-"""Several machines: the same jobs on a Ray cluster, with the same records."""
+"""Runs jobs on several machines of a Ray cluster, with the same records as here."""

@@ -124,7 +124,7 @@ class Cluster:
     def _anywhere(
         self, jobs: Sequence[Job], exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
-        """What is not timed; jobs of a network wait until it is exported, once."""
+        """Yield what is not timed; jobs of a network wait until it is exported, once."""
         wanted = {job.network: job for job in jobs if job.case.measure == "export"}
         first = [
             _Task(job, job.case.measure == "export") for job in jobs if not waits_for_export(job)
@@ -166,7 +166,7 @@ class Cluster:
     def _timing(
         self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
-        """What is timed, on machines that have nothing else of ours to do meanwhile."""
+        """Yield what is timed, on machines that have nothing else of ours to do meanwhile."""
         waiting = []
         for job in jobs:
             if exports[job.network].succeeds():
@@ -226,12 +226,12 @@ class Cluster:
             timing_machine.release()
 
     def _neighbours(self) -> list[Machine]:
-        """The machines that are declared to be like home."""
+        """Return the machines that are declared to be like home."""
         among = self._alike if self.home in self._alike else []
         return [one for one in among if one != self.home and one.node not in self._lost]
 
     def _shown_alike(self, jobs: Sequence[Job]) -> list[tuple[TimingMachine, Likeness]]:
-        """Those of them that have shown it: reserved, each with its likeness."""
+        """Return those of them that have shown it: reserved, each with its likeness."""
         timing_machines = [TimingMachine(self.ray, machine) for machine in self._neighbours()]
         if not timing_machines:
             return []
@@ -284,7 +284,7 @@ class Cluster:
         return self._settled(jobs)
 
     def _settled(self, jobs: Sequence[Job]) -> list[Job]:
-        """The jobs as they are at home, or where that is lost, as on the next machine."""
+        """Return the jobs as they are at home, or where that is lost, as on the next machine."""
         try:
             return self._at_home(jobs)
         except self.ray.exceptions.RayTaskError as error:
@@ -295,7 +295,9 @@ class Cluster:
     def _boards(
         self, jobs: Sequence[Job], watch: Watch, exports: dict[Network, _Exporting]
     ) -> Iterator[Record]:
-        """What runs on boards, from the machine that has the board as a resource, or from here."""
+        """Yield what runs on boards, from the machine that has the board as a resource, or from
+        here.
+        """
         lending = {name for machine in self.machines for name in machine.resources}
         ready = []
         for job in jobs:
@@ -324,7 +326,7 @@ class Cluster:
             return failed(job, machines.why(error))
 
     def _shared(self, task: _Task) -> list[_Task]:
-        """The tasks that prepare shards of a task, where machines can share it; or itself.
+        """Return the tasks that prepare shards of a task, where machines can share it; or itself.
 
         What a shard leaves behind must be within reach of the others: in the shared store.
         """
@@ -354,7 +356,7 @@ class Cluster:
         return perform.remote(replace(task.job, exported=None).to_json())
 
     def _record(self, reference: Any, task: _Task) -> Record | None:
-        """A task's record; None where its machine was lost and another may do it."""
+        """Return a task's record; None where its machine was lost and another may do it."""
         try:
             return from_json(self.ray.get(reference))
         except self.ray.exceptions.RayTaskError as error:
@@ -363,7 +365,7 @@ class Cluster:
             return None if task.tries < _TRIES else failed(task.job, machines.why(error))
 
     def _version(self, reference: Any) -> str:
-        """What a machine says is its version; empty where it has no facebench."""
+        """Return what a machine says is its version; empty where it has no facebench."""
         try:
             return str(self.ray.get(reference))
         except self.ray.exceptions.RayError:
@@ -417,7 +419,7 @@ class _Exporting:
 
 @dataclass(eq=False)
 class _Task:
-    """A job on its way.
+    """It is a job on its way.
 
     Attributes:
         exports: whether others wait for what it makes.

@@ -23,7 +23,7 @@ _ANSWER_S = 10.0
 
 @dataclass(frozen=True)
 class Machine:
-    """One node of the cluster.
+    """It is one node of the cluster.
 
     Attributes:
         node: its identity within Ray.

@@ -55,7 +55,7 @@ class Alone:
 
 
 def _with_export(job: Job) -> Job:
-    """The job with the exported network of this machine's cache, where it needs one."""
+    """Return the job with the exported network of this machine's cache, where it needs one."""
     if MEASURES[job.case.measure].stage == 0:
         return job
     if export.find(job.network) is None:

@@ -1,4 +1,4 @@
-"""A machine of a cluster that times jobs, with all its cores its own meanwhile."""
+"""Provides a machine of a cluster that times jobs, with all its cores its own meanwhile."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from facebench.harness.runs.doctor.observation import MISSING, WARNING, Observat
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One row of the table.
+    """It is one row of the table.
 
     Attributes:
         group: under which its observations are shown.

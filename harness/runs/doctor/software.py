@@ -60,7 +60,9 @@ def packages(place: Place) -> Iterator[Observation]:
 
 
 def _wrong(line: str) -> str:
-    """What is wrong with a requirement of facebench; empty where nothing is, or an extra asks."""
+    """Return what is wrong with a requirement of facebench; empty where nothing is, or an extra
+    asks.
+    """
     asked = Requirement(line)
     if asked.marker and not asked.marker.evaluate({"extra": ""}):
         return ""

@@ -36,7 +36,7 @@ def results_folder(place: Place) -> Iterator[Observation]:
 
 
 def _writable(name: str, folder: Path, mend: str) -> Observation:
-    """Whether files can be made in a folder, or in what is nearest above it and exists."""
+    """Return whether files can be made in a folder, or in what is nearest above it and exists."""
     folder = folder.absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     try:

@@ -1,4 +1,6 @@
-"""Training faces dealt out in batches, the same whatever the number of processes that decode."""
+"""Provides training faces dealt out in batches, the same whatever the number of processes that
+decode.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,7 @@ def batches(
 
 @dataclass(frozen=True, eq=False)
 class _Dealer(Dataset["Batch | FacebenchError"]):
-    """Batches by number, counted on over epochs.
+    """It holds batches by number, counted on over epochs.
 
     An error is an answer too, since torch would bury its sentence.
     """
@@ -190,17 +192,17 @@ def _settle(worker: int) -> None:
 
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, images: int) -> IntArray:
-    """The order in which an epoch deals the images."""
+    """Return the order in which an epoch deals the images."""
     return _stream(seed, epoch, _ORDER).random_raw(images).argsort(kind="stable")
 
 
 def _stream(*key: int) -> np.random.PCG64:
-    """Random bits for a purpose. Of numpy's streams only raw bits are promised to stay."""
+    """Return random bits for a purpose. Of numpy's streams only raw bits are promised to stay."""
     return np.random.PCG64(np.random.SeedSequence(key))
 
 
 def _corner(input_size: tuple[int, int]) -> tuple[int, int]:
-    """Where an input of this size lies in the aligned face: upper edge and left edge.
+    """Return where an input of this size lies in the aligned face: upper edge and left edge.
 
     Raises:
         BadInputError: it is larger, or no template is known for its size.

@@ -105,7 +105,7 @@ def _require_aligned(source: Source, seen: Survey, rows: IntArray, resize: bool)
 
 
 def _renumbered(people: IntArray, source: Source) -> tuple[IntArray, tuple[str, ...]]:
-    """Labels without gaps."""
+    """Return labels without gaps."""
     kept, labels = np.unique(people, return_inverse=True)
     if len(kept) < 2:
         raise BadInputError(
@@ -116,7 +116,7 @@ def _renumbered(people: IntArray, source: Source) -> tuple[IntArray, tuple[str, 
 
 
 def _with_points(digests: npt.NDArray[np.uint8], points: Floats) -> npt.NDArray[np.uint8]:
-    """Digests of images with their landmarks."""
+    """Return digests of images with their landmarks."""
     parts = [
         hashlib.sha256(image.tobytes() + point.astype(np.float64).tobytes()).digest()
         for image, point in zip(digests, points, strict=True)

@@ -1,4 +1,4 @@
-"""All images of a training set decoded and held in memory, where they fit."""
+"""Provides all images of a training set decoded and held in memory, where they fit."""
 
 from __future__ import annotations
 

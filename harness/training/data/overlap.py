@@ -56,7 +56,7 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Faces by their embeddings.
+    """It holds faces by their embeddings.
 
     Attributes:
         embeddings: `(N, E)`, of any length.
@@ -216,13 +216,13 @@ def _sums(unit: FloatArray, labels: IntArray, people: int) -> tuple[FloatArray, 
 
 
 def _normal(vectors: FloatArray) -> FloatArray:
-    """At unit length; zero where they are zero, as is the mean of nothing."""
+    """Return them at unit length; zero where they are zero, as is the mean of nothing."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)
 
 
 def _nearest(unit: FloatArray, others: FloatArray) -> tuple[FloatArray, IntArray]:
-    """The highest cosine of each with any of the others, and with which."""
+    """Return the highest cosine of each with any of the others, and with which."""
     cosines, which = np.empty(len(unit), np.float32), np.empty(len(unit), np.int64)
     for start in range(0, len(unit), _ROWS):
         scores = unit[start : start + _ROWS] @ others.T
@@ -232,6 +232,6 @@ def _nearest(unit: FloatArray, others: FloatArray) -> tuple[FloatArray, IntArray
 
 
 def _rows(unit: FloatArray, others: FloatArray) -> Iterator[tuple[int, FloatArray]]:
-    """Cosines of each with all others, one row at a time."""
+    """Yield cosines of each with all others, one row at a time."""
     for start in range(0, len(unit), _ROWS):
         yield from enumerate(unit[start : start + _ROWS] @ others.T, start=start)

@@ -129,7 +129,7 @@ class Spans:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """A file without a buffer. It is read by offset alone, so that forks can share it."""
+    """Return a file without a buffer. It is read by offset alone, so that forks can share it."""
     try:
         return path.open("rb", buffering=0)
     except OSError as error:

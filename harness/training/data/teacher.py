@@ -1,4 +1,4 @@
-"""A trained network that embeds training faces, on all cores of this machine."""
+"""Provides a trained network that embeds training faces, on all cores of this machine."""
 
 from __future__ import annotations
 

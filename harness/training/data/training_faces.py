@@ -17,7 +17,7 @@ from facebench.harness.verification.images import decode
 
 @dataclass(frozen=True, eq=False)
 class TrainingFaces:
-    """A training set, cleaned and ready to be read by any number of processes.
+    """It is a training set, cleaned and ready to be read by any number of processes.
 
     Attributes:
         labels: `(N,)`, identity numbers, 0 to classes - 1; each occurs.

@@ -20,7 +20,7 @@ from facebench.harness.verification.landmarks import AlignedLandmarks
 
 
 class _Named:
-    """Images of a source by name: `Files`."""
+    """It holds images of a source by name: `Files`."""
 
     def __init__(self, source: Source, rows: Mapping[str, int]) -> None:
         self._source = source
@@ -65,7 +65,7 @@ class _Undetected(FaceSet):
 
 @dataclass(frozen=True)
 class _Aligned(_Undetected):
-    """Images aligned at 112x112."""
+    """It holds images aligned at 112x112."""
 
     training: TrainingFaces
     places: Mapping[str, int]

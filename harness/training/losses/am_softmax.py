@@ -8,7 +8,9 @@ from facebench.harness.training.losses.registry import LOSSES, Cosine, Loss
 
 
 class AdditiveMarginSoftmax(Cosine):
-    """Target cos θ - m (arXiv 1801.05599, equation 6; arXiv 1801.09414, equation 4)."""
+    """It makes the target cos θ - m (arXiv 1801.05599, equation 6; arXiv 1801.09414, equation
+    4).
+    """
 
     def target(self, cosine: Tensor) -> Tensor:
         """Return the cosines `(B,)` less the margin."""

@@ -1,4 +1,4 @@
-"""Additive margin on the angle: ArcFace."""
+"""Defines the additive margin on the angle: ArcFace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_SQUARE = 1e-12
 
 
 class ArcFace(Cosine):
-    """Target cos(θ + m) (arXiv 1801.07698, equation 3).
+    """It makes the target cos(θ + m) (arXiv 1801.07698, equation 3).
 
     Beyond θ = π - m the cosine of θ + m would rise again: there the target is
     cos θ - m sin m, which falls on.

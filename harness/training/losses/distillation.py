@@ -1,4 +1,4 @@
-"""Distillation: a student's embedding follows a teacher's.
+"""Defines distillation: a student's embedding follows a teacher's.
 
 The paper names knowledge distillation (its references 16 and 17) as the other
 way to an accurate small network: G. Hinton, O. Vinyals, J. Dean, "Distilling the

@@ -23,7 +23,7 @@ from facebench.harness.training.ranks import ALONE, Ranks
 
 
 class Classification(nn.Module):
-    """Cross-entropy over people; the base of all losses.
+    """It is cross-entropy over people; the base of all losses.
 
     Attributes:
         centres: `(C, D)`, or this process's rows of it.
@@ -80,7 +80,9 @@ class Classification(nn.Module):
 
 
 class Cosine(Classification):
-    """Losses on the cosine of embedding and centre: `scale * cosine`, the right one changed."""
+    """It holds losses on the cosine of embedding and centre: `scale * cosine`, the right one
+    changed.
+    """
 
     def logits(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """Return logits `(B, C)` of embeddings `(B, D)`, as `Classification` defines them."""
@@ -126,7 +128,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, ranks: Ranks) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss:
-    """An entry of the registry.
+    """It is an entry of the registry.
 
     Attributes:
         name: as recipes call it.

@@ -1,4 +1,4 @@
-"""Softmax: products of embedding and centre, no margin."""
+"""Defines softmax: products of embedding and centre, no margin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facebench.harness.training.ranks import ALONE, Ranks
 
 
 class Softmax(Classification):
-    """Logit x·w + b; with a scale, `scale * cosine` (NormFace, arXiv 1704.06369)."""
+    """It makes the logit x·w + b; with a scale, `scale * cosine` (NormFace, arXiv 1704.06369)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Multiplicative margin on the angle: SphereFace, or A-Softmax."""
+"""Defines the multiplicative margin on the angle: SphereFace, or A-Softmax."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _DECAY = 0.12
 
 
 class SphereFace(Classification):
-    """Target (λ cos θ + ψ(θ)) / (1 + λ), times the embedding's length, or the scale if given.
+    """It makes the target (λ cos θ + ψ(θ)) / (1 + λ), times the embedding's length, or the scale
+    if given.
 
     ψ(θ) = (-1)^k cos(mθ) - 2k for θ in [kπ/m, (k+1)π/m], which falls from 1 to
     1 - 2m (arXiv 1704.08063, section 3.2). With ψ alone training does not start,

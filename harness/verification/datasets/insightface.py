@@ -40,7 +40,7 @@ SETS = (
 
 
 class _Images:
-    """Encoded images in memory, each once: `Files`."""
+    """It holds encoded images in memory, each once: `Files`."""
 
     def __init__(self, path: Path, images: dict[str, bytes]) -> None:
         self._path = path
@@ -78,7 +78,7 @@ def open_bin(name: str, path: Path) -> PairSet:
 
 
 def _points(files: _Images, key: str) -> Floats:
-    """Where the face is in an image: each has a size of its own."""
+    """Return where the face is in an image: each has a size of its own."""
     where = files.describe(key)
     size = facts(files.read(key), where).size
     if size in ((112, 112), (112, 96)):
@@ -92,7 +92,7 @@ def _points(files: _Images, key: str) -> Floats:
 
 
 def _content(value: Any, path: Path) -> tuple[list[bytes], list[bool]]:
-    """The images and the booleans, two of the former for each of the latter."""
+    """Return the images and the booleans, two of the former for each of the latter."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise BadInputError(
             f"{path} does not hold a list of images and one of booleans: use a test set such as "
@@ -110,7 +110,7 @@ def _content(value: Any, path: Path) -> tuple[list[bytes], list[bool]]:
 
 
 def _listed(value: Any) -> Sequence[Any]:
-    """The elements of a list, or of a numpy array of bytes or booleans."""
+    """Return the elements of a list, or of a numpy array of bytes or booleans."""
     if isinstance(value, (list, tuple)):
         return value
     return list(value.data) if isinstance(value, Array) and value.kind in ("b1", "u1") else []
@@ -133,7 +133,7 @@ def _flag(item: Any, index: int, path: Path) -> bool:
 
 
 def _folds(pairs: int) -> list[int]:
-    """The fold of each pair; the first `pairs % 10` folds have one more than the others."""
+    """Return the fold of each pair; the first `pairs % 10` folds have one more than the others."""
     size, more = divmod(pairs, FOLDS)
     return [fold for fold in range(FOLDS) for _ in range(size + (fold < more))]
 

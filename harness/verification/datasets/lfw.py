@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild, View 2: 6,000 pairs in 10 folds.
+"""Provides Labeled Faces in the Wild, View 2: 6,000 pairs in 10 folds.
 
 Source: G. B. Huang, M. Ramesh, T. Berg, E. Learned-Miller, "Labeled Faces in the
 Wild: A Database for Studying Face Recognition in Unconstrained Environments",
@@ -64,7 +64,7 @@ def _open(root: Path | None) -> FaceSet:
 
 
 def _place(root: Path | None) -> Path | None:
-    """The archive or folder of images, where there is one."""
+    """Return the archive or folder of images, where there is one."""
     root = data_root(root)
     if root is None:
         return None

@@ -71,7 +71,7 @@ def open_search(name: str, probes: Path, distractors: Path, lists: Path | None =
 
 
 def _people(files: Folder | Archive, lists: Path | None) -> list[str]:
-    """The images of the probes, by the list where there is one."""
+    """Return the images of the probes, by the list where there is one."""
     names = _listed(lists, "facescrub_lst")
     flat = next((name for name in names if name.count("/") != 1), None)
     if flat is not None:
@@ -83,14 +83,14 @@ def _people(files: Folder | Archive, lists: Path | None) -> list[str]:
 
 
 def _listed(lists: Path | None, name: str) -> list[str]:
-    """The names in a list; none where there is no list."""
+    """Return the names in a list; none where there is no list."""
     if lists is None or not (lists / name).is_file():
         return []
     return read_names(read_bytes(lists / name), str(lists / name))
 
 
 def _clean(names: Iterable[str], lists: Path | None, name: str) -> list[str]:
-    """The names without the noise."""
+    """Return the names without the noise."""
     noise = set() if lists is None else _noise(lists / f"{name}_noises.txt")
     # FaceScrub's noise is given by the file's name, MegaFace's by its last two folders too.
     return [name for name in names if not noise or not _endings(name) & noise]
@@ -123,7 +123,7 @@ def _prefixed(prefix: str, landmarks: Mapping[str, Floats]) -> dict[str, Floats]
 
 
 def _folders(root: Path | None) -> tuple[Path, Path, Path] | None:
-    """The folder of lists, of probes and of distractors, where they are all there."""
+    """Return the folder of lists, of probes and of distractors, where they are all there."""
     kept = data_root(root)
     if kept is None:
         return None

@@ -1,4 +1,4 @@
-"""Rectangles around faces: overlap, suppression of doubles, and the one that matters.
+"""Provides rectangles around faces: overlap, suppression of doubles, and the one that matters.
 
 A box is `(left, top, right, bottom)` in pixels.
 """

@@ -1,4 +1,4 @@
-"""MTCNN: three small networks, each surer than the one before; the paper's own detector.
+"""Provides MTCNN: three small networks, each surer than the one before; the paper's own detector.
 
 Source: K. Zhang, Z. Zhang, Z. Li, Y. Qiao, "Joint Face Detection and Alignment Using
 Multitask Cascaded Convolutional Networks", IEEE Signal Processing Letters 23(10), 2016,
@@ -72,7 +72,7 @@ class Mtcnn:
         return self._surer(picture, boxes, self._output, 2)
 
     def _proposals(self, picture: Picture) -> Floats:
-        """Boxes `(N, 4)` where the first network sees something like a face."""
+        """Return boxes `(N, 4)` where the first network sees something like a face."""
         found = [self._at_scale(picture, scale) for scale in scales(*picture.shape[:2])]
         boxes = np.concatenate([np.empty((0, 4)), *(boxes for boxes, _ in found)])
         scores = np.concatenate([np.empty(0), *(scores for _, scores in found)])
@@ -172,7 +172,9 @@ def _resized(window: Picture, size: int) -> Picture:
 
 
 def _interpolation(scale: float) -> int:
-    """Areas where pixels become fewer: bilinear sampling would leave some out."""
+    """Return the interpolation: areas where pixels become fewer: bilinear sampling would leave
+    some out.
+    """
     return cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
 
 

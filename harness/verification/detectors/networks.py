@@ -37,7 +37,7 @@ class DetectorNetwork:
     _session: Any
 
     def __call__(self, pictures: FloatArray) -> Outputs:
-        """All outputs for pictures `(N, H, W, 3)`, in the order of the file.
+        """Return all outputs for pictures `(N, H, W, 3)`, in the order of the file.
 
         Raises:
             BadInputError: the file cannot be run on them.

@@ -164,7 +164,7 @@ def decode(at: Floats, sides: Floats, offsets: Floats, stride: int) -> tuple[Flo
 def _order(
     network: DetectorNetwork, outputs: Outputs, wanted: list[Floats]
 ) -> list[tuple[int, int, int]]:
-    """Which outputs are scores, boxes and landmarks of each map, by their shapes."""
+    """Return which outputs are scores, boxes and landmarks of each map, by their shapes."""
     columns = [output.shape[-1] if output.ndim else 0 for output in outputs]
     shapes = [(output.size // max(1, n), n) for output, n in zip(outputs, columns, strict=True)]
     needed = [[(len(at), elements) for elements in _ELEMENTS] for at in wanted]

@@ -1,4 +1,4 @@
-"""The three networks of MTCNN, whichever way they were exported.
+"""Provides the three networks of MTCNN, whichever way they were exported.
 
 Exports differ in where the channels are, in the order of the outputs, and in
 whether pictures go in turned over their diagonal: the authors trained from
@@ -62,7 +62,7 @@ class CascadeStage:
             )
 
     def __call__(self, pictures: FloatArray) -> tuple[Floats, Floats, Floats]:
-        """What the network says of pictures `(N, H, W, 3)`.
+        """Return what the network says of pictures `(N, H, W, 3)`.
 
         Returns:
             Confidence that it is a face `(N, ...)`, shifts of the box `(N, ..., 4)` and
@@ -79,7 +79,7 @@ class CascadeStage:
         return found[0][..., 1], found[1], found[2] if len(found) > 2 else nowhere
 
     def _straight(self, output: Floats, axis: int) -> Floats:
-        """An output with its elements last, and the picture's rows before its columns."""
+        """Return an output with its elements last, and the picture's rows before its columns."""
         last = np.moveaxis(output, axis, -1).astype(np.float64)
         if not self._makes_maps:
             return last.reshape(len(last), -1)
@@ -146,7 +146,7 @@ def _require_size(network: DetectorNetwork, size: tuple[int, int] | None) -> Non
 def _order(
     network: DetectorNetwork, outputs: Outputs, heads: tuple[int, ...], makes_maps: bool
 ) -> tuple[list[int], list[int]]:
-    """The output of each head and the axis of its elements, by shape."""
+    """Return the output of each head and the axis of its elements, by shape."""
     axes = [_axis(output.shape, heads) for output in outputs]
     elements = [output.shape[axis] for output, axis in zip(outputs, axes, strict=True) if axis]
     flat = makes_maps and any(output.ndim != 4 for output in outputs)
@@ -161,6 +161,6 @@ def _order(
 
 
 def _axis(shape: tuple[int, ...], heads: tuple[int, ...]) -> int:
-    """The only axis but the first as long as one of the heads; 0 where there is none."""
+    """Return the only axis but the first as long as one of the heads; 0 where there is none."""
     fitting = [axis for axis in range(1, len(shape)) if shape[axis] in heads]
     return fitting[0] if len(fitting) == 1 else 0

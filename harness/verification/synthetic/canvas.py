@@ -1,4 +1,4 @@
-"""A surface to draw a head on: projection, smooth outlines, soft edges, light."""
+"""Provides a surface to draw a head on: projection, smooth outlines, soft edges, light."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Canvas:
         return self._pose.scale * self._side
 
     def _project(self, points: Floats) -> Floats:
-        """Pixels of the enlarged picture, `(K, 2)`: turned, then seen from far away."""
+        """Return pixels of the enlarged picture, `(K, 2)`: turned, then seen from far away."""
         pose = self._pose
         # In this order: to the side about y, a nod about x, a tilt about z.
         x, y, z = points.T
@@ -169,7 +169,7 @@ class Canvas:
         return np.asarray(np.stack([x, y], axis=1) * self._unit + centre)
 
     def _box(self, points: Floats, margin: float) -> Box:
-        """What encloses points in the enlarged picture, as far as it lies within it."""
+        """Return what encloses points in the enlarged picture, as far as it lies within it."""
         least = np.clip(np.floor(points.min(axis=0) - margin), 0, self._side)
         most = np.clip(np.ceil(points.max(axis=0) + margin), 0, self._side)
         return int(least[0]), int(least[1]), int(most[0]), int(most[1])
@@ -184,5 +184,5 @@ class Canvas:
 
 
 def _turn(a: Floats, b: Floats, angle: float) -> tuple[Floats, Floats]:
-    """Coordinates in a plane after a turn from the first axis towards the second."""
+    """Return coordinates in a plane after a turn from the first axis towards the second."""
     return a * np.cos(angle) - b * np.sin(angle), a * np.sin(angle) + b * np.cos(angle)

@@ -148,7 +148,7 @@ def shot(seed: int, number: int, image: int) -> Shot:
 
 
 def _blend(palette: Floats, position: float) -> Colour:
-    """A colour between the palette's neighbours; `position` is 0 to 1."""
+    """Return a colour between the palette's neighbours; `position` is 0 to 1."""
     steps = np.arange(len(palette))
     where = position * steps[-1]
     return np.array([np.interp(where, steps, channel) for channel in palette.T])

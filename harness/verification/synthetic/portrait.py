@@ -235,7 +235,7 @@ def _nose_tip(person: Identity) -> Floats:
 
 
 def _mirrored(right: Sequence[Sequence[float]] | Floats, width: float, z: float) -> Floats:
-    """A smooth outline from the points of its right half, top to bottom, `(K, 3)`."""
+    """Return a smooth outline from the points of its right half, top to bottom, `(K, 3)`."""
     half = np.array(right) * [width, 1]
     left = half[::-1][half[::-1, 0] > 0] * [-1, 1]
     points = np.concatenate([half, left])

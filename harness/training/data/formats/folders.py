@@ -1,4 +1,4 @@
-"""A folder for each person, with images in it, as CASIA-WebFace comes: `0000045/001.jpg`.
+"""Provides a folder for each person, with images in it, as CASIA-WebFace comes: `0000045/001.jpg`.
 
 Source of the layout: D. Yi, Z. Lei, S. Liao, S. Z. Li, "Learning Face Representation
 from Scratch", arXiv 1411.7923.

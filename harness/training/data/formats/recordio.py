@@ -66,7 +66,7 @@ def _index(path: Path) -> list[Span]:
 
 
 def _records(path: Path) -> Iterator[_Record]:
-    """All records, by one walk through the file."""
+    """Yield all records, by one walk through the file."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             at = 0
@@ -83,7 +83,7 @@ def _records(path: Path) -> Iterator[_Record]:
 
 
 def _parts(data: bytes | mmap.mmap, at: int) -> tuple[list[slice], int, int]:
-    """The parts of the record at a byte, where it stops, and where the next one begins."""
+    """Return the parts of the record at a byte, where it stops, and where the next one begins."""
     parts: list[slice] = []
     while True:
         if at + _PART.size > len(data):
@@ -122,7 +122,7 @@ def _joined(data: bytes | mmap.mmap, parts: list[slice]) -> bytes:
 
 
 def _unpack(payload: bytes) -> tuple[float, bytes]:
-    """The label and the encoded image of a record."""
+    """Return the label and the encoded image of a record."""
     if len(payload) < _HEADER.size:
         raise ValueError("a record is shorter than its header")
     flag, label, _, _ = _HEADER.unpack_from(payload)

@@ -1,4 +1,4 @@
-"""The protocol of training sets' formats and their registry.
+"""Provides the protocol of training sets' formats and their registry.
 
 A format is one file in this package: two functions and one registration.
 """
