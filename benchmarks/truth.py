@@ -17,14 +17,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import simulated
+import truth_time
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from truth_rows import LEVEL, SEED, Found, Plan, Row, held
 
 from facebench.harness.records.accuracy import Accuracy, Bounded
 from facebench.harness.records.case import Case
@@ -41,8 +43,6 @@ from facebench.reports.claims import CLAIMS, REFUTED, SUPPORTED
 from facebench.reports.evidence import BASELINE, Evidence
 
 ARCHIVE = "lfw-deepfunneled-view2.tar"
-SEED = 22
-LEVEL, COVERAGE = 0.05, (0.93, 0.97)
 # Marks the part of docs/truth.md that --write makes anew.
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 
@@ -50,99 +50,6 @@ BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 SEARCHES = {"easy": 6.5, "middling": 5.2, "hard": 4.0}
 # Points by which one network is truly better where power is asked for.
 BETTER = 0.8
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of one figure in one cell.
-
-    Attributes:
-        procedure: name in the registry.
-        cell: graph of pairs, and difficulty.
-        figure: what the interval is of; `level` or `power` for verdicts.
-        trials: intervals, or verdicts, that were given.
-        refused: share of trials in which there was none.
-        hits: share of intervals that hold the truth, or of verdicts.
-        above: share of intervals that lie above it.
-        below: share of intervals that lie below it.
-        width: mean, in percentage points; 0 for verdicts.
-    """
-
-    procedure: str
-    cell: str
-    figure: str
-    trials: int
-    refused: float
-    hits: float
-    above: float = 0.0
-    below: float = 0.0
-    width: float = 0.0
-
-    @property
-    def error(self) -> float:
-        """Three standard errors of a share that is as promised."""
-        return 3 * float(np.sqrt(0.05 * 0.95 / max(self.trials, 1)))
-
-    @property
-    def failed(self) -> bool:
-        """Whether chance does not explain what is found; power fails nothing."""
-        if self.figure == "power" or self.trials < 30:
-            return False
-        if self.figure == "level":
-            return self.hits > LEVEL + self.error
-        return self.hits < 1 - LEVEL - self.error
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is asked for.
-
-    Attributes:
-        trials: in each cell.
-        graphs: pairs, by name.
-        difficulties: names in `simulated.DIFFICULTIES`.
-    """
-
-    trials: int
-    graphs: dict[str, simulated.Pairs]
-    difficulties: Sequence[str]
-
-    def cells(self) -> Iterator[tuple[str, simulated.Pairs, float]]:
-        """Name, pairs and d' of each."""
-        for name, pairs in self.graphs.items():
-            for difficulty in self.difficulties:
-                yield f"{name}, {difficulty}", pairs, simulated.DIFFICULTIES[difficulty]
-
-
-Found = tuple[str, Bounded, float | None]
-
-
-def held(procedure: str, cell: str, found: Iterable[Found]) -> list[Row]:
-    """Rows from intervals and truths of all trials; a truth that is None is the mean of values."""
-    figures: dict[str, list[tuple[Bounded, float | None]]] = {}
-    for figure, one, truth in found:
-        figures.setdefault(figure, []).append((one, truth))
-    return [_held(procedure, cell, figure, tried) for figure, tried in figures.items()]
-
-
-def _held(
-    procedure: str, cell: str, figure: str, tried: Sequence[tuple[Bounded, float | None]]
-) -> Row:
-    mean = float(np.mean([one.value for one, _ in tried]))
-    given = [(*one.interval, mean if t is None else t) for one, t in tried if one.interval]
-    low, high, truth = np.array(given).reshape(-1, 3).T
-    above, below = low > truth, high < truth
-    return Row(
-        procedure,
-        cell,
-        figure,
-        len(given),
-        1 - len(given) / len(tried),
-        float(np.mean(~above & ~below)) if given else 1.0,
-        float(np.mean(above)) if given else 0.0,
-        float(np.mean(below)) if given else 0.0,
-        100 * float(np.mean(high - low)) if given else 0.0,
-    )
 
 
 def packed(scores: simulated.Reals, pairs: simulated.Pairs, people: np.ndarray) -> PairScores:
@@ -158,7 +65,7 @@ def scored(scores: simulated.Reals, pairs: simulated.Pairs) -> Accuracy:
 def of_accuracy(plan: Plan) -> Iterator[Row]:
     """Accuracy by the protocol: the truth is what it gives on average."""
     for cell, pairs, prime in plan.cells():
-        drawn = (simulated.scores(pairs, [prime], rng)[0] for rng in _trials(plan))
+        drawn = (simulated.scores(pairs, [prime], rng)[0] for rng in plan.draws())
         found = (intervals.accuracy(scored(one, pairs)) for one in drawn)
         yield from held("accuracy", cell, (("accuracy", one, None) for one in found if one))
 
@@ -170,7 +77,7 @@ def of_separation(plan: Plan) -> Iterator[Row]:
             truth = simulated.truth(prime, [])[figure]
             found = (
                 (figure, getattr(intervals, procedure)(packed(one[0], pairs, pairs.people)), truth)
-                for one in (simulated.scores(pairs, [prime], rng) for rng in _trials(plan))
+                for one in (simulated.scores(pairs, [prime], rng) for rng in plan.draws())
             )
             yield from held(procedure, cell, found)
 
@@ -184,7 +91,7 @@ def of_tar(plan: Plan) -> Iterator[Row]:
 def _tars(plan: Plan, pairs: simulated.Pairs, prime: float, people: np.ndarray) -> Iterator[Found]:
     fars = [far for far in (1e-2, 1e-3) if far * np.sum(~pairs.same) >= 3]
     truths = simulated.truth(prime, fars)
-    for rng in _trials(plan):
+    for rng in plan.draws():
         one = packed(simulated.scores(pairs, [prime], rng)[0], pairs, people)
         for far in fars:
             name = f"TAR at {far:g}"
@@ -206,7 +113,7 @@ def of_recovered(plan: Plan) -> Iterator[Row]:
                     packed(simulated.scores(pairs, [prime], rng)[0], pairs, group[pairs.images]),
                     recovered=True,
                 )
-                for rng in _trials(plan)
+                for rng in plan.draws()
             )
             for name, procedure in (("AUC", intervals.auc), ("EER", intervals.eer))
         )
@@ -219,7 +126,7 @@ def of_comparison(plan: Plan) -> Iterator[Row]:
     for cell, pairs, prime in plan.cells():
         equal, better = [], []
         other = simulated.better_by(prime, BETTER) if simulated.can_gain(prime, BETTER) else None
-        for rng in _trials(plan):
+        for rng in plan.draws():
             equal.append(_compared(pairs, (prime, prime), rng))
             if other is not None:
                 better.append(_compared(pairs, (prime, other), rng))
@@ -249,7 +156,7 @@ def of_search(plan: Plan) -> Iterator[Row]:
             prime = SEARCHES[difficulty]
             found = [
                 one
-                for rng in _trials(plan)
+                for rng in plan.draws()
                 for one in _searched(simulated.search(people, images, 1000, prime, rng), prime)
             ]
             yield from held("search", f"{people} people x {images}, {difficulty}", found)
@@ -287,7 +194,7 @@ def of_seeds(plan: Plan) -> Iterator[Row]:
     name, pairs = "seeds", plan.graphs["LFW"]
     for seeds, spread in ((2, 0.0), (2, 0.1), (3, 0.1)):
         verdicts = []
-        for rng in _trials(plan):
+        for rng in plan.draws():
             primes = simulated.DIFFICULTIES["middling"] + spread * rng.standard_normal(2 * seeds)
             drawn = simulated.scores(pairs, primes.tolist(), rng)
             records = [
@@ -322,11 +229,8 @@ ENTRIES: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "paired comparison": of_comparison,
     "search": of_search,
     "seeds": of_seeds,
+    **truth_time.ENTRIES,
 }
-
-
-def _trials(plan: Plan) -> Iterator[np.random.Generator]:
-    return simulated.trials(SEED, plan.trials)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
+from facebench.harness.stats.procedures import procedure
 from facebench.reports.cells import percent
 from facebench.reports.comparison import beyond_intervals
 from facebench.reports.digits import Estimate, ratio, widened
@@ -94,6 +95,7 @@ def planes(evidence: Evidence) -> tuple[Plane, ...]:
     return tuple(plane for plane in made if len(plane.spots) > 1)
 
 
+@procedure("Pareto front")
 def placed(spots: Sequence[Spot]) -> list[Spot]:
     """Say what is shown of each spot, by the intervals of its differences to the others."""
     return [_placed(one, [other for other in spots if other is not one]) for one in spots]

@@ -14,6 +14,7 @@ from facebench.harness.comparison.time_ratio import Ratio, took_turns
 from facebench.harness.comparison.verdict import Comparison, Line, Policy, Verdict
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
+from facebench.harness.stats.procedures import procedure
 from facebench.harness.verification.paired import holm
 
 
@@ -25,6 +26,7 @@ class Side:
     entries: tuple[Entry, ...]
 
 
+@procedure("comparison of times")
 def compare(base: Side, new: Side, policy: Policy | None = None) -> Comparison:
     """Match cases and say of each figure what became of it.
 

@@ -21,6 +21,7 @@ from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
 from facebench.harness.verification import embedding
 from facebench.harness.verification.folds import decided
+from facebench.harness.verification.intervals import blocks
 from facebench.harness.verification.paired import PairedComparison, compare, holm
 
 # Of a verdict, with Holm's correction over the comparisons that are made together.
@@ -103,7 +104,7 @@ def agreements(records: Sequence[Record]) -> list[PairAgreement]:
 
 def _agreement(first: Record, second: Record) -> PairAgreement:
     (one, one_scores), (two, two_scores) = _scored(first), _scored(second)
-    paired = compare(one, two, one_scores.identities)
+    paired = compare(one, two, one_scores.identities, blocks(one_scores))
     return PairAgreement(
         first=first,
         second=second,

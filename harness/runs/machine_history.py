@@ -23,6 +23,7 @@ from scipy.special import stdtrit
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.machine.environment import machine_key
+from facebench.harness.stats.procedures import procedure
 from facebench.harness.storage import cache, writing
 from facebench.harness.storage.serialization import convert, parse_json
 
@@ -78,6 +79,7 @@ class LongRun:
         return min(low, within[0]), max(high, within[1])
 
 
+@procedure("long run")
 def long_run(runs: Iterable[Run]) -> LongRun | None:
     """Return what runs of cases in several hours say; None where no three hours can be compared.
 

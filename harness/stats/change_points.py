@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.harness.stats.arrays import ranks
+from facebench.harness.stats.procedures import procedure
 
 # With fewer on both sides together no order of ranks is rare enough at `LEVEL`.
 LEAST_POINTS = 10
@@ -51,6 +52,7 @@ class Step:
         return self.after / self.before - 1 if self.before else None
 
 
+@procedure("steps")
 def steps(values: Sequence[float], margin: float = 0.01, seed: int = 0) -> list[Step]:
     """Return steps of a figure with spread, in order.
 

@@ -43,11 +43,13 @@ class ClusteredSpread:
         independent: what it would be, were pairs independent.
         carriers: how many people the variance comes of, were all alike in it: a few where
             most people add nothing, as where a few make all errors.
+        degrees: of freedom, where they are known and not estimated from the carriers; else 0.
     """
 
     variance: float
     independent: float
     carriers: float
+    degrees: int = 0
 
     @property
     def design_effect(self) -> float:
@@ -72,7 +74,8 @@ class ClusteredSpread:
 
     def student(self, of_each: float = OF_EACH) -> float:
         """Return Student's factor of a 95 % interval, with so many degrees of freedom a carrier."""
-        return float(stdtrit(max(of_each * self.carriers, 1.0), 1 - _TAIL))
+        degrees = self.degrees or max(of_each * self.carriers, 1.0)
+        return float(stdtrit(degrees, 1 - _TAIL))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,24 +87,30 @@ class Members:
         second: `(P,)`; the same as `first` where a pair is of one person.
         strata: `(P,)`, small numbers; the figure's parts of which each has a mean of its own.
         count: people.
+        blocks: `(P,)`, numbers of parts that have nobody in common, where people are not all
+            told apart: what pairs of a block have in common is chance then, whoever is in
+            them. Empty elsewhere.
     """
 
     first: IntArray
     second: IntArray
     strata: IntArray
     count: int
+    blocks: IntArray
 
     @classmethod
-    def of(cls, people: npt.ArrayLike, strata: npt.ArrayLike) -> Members:
+    def of(
+        cls, people: npt.ArrayLike, strata: npt.ArrayLike, blocks: npt.ArrayLike = ()
+    ) -> Members:
         """Number who is in the pairs, `(P, 2)`; given none, `(0, 2)`, each pair is on its own."""
-        parts = np.asarray(strata, np.int64)
+        parts, others = np.asarray(strata, np.int64), np.asarray(blocks, np.int64)
         who = np.asarray(people, np.int64).reshape(-1, 2)
         if not len(who):
             alone = np.arange(len(parts))
-            return cls(alone, alone, parts, len(parts))
+            return cls(alone, alone, parts, len(parts), others)
         names, index = np.unique(who, return_inverse=True)
         first, second = index.reshape(-1, 2).T
-        return cls(first, second, parts, len(names))
+        return cls(first, second, parts, len(names), others)
 
     def spread(self, influence: Reals) -> ClusteredSpread:
         """Return the spread of a figure that each pair shifts by its influence.
@@ -109,6 +118,8 @@ class Members:
         Args:
             influence: `(P,)`; its mean is 0 in each stratum.
         """
+        if len(self.blocks):
+            return self._over_blocks(influence)
         sums = np.zeros(self.count)
         for stratum in np.unique(self.strata):
             inside = self.strata == stratum
@@ -120,6 +131,17 @@ class Members:
             variance=total - self._counted_twice(influence),
             independent=float((influence**2).sum()),
             carriers=total**2 / fourth if fourth else 0.0,
+        )
+
+    def _over_blocks(self, influence: Reals) -> ClusteredSpread:
+        names, block = np.unique(self.blocks, return_inverse=True)
+        squares = np.bincount(block, influence) ** 2
+        total, fourth = float(squares.sum()), float((squares**2).sum())
+        return ClusteredSpread(
+            variance=total * len(names) / (len(names) - 1),
+            independent=float((influence**2).sum()),
+            carriers=total**2 / fourth if fourth else 0.0,
+            degrees=len(names) - 1,
         )
 
     def _sums(self, values: Reals) -> Reals:

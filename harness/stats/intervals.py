@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, bdtrik, ndtri, stdtrit
 
+from facebench.harness.stats.procedures import procedure
+
 # LoadGen of MLPerf Inference: fewer samples than this do not support the
 # percentile at 99 % confidence.
 MINIMUM_SAMPLES = {0.5: 1, 0.9: 64, 0.99: 662}
 
 
+@procedure("median")
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Return a distribution-free interval of the median, from two order statistics.
 
@@ -67,6 +70,7 @@ def spread(processes: Sequence[Sequence[float]]) -> Spread:
     )
 
 
+@procedure("median over processes")
 def two_level_interval(
     processes: Sequence[Sequence[float]], confidence: float = 0.95
 ) -> tuple[float, float]:

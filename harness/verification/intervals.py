@@ -20,7 +20,7 @@ from scipy.special import betainc
 
 from facebench.harness.records.accuracy import Accuracy, Bounded, OperatingPoint
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.stats.arrays import Booleans, Floats, Reals
+from facebench.harness.stats.arrays import Booleans, Floats, IntArray, Reals
 from facebench.harness.stats.clustered import (
     ClusteredSpread,
     Interval,
@@ -38,13 +38,33 @@ from facebench.harness.verification.folds import choice_variance, decided
 # With fewer people behind the spread of AUC no interval was found that holds.
 FEWEST_CARRIERS = 2
 
+# Folds, with fewer of which Student's factor is over 2.6.
+_FEWEST_BLOCKS = 6
+
 # Highest scores that say how the impostors' tail falls off.
 _TAIL_SCORES = 20
 
 
 def members(pairs: PairScores) -> Members:
     """Return who is in the pairs; genuine and impostor pairs are strata."""
-    return Members.of(pairs.identities, pairs.same)
+    return Members.of(pairs.identities, pairs.same, blocks(pairs))
+
+
+def blocks(pairs: PairScores) -> IntArray:
+    """Return the folds, `(P,)`, where people are recovered and none of these is in two folds.
+
+    A person may be in several groups, and the folds of the field's protocols share nobody.
+    """
+    none = np.zeros(0, np.int64)
+    if not pairs.recovered:
+        return none
+    folds = np.asarray(pairs.folds, np.int64)
+    names, index = np.unique(pairs.identities, return_inverse=True)
+    placed = np.full(len(names), -1)
+    for column in index.reshape(-1, 2).T:
+        placed[column] = folds
+    shared = any(np.any(placed[column] != folds) for column in index.reshape(-1, 2).T)
+    return none if shared or len(np.unique(folds)) < _FEWEST_BLOCKS else folds
 
 
 @procedure("accuracy")

@@ -117,17 +117,20 @@ class PairedComparison:
         if self.refused:
             return 1.0
         carriers = self.spread.carriers or math.inf
-        return float(stdtr(max(OF_EACH * carriers, 1.0), score))
+        return float(stdtr(self.spread.degrees or max(OF_EACH * carriers, 1.0), score))
 
 
 @procedure("paired comparison")
-def compare(first: Decisions, second: Decisions, identities: npt.ArrayLike) -> PairedComparison:
+def compare(
+    first: Decisions, second: Decisions, identities: npt.ArrayLike, blocks: npt.ArrayLike = ()
+) -> PairedComparison:
     """Compare two systems that decided the same pairs.
 
     Args:
         first: what the first system decided, P pairs in F folds.
         second: the same of the second.
         identities: `(P, 2)`, a number for each person; empty where they are unknown.
+        blocks: `(P,)`; see `Members`.
 
     Raises:
         BadInputError: the arrays are not those of the same pairs, or there are none.
@@ -151,7 +154,7 @@ def compare(first: Decisions, second: Decisions, identities: npt.ArrayLike) -> P
             "pair, or none at all"
         )
     genuine = people[:, 0] == people[:, 1] if people.size else np.ones(len(one), np.bool_)
-    members = Members.of(people, genuine)
+    members = Members.of(people, genuine, blocks)
     gain = two.astype(np.float64) - one.astype(np.float64)
     spread = members.spread(centred(gain, genuine) / len(gain))
     if len(first.lost) and len(first.lost) == len(second.lost):

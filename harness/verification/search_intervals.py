@@ -2,14 +2,16 @@
 
 Searches of one person's images go together, and so do false alarms: the people that probes
 show are chance, as in `facebench.harness.verification.intervals`, and for TPIR and TAR the
-threshold with them. Which distractors there are is chance too: searches that the same
-distractor decides go together as those of the same person do. This module needs neither
-torch nor TVM.
+threshold with them. Which distractors there are is chance too: a figure's variance by them is
+that among searches in random halves of the distractors (J. Shao, C. F. J. Wu, "A general theory
+for jackknife variance estimation", Annals of Statistics 17(3), 1989: of the figure of all of
+them, where it is a mean, and more where few distractors decide). This module needs neither torch
+nor TVM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +28,9 @@ from facebench.harness.verification.tiles import RANKS
 # known of too many probes how many do.
 _MOST_PASSING = RANKS / 5
 
+# Searches in halves of the distractors: they know a standard deviation to a tenth.
+_HALVES = 50
+
 
 @procedure("search")
 def search_bounds(found: Search) -> SearchBounds:
@@ -41,7 +46,11 @@ def search_bounds(found: Search) -> SearchBounds:
     probe, mate = found.pairs.T.ravel(), np.tile(found.genuine, 2)
     first = np.where(mate > found.top[probe, 0], mate, -np.inf)
     return SearchBounds(
-        rank1=_bounds(np.isfinite(first), person[probe], found.whose[probe, 0]),
+        rank1=_bounds(
+            np.isfinite(first),
+            person[probe],
+            _over_halves(found, lambda alarms: float(np.mean(mate > alarms[probe]))),
+        ),
         tpir=tuple(_tpir(found, point, first, person) for point in found.tpir),
         tar=tuple(_tar(found, point, person) for point in found.tar),
     )
@@ -58,17 +67,44 @@ def people_of(found: Search) -> IntArray:
 def _tpir(found: Search, point: OperatingPoint, first: FloatArray, person: IntArray) -> Bounded:
     probe = found.pairs.T.ravel()
     alarms = found.top[:, 0]
+    mate = np.tile(found.genuine, 2)
+
+    def rate(highest: FloatArray) -> float:
+        least = float(np.quantile(highest, 1 - point.rate, method="lower"))
+        return float(np.mean(mate > np.maximum(highest[probe], least)))
+
     raised = (alarms >= point.threshold).astype(np.float64)
-    spread = _spread(raised, person, found.whose[:, 0])
+    spread = _spread(raised, person)
     limits = threshold_interval(
         np.sort(alarms)[::-1].astype(np.float64), found.probes, point.rate, spread
     )
     return _bounds(
         first >= point.threshold,
         person[probe],
-        found.whose[probe, 0],
+        _over_halves(found, rate),
         [first >= one for one in limits],
     )
+
+
+def _over_halves(found: Search, figure: Callable[[FloatArray], float]) -> float:
+    """Return a figure's variance over the distractors.
+
+    Args:
+        found: a search, of which ten distractors a probe are known. A half without any of them
+            lies below all of these.
+        figure: of the highest distractors' scores, `(P,)`.
+    """
+    names, index = np.unique(found.whose, return_inverse=True)
+    number = index.reshape(found.whose.shape)
+    draw = np.random.default_rng(0)
+    values = []
+    for _ in range(_HALVES):
+        kept = (draw.permutation(max(found.distractors, len(names))) % 2 == 0)[number]
+        kept &= found.whose >= 0
+        place = kept.argmax(axis=1)[:, None]
+        top = np.take_along_axis(found.top, place, axis=1)[:, 0]
+        values.append(figure(np.where(kept.any(axis=1), top, -np.inf)))
+    return float(np.var(values, ddof=1))
 
 
 def _tar(found: Search, point: OperatingPoint, person: IntArray) -> Bounded:
@@ -77,7 +113,7 @@ def _tar(found: Search, point: OperatingPoint, person: IntArray) -> Bounded:
         found.impostors.astype(np.float64), count, point.rate, _false(found, point, person)
     )
     who = person[found.pairs[:, 0]]
-    return _bounds(genuine >= point.threshold, who, None, [genuine >= one for one in limits])
+    return _bounds(genuine >= point.threshold, who, 0.0, [genuine >= one for one in limits])
 
 
 def _false(found: Search, point: OperatingPoint, person: IntArray) -> ClusteredSpread:
@@ -101,11 +137,11 @@ def _false(found: Search, point: OperatingPoint, person: IntArray) -> ClusteredS
 
 
 def _bounds(
-    hits: Booleans, person: IntArray, whose: IntArray | None, limits: Sequence[Booleans] = ()
+    hits: Booleans, person: IntArray, by_distractors: float, limits: Sequence[Booleans] = ()
 ) -> Bounded:
     value = float(np.mean(hits))
     if 0 < value < 1:
-        spread = _spread(hits.astype(np.float64), person, whose)
+        spread = _spread(hits.astype(np.float64), person).wider(by_distractors)
         made = Bounded(value, rate_interval(value, spread))
     else:
         made = seen_nowhere(value, len(np.unique(person)), "people")
@@ -115,13 +151,11 @@ def _bounds(
     return replace(made, interval=joined(value, made.interval, others))
 
 
-def _spread(values: Reals, person: IntArray, whose: IntArray | None) -> ClusteredSpread:
-    """Spread of a mean over searches or probes, each of one person and decided by one distractor.
-
-    Where no distractor decides there are people alone.
-    """
-    second = person if whose is None else int(person.max()) + 2 + whose
-    return _of_both(person, second, (values - values.mean()) / len(values))
+def _spread(values: Reals, person: IntArray) -> ClusteredSpread:
+    """Return the spread of a mean over searches or probes, each of one person."""
+    who = np.stack([person, person], axis=1)
+    influence = (values - values.mean()) / len(values)
+    return Members.of(who, np.zeros(len(person))).spread(influence)
 
 
 def _of_both(person: IntArray, second: IntArray, influence: Reals) -> ClusteredSpread:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from facebench.harness.records.accuracy import NO_BOUNDS, Accuracy, Identification
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
+from facebench.harness.verification.paired import holm
 from facebench.reports.cells import in_percent, percent
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.digits import Estimate, earned, interval, percentage
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
 from facebench.reports.seeds import over_faces, scores_of, seed, seed_spread
 from facebench.reports.tables import of_measure
+
+# Chance of a verdict that is none, over all places of a comparison.
+_LEVEL = 0.05
 
 _ONE_SEED = (
     "each network here was trained from one seed, and how much seeds differ is not known: train "
@@ -136,11 +142,26 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimFinding]:
     groups: dict[tuple[str, ...], list[tuple[Record, Record]]] = {}
     for pair in alike:
         groups.setdefault(_place(pair[0]), []).append(pair)
-    return [_compared(pairs, evidence) for pairs in groups.values()]
+    compared = [_compared(pairs, evidence) for pairs in groups.values()]
+    # Each further place is another chance to find by chance what is not there.
+    adjusted = holm([p_value for _, p_value in compared])
+    return [
+        _undecided(found, len(groups))
+        if found.verdict != UNDECIDED and p_value >= _LEVEL
+        else found
+        for (found, _), p_value in zip(compared, adjusted, strict=True)
+    ]
 
 
-def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> ClaimFinding:
-    """Return two networks in one place, each trained from one seed or several.
+def _undecided(found: ClaimFinding, places: int) -> ClaimFinding:
+    why = f"{found.why} It is judged in {places} places, and Holm's correction leaves it open."
+    return replace(found, verdict=UNDECIDED, why=why)
+
+
+def _compared(
+    alike: Sequence[tuple[Record, Record]], evidence: Evidence
+) -> tuple[ClaimFinding, float]:
+    """Return two networks in one place, each trained from one seed or several, and a p-value.
 
     Seeds and faces are both chance. The sides of both intervals are added as roots of sums of
     squares, each with Student's factor of its own, so that neither is lost in the other.
@@ -160,11 +181,11 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
     signed = f"{'+' if difference > 0 else ''}{difference:.2f} points"
     if refused or seeds is None:
         why = f"{refused or _ONE_SEED}. By seed, {why}"
-        return ClaimFinding(UNDECIDED, names, signed, "", kinds, _upper(why.rstrip(".")))
+        return ClaimFinding(UNDECIDED, names, signed, "", kinds, _upper(why.rstrip("."))), 1.0
     reach = math.hypot(faces, seeds.reach(*map(len, sides)))
     estimate = Estimate(difference, difference - reach, difference + reach)
     verdict = SUPPORTED if estimate.low > 0 else REFUTED if estimate.high < 0 else UNDECIDED
-    return ClaimFinding(
+    finding = ClaimFinding(
         verdict,
         names,
         f"{'+' if difference > 0 else ''}{earned(estimate)} points",
@@ -174,6 +195,8 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
         f"± {faces:.2f} points, and over seeds, of which {len(sides[0])} and {len(sides[1])} are "
         f"here: {seeds}.",
     )
+    # That of the difference whose 95 % interval this is.
+    return finding, 2 * float(ndtr(-abs(difference) / reach * ndtri(1 - _LEVEL / 2)))
 
 
 def _of_seeds(side: Sequence[Record]) -> str:

@@ -100,6 +100,47 @@ def test_every_finding_has_a_verdict_a_reason_and_kinds_for_its_figure(
             assert not finding.figure or finding.kinds
 
 
+def weaker(record: Record) -> Record:
+    """The same with less behind its figures: one process, no scores of pairs, no bounds."""
+    result = record.result
+    if isinstance(result, Latency):
+        one = replace(result, processes=(), process_facts=(), reference_us=())
+        return replace(record, result=one)
+    if isinstance(result, Accuracy):
+        return replace(record, result=replace(result, scores=None))
+    if isinstance(result, Identification):
+        return replace(record, result=replace(result, bounds=None))
+    return record
+
+
+@pytest.mark.parametrize("name", CLAIMS.names())
+def test_with_less_behind_its_figures_a_claim_is_only_ever_less_decided(name: str) -> None:
+    strong = [
+        *full_run(),
+        *of_seeds("mobilefacenet", 4.0, 2),
+        *of_seeds("mobilenet_v2", 2.0, 2),
+        timed("mobilefacenet", 10.0),
+        timed("mobilenet_v2", 30.0),
+    ]
+    decided = {one.place: one.verdict for one in said(name, *strong).findings}
+    for one in said(name, *map(weaker, strong)).findings:
+        assert one.verdict in (decided.get(one.place, UNDECIDED), UNDECIDED)
+
+
+def test_a_lead_in_one_of_many_places_is_corrected_for_their_number() -> None:
+    def verdicts(places: int) -> list[str]:
+        records = [
+            replace(one, case=replace(one.case, dataset=f"folder:{place}"))
+            for place in range(places)
+            for name, distance in (("mobilefacenet", 3.0 if place else 3.8), ("mobilenet_v2", 3.0))
+            for one in of_seeds(name, distance, 2)
+        ]
+        return [one.verdict for one in said("accuracy-v2", *records).findings]
+
+    assert verdicts(1) == [SUPPORTED]
+    assert verdicts(12) == [UNDECIDED] * 12
+
+
 def test_a_count_decides_by_the_rule_it_was_counted_by() -> None:
     one = said("parameters", cost("mobilefacenet"))
     assert [finding.verdict for finding in one.findings] == [SUPPORTED, REFUTED]

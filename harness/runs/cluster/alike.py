@@ -21,6 +21,7 @@ from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Check, Record
 from facebench.harness.runs.cluster.timing_machine import timed_on
 from facebench.harness.runs.jobs import latency_job
+from facebench.harness.stats.procedures import procedure
 from facebench.harness.stats.ratios import log_ratio
 from facebench.harness.timing.sampler import Budget
 
@@ -83,6 +84,7 @@ def medians(perform: Callable[[Job], Record], calibration: Job) -> list[float]:
     return found
 
 
+@procedure("machines alike")
 def compared(
     machine: str, times: Sequence[float], to: str, others: Sequence[float], margin: float = MARGIN
 ) -> Likeness:
