@@ -89,6 +89,8 @@ def load_file(path: Path) -> None:
 
 
 def _text(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise BadInputError(f"{path} is no regular file: give a file of Python")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -22,6 +22,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Counted, Decided, Figure, Timed
 from facebench.harness.storage import writing
 from facebench.harness.storage.cache import digest
+from facebench.harness.storage.reading import regular
 from facebench.harness.storage.serialization import convert, parse_json, without
 
 # 2: `Decided.lost`.
@@ -196,7 +197,7 @@ def _entry(data: dict[str, Any]) -> Entry:
 
 def _says_the_same(path: Path, entry: Entry) -> bool:
     try:
-        known = from_text(path.read_text(), str(path))
+        known = from_text(regular(path).read_text(), str(path))
     except (OSError, BadInputError):
         return False
     undated = replace(entry, created=known.created, revision=known.revision)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.harness.storage.cache import digest
+from facebench.harness.storage.reading import regular
 
 # Of a safetensors file's metadata: what `facebench train` writes.
 METADATA = "facebench"
@@ -25,7 +26,7 @@ def conditions(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open  # a board has none, and needs none
 
     try:
-        with safe_open(path, "numpy") as file:
+        with safe_open(regular(path), "numpy") as file:
             facts = json.loads((file.metadata() or {})[METADATA])
         run, recipe = facts["run"], facts["run"]["recipe"]
         kept = {name: value for name, value in run.items() if name not in ("network", "seed")}

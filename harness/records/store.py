@@ -19,6 +19,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.record import NewerError, Record, from_json, to_json
 from facebench.harness.storage import shipped, writing
+from facebench.harness.storage.reading import regular
 from facebench.harness.storage.serialization import parse_json, to_text
 
 # The results file of a run, in its folder.
@@ -114,7 +115,7 @@ class Store:
 
     def _lines(self) -> list[bytes]:
         try:
-            with self.path.open("rb", buffering=0) as file:
+            with regular(self.path).open("rb", buffering=0) as file:
                 # Half a line is seen of a run that is writing it. Some disks know no locks.
                 with suppress(OSError):
                     fcntl.flock(file, fcntl.LOCK_SH)

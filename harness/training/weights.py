@@ -16,6 +16,7 @@ from facebench.harness.models.weights_card import METADATA
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
 from facebench.harness.storage.cache import file_digest
+from facebench.harness.storage.reading import regular
 from facebench.harness.storage.serialization import convert, parse_json
 from facebench.harness.training.checkpoint import replace
 from facebench.harness.training.evaluation import figures
@@ -52,7 +53,7 @@ def facts(path: Path) -> dict[str, Any]:
         BadInputError: the file can't be read, or was not written by facebench.
     """
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(regular(path), "pt") as file:
             return convert(parse_json((file.metadata() or {})[METADATA]), dict[str, Any])
     except (OSError, SafetensorError, KeyError, BadInputError) as error:
         raise BadInputError(f"{path} holds no weights that facebench trained") from error

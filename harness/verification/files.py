@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.reading import regular
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".webp"})
 
@@ -291,7 +292,7 @@ def _members(path: Path) -> dict[str, tuple[int, int]]:
     """Return offset and size in bytes of the regular files in an archive, by name."""
     places = {}
     try:
-        with tarfile.open(path, "r:") as archive:
+        with tarfile.open(regular(path), "r:") as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
                 if name.is_absolute() or ".." in name.parts:

@@ -18,6 +18,7 @@ import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Floats
+from facebench.harness.storage.reading import regular
 from facebench.harness.verification.faces import Pair, PairSet
 from facebench.harness.verification.files import Files
 
@@ -140,7 +141,7 @@ def read_landmarks(path: Path) -> dict[str, Floats]:
         BadInputError: the file is missing, or a line of it is malformed.
     """
     try:
-        text = decode_text(path.read_bytes(), str(path))
+        text = decode_text(regular(path).read_bytes(), str(path))
     except OSError as error:
         raise BadInputError(
             f"cannot read the landmarks {path}: {error.strerror}; put a CSV file there with the "
@@ -202,7 +203,7 @@ def read_bytes(path: Path) -> bytes:
         BadInputError: it can't be read.
     """
     try:
-        return path.read_bytes()
+        return regular(path).read_bytes()
     except OSError as error:
         raise BadInputError(
             f"cannot read {path}: {error.strerror}; put it there or check its permissions"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.reading import regular
 
 _ADVICE = "use a file that insightface's lfw2pack.py or a converter like it wrote"
 _MARK = object()
@@ -63,7 +64,7 @@ def read_pickle(path: Path) -> Any:
             anything else; the message names what.
     """
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return _Machine().run(_Bounded(file, path.stat().st_size))
     except _RefusedGlobalError as refusal:
         raise BadInputError(

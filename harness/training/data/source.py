@@ -15,6 +15,7 @@ import numpy as np
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Floats, IntArray
 from facebench.harness.storage import cache, fingerprints
+from facebench.harness.storage.reading import regular
 
 # Height and width of an aligned face in pixels.
 SIZE = (112, 112)
@@ -131,7 +132,7 @@ class Spans:
 def _opened(path: Path) -> BinaryIO:
     """Return a file without a buffer. It is read by offset alone, so that forks can share it."""
     try:
-        return path.open("rb", buffering=0)
+        return regular(path).open("rb", buffering=0)
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror}; check the path") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.reading import regular
 from facebench.harness.training.data.formats.registry import FORMATS, Format
 from facebench.harness.training.data.source import Source, Span, from_spans, people_of
 from facebench.harness.verification.files import is_image
@@ -30,7 +31,7 @@ def _index(path: Path) -> list[Span]:
 def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
     """Name, offset and size of each regular file in an archive."""
     try:
-        with tarfile.open(path, "r:") as archive:
+        with tarfile.open(regular(path), "r:") as archive:
             before = -1
             while (member := archive.next()) is not None:
                 # A damaged size can lead backwards, and so round for ever.

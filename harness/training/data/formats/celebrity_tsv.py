@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.storage.reading import regular
 from facebench.harness.training.data.formats.registry import FORMATS, Format, only
 from facebench.harness.training.data.source import Source, Span, from_spans
 
@@ -42,7 +43,10 @@ def _index(path: Path) -> list[Span]:
 
 def _lines(path: Path) -> Iterator[Span]:
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            regular(path).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             at, number = 0, 1
             while at < len(data):
                 found = data.find(b"\n", at)

@@ -23,6 +23,7 @@ import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import IntArray
+from facebench.harness.storage.reading import regular
 from facebench.harness.training.data.formats.registry import FORMATS, Format, only
 from facebench.harness.training.data.source import Source, Span, from_spans
 
@@ -68,7 +69,10 @@ def _index(path: Path) -> list[Span]:
 def _records(path: Path) -> Iterator[_Record]:
     """Yield all records, by one walk through the file."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            regular(path).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             at = 0
             while at < len(data):
                 parts, stop, following = _parts(data, at)
