@@ -31,14 +31,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from facebench.architectures import registry
-from facebench.architectures.errors import UnknownNameError
+from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.board.device import BoardDevice
 from facebench.harness.devices.emulator import setup
@@ -71,6 +71,9 @@ from facebench.harness.timing.sampler import Budget
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
 
 BUILT_IN = Path(__file__).parent / "plans"
+
+# What nobody means: to expand more than this takes the memory and hours of a machine.
+MOST_NETWORKS, MOST_CASES = 2_000, 50_000
 
 
 _Names = Annotated[Sequence[str], Meta(description="a list of names")]
@@ -172,22 +175,34 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         UnknownNameError: a network, runtime, target or data set is unknown.
         UnavailableError: a runtime that the plan names is not installed, or a device
             of it cannot be reached.
+        BadInputError: it has more than `MOST_NETWORKS` networks or `MOST_CASES` cases.
     """
     data = data_root(data)
     devices = [*plan.devices, *(f"emulated:{core}" for core in _cores(plan))]
     names = network_names(plan)
+    if len(names) > MOST_NETWORKS:
+        raise BadInputError(
+            f"the plan has {len(names):,} networks, and {MOST_NETWORKS:,} are the most: split it"
+        )
     networks = [
         resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
         for name in names
     ]
-    expanded: list[Job] = []
-    for network in networks:
-        expanded += [Job(case, network, data=data) for case in _cases(network, plan)]
-        for device in devices:
-            expanded += _latencies(network, plan, data, device)
-        expanded += _throughputs(network, plan, data)
-        expanded += _scores(network, plan, data)
+    every = chain.from_iterable(_expanded(network, plan, data, devices) for network in networks)
+    expanded = list(islice(every, MOST_CASES + 1))
+    if len(expanded) > MOST_CASES:
+        raise BadInputError(f"the plan has more than {MOST_CASES:,} cases: split it")
     return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
+
+
+def _expanded(
+    network: Network, plan: Plan, data: Path | None, devices: Sequence[str]
+) -> Iterator[Job]:
+    yield from (Job(case, network, data=data) for case in _cases(network, plan))
+    for device in devices:
+        yield from _latencies(network, plan, data, device)
+    yield from _throughputs(network, plan, data)
+    yield from _scores(network, plan, data)
 
 
 def network_names(plan: Plan) -> Sequence[str]:

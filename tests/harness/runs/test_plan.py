@@ -160,3 +160,22 @@ def test_weights_may_come_from_a_seed(tmp_path: Path) -> None:
     """
     jobs = plan.jobs(plan.load(write(tmp_path, text)), None)
     assert {job.case.weights for job in jobs} == {"random:7"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("networks = [" + '"mobilefacenet", ' * 2_001 + "]", "2,001 networks"),
+        (
+            'networks = ["mobilefacenet"]\nruntimes = [' + '"ncnn", ' * 2_000 + "]\n"
+            "threads = [" + "1, " * 2_000 + "]",
+            "more than 50,000 cases",
+        ),
+    ],
+)
+def test_a_plan_that_nobody_means_is_refused_before_it_takes_the_machine(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "large.toml").write_text(text + "\ntargets = []\ndatasets = []\n")
+    with pytest.raises(BadInputError, match=words):
+        plan.jobs(plan.load(str(tmp_path / "large.toml")), None)
