@@ -43,13 +43,13 @@ class ClusteredSpread:
         independent: what it would be, were pairs independent.
         carriers: how many people the variance comes of, were all alike in it: a few where
             most people add nothing, as where a few make all errors.
-        degrees: of freedom, where they are known and not estimated from the carriers; else 0.
+        most: degrees of freedom at most, whatever the carriers are.
     """
 
     variance: float
     independent: float
     carriers: float
-    degrees: int = 0
+    most: float = math.inf
 
     @property
     def design_effect(self) -> float:
@@ -74,8 +74,11 @@ class ClusteredSpread:
 
     def student(self, of_each: float = OF_EACH) -> float:
         """Return Student's factor of a 95 % interval, with so many degrees of freedom a carrier."""
-        degrees = self.degrees or max(of_each * self.carriers, 1.0)
-        return float(stdtrit(degrees, 1 - _TAIL))
+        return float(stdtrit(self.degrees(of_each), 1 - _TAIL))
+
+    def degrees(self, of_each: float = OF_EACH) -> float:
+        """Return the degrees of freedom, 1 or more."""
+        return min(max(of_each * self.carriers, 1.0), self.most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +144,7 @@ class Members:
             variance=total * len(names) / (len(names) - 1),
             independent=float((influence**2).sum()),
             carriers=total**2 / fourth if fourth else 0.0,
-            degrees=len(names) - 1,
+            most=len(names) - 1,
         )
 
     def _sums(self, values: Reals) -> Reals:

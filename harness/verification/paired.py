@@ -22,7 +22,6 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.records.comparable import Decisions
 from facebench.harness.stats import tango
 from facebench.harness.stats.clustered import (
-    OF_EACH,
     ClusteredSpread,
     Interval,
     Members,
@@ -116,8 +115,8 @@ class PairedComparison:
     def _tail(self, score: float) -> float:
         if self.refused:
             return 1.0
-        carriers = self.spread.carriers or math.inf
-        return float(stdtr(self.spread.degrees or max(OF_EACH * carriers, 1.0), score))
+        degrees = self.spread.degrees() if self.spread.carriers else math.inf
+        return float(stdtr(degrees, score))
 
 
 @procedure("paired comparison")

@@ -28,8 +28,8 @@ from facebench.harness.verification.tiles import RANKS
 # known of too many probes how many do.
 _MOST_PASSING = RANKS / 5
 
-# Searches in halves of the distractors: they know a standard deviation to a tenth.
-_HALVES = 50
+# Searches in halves of the distractors: they know a standard deviation to a twentieth.
+_HALVES = 200
 
 
 @procedure("search")
