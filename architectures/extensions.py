@@ -36,7 +36,7 @@ def load_installed(kind: str) -> None:
         try:
             with _from(f"{package} {found.dist.version if found.dist else ''}"):
                 found.load()
-        except Exception as error:  # whatever it raises, it is the package's defect
+        except (Exception, SystemExit) as error:  # whatever it raises is the package's defect
             warnings.warn(
                 f"{package} is passed over: its {kind} {found.value!r} cannot be imported "
                 f"({type(error).__name__}: {error})",
@@ -81,7 +81,7 @@ def load_file(path: Path) -> None:
     try:
         with _from(digest(path)):
             exec(compile(text, str(path), "exec"), module.__dict__)
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         del sys.modules[name]
         raise BadInputError(
             f"{path}{_line(error, path)}: {type(error).__name__}: {error}"
@@ -114,7 +114,7 @@ def _from(name: str) -> Iterator[None]:
         _source = before
 
 
-def _line(error: Exception, path: Path) -> str:
+def _line(error: BaseException, path: Path) -> str:
     """Return where in the file, as far as it is known."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno}"

@@ -19,7 +19,7 @@ CellValue = str | int | float | None
 LEAST_COLUMNS = ("network", "kind", "status", "reason")
 
 # A spreadsheet takes text that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)

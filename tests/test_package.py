@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.installed import Installed
 from tests.places import ROOT
@@ -35,6 +39,20 @@ def test_the_wheel_has_one_name_at_its_top_and_is_small(wheel: Path) -> None:
     apart = ("tests/", "benchmarks/", "/out/", "/baselines/", "/error_rates/")
     assert not [name for name in names if any(part in name for part in apart)]
     assert wheel.stat().st_size < _LARGEST_BYTES
+
+
+def test_what_is_needed_has_one_version_that_was_tested() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    tested = {_normal(name): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for text in chain(project["dependencies"], *project["optional-dependencies"].values()):
+        needed = Requirement(text)
+        assert needed.specifier.contains(tested[_normal(needed.name)]), text
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_site_packages_gain_one_package(installed: Installed) -> None:

@@ -39,11 +39,9 @@ def main() -> None:
         sys.stdout = None
         if error.errno == errno.EPIPE:
             sys.exit(0)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
         _fail(
-            f"{error.filename or 'the disk'}: {error.strerror}; make room or choose another "
-            "folder, then run the same command again",
+            f"{error.filename or 'the disk'}: {error.strerror or error}; make room or choose "
+            "another place, then run the same command again",
             2,
         )
     except (KeyboardInterrupt, click.exceptions.Abort):

@@ -4,62 +4,74 @@ alone.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
-import socket
+import tempfile
 import time
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.devices.board.client import connect
 from facebench.harness.devices.board.device import BoardDevice
 from facebench.harness.devices.board.server import DEFAULT_PORT
 from facebench.harness.devices.registry import DEVICES, Device
-from facebench.harness.machine.processes import ChildProcess, dying_with_parent
+from facebench.harness.machine.processes import ChildProcess, dying_with_parent, python_module
 
 # What comes before and after @; nothing that ssh would take for an option.
 _DESTINATION = re.compile(r"//((?:[\w.-]+@)?\w[\w.:-]*?)(?::(\d+))?(?:\?serve=(\d+))?$")
+
+_RELAY = "facebench.harness.devices.relay"
 
 # To log in and forward, in seconds.
 _TUNNEL_S = 20.0
 
 
+@dataclass(frozen=True)
+class _Tunnel:
+    """It is a way to a board's server, for as long as this process lives.
+
+    Attributes:
+        folder: where the socket is to which ssh listens; other users cannot enter it.
+        processes: ssh, and the relay from the port.
+        port: of this machine's loopback; it lets this user through alone.
+    """
+
+    folder: tempfile.TemporaryDirectory[str]
+    processes: tuple[ChildProcess, ChildProcess]
+    port: int
+
+
 @cache
-def _tunnel(destination: str, ssh_port: int | None, served: int) -> int:
-    """Return the port of this machine that leads to a board's server, for as long as this process
-    lives.
+def _tunnel(destination: str, ssh_port: int | None, served: int) -> _Tunnel:
+    """Set a tunnel up.
 
     Raises:
         UnavailableError: ssh is missing, or cannot log in.
     """
-    port = _free_port()
+    if not shutil.which("ssh"):
+        raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
+    folder = tempfile.TemporaryDirectory(prefix="ssh-")
+    way = Path(folder.name, "s")
     options = ["-o", "ExitOnForwardFailure=yes", "-o", "BatchMode=yes"]
     if ssh_port is not None:
         options += ["-p", str(ssh_port)]
-    forward = f"127.0.0.1:{port}:127.0.0.1:{served}"
-    command = ["ssh", "-N", *options, "-L", forward, "--", destination]
-    if not shutil.which("ssh"):
-        raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
-    tunnel = ChildProcess(dying_with_parent(command), piped=False)
+    command = ["ssh", "-N", *options, "-L", f"{way}:127.0.0.1:{served}", "--", destination]
+    ssh = ChildProcess(dying_with_parent(command), piped=False)
     end = time.monotonic() + _TUNNEL_S
-    while time.monotonic() < end:
-        if not tunnel.running:
+    while not way.exists():
+        if not ssh.running:
             raise UnavailableError(
-                f"ssh to {destination} failed: {tunnel.last_line() or 'it gave no reason'}; "
+                f"ssh to {destination} failed: {ssh.last_line() or 'it gave no reason'}; "
                 f"'ssh {destination}' must log in without a question"
             )
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return port
+        if time.monotonic() > end:
+            ssh.close()
+            raise UnavailableError(f"ssh to {destination} set up no tunnel in {_TUNNEL_S:.0f} s")
         time.sleep(0.1)
-    tunnel.close()
-    raise UnavailableError(f"ssh to {destination} set up no tunnel in {_TUNNEL_S:.0f} s")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    relay = ChildProcess(dying_with_parent(python_module(_RELAY, str(way))))
+    return _Tunnel(folder, (ssh, relay), int(relay.output.readline()))
 
 
 @DEVICES.family("ssh", "a board reached through SSH, where 'facebench device serve' runs")
@@ -73,4 +85,6 @@ def _ssh(rest: str) -> Device:
         )
     destination, port, served = found.groups()
     way = (destination, int(port) if port else None, int(served or DEFAULT_PORT))
-    return BoardDevice(f"ssh:{rest}", lambda: connect("127.0.0.1", _tunnel(*way), name=destination))
+    return BoardDevice(
+        f"ssh:{rest}", lambda: connect("127.0.0.1", _tunnel(*way).port, name=destination)
+    )

@@ -84,6 +84,12 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_file_that_ends_the_process_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("import sys\n\nsys.exit()\n")
+    with pytest.raises(BadInputError, match=r"ends\.py, line 3: SystemExit"):
+        extensions.load_file(tmp_path / "ends.py")
+
+
 def test_an_installed_package_registers_networks(tmp_path: Path) -> None:
     plugin(tmp_path, OWN.format(name="three"), "networks")
     code = (
@@ -93,14 +99,23 @@ def test_an_installed_package_registers_networks(tmp_path: Path) -> None:
     assert done.stdout.strip() == "facebench-plugin 1.2"
 
 
-def test_a_package_that_fails_is_named_and_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("raise RuntimeError('out of order')", "RuntimeError: out of order"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+    ],
+)
+def test_a_package_that_fails_is_named_and_passed_over(
+    tmp_path: Path, does: str, said: str
+) -> None:
     kinds = ("networks", "runtimes", "datasets", "measures")
-    plugin(tmp_path, "raise RuntimeError('out of order')", *kinds)
+    plugin(tmp_path, does, *kinds)
     code = "import sys; sys.argv = ['facebench', 'list']; import facebench.__main__"
     done = in_a_process(code, PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("facebench-plugin is passed over") == len(kinds)
-    assert done.stderr.count("RuntimeError: out of order") == len(kinds)
+    assert done.stderr.count(said) == len(kinds)
     assert "mobilefacenet" in done.stdout
 
 

@@ -229,6 +229,13 @@ def test_csv_text_is_no_formula_to_a_spreadsheet(hostile: Path) -> None:
     assert HOSTILE[2] not in names
 
 
+@pytest.mark.parametrize("mark", ["=", "\n=", "\r\n=", "\t=", "@", "+", "-"])
+def test_no_cell_begins_as_a_formula_does(tmp_path: Path, mark: str) -> None:
+    render([cost(f"{mark}1+1")], tmp_path)
+    (row,) = _rows(tmp_path / "cost.csv")
+    assert row["network"].startswith("'")
+
+
 def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
     records = [f(n) for n in ("mobilefacenet", "mobilenet_v2") for f in (cost, synthetic)]
     first, second = (render(records, tmp_path / name) for name in ("a", "b"))

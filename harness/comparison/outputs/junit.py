@@ -41,7 +41,7 @@ def _add(suite: ElementTree.Element, line: Line) -> None:
         suite,
         "testcase",
         classname=visible(case_text(line.case)),
-        name=line.figure,
+        name=visible(line.figure),
     )
     said = (str(line.verdict), change_text(line), interval_text(line), line.kind, why(line))
     message = visible("; ".join(filter(None, said)))

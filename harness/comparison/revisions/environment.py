@@ -17,7 +17,7 @@ from facebench.harness.comparison.revisions import install, kept, requirements
 from facebench.harness.comparison.revisions.checkout import Revision
 from facebench.harness.comparison.revisions.install import Maker
 from facebench.harness.comparison.revisions.requirements import Requirements
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 from facebench.harness.storage.progress import Progress
 
 # Written last: an environment without it was interrupted, and is made anew.
@@ -98,5 +98,5 @@ def _made(
             raise BadInputError(
                 f"the dependencies of {revision.label} cannot be installed: {error}"
             ) from error
-        (folder / _COMPLETE).write_text(json.dumps({"pip": wanted.commands}))
+        writing.write(folder / _COMPLETE, json.dumps({"pip": wanted.commands}))
     return folder

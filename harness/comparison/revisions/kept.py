@@ -50,7 +50,7 @@ def is_fresh(folder: Path) -> bool:
 
 def complete(folder: Path) -> None:
     """Say that a folder is whole."""
-    (folder / _COMPLETE).touch()
+    writing.write(folder / _COMPLETE, "")
 
 
 def empty(folder: Path) -> None:

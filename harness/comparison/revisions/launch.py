@@ -11,6 +11,7 @@ from facebench.harness.comparison.interleaved.python_environment import PythonEn
 from facebench.harness.machine.processes import follow
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.storage import writing
 from facebench.harness.storage.progress import Progress
 
 _LINE = re.compile(r"\[(\d+)/(\d+)\] (.*)")
@@ -40,7 +41,7 @@ def run(
     """
     folder.mkdir(parents=True)
     file = folder / "plan.toml"
-    file.write_text(plan)
+    writing.write(file, plan)
     store = Store(folder / RECORDS)
     for record in known:
         store.append(record)

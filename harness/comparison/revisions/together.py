@@ -18,7 +18,7 @@ from facebench.harness.comparison.revisions import kept
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
-from facebench.harness.storage import cache
+from facebench.harness.storage import cache, writing
 from facebench.harness.storage.progress import Progress, ProgressShare
 
 _TURNS = 16
@@ -78,7 +78,7 @@ def measure(
 
 def _requests(environment: PythonEnvironment, plan: str, file: Path) -> dict[Case, Request]:
     """Return a side's timed jobs, by their cases without weights: two sides may differ in these."""
-    file.write_text(plan)
+    writing.write(file, plan)
     answer, last = ask(environment, environment.layout.listing, "", str(file))
     try:
         found: Mapping[str, Any] = json.loads(answer)

@@ -34,6 +34,16 @@ def answer(capfd: Output, *arguments: object) -> object:
     return json.loads(capfd.readouterr().out)
 
 
+@pytest.mark.parametrize("command", ["export mobilefacenet", "run quick"])
+def test_a_folder_below_a_file_is_one_sentence(command: str, tmp_path: Path, capfd: Output) -> None:
+    (tmp_path / "file").touch()
+    assert facebench(*command.split(), "-o", tmp_path / "file" / "below") == 2
+    said = capfd.readouterr().err.splitlines()
+    assert [line for line in said if "file/below" in line and "Traceback" not in line]
+    assert "Traceback" not in "".join(said)
+    assert (tmp_path / "file").read_bytes() == b""
+
+
 @pytest.mark.parametrize("command", sorted(main.cli.commands))
 def test_every_command_has_help_with_an_example(command: str, capfd: Output) -> None:
     assert facebench(command, "--help") == 0

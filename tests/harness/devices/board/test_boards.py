@@ -315,9 +315,10 @@ def test_ssh_leads_to_a_board_that_listens_to_itself_alone(
         "from tests.harness.devices.board.cable import Cable\n"
         "import socket\n"
         "pathlib.Path(__file__).with_name('asked').write_text(' '.join(sys.argv[1:]))\n"
-        "near, _, far = sys.argv[sys.argv.index('-L') + 1].split(':')[1:]\n"
-        "make = socket.create_server\n"
-        "socket.create_server = lambda address: make(('127.0.0.1', int(near)))\n"
+        "near, _, far = sys.argv[sys.argv.index('-L') + 1].split(':')\n"
+        "class Near(socket.socket): getsockname = lambda self: ('', 0)\n"
+        "listening = Near(socket.AF_UNIX); listening.bind(near); listening.listen()\n"
+        "socket.create_server = lambda address: listening\n"
         "Cable(int(far)); time.sleep(600)\n"
     )
     (tmp_path / "ssh").chmod(0o755)
