@@ -24,7 +24,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.machine.environment import version
-from facebench.harness.storage import cache, shipped, writing
+from facebench.harness.storage import cache, locks, shipped, writing
 from facebench.harness.storage.serialization import convert, parse_json
 
 if TYPE_CHECKING:
@@ -109,12 +109,12 @@ def claim(target: str) -> Iterator[None]:
     path = own_file(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = writing.shared(path.parent / f".{target}.lock")
+        file = writing.shared(path.parent / f".{target}.lock")
     except OSError as error:
         raise _unwritable(path, error) from error
-    with lock:
+    with file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BadInputError(
                 f"another process tunes for {target} and keeps its records in {path.parent}: wait "

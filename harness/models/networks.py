@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 ONNX_PREFIX = "onnx:"
+# Of an ONNX graph, weights and intermediate values of one image: 2 GB of single precision.
+_MOST_ELEMENTS = 2**29
+
 RANDOM, SHIPPED = "random:0", "shipped"
 
 
@@ -182,7 +186,7 @@ def _onnx_architecture(network: Network) -> Architecture:
         )
     return Architecture(
         name=network.name,
-        build=lambda: _onnx_module(path, network.name),
+        build=lambda: _onnx_module(path, network.name, (height, width)),
         input_size=(height, width),
         embedding_size=embedding,
         reference="an ONNX file of the user",
@@ -195,12 +199,22 @@ def _read_onnx(path: Path) -> Any:
     try:
         model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)
-        return onnx.shape_inference.infer_shapes(model)
+        found = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # protobuf and onnx raise a dozen kinds
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise BadInputError(
             f"{path} is no ONNX file that can be read ({first[0]}); export the network again"
         ) from error
+    graph = found.graph
+    elements = sum(math.prod(max(dim, 1) for dim in _shape(value))
+                   for value in (*graph.input, *graph.value_info, *graph.output))  # fmt: skip
+    elements += sum(math.prod(tensor.dims) for tensor in graph.initializer)
+    if elements > _MOST_ELEMENTS:
+        raise BadInputError(
+            f"{path} works out {elements:,} numbers for an image, more than {_MOST_ELEMENTS:,}: "
+            "give a smaller network"
+        )
+    return found
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -208,8 +222,9 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
 
 
-def _onnx_module(path: Path, name: str) -> nn.Module:
+def _onnx_module(path: Path, name: str, size: tuple[int, int]) -> nn.Module:
     import onnx2torch
+    import torch
 
     model = _read_onnx(path)
     for number, node in enumerate(model.graph.node):
@@ -217,9 +232,18 @@ def _onnx_module(path: Path, name: str) -> nn.Module:
         node.name = f"{node.op_type}_{number}"
     try:
         module: nn.Module = onnx2torch.convert(model)
+        # Attributes and indices that make no sense show when it runs.
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, 3, *size))
         return module
     except NotImplementedError as error:
         raise BadInputError(
             f"{name} has an operator that cannot be converted ({error}); export it with "
             "standard operators of opset 13 to 17"
+        ) from error
+    except Exception as error:  # whatever the converter and torch raise of a wrong graph
+        first = str(error).strip().splitlines() or [""]
+        raise BadInputError(
+            f"{name} does not run in torch ({type(error).__name__}: {first[0]}); export it with "
+            "floating-point weights, and see that it runs in another runtime"
         ) from error

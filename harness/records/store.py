@@ -11,7 +11,7 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.record import NewerError, Record, from_json, to_json
 from facebench.harness.storage import shipped, writing
+from facebench.harness.storage.locks import lock
 from facebench.harness.storage.reading import regular
 from facebench.harness.storage.serialization import parse_json, to_text
 
@@ -116,9 +117,8 @@ class Store:
     def _lines(self) -> list[bytes]:
         try:
             with regular(self.path).open("rb", buffering=0) as file:
-                # Half a line is seen of a run that is writing it. Some disks know no locks.
-                with suppress(OSError):
-                    fcntl.flock(file, fcntl.LOCK_SH)
+                # Half a line is seen of a run that is writing it.
+                lock(file, fcntl.LOCK_SH)
                 return _split(file)
         except FileNotFoundError:
             return []
@@ -128,7 +128,7 @@ class Store:
         """Yield the file for us alone, to read and to append to; made where there is none."""
         while True:
             with writing.shared(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                lock(file, fcntl.LOCK_EX)
                 # Another run may have mended it meanwhile, and put a new file in its place.
                 if _is_at(file, self.path):
                     yield file

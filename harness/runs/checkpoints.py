@@ -22,7 +22,7 @@ import psutil
 from facebench.architectures.errors import BadInputError
 from facebench.harness.measures.job import Job
 from facebench.harness.records.record import Record, from_json, to_json
-from facebench.harness.storage import cache, writing
+from facebench.harness.storage import cache, locks, writing
 from facebench.harness.storage.eviction import EXPIRES_S
 from facebench.harness.storage.serialization import parse_json, to_text
 
@@ -140,11 +140,9 @@ def _left_behind(lock: FileIO) -> bool:
 
 def _locked(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        return True  # a disk without locks
     return True
 
 

@@ -11,8 +11,11 @@ import fcntl
 import os
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -37,6 +40,32 @@ _OUR_FILES = re.compile(r"(history|reference)-[0-9a-f]+\.jsonl?")
 
 # Of this process: for each cache, its locked file and when it began.
 _held: dict[tuple[int, Path], tuple[IO[bytes], float]] = {}
+
+
+def lock(file: int | IO[bytes] | FileIO, how: int) -> None:
+    """Lock a file; where a disk knows no locks, say so once and go on without.
+
+    Args:
+        file: it, or its descriptor.
+        how: as `fcntl.flock` takes it.
+
+    Raises:
+        BlockingIOError: another process holds it, and `how` is not to wait.
+    """
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        _say_there_are_none(error.strerror)
+
+
+@cache
+def _say_there_are_none(reason: str) -> None:
+    warnings.warn(
+        f"files cannot be locked on this disk ({reason}): let one facebench at a time write there",
+        stacklevel=3,
+    )
 
 
 def begin(root: Path) -> float:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facebench.harness.storage import cache, writing
+from facebench.harness.storage.locks import lock
 
 # All that is compared is to see one state of the machine: yesterday's is not gone on with.
 _KEPT_S = 24 * 3600
@@ -33,10 +34,10 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     writing.folder(path.parent, below=cache.root().absolute())
     with writing.shared(path) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, fcntl.LOCK_EX)
         yield
 
 

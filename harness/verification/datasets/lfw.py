@@ -24,9 +24,9 @@ PLACE = (
     f"(or {ARCHIVE}, an archive of it), and landmarks.csv where the landmarks are known"
 )
 
-# The addresses of the publisher; the digests are those of torchvision's `datasets/lfw.py`,
-# and that of pairs.txt was compared with a copy of the file.
-_SITE = "http://vis-www.cs.umass.edu/lfw"
+# The addresses of the publisher. The archive's digest is that of torchvision's `datasets/lfw.py`;
+# that of pairs.txt was taken of a copy that has torchvision's MD5.
+_SITE = "https://vis-www.cs.umass.edu/lfw"
 DOWNLOADS = (
     Download(
         f"{_SITE}/lfw-deepfunneled.tgz",
@@ -37,7 +37,7 @@ DOWNLOADS = (
     Download(
         f"{_SITE}/pairs.txt",
         f"lfw-deepfunneled/{PAIRS}",
-        "md5:9f1ba174e4e1c508ff7cdf10ac338a7d",
+        "sha256:ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
     ),
 )
 

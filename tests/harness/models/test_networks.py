@@ -3,10 +3,11 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
@@ -155,6 +156,53 @@ def test_a_grey_network_is_refused(tmp_path: Path) -> None:
     torch.onnx.export(grey, (torch.zeros(1, 1, 8, 8),), str(path), dynamo=False, opset_version=17)
     with pytest.raises(BadInputError, match="must have 3 channels"):
         resolve(f"onnx:{path}").architecture()
+
+
+def written(path: Path, nodes: list[NodeProto], **weights: object) -> str:
+    """A graph of an image of 3 x 16 x 16 and a vector of four; the name of its network."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 16, 16])
+    vector = helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["n", 4])
+    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "graph", [image], [vector], held)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return f"onnx:{path}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"group": 0}, {"strides": [0, 0]}, {"dilations": [0, 0]}, {"pads": [-9] * 4}],
+)
+def test_a_convolution_that_makes_no_sense_is_one_sentence(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["c"], **wrong),
+        helper.make_node("Flatten", ["c"], ["f"]),
+        helper.make_node("Gemm", ["f", "g"], ["vector"]),
+    ]
+    weights = {"w": np.ones((3, 3, 1, 1), np.float32), "g": np.ones((768, 4), np.float32)}
+    with pytest.raises(BadInputError, match="does not run in torch|is no ONNX file"):
+        resolve(written(tmp_path / "x.onnx", nodes, **weights)).module()
+
+
+@pytest.mark.parametrize("large", [2**14, 2**20])
+@pytest.mark.parametrize("operator", ["ConstantOfShape", "Expand", "Tile"])
+def test_a_small_file_of_a_large_tensor_is_refused_before_it_is_made(
+    tmp_path: Path, operator: str, large: int
+) -> None:
+    takes = ["shape"] if operator == "ConstantOfShape" else ["one", "shape"]
+    nodes = [
+        helper.make_node(operator, takes, ["large"]),
+        helper.make_node("ReduceSum", ["large"], ["sum"], keepdims=0),
+        helper.make_node("Flatten", ["image"], ["f"]),
+        helper.make_node("Gemm", ["f", "g"], ["v"]),
+        helper.make_node("Add", ["v", "sum"], ["vector"]),
+    ]
+    weights = {"g": np.ones((768, 4), np.float32), "one": np.ones((1, 1), np.float32)}
+    name = written(tmp_path / "x.onnx", nodes, shape=np.array([large, 2**16]), **weights)
+    with pytest.raises(BadInputError, match="numbers for an image, more than"):
+        resolve(name).architecture()
 
 
 def test_an_operator_that_cannot_be_converted_is_named(tmp_path: Path, tiny_onnx: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import errno
+import fcntl
 import json
 import os
 import zlib
@@ -33,6 +34,7 @@ from facebench.harness.records.record import Check, NewerError, Record, from_jso
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.records.store import Store, latest, paper_table
 from facebench.harness.records.throughput import Throughput
+from facebench.harness.storage import locks
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
 
@@ -316,3 +318,24 @@ def test_lines_without_a_checksum_are_read(tmp_path: Path) -> None:
     anew = [json.dumps(line, separators=(",", ":")) for line in lines]
     store.path.write_text("\n".join(anew) + "\n")
     assert store.read() == whole
+
+
+def test_a_disk_without_locks_is_said_once_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    locks._say_there_are_none.cache_clear()
+    store = Store(tmp_path / "records.jsonl")
+    record = Record(Case("export", "mobilefacenet"), "measured", "ok", EXAMPLES["export"])
+    with pytest.warns(UserWarning, match="No locks available") as said:
+        _append_twice(store, record)
+    assert len(said) == 1
+    assert len(store.read()) == 2
+
+
+def _append_twice(store: Store, record: Record) -> None:
+    store.append(record)
+    store.append(record)
