@@ -11,6 +11,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 MOST_DIGITS = 4
 
 
+# Of a figure with more none could be read, nor could `Decimal` round it.
+_MOST_DIGITS = 24
+
+
 @dataclass(frozen=True)
 class Estimate:
     """It is a figure and its 95 % interval."""
@@ -199,4 +203,6 @@ def _leading(value: float) -> int:
 def _text(value: float, place: int, rounding: str) -> str:
     # Twelve digits: outward rounding must not take the noise of floats for a figure.
     exact = Decimal(f"{value:.12g}")
+    if exact.adjusted() - place >= _MOST_DIGITS:
+        return f"{value:.6g}"
     return f"{exact.quantize(Decimal(1).scaleb(place), rounding):,f}"

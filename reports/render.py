@@ -185,7 +185,9 @@ def _visible(value: object) -> object:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    return bytes(frame.to_csv(index=False, lineterminator="\n"), "utf-8")
+    # A file's name may be no Unicode.
+    text = frame.to_csv(index=False, lineterminator="\n")
+    return bytes(text, "utf-8", "backslashreplace")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -95,3 +95,8 @@ def test_small_helpers() -> None:
     assert compact(Estimate(108.2, 107.0, 109.0)) == "108±1"
     assert agrees(0.9933, "0.99")
     assert not agrees(1.003, "0.99")
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e30])
+def test_a_figure_that_nobody_can_read_is_no_traceback(value: float) -> None:
+    assert "e+" in earned(Estimate(value, value, value))
