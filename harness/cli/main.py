@@ -39,8 +39,10 @@ def main() -> None:
         sys.stdout = None
         if error.errno == errno.EPIPE:
             sys.exit(0)
+        # Where one file is copied to another the second is the one that had no room.
+        place = error.filename2 or error.filename or "the disk"
         _fail(
-            f"{error.filename or 'the disk'}: {error.strerror or error}; make room or choose "
+            f"{place}: {error.strerror or error}; make room or choose "
             "another place, then run the same command again",
             2,
         )
