@@ -17,7 +17,7 @@ NOBODY = 65534
 
 # Sends a word to a port as another user, and ends at once or waits for the answer.
 AS_ANOTHER = """
-import os, socket, sys
+import encodings.idna, os, socket, sys  # the last chance to read the library of Python
 os.setuid(int(sys.argv[2]))
 with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10) as connection:
     try:
