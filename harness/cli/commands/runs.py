@@ -56,9 +56,9 @@ def run(
 ) -> None:
     """Run a plan and render its report: the main job.
 
-    PLAN is a TOML file or a built-in plan: paper (the default) or quick. What
-    is in the records already is not run again; a run that was interrupted goes
-    on where it was. Exit code 1 says that a case failed.
+    PLAN is a TOML file or a built-in plan: paper (the default), quick, arm or x86.
+    What is in the records already is not run again; a run that was interrupted
+    goes on where it was. Exit code 1 says that a case failed.
 
     \b
     facebench run

@@ -26,7 +26,7 @@ def test_built_in_plans_expand(name: str) -> None:
     assert plan.jobs(plan.load(name), None)
 
 
-def test_the_main_job_is_every_network_of_the_paper_in_every_runtime_for_every_target(
+def test_the_main_job_is_every_network_of_the_paper_in_every_runtime_for_here_and_for_arm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("FACEBENCH_DATA", raising=False)
@@ -34,12 +34,20 @@ def test_the_main_job_is_every_network_of_the_paper_in_every_runtime_for_every_t
     count = len(registry.paper_names())
     by_measure = {m: [c for c in cases if c.measure == m] for m in {c.measure for c in cases}}
     assert len(by_measure["export"]) == len(by_measure["cost"]) == count
-    assert len(by_measure["compile"]) == count * len(TARGETS.names())
+    arm = {one.name for one in TARGETS if one.elf_machine in ("EM_AARCH64", "EM_ARM")}
+    assert {case.target for case in by_measure["compile"]} == {"host", *arm}
+    assert len(by_measure["compile"]) == count * len({"host", *arm})
     assert len(by_measure["latency"]) == count * len(installed())
     assert len(by_measure["layers"]) == count
     assert len(by_measure["fields"]) == len(set(registry.paper_names()) & set(shipped.weights()))
     assert {c.dataset for c in by_measure["accuracy"]} == {"synthetic"}
     assert len({case.key for case in cases}) == len(cases)
+
+
+def test_the_plans_of_here_arm_and_x86_compile_for_every_target_together() -> None:
+    names = ("paper", "arm", "x86")
+    cases = [job.case for name in names for job in plan.jobs(plan.load(name), None)]
+    assert {case.target for case in cases if case.measure == "compile"} == set(TARGETS.names())
 
 
 def test_a_plan_of_ones_own(tmp_path: Path) -> None:
