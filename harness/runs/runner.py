@@ -20,6 +20,7 @@ from facebench.harness.devices.registry import DEVICES
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, failed
 from facebench.harness.models import export
+from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import long_run, rounds, worker_pool
@@ -118,12 +119,12 @@ def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
         if number == 0:
             yield from _side_by_side(members)
             continue
-        export_missing(members)
+        why = export_missing(members)
         ready = []
         for job in members:
             exported = export.find(job.network)
             if exported is None:
-                yield without_network(job)
+                yield without_network(job, why.get(job.network))
             else:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
@@ -150,12 +151,16 @@ def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[R
     yield from at_once([watch.rounds(stream, execute) for stream in streams])
 
 
-def export_missing(jobs: Sequence[Job]) -> None:
-    """Export here what these jobs need where no job of this run has; that leaves no record."""
+def export_missing(jobs: Sequence[Job]) -> dict[Network, Record]:
+    """Export here what these jobs need where no job of this run has.
+
+    Returns:
+        The record of each network's export that was missing; they are not stored.
+    """
     missing = {job.network: job for job in jobs if export.find(job.network) is None}
     exports = [replace(j, case=replace(j.case, measure="export")) for j in missing.values()]
-    for _ in _side_by_side(exports):
-        pass
+    networks = {job.case.key: job.network for job in exports}
+    return {networks[record.case.key]: record for record in _side_by_side(exports)}
 
 
 def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
@@ -202,8 +207,13 @@ def at_once(streams: Sequence[Iterator[Record]]) -> Iterator[Record]:
         given_up.set()
 
 
-def without_network(job: Job) -> Record:
-    """Return the record of a job whose network could not be exported."""
-    return failed(
-        job, f"{job.network.name} could not be exported; the record of its export tells why"
-    )
+def without_network(job: Job, exported: Record | None) -> Record:
+    """Return the record of a job whose network could not be exported, with the reason.
+
+    Args:
+        job: what came to nothing.
+        exported: the record of the network's export; None where it is not known.
+    """
+    if exported is None or exported.status == "ok":
+        return failed(job, f"{job.network.name} could not be exported: run the command again")
+    return replace(failed(job, exported.reason), status=exported.status)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from facebench.architectures.errors import FacebenchError
 from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import console, start, terminal
@@ -41,14 +42,15 @@ def cost(networks: Sequence[Network], layers: bool, as_json: bool) -> None:
     facebench cost mobilefacenet --json     one network: an object; several: a list
     """
     records = [perform(Job(Case("cost", n.name, n.weights), n)) for n in networks]
-    raise_failures(records)
+    counted = [record for record in records if record.result is not None]
     if as_json:
         flat = [console.flat(record) for record in records]
         terminal.as_json(flat[0] if len(flat) == 1 else flat)
-        return
-    terminal.out.print(console.costs(records))
-    for record in records if layers else ():
-        terminal.out.print(console.layers(record))
+    elif counted:
+        terminal.out.print(console.costs(counted))
+        for record in counted if layers else ():
+            terminal.out.print(console.layers(record))
+    raise_failures(records)
 
 
 @click.command()
@@ -65,13 +67,14 @@ def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
     facebench export mobilefacenet -o models
     facebench export mobilefacenet --weights mobilefacenet=trained.pth
     """
-    files = []
-    for network in networks:
+
+    def written(network: Network) -> list[dict[str, Any]]:
         exported = export_network(network)
         path = _copy(exported.onnx, out / f"{_file_name(network.name)}.onnx")
         facts = {"network": network.name, "path": str(path)}
-        files.append(facts | {k: v for k, v in exported.facts().items() if k != "name"})
-    _print_files(files, as_json)
+        return [facts | {k: v for k, v in exported.facts().items() if k != "name"}]
+
+    _each(networks, written, as_json)
 
 
 @click.command("compile")
@@ -92,15 +95,17 @@ def compile_(
     facebench compile mobilefacenet --target cortex-a72,cortex-a76 -o libraries
     """
     targets = [TARGETS[name] for name in options.comma_list(target)]
-    files = []
-    for network in networks:
-        exported = export_network(network)
+
+    def compiled(network: Network) -> list[dict[str, Any]]:
+        exported, files = export_network(network), []
         for one in targets:
             library = compile_network(exported, one, batch)
             path = _copy(library.path, out / f"{_file_name(network.name)}.{one.name}.so")
             facts = {"network": network.name, "target": one.name, "path": str(path)}
             files.append(facts | asdict(library.compilation()) | {"label": library.label})
-    _print_files(files, as_json)
+        return files
+
+    _each(networks, compiled, as_json)
 
 
 @click.command()
@@ -165,9 +170,22 @@ def _file_name(network: str) -> str:
     return re.sub(r"[^\w.-]+", "_", network)
 
 
-def _print_files(files: Sequence[dict[str, Any]], as_json: bool) -> None:
+def _each(
+    networks: Sequence[Network],
+    make: Callable[[Network], list[dict[str, Any]]],
+    as_json: bool,
+) -> None:
+    """Print the files of each network; what one fails at is said once the others are done."""
+    files, reasons = [], []
+    for network in networks:
+        try:
+            files += make(network)
+        except FacebenchError as error:
+            reasons.append(f"{network.name}: {error}" if len(networks) > 1 else str(error))
     if as_json:
         terminal.as_json(files)
-        return
-    for facts in files:
-        terminal.out.print(facts["path"], markup=False, soft_wrap=True)
+    else:
+        for facts in files:
+            terminal.out.print(facts["path"], markup=False, soft_wrap=True)
+    if reasons:
+        raise FacebenchError("\nfacebench: ".join(reasons))

@@ -145,7 +145,7 @@ class Cluster:
                 if not export_of.over.is_set():
                     held.append(task)
                 elif export_of.failed:
-                    yield without_network(task.job)
+                    yield without_network(task.job, export_of.record)
                 else:
                     pending |= {self._submit(one): one for one in self._shared(task)}
             waiting = held
@@ -172,7 +172,7 @@ class Cluster:
             if exports[job.network].succeeds():
                 waiting.append(job)
             else:
-                yield without_network(job)
+                yield without_network(job, exports[job.network].record)
         try:
             neighbours = self._shown_alike(waiting) if waiting else []
             if neighbours:
@@ -304,7 +304,7 @@ class Cluster:
             if exports[job.network].succeeds():
                 ready.append(job)
             else:
-                yield without_network(job)
+                yield without_network(job, exports[job.network].record)
         export_missing([job for job in ready if job.case.device not in lending])
         from_here = here(SILENT)
 
@@ -404,11 +404,16 @@ class _Exporting:
 
     def __init__(self) -> None:
         self.over = threading.Event()
-        self.failed = False
+        self.record: Record | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Return whether it is known to have failed."""
+        return self.record is not None and self.record.status != "ok"
 
     def end(self, record: Record) -> None:
         """End it with this record."""
-        self.failed = record.status != "ok"
+        self.record = record
         self.over.set()
 
     def succeeds(self) -> bool:

@@ -103,6 +103,24 @@ def test_export_and_compile_write_files(tiny_onnx: Path, tmp_path: Path, capfd: 
     assert all(entry["label"] == "" for entry in compiled)
 
 
+@pytest.mark.parametrize(
+    "command", [("cost",), ("export", "-o", "out"), ("compile", "--target", "host", "-o", "out")]
+)
+def test_one_network_that_fails_hides_no_other(
+    command: tuple[str, ...],
+    tiny_onnx: Path,
+    tmp_path: Path,
+    capfd: Output,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    assert facebench(*command, "onnx:bad.onnx", f"onnx:{tiny_onnx}") == 2
+    printed = capfd.readouterr()
+    assert "bad.onnx is no ONNX file" in printed.err
+    assert "tiny" in printed.out
+
+
 def test_latency_gives_a_record_a_case(tiny_onnx: Path, capfd: Output) -> None:
     records = answer(
         capfd, "latency", f"onnx:{tiny_onnx}", "--runtime", "onnxruntime,ncnn", "--seconds", 0.01,
