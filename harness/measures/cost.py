@@ -14,10 +14,13 @@ from facebench.harness.records.record import Record
 
 def _obtain(job: Job) -> Outcome:
     from facebench.harness.models import cost  # loads torch
+    from facebench.harness.models.onnx_cost import counter
 
     architecture = job.network.architecture()
-    module = job.network.module()
-    return Outcome(cost.count(module, architecture.input_size, architecture.embedding_size))
+    size = architecture.input_size
+    if job.network.is_onnx:
+        return Outcome(counter.count(job.network.graph(), (1, 3, *size), size))
+    return Outcome(cost.count(job.network.module(), size, architecture.embedding_size))
 
 
 def _depends_on(job: Job) -> Any:

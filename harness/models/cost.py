@@ -1,25 +1,12 @@
-"""Parameters, multiply-adds, activations and bytes of a network, counted on its trace.
+"""Counts parameters, multiply-adds, activations and bytes of a torch module, on its trace.
 
-Multiply-adds are counted under three conventions, each including the one before:
-
-    conv+linear: multiply-adds of convolutions and matrix products, biases left
-        out. The paper's (arXiv 1804.07573).
-    +bn: and two operations for each element of a batch or layer normalization.
-    +activation: and one for each element of an activation function, and of a
-        sum, difference, product, quotient or maximum of maps, such as a residual
-        addition or a gate.
-
-Pooling and other reductions, concatenation and copies count nothing. Nor does what does not
-depend on the image, such as a convolution of a table of positions: it is worked out once,
-when the network is exported, and is no part of an inference. A counter that follows one pass
-of torch, such as `torch.utils.flop_counter`, counts it.
+`tally` says by which conventions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
 from math import prod
 from typing import Any
@@ -38,23 +25,12 @@ from torch import nn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.bn_folding import fold_batch_norm, inference_form
-from facebench.harness.records.cost import Cost, LayerCost
-
-CONVENTIONS = ("conv+linear", "+bn", "+activation")
-BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
+from facebench.harness.models.tally import CostTally, Map, Role, cost
+from facebench.harness.records.cost import Cost
 
 # torch._C.Value: a tensor, number or list in the trace.
 Value = Any
 Handle = Callable[[Sequence[Value], Sequence[Value]], int]
-
-
-class Role(Enum):
-    """It says what an operator does to memory."""
-
-    LAYER = "writes its output; convolutions and matrix products"
-    FUSED = "rewrites its input in place, in the same pass as the layer before it"
-    OTHER = "writes its output"
-    VIEW = "writes nothing"
 
 
 @dataclass(frozen=True)
@@ -74,20 +50,8 @@ def count(network: nn.Module, input_size: tuple[int, int], embedding_size: int) 
     """
     trained = _trace(inference_form(network), input_size)
     folded = _trace(fold_batch_norm(network), input_size)
-    parameters_folded = sum(folded.parameters.values())
-    return Cost(
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        parameters_bn_folded=parameters_folded,
-        madds={name: sum(layer.madds[name] for layer in trained.layers) for name in CONVENTIONS},
-        activations=sum(layer.activations for layer in trained.layers),
-        weight_bytes=BYTES["fp32"] * parameters_folded,
-        activation_bytes=BYTES["fp32"] * sum(step.read + step.written for step in folded.steps),
-        peak_activation_bytes=BYTES["fp32"] * _peak(folded.steps, folded.sizes),
-        size_bytes={name: width * parameters_folded for name, width in BYTES.items()},
-        input_size=input_size,
-        embedding_size=embedding_size,
-        layers=tuple(trained.layers),
-    )
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return cost(trained, folded, parameters, input_size, embedding_size)
 
 
 def _convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
@@ -140,36 +104,11 @@ def _table() -> dict[str, Rule]:
 RULES = _table()
 
 
-@dataclass(frozen=True)
-class _Step:
-    """It is one layer of the fused network: elements moved, and the buffers it needs."""
-
-    read: int
-    written: int
-    buffers: tuple[str, ...]
-
-
 @dataclass
-class _Trace:
-    """It is what one pass over the network's operators found, in execution order.
+class _Trace(CostTally):
+    """It is what one pass over the network's operators found, and those without a rule."""
 
-    Attributes:
-        layers: all operators but views.
-        steps: layers that stay apart where BN and activations are fused.
-        sizes: elements of each buffer that holds activations.
-        parameters: elements of each parameter tensor that is read.
-        unknown: operators without a rule.
-        buffers: of each value in the trace that depends on the input, the buffers it lies in.
-        whole: values that are all of their buffer.
-    """
-
-    layers: list[LayerCost] = field(default_factory=list)
-    steps: list[_Step] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
-    parameters: dict[str, int] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
-    buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    whole: set[str] = field(default_factory=set)
 
     def visit(self, kind: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
         """Take one operator in; returns its operations, as fvcore wants of a handle."""
@@ -181,48 +120,24 @@ class _Trace:
             return 0
         rule = RULES[kind]
         operations = rule.operations(inputs, outputs)
-        self._place(rule.role, read, outputs[0])
+        self.place(rule.role, [_map(value) for value in read], _map(outputs[0]))
         if rule.role is not Role.VIEW:
-            self.layers.append(self._layer(kind, rule, operations, inputs, outputs[0]))
+            self._add(kind, rule, operations, inputs, outputs[0])
         return operations
 
-    def _place(self, role: Role, read: list[Value], output: Value) -> None:
-        """Find the buffer of an output: its input's own, or a new one."""
-        name = output.debugName()
-        if role is Role.VIEW or (role is Role.FUSED and self._is_fusible(read)):
-            self.buffers[name] = self._all_buffers(read)
-        else:
-            self.buffers[name] = (name,)
-            self.sizes[name] = _elements(output)
-            moved = sum(_elements(value) for value in read)
-            buffers = (*self._all_buffers(read), name)
-            self.steps.append(_Step(moved, self.sizes[name], buffers))
-        if role is not Role.VIEW:
-            self.whole.add(name)
-
-    def _is_fusible(self, read: list[Value]) -> bool:
-        """Nobody else reads the one input, and it is not the image, which may not change."""
-        return len(read) == 1 and read[0].debugName() in self.whole and len(read[0].uses()) == 1
-
-    def _layer(
+    def _add(
         self, kind: str, rule: Rule, operations: int, inputs: Sequence[Value], output: Value
-    ) -> LayerCost:
+    ) -> None:
         # The statistics that BN reads after its weight and bias are no parameters.
         read = inputs[:3] if kind.startswith("aten::batch_norm") else inputs
-        new = {
-            name: size
-            for name, size in _parameters(read, self.buffers).items()
-            if name not in self.parameters
-        }
-        self.parameters |= new
-        start = CONVENTIONS.index(rule.convention)
-        return LayerCost(
-            name=output.node().scopeName().rpartition("/")[2],
-            operator=kind.removeprefix("aten::").strip("_"),
-            output_shape=tuple(get_shape(output)),
-            parameters=sum(new.values()),
-            madds={c: operations * (i >= start) for i, c in enumerate(CONVENTIONS)},
-            activations=_elements(output) if rule.role is Role.LAYER else 0,
+        self.add_layer(
+            output.node().scopeName().rpartition("/")[2],
+            kind.removeprefix("aten::").strip("_"),
+            rule.role,
+            tuple(get_shape(output)),
+            _parameters(read, self.buffers),
+            operations,
+            rule.convention,
         )
 
     def _buffers_of(self, value: Value) -> tuple[str, ...]:
@@ -231,14 +146,10 @@ class _Trace:
         if name in self.buffers:
             return self.buffers[name]
         if _is_image(value):
-            self.sizes[name] = _elements(value)
-            self.buffers[name] = (name,)
+            self.add_image(_map(value))
         if value.node().kind() == "prim::ListUnpack":
-            self.buffers[name] = self._all_buffers(value.node().inputs())
+            self.buffers[name] = self.lie_in(one.debugName() for one in value.node().inputs())
         return self.buffers.get(name, ())
-
-    def _all_buffers(self, values: Iterable[Value]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(buffer for v in values for buffer in self._buffers_of(v)))
 
 
 def _trace(
@@ -264,16 +175,6 @@ def _trace(
     return trace
 
 
-def _peak(steps: list[_Step], sizes: dict[str, int]) -> int:
-    """Most elements held at once; a buffer lives from the first step that needs it to the last."""
-    last = {buffer: i for i, step in enumerate(steps) for buffer in step.buffers}
-    first = {buffer: i for i, step in reversed([*enumerate(steps)]) for buffer in step.buffers}
-    return max(
-        sum(size for buffer, size in sizes.items() if first[buffer] <= i <= last[buffer])
-        for i in range(len(steps))
-    )
-
-
 def _tensors(values: Iterable[Value]) -> list[Value]:
     """Tensors of floating point among values and lists of values."""
     found: list[Value] = []
@@ -295,6 +196,12 @@ def _is_tensor(value: Value) -> bool:
 def _is_image(value: Value) -> bool:
     """Return the trace's inputs are the image, then parameters and statistics."""
     return bool(value.node().kind() == "prim::Param" and value.offset() == 0)
+
+
+def _map(value: Value) -> Map:
+    """Return the value as a map; a list of tensors, which is a view, has no size of its own."""
+    size = 0 if value.type().kind() == "ListType" else _elements(value)
+    return Map(value.debugName(), size, len(value.uses()))
 
 
 def _elements(value: Value) -> int:

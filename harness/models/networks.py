@@ -90,6 +90,15 @@ class Network:
             facts | {"weights_matched": matched.how} | ({"training": training} if training else {})
         )
 
+    def graph(self) -> Any:
+        """Return the graph of an ONNX file, an `onnx.ModelProto`.
+
+        Raises:
+            BadInputError: the file holds none that can be read.
+        """
+        assert self.path is not None
+        return _read_onnx(self.path)
+
     def module(self) -> nn.Module:
         """Return the network with its weights, in evaluation mode.
 

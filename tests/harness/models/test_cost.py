@@ -15,7 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, names
-from facebench.harness.models.cost import CONVENTIONS, count
+from facebench.harness.models.cost import count
+from facebench.harness.models.tally import CONVENTIONS
 
 TIMM = ["timm:mobilenetv3_small_100:gdconv", "timm:ghostnet_100:gap", "timm:resnet18:fc"]
 

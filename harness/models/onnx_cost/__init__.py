@@ -1,0 +1,1 @@
+"""Counts what an inference of an ONNX graph costs, by the conventions of `models.tally`."""
