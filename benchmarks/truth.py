@@ -23,21 +23,20 @@ from pathlib import Path
 
 import numpy as np
 import simulated
+import truth_reports
 import truth_time
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from truth_reports import scored, trained
 from truth_rows import LEVEL, SEED, Found, Plan, Row, held
 
-from facebench.harness.records.accuracy import Accuracy, Bounded
-from facebench.harness.records.case import Case
+from facebench.harness.records.accuracy import Bounded
 from facebench.harness.records.comparable import Decisions
 from facebench.harness.records.pair_scores import PairScores
-from facebench.harness.records.record import Record
 from facebench.harness.verification import identification, intervals
 from facebench.harness.verification.folds import decided
 from facebench.harness.verification.metrics import tar_at_far
 from facebench.harness.verification.paired import PairedComparison, compare
-from facebench.harness.verification.protocol import verify
 from facebench.harness.verification.search_intervals import search_bounds
 from facebench.reports.claims import CLAIMS, REFUTED, SUPPORTED
 from facebench.reports.evidence import BASELINE, Evidence
@@ -55,11 +54,6 @@ BETTER = 0.8
 def packed(scores: simulated.Reals, pairs: simulated.Pairs, people: np.ndarray) -> PairScores:
     """Scores as a record holds them."""
     return PairScores.pack(scores, pairs.same, pairs.folds, people, "simulated")
-
-
-def scored(scores: simulated.Reals, pairs: simulated.Pairs) -> Accuracy:
-    """What the 10-fold protocol makes of scores."""
-    return verify(packed(scores, pairs, pairs.people), "", "none", 1.0)
 
 
 def of_accuracy(plan: Plan) -> Iterator[Row]:
@@ -198,7 +192,7 @@ def of_seeds(plan: Plan) -> Iterator[Row]:
             primes = simulated.DIFFICULTIES["middling"] + spread * rng.standard_normal(2 * seeds)
             drawn = simulated.scores(pairs, primes.tolist(), rng)
             records = [
-                _trained(network, seed, scored(one, pairs))
+                trained(network, seed, scored(one, pairs))
                 for one, (network, seed) in zip(
                     drawn,
                     [(n, s) for n in (BASELINE, "mobilenet_v2") for s in range(seeds)],
@@ -209,14 +203,6 @@ def of_seeds(plan: Plan) -> Iterator[Row]:
             verdicts.append(finding.verdict in (SUPPORTED, REFUTED))
         cell = f"LFW, middling, {seeds} seeds, d' {spread:g} apart"
         yield Row(name, cell, "level", len(verdicts), 0.0, float(np.mean(verdicts)))
-
-
-def _trained(network: str, seed: int, score: Accuracy) -> Record:
-    training = {"conditions": "alike", "seed": seed, "recipe": "r", "images": 1, "people": 1}
-    case = Case(
-        "accuracy", network, weights=f"sha256:{network}{seed}", runtime="torch", dataset="lfw"
-    )
-    return Record(case, "measured", "ok", score, provenance={"training": training})
 
 
 # What each registered procedure is held by.
@@ -230,6 +216,7 @@ ENTRIES: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "search": of_search,
     "seeds": of_seeds,
     **truth_time.ENTRIES,
+    **truth_reports.ENTRIES,
 }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from scipy.special import stdtrit
-
 from facebench.architectures.errors import BadInputError
 from facebench.harness.records.accuracy import Accuracy, Bounded
 from facebench.harness.records.record import Record
 from facebench.harness.verification.intervals import accuracy
 from facebench.reports.digits import Estimate, earned, interval, percentage, significant
 from facebench.reports.page import Cell, Column, Notes
+from facebench.reports.scores import NO_SCORES
 from facebench.reports.tables import LatencyRow
 from facebench.reports.text import plain
 
@@ -72,16 +71,9 @@ def doubts(record: Record) -> list[str]:
     return [f"check '{check.name}' did not hold: {check.detail}" for check in record.failed_checks]
 
 
-def percent(score: Accuracy) -> Estimate:
-    """Return the accuracy and its 95 % interval over people in percent; 0 to 100 if it is refused.
-
-    A record of schema 1 does not hold its scores: its interval is Student's over the folds.
-    """
-    if found := sure(score):
-        return in_percent(found)
-    t = float(stdtrit(len(score.fold_accuracies) - 1, 0.975))
-    value, side = 100.0 * score.accuracy, 100.0 * t * score.standard_error
-    return Estimate(value, max(value - side, 0.0), min(value + side, 100.0))
+def percent(score: Accuracy, confidence: float = 0.95) -> Estimate:
+    """Return the accuracy and its interval over people in percent; 0 to 100 if it is refused."""
+    return in_percent(sure(score, confidence))
 
 
 def in_percent(found: Bounded) -> Estimate:
@@ -100,24 +92,12 @@ def bounded(found: Bounded, kind: str, notes: Notes) -> Cell:
 
 # Tables, figures, claims and files all ask for the same.
 @lru_cache(maxsize=1024)
-def sure(score: Accuracy) -> Bounded | None:
-    """Return accuracy and its interval over people; None where the record holds no scores."""
+def sure(score: Accuracy, confidence: float = 0.95) -> Bounded:
+    """Return accuracy and its interval over people; refused where the record holds no scores."""
     try:
-        return accuracy(score)
+        return accuracy(score, confidence) or Bounded(score.accuracy, None, NO_SCORES)
     except BadInputError as error:
         return Bounded(score.accuracy, None, str(error))
-
-
-def plus_minus(estimate: Estimate) -> str:
-    """Return the half-width, to the digits of the value.
-
-    Example:
-        >>> plus_minus(Estimate(99.43, 99.01, 99.85))
-        '± 0.4'
-    """
-    value = earned(estimate)
-    decimals = len(value.partition(".")[2])
-    return f"± {estimate.half_width:.{decimals}f}"
 
 
 def millions(count: int) -> str:

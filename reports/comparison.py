@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
-from facebench.harness.comparison.job_spread import known_spread
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.cost import Cost
-from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
-from facebench.harness.runs import long_run
-from facebench.harness.stats.ratios import PROCESS_SPREAD
-from facebench.reports.digits import Estimate, ratio, widened
+from facebench.reports.digits import Estimate
 from facebench.reports.embedding_time import inferences_of
 from facebench.reports.environments import another_machine, differences
 from facebench.reports.evidence import BASELINE, Evidence, PaperRow, Subject, real_faces
 from facebench.reports.tables import CellValue, LatencyRow, Setting, frame, settings
+from facebench.reports.time_ratios import time_ratio
 
 THREADS = 1
 
@@ -96,9 +91,21 @@ def compare(evidence: Evidence) -> ComparisonTable:
 
 
 def latency_ratio(
-    evidence: Evidence, network: str, setting: Setting, over: str = BASELINE
+    evidence: Evidence,
+    network: str,
+    setting: Setting,
+    over: str = BASELINE,
+    confidence: float = 0.95,
 ) -> RelativeLatency:
-    """Return the network's median time over another's in the same setting."""
+    """Return the network's median time over another's in the same setting.
+
+    Args:
+        evidence: all records.
+        network: whose time is related.
+        setting: in which both were timed.
+        over: the other network.
+        confidence: of the interval, 0 to 1.
+    """
     ours = representative(evidence, network, setting)
     base = representative(evidence, over, setting)
     if network == over and ours is not None and ours.median is not None:
@@ -119,29 +126,11 @@ def latency_ratio(
         why = f"the two times come from different machines: {_sentence(other)}"
         return RelativeLatency(setting, None, "refused", why, ours.label)
     warning = f"records that are compared differ in {_sentence(found)}" if found else ""
-    estimate = widened(ratio(ours.median, base.median), beyond_intervals(ours.record, base.record))
+    estimate = time_ratio(ours.record, base.record, confidence)
     label = ours.label or base.label
     return RelativeLatency(
         setting, estimate, "ok", label=label, warning=warning, record=ours.record
     )
-
-
-def beyond_intervals(one: Record, other: Record) -> float:
-    """Return the 95 % reach of a ratio's logarithm by what two times' intervals do not know.
-
-    That is how much processes differ, of a time that one process gave; and how much jobs do,
-    of times of two.
-    """
-    single = sum(
-        isinstance(record.result, Latency) and len(record.result.by_process) < 2
-        for record in (one, other)
-    )
-    processes = float(ndtri(0.975)) * PROCESS_SPREAD * math.sqrt(single)
-    if long_run.of_one_run(one, other):
-        return processes
-    known = known_spread((long_run.of(one), long_run.of(other)))
-    jobs = float(stdtrit(known.degrees, 0.975)) * known.spread * math.sqrt(2)
-    return math.hypot(processes, jobs)
 
 
 def representative(evidence: Evidence, network: str, setting: Setting) -> LatencyRow | None:

@@ -19,8 +19,9 @@ from facebench.reports.comparison import THREADS, representative
 from facebench.reports.digits import Estimate, earned, percentage
 from facebench.reports.embedding_time import real_dataset
 from facebench.reports.evidence import Evidence, real_faces
-from facebench.reports.tables import LatencyRow, Setting, fastest, settings
+from facebench.reports.tables import LatencyRow, Setting, settings
 from facebench.reports.text import plain
+from facebench.reports.time_ratios import fastest
 
 _LEVEL = 0.05
 
@@ -119,10 +120,10 @@ def _comparison(evidence: Evidence) -> str:
         rows.append(cells)
     notes = [
         "In parentheses half of the 95 % interval, in units of the last digit.",
-        f"Times: median of one inference, {THREADS} thread; bold where the whole interval lies",
-        "below those of all other networks of the column; u: untuned code, which is not ranked.",
-        "Accuracy: 10-fold protocol; bold where McNemar's exact test against every other network,",
-        "corrected by Holm's procedure, decides for it at 5 %.",
+        f"Times: median of one inference, {THREADS} thread; bold where the 95 % interval of the",
+        "ratio to each other network of the column is below 1; u: untuned code, not ranked.",
+        "Accuracy: 10-fold protocol; bold where Tango's test over people against every other",
+        "network, corrected by Holm's procedure, decides for it at 5 %.",
     ]
     return tabular(heads, rows, notes)
 

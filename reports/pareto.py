@@ -11,10 +11,10 @@ from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
 from facebench.harness.stats.procedures import procedure
 from facebench.reports.cells import percent
-from facebench.reports.comparison import beyond_intervals
-from facebench.reports.digits import Estimate, ratio, widened
+from facebench.reports.digits import Estimate, ratio
 from facebench.reports.embedding_time import plotted_settings, points, real_dataset
 from facebench.reports.evidence import Evidence, real_faces
+from facebench.reports.time_ratios import beyond, undisturbed
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,9 @@ def _share(one: Spot, other: Spot) -> float:
     """Return the most that one costs of the other's cost, with 95 % confidence."""
     if one.time is None or other.time is None:
         return one.x.value / other.x.value
-    beyond = beyond_intervals(one.time, other.time)
-    return widened(ratio(one.x, other.x), beyond).high
+    share = beyond(ratio(one.x, other.x), one.time, other.time)
+    found = undisturbed(share, one.time, other.time)
+    return found.high if found else math.inf
 
 
 def _plane(axis: str, found: Sequence[Spot]) -> Plane:

@@ -11,7 +11,7 @@ from facebench.harness.records.record import Record
 from facebench.harness.verification.summary import Rate
 from facebench.reports.cells import sure
 from facebench.reports.embedding_time import inferences
-from facebench.reports.scores import NO_SCORES, summarised
+from facebench.reports.scores import summarised
 from facebench.reports.tables import CellValue, frame, identity, of_measure, outcome
 
 Line = Mapping[str, CellValue]
@@ -55,7 +55,7 @@ def _case(record: Record) -> Line:
 
 def _accuracy(score: Accuracy) -> Line:
     return {
-        **_bounded("accuracy", sure(score) or Bounded(score.accuracy, None, NO_SCORES)),
+        **_bounded("accuracy", sure(score)),
         "standard_error": score.standard_error,
         "fold_standard_deviation": score.fold_standard_deviation,
         "folds": len(score.fold_accuracies),

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from facebench.architectures.errors import RefusedError
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
-from facebench.harness.stats.clustered import centred, none_seen, too_few
+from facebench.harness.stats.clustered import ClusteredSpread, centred, none_seen, too_few
 from facebench.harness.stats.procedures import procedure
 from facebench.harness.verification.folds import choice_variance, decided
 from facebench.harness.verification.intervals import members
@@ -29,9 +30,9 @@ class SeedSpread:
     deviation: float
     freedom: int
 
-    def reach(self, ours: int, theirs: int) -> float:
-        """Return half of the 95 % interval of a difference of two means over so many seeds."""
-        factor = float(stdtrit(self.freedom, 0.975))
+    def reach(self, ours: int, theirs: int, confidence: float = 0.95) -> float:
+        """Return half of the interval of a difference of two means over so many seeds."""
+        factor = float(stdtrit(self.freedom, (1 + confidence) / 2))
         return factor * self.deviation * math.sqrt(1 / ours + 1 / theirs)
 
     def __str__(self) -> str:
@@ -39,6 +40,25 @@ class SeedSpread:
             f"a standard deviation of {self.deviation:.2f} points from seed to seed, with "
             f"{self.freedom} degrees of freedom"
         )
+
+
+@dataclass(frozen=True)
+class FaceSpread:
+    """It says how far a difference of accuracies lies from its truth, people being chance.
+
+    Attributes:
+        spread: of the difference, 0 to 1.
+        people: in the pairs.
+    """
+
+    spread: ClusteredSpread
+    people: int
+
+    def reach(self, confidence: float = 0.95) -> float:
+        """Return half of the interval of the difference, in percentage points."""
+        if not self.spread.carriers:
+            return 100 * none_seen(self.people, confidence)
+        return 100 * self.spread.student(confidence=confidence) * self.spread.deviation
 
 
 @procedure("seeds")
@@ -56,25 +76,29 @@ def seed_spread(alike: Iterable[Record]) -> SeedSpread | None:
     return SeedSpread(math.sqrt(squares / freedom), freedom)
 
 
-def over_faces(ours: Sequence[Record], theirs: Sequence[Record]) -> tuple[float, str]:
-    """Return half of the interval of the mean difference over people, in points, or say why not."""
+def over_faces(ours: Sequence[Record], theirs: Sequence[Record]) -> FaceSpread:
+    """Return how far the mean difference varies over people.
+
+    Raises:
+        RefusedError: the scores are not of the same pairs, or not kept, or there are too few
+            people.
+    """
     scores = [*scores_of(ours), *scores_of(theirs)]
-    found = [decided(score) for score in scores]
+    found = [one for score in scores if (one := decided(score))]
     pairs = [score.scores for score in scores if score.scores]
-    if None in found or len({one.digest for one in pairs}) > 1:
-        return 0.0, "the seeds' scores are not of the same pairs, or not kept: score all anew"
+    if len(found) < len(scores) or len({one.digest for one in pairs}) > 1:
+        raise RefusedError(
+            "the seeds' scores are not of the same pairs, or not kept: score all anew"
+        )
     weights = np.repeat([1 / len(ours), -1 / len(theirs)], [len(ours), len(theirs)])
-    kept = [one for one in found if one]
     people = members(pairs[0])
     if pairs[0].over != "pairs" and (few := too_few(people.count)):
-        return 0.0, few
-    gain = weights @ np.array([one.right for one in kept], np.float64)
+        raise RefusedError(few)
+    gain = weights @ np.array([one.right for one in found], np.float64)
     spread = people.spread(centred(gain, pairs[0].same) / len(gain)).wider(
-        choice_variance(weights @ np.array([one.lost for one in kept]))
+        choice_variance(weights @ np.array([one.lost for one in found]))
     )
-    if not spread.carriers:
-        return 100 * none_seen(people.count), ""
-    return 100 * spread.student() * spread.deviation, ""
+    return FaceSpread(spread, people.count)
 
 
 def scores_of(records: Sequence[Record]) -> list[Accuracy]:

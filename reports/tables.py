@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -84,20 +84,6 @@ class LatencyRow:
 def latency_rows(records: Iterable[Record]) -> list[LatencyRow]:
     """Return the latency records as rows."""
     return [_latency_row(r) for r in records if r.case.measure == "latency"]
-
-
-def fastest(rows: Sequence[LatencyRow]) -> LatencyRow | None:
-    """Return the row whose whole interval lies below those of all others, if there is one.
-
-    Rows that may not be ranked are left out; one row alone is not the fastest
-    of anything.
-    """
-    ranked = [row for row in rows if row.ranked]
-    if len(ranked) < 2:
-        return None
-    first, *others = sorted(ranked, key=lambda row: _estimate(row).value)
-    clear = all(_estimate(first).high < _estimate(row).low for row in others)
-    return first if clear else None
 
 
 def settings(rows: Iterable[LatencyRow], threads: int | None = None) -> list[Setting]:
@@ -214,11 +200,6 @@ def _setting_of(case: Case, kind: str) -> Setting:
         kind,
         case.denormals,
     )
-
-
-def _estimate(row: LatencyRow) -> Estimate:
-    assert row.median is not None
-    return row.median
 
 
 def _setting(setting: Setting) -> dict[str, CellValue]:

@@ -13,7 +13,7 @@ from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
 from facebench.reports.cells import NOTHING, millions, percent
 from facebench.reports.comparison import THREADS, ComparisonRow, compare, representative
-from facebench.reports.digits import compact, earned, significant
+from facebench.reports.digits import compact, percentage, significant
 from facebench.reports.embedding_time import embedding_time, inferences_of
 from facebench.reports.emulated import PAPER_THREADS, EmulatedCore, EmulatedRow, paper_ratio, places
 from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
@@ -112,7 +112,7 @@ def _score(record: Record | None) -> str:
         return NOTHING.text
     if record.status != "ok" or not isinstance(record.result, Accuracy):
         return record.status
-    return earned(percent(record.result))
+    return percentage(percent(record.result))[0]
 
 
 def _caption(evidence: Evidence, left_out: Sequence[Setting], counts: set[int]) -> str:

@@ -39,10 +39,7 @@ def of_effect(effect: DenormalsEffect, how: str) -> str:
     """
     where = f"{effect.case.network}, {effect.case.runtime}"
     if effect.interval is None:
-        return (
-            f"{where}: one process each cannot say how much of the difference is chance: use "
-            "--processes 2 or more."
-        )
+        return f"{where}: {effect.reason}."
     low, high = effect.interval
     if effect.faster:
         return (

@@ -12,7 +12,7 @@ import numpy as np
 from facebench.harness.machine import busy, reference
 from facebench.harness.machine.busy import Share
 from facebench.harness.records.latency import Latency, Process
-from facebench.harness.records.record import Check
+from facebench.harness.records.record import Check, Record
 from facebench.harness.stats.autocorrelation import effective_size
 from facebench.harness.stats.drift import drift
 from facebench.harness.stats.intervals import spread
@@ -67,6 +67,12 @@ def checks_of_processes(latency: Latency) -> tuple[Check, ...]:
 def instability(latency: Latency) -> str:
     """Return why the median is not known better, as far as it can be seen."""
     return next(_causes(latency), "nothing that can be read here says why")
+
+
+def disturbances(*records: Record) -> list[str]:
+    """Return the conditions that failed because something else slowed the machine."""
+    failed = {check.name for record in records for check in record.failed_checks}
+    return [name for name in DISTURBANCES if name in failed]
 
 
 def slowed_up_to(latency: Latency) -> float:

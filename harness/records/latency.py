@@ -123,14 +123,18 @@ class Latency(Result):
 
     @property
     def interval_ms(self) -> tuple[float, float]:
-        """Return the 95 % interval of the median.
+        """Return the 95 % interval of the median: see `interval_at`."""
+        return self.interval_at(0.95)
+
+    def interval_at(self, confidence: float) -> tuple[float, float]:
+        """Return the interval that holds the median with `confidence`, 0 to 1.
 
         Of several processes the one whose unit is the process; of one alone that of its
         samples, distribution-free, which does not know how much processes differ.
         """
         if len(self.processes) > 1:
-            return two_level_interval(self.by_process)
-        return median_interval(self.samples_ms)
+            return two_level_interval(self.by_process, confidence)
+        return median_interval(self.samples_ms, confidence)
 
     @property
     def relative_width(self) -> float:

@@ -30,8 +30,7 @@ FEWEST_PEOPLE = 20
 # where few make all errors. A share that is no count leans further to one side.
 OF_EACH, _OF_EACH_SHARE = 1.5, 0.75
 
-_TAIL = 0.025
-_NORMAL = float(ndtri(1 - _TAIL))
+_NORMAL = float(ndtri(0.975))
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,9 @@ class ClusteredSpread:
         """Return this spread with a variance added that people have no part in."""
         return replace(self, variance=self.deviation**2 + variance)
 
-    def student(self, of_each: float = OF_EACH) -> float:
-        """Return Student's factor of a 95 % interval, with so many degrees of freedom a carrier."""
-        return float(stdtrit(self.degrees(of_each), 1 - _TAIL))
+    def student(self, of_each: float = OF_EACH, confidence: float = 0.95) -> float:
+        """Return Student's factor of an interval, with so many degrees of freedom a carrier."""
+        return float(stdtrit(self.degrees(of_each), (1 + confidence) / 2))
 
     def degrees(self, of_each: float = OF_EACH) -> float:
         """Return the degrees of freedom, 1 or more."""
@@ -168,24 +167,26 @@ def centred(values: Reals, one: Booleans) -> Reals:
     return np.asarray(values - np.where(one, *means))
 
 
-def rate_interval(rate: float, spread: ClusteredSpread) -> Interval:
-    """Return the 95 % interval of a rate strictly between 0 and 1.
+def rate_interval(rate: float, spread: ClusteredSpread, confidence: float = 0.95) -> Interval:
+    """Return the interval of a rate strictly between 0 and 1.
 
     That of Clopper and Pearson for as many independent trials as would have this variance,
     fewer where it comes of few people (E. L. Korn, B. I. Graubard, "Confidence intervals for
     proportions with small expected number of positive counts", Survey Methodology 24(2), 1998).
     """
-    widened = spread.deviation * spread.student() / _NORMAL
+    tail = (1 - confidence) / 2
+    widened = spread.deviation * spread.student(confidence=confidence) / float(ndtri(1 - tail))
     trials = rate * (1 - rate) / widened**2
     hits, misses = rate * trials, (1 - rate) * trials
-    low = betaincinv(hits, misses + 1, _TAIL)
-    return float(low), float(betaincinv(hits + 1, misses, 1 - _TAIL))
+    low = betaincinv(hits, misses + 1, tail)
+    return float(low), float(betaincinv(hits + 1, misses, 1 - tail))
 
 
-def share_interval(share: float, spread: ClusteredSpread) -> Interval:
-    """Return the 95 % interval of a share that is no count, from its logit; 0 < share < 1."""
+def share_interval(share: float, spread: ClusteredSpread, confidence: float = 0.95) -> Interval:
+    """Return the interval of a share that is no count, from its logit; 0 < share < 1."""
     middle = math.log(share / (1 - share))
-    side = spread.student(_OF_EACH_SHARE) * spread.deviation / (share * (1 - share))
+    factor = spread.student(_OF_EACH_SHARE, confidence)
+    side = factor * spread.deviation / (share * (1 - share))
     # Beyond 700 the exponential overflows; both ends are 0 or 1 long before.
     low, high = (1 / (1 + math.exp(min(-end, 700.0))) for end in (middle - side, middle + side))
     return low, high

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facebench.harness.stats.autocorrelation import effective_size
+from facebench.harness.stats.procedures import procedure
 
 # Below this the normal approximation of the test is not to be trusted
 # (Kendall, Rank Correlation Methods, 4.5).
 _MINIMUM_SAMPLES = 10
 
-_LEVEL = 0.01
+# Chance of a trend that is none.
+LEVEL = 0.01
 _LEAST_CHANGE = 0.01
 
 
@@ -42,9 +44,10 @@ class Drift:
         Args:
             width: of the median's 95 % interval, as a share of the median.
         """
-        return self.p_value < _LEVEL and abs(self.relative_change) > max(width, _LEAST_CHANGE)
+        return self.p_value < LEVEL and abs(self.relative_change) > max(width, _LEAST_CHANGE)
 
 
+@procedure("drift")
 def drift(processes: Sequence[Sequence[float]]) -> Drift:
     """Test the samples of processes, in the order in which they were taken, for a trend in each.
 

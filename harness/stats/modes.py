@@ -10,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.harness.stats.arrays import IntArray, Reals
+from facebench.harness.stats.procedures import procedure
+
+# Chance of two modes that are one.
+LEVEL = 0.01
 
 # The 99th percentile of the dip of n uniform samples, times the root of n: 0.53 of 25 samples,
 # 0.61 of 200 and 0.63 of 1000 and more, each simulated 500 times or more.
@@ -36,10 +40,11 @@ class Modes:
 
     @property
     def two(self) -> bool:
-        """Say whether there are two modes beyond chance (p < 0.01), 2 % apart or more."""
+        """Say whether there are two modes beyond chance (p < `LEVEL`), 2 % apart or more."""
         return self.dip > _CRITICAL and self.ratio >= _LEAST_RATIO
 
 
+@procedure("two modes")
 def modes(samples: npt.ArrayLike, effective: float) -> Modes:
     """Look for two modes in samples that are worth `effective` independent ones.
 

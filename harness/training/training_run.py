@@ -15,6 +15,7 @@ from facebench.architectures.errors import BadInputError, FacebenchError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
 from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
+from facebench.harness.stats.procedures import procedure
 from facebench.harness.storage import writing
 from facebench.harness.storage.progress import ProgressStep
 from facebench.harness.training.data.faces import FILE, load
@@ -99,7 +100,7 @@ class TrainingOutcome:
                 key = one.facts["run"]["network"], dataset
                 scores.setdefault(key, []).append(score["accuracy"])
         return [
-            SeedMean(network, dataset, statistics.fmean(values), _reach(values), len(values))
+            SeedMean(network, dataset, *seed_mean(values), len(values))
             for (network, dataset), values in scores.items()
             if len(values) > 1
         ]
@@ -113,7 +114,7 @@ class SeedMean:
         network: its name.
         dataset: that it was scored on.
         accuracy: the mean, 0 to 1.
-        reach: half of Student's 95 % interval of the mean.
+        reach: half of Student's 95 % interval of the mean; faces are not chance in it.
         seeds: how many.
     """
 
@@ -124,9 +125,11 @@ class SeedMean:
     seeds: int
 
 
-def _reach(values: Sequence[float]) -> float:
+@procedure("mean over seeds")
+def seed_mean(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean over two seeds or more, and half of its 95 % interval, Student's."""
     spread = statistics.stdev(values) / math.sqrt(len(values))
-    return float(stdtrit(len(values) - 1, 0.975)) * spread
+    return statistics.fmean(values), float(stdtrit(len(values) - 1, 0.975)) * spread
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,12 @@ def blocks(pairs: PairScores) -> IntArray:
 
 
 @procedure("accuracy")
-def accuracy(score: Accuracy) -> Bounded | None:
+def accuracy(score: Accuracy, confidence: float = 0.95) -> Bounded | None:
     """Mean of the folds, people and the choice of thresholds being chance.
+
+    Args:
+        score: by the protocol.
+        confidence: of the interval, 0 to 1.
 
     Returns:
         None where the record holds no scores.
@@ -80,7 +84,7 @@ def accuracy(score: Accuracy) -> Bounded | None:
     names, fold, sizes = np.unique(pairs.folds, return_inverse=True, return_counts=True)
     influence = centred(found.right.astype(np.float64), pairs.same) / (len(names) * sizes[fold])
     spread = members(pairs).spread(influence).wider(choice_variance(found.lost))
-    return _estimated(score.accuracy, spread, pairs, rate_interval)
+    return _estimated(score.accuracy, spread, pairs, rate_interval, confidence)
 
 
 @procedure("auc")
@@ -178,15 +182,15 @@ def joined(value: float, here: Interval, others: Sequence[float]) -> Interval:
     return max(low, 0.0), min(high, 1.0)
 
 
-def seen_nowhere(value: float, independent: int, what: str) -> Bounded:
+def seen_nowhere(value: float, independent: int, what: str, confidence: float = 0.95) -> Bounded:
     """Return the interval of a rate of 0 or of 1: the other side has an exact bound."""
-    bound = none_seen(independent)
+    bound = none_seen(independent, confidence)
     interval = (0.0, bound) if value == 0 else (1 - bound, 1.0)
     return Bounded(
         value,
         interval,
         f"not one error is seen; the bound is the exact one-sided one of {independent:,} {what}, "
-        "95 %",
+        f"{100 * confidence:g} %",
     )
 
 
@@ -194,7 +198,8 @@ def _estimated(
     value: float,
     spread: ClusteredSpread,
     pairs: PairScores,
-    interval: Callable[[float, ClusteredSpread], Interval],
+    interval: Callable[[float, ClusteredSpread, float], Interval],
+    confidence: float = 0.95,
 ) -> Bounded:
     known = len(pairs.identities) > 0
     people = members(pairs).count
@@ -202,8 +207,8 @@ def _estimated(
         return Bounded(value, None, few)
     if not 0 < value < 1:
         fewest = min(people, int(np.sum(pairs.same)), int(np.sum(~pairs.same)))
-        return seen_nowhere(value, fewest, "people" if known else "pairs")
-    return Bounded(value, interval(value, spread))
+        return seen_nowhere(value, fewest, "people" if known else "pairs", confidence)
+    return Bounded(value, interval(value, spread, confidence))
 
 
 def _by_kind(values: Reals, same: Booleans) -> Reals:

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
-from facebench.harness.records.accuracy import NO_BOUNDS, Accuracy, Identification
+from facebench.architectures.errors import RefusedError
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
-from facebench.harness.verification.paired import holm
-from facebench.reports.cells import in_percent, percent
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
-from facebench.reports.digits import Estimate, earned, interval, percentage
+from facebench.reports.claims.places import ClaimPlace, judged_together, scored_in, sentence
+from facebench.reports.digits import Estimate, earned, interval
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
-from facebench.reports.seeds import over_faces, scores_of, seed, seed_spread
+from facebench.reports.seeds import SeedSpread, over_faces, scores_of, seed, seed_spread
 from facebench.reports.tables import of_measure
-
-# Chance of a verdict that is none, over all places of a comparison.
-_LEVEL = 0.05
 
 _ONE_SEED = (
     "each network here was trained from one seed, and how much seeds differ is not known: train "
     "one of them from two or more"
 )
-_PAPER_LFW, _PAPER_MEGAFACE_TAR, _PAPER_FAR = 99.55, 92.59, 1e-6
-# Refined MegaFace leaves some hundreds of its million distractors out.
-_MILLION = 990_000
-_PAPER_IMAGES = 3_800_000
-_PAPER_DATA = "the paper trained on 3.8 million images of 85,000 people"
 
 
 @claim(
@@ -44,7 +33,7 @@ _PAPER_DATA = "the paper trained on 3.8 million images of 85,000 people"
 )
 def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Compare the accuracies of both networks, by dataset and runtime."""
-    return _better(evidence, BASELINE, "mobilenet_v2")
+    return judged_together(_better(evidence, BASELINE, "mobilenet_v2"))
 
 
 @claim(
@@ -57,7 +46,7 @@ def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
 )
 def gdconv(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Compare the accuracy with and without GDConv on each base that has both."""
-    return [one for better, worse in WITH_GDCONV for one in _better(evidence, better, worse)]
+    return judged_together([one for two in WITH_GDCONV for one in _better(evidence, *two)])
 
 
 @claim(
@@ -87,45 +76,10 @@ def corner_units(evidence: Evidence) -> Sequence[ClaimFinding]:
 )
 def prelu(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Compare the accuracies with PReLU and with ReLU, by dataset and runtime."""
-    return _better(evidence, BASELINE, "mobilefacenet_relu")
+    return judged_together(_better(evidence, BASELINE, "mobilefacenet_relu"))
 
 
-@claim(
-    "lfw",
-    text=f"{BASELINE} reaches {_PAPER_LFW} % on LFW.",
-    where="abstract, Table 3",
-    needs=f"a score of {BASELINE} on lfw, with trained weights",
-    order=36,
-)
-def lfw(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """Judge the accuracy on LFW of all weights; what fewer data reach refutes nothing."""
-    return [
-        _reaches(record, percent(record.result), _PAPER_LFW)
-        for record in evidence.scores
-        if record.case.network == BASELINE and record.case.dataset == "lfw" and real_faces(record)
-        if isinstance(record.result, Accuracy)
-    ]
-
-
-@claim(
-    "megaface",
-    text=f"{BASELINE} reaches a TAR of {_PAPER_MEGAFACE_TAR} % at FAR 1e-6 on refined MegaFace.",
-    where="abstract, Table 4",
-    needs=f"a search of megaface by {BASELINE} with trained weights, among a million distractors; "
-    "the faces are no longer distributed, so it takes a copy of yours",
-    order=38,
-)
-def megaface(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """Judge the searches of real faces; fewer distractors find more, and decide nothing."""
-    return [
-        _searched(record, record.result)
-        for record in evidence.searches
-        if record.case.network == BASELINE and record.case.dataset == "megaface"
-        if isinstance(record.result, Identification) and not record.result.label
-    ]
-
-
-def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimFinding]:
+def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimPlace]:
     """Return whether one network beats another, wherever both were scored alike on real faces."""
     ours, theirs = (
         [r for r in evidence.scores if r.case.network == name and real_faces(r)]
@@ -134,34 +88,20 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimFinding]:
     alike = [
         (one, two)
         for one, two in product(ours, theirs)
-        if _place(one) == _place(two) and _alike(one, two)
+        if scored_in(one) == scored_in(two) and _alike(one, two)
     ]
     if ours and theirs and not alike:
         why = "Their weights were not trained under the same conditions, as far as records say."
-        return [ClaimFinding(UNDECIDED, f"{better}, {worse}", "", "", ("measured",), why)]
+        names = f"{better}, {worse}"
+        return [ClaimPlace(ClaimFinding(UNDECIDED, names, "", "", ("measured",), why))]
     groups: dict[tuple[str, ...], list[tuple[Record, Record]]] = {}
     for pair in alike:
-        groups.setdefault(_place(pair[0]), []).append(pair)
-    compared = [_compared(pairs, evidence) for pairs in groups.values()]
-    # Each further place is another chance to find by chance what is not there.
-    adjusted = holm([p_value for _, p_value in compared])
-    return [
-        _undecided(found, len(groups))
-        if found.verdict != UNDECIDED and p_value >= _LEVEL
-        else found
-        for (found, _), p_value in zip(compared, adjusted, strict=True)
-    ]
+        groups.setdefault(scored_in(pair[0]), []).append(pair)
+    return [_compared(pairs, evidence) for pairs in groups.values()]
 
 
-def _undecided(found: ClaimFinding, places: int) -> ClaimFinding:
-    why = f"{found.why} It is judged in {places} places, and Holm's correction leaves it open."
-    return replace(found, verdict=UNDECIDED, why=why)
-
-
-def _compared(
-    alike: Sequence[tuple[Record, Record]], evidence: Evidence
-) -> tuple[ClaimFinding, float]:
-    """Return two networks in one place, each trained from one seed or several, and a p-value.
+def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> ClaimPlace:
+    """Return two networks in one place, each trained from one seed or several.
 
     Seeds and faces are both chance. The sides of both intervals are added as roots of sums of
     squares, each with Student's factor of its own, so that neither is lost in the other.
@@ -170,33 +110,48 @@ def _compared(
     means = [100 * float(np.mean([score.accuracy for score in scores_of(side)])) for side in sides]
     difference = means[0] - means[1]
     names, kinds = _names(*alike[0]), (alike[0][0].kind,)
-    faces, refused = over_faces(*sides)
-    like = alike[0][0]
-    seeds = seed_spread(
-        one
-        for one in evidence.scores
-        if _place(one) == _place(like) and real_faces(one) and _alike(one, like)
-    )
     why = f"{' and '.join(_of_seeds(side) for side in sides)}. {_training(alike[0][0])}"
-    signed = f"{'+' if difference > 0 else ''}{difference:.2f} points"
-    if refused or seeds is None:
-        why = f"{refused or _ONE_SEED}. By seed, {why}"
-        return ClaimFinding(UNDECIDED, names, signed, "", kinds, _upper(why.rstrip("."))), 1.0
-    reach = math.hypot(faces, seeds.reach(*map(len, sides)))
-    estimate = Estimate(difference, difference - reach, difference + reach)
-    verdict = SUPPORTED if estimate.low > 0 else REFUTED if estimate.high < 0 else UNDECIDED
+    sign = "+" if difference > 0 else ""
+    seeds = _seeds_like(alike[0][0], evidence)
+    try:
+        if seeds is None:
+            raise RefusedError(_ONE_SEED)
+        faces = over_faces(*sides)
+    except RefusedError as error:
+        told = sentence(f"{error}. By seed, {why}".rstrip("."))
+        signed = f"{sign}{difference:.2f} points"
+        return ClaimPlace(ClaimFinding(UNDECIDED, names, signed, "", kinds, told))
+    ours, theirs = map(len, sides)
+
+    def at(confidence: float) -> Estimate:
+        reach = math.hypot(faces.reach(confidence), seeds.reach(ours, theirs, confidence))
+        return Estimate(difference, difference - reach, difference + reach)
+
+    estimate = at(0.95)
     finding = ClaimFinding(
-        verdict,
+        _sign(estimate),
         names,
-        f"{'+' if difference > 0 else ''}{earned(estimate)} points",
+        f"{sign}{earned(estimate)} points",
         interval(estimate),
         kinds,
         f"By seed, {why} The interval is over people, by whom the mean difference varies by "
-        f"± {faces:.2f} points, and over seeds, of which {len(sides[0])} and {len(sides[1])} are "
+        f"± {faces.reach():.2f} points, and over seeds, of which {ours} and {theirs} are "
         f"here: {seeds}.",
     )
-    # That of the difference whose 95 % interval this is.
-    return finding, 2 * float(ndtr(-abs(difference) / reach * ndtri(1 - _LEVEL / 2)))
+    return ClaimPlace(finding, lambda confidence: _sign(at(confidence)))
+
+
+def _sign(estimate: Estimate) -> str:
+    return SUPPORTED if estimate.low > 0 else REFUTED if estimate.high < 0 else UNDECIDED
+
+
+def _seeds_like(like: Record, evidence: Evidence) -> SeedSpread | None:
+    """Return how far seeds differ in networks that were trained and scored as one was."""
+    return seed_spread(
+        one
+        for one in evidence.scores
+        if scored_in(one) == scored_in(like) and real_faces(one) and _alike(one, like)
+    )
 
 
 def _of_seeds(side: Sequence[Record]) -> str:
@@ -213,72 +168,22 @@ def _training(record: Record) -> str:
 
 
 def _names(one: Record, two: Record) -> str:
-    return f"{one.case.network}, {two.case.network}: {', '.join(_place(one))}"
+    return f"{one.case.network}, {two.case.network}: {', '.join(scored_in(one))}"
 
 
 def _corner(record: Record, found: Fields) -> ClaimFinding:
     emphasis = found.centre_emphasis
-    less = found.corner_share < 1
-    learned = emphasis is None or emphasis > 1
     why = f"the corner unit sees {found.corner_share:.2f} of what the central one does, in all"
-    if emphasis is not None:
+    verdict = SUPPORTED if found.corner_share < 1 else REFUTED
+    if emphasis is None:
+        why += "; it has no GDConv, so that nothing is learned of places"
+        verdict = UNDECIDED if verdict == SUPPORTED else verdict
+    else:
         why += f"; GDConv's inner places weigh {emphasis:.2f} times as much as its outermost ring"
-    verdict = SUPPORTED if less and learned else REFUTED
+        verdict = verdict if emphasis > 1 else REFUTED
     figure = f"{found.corner_share:.2f}"
     place = f"{record.case.network}, {record.case.weights[:15]}"
-    return ClaimFinding(verdict, place, figure, "", (record.kind,), _upper(why))
-
-
-def _searched(record: Record, found: Identification) -> ClaimFinding:
-    points = [point for point in found.tar if point.rate == _PAPER_FAR]
-    if found.distractors < _MILLION or not points:
-        why = (
-            f"It searched among {found.distractors:,} distractors and has "
-            f"{'a' if points else 'no'} TAR at FAR {_PAPER_FAR:g}; the paper's is of a million."
-        )
-        return ClaimFinding(UNDECIDED, _weights_and_place(record), "", "", (record.kind,), why)
-    if found.bounds is None:
-        value = f"{100 * points[0].true_rate:.2f} %"
-        place = _weights_and_place(record)
-        return ClaimFinding(UNDECIDED, place, value, "", (record.kind,), _upper(NO_BOUNDS))
-    bounded = found.bounds.tar[found.tar.index(points[0])]
-    return _reaches(record, in_percent(bounded), _PAPER_MEGAFACE_TAR)
-
-
-def _reaches(record: Record, score: Estimate, published: float) -> ClaimFinding:
-    rounding = 0.005
-    training = record.provenance.get("training")
-    told = "on what these weights were trained is not known"
-    images = 0
-    if isinstance(training, dict):
-        images = training["images"]
-        told = f"these weights were trained on {images:,} images of {training['people']:,} people"
-    if score.low >= published - rounding:
-        verdict, why = SUPPORTED, "the whole interval reaches the paper's figure"
-    elif score.high >= published - rounding:
-        verdict, why = UNDECIDED, "the interval holds figures below the paper's, and it or more"
-    elif images >= _PAPER_IMAGES:
-        verdict, why = REFUTED, f"the whole interval is below the paper's figure, and {told}"
-    else:
-        verdict = UNDECIDED
-        why = f"{told}, and {_PAPER_DATA}: what less data reaches refutes nothing"
-    value, around = percentage(score)
-    return ClaimFinding(
-        verdict,
-        _weights_and_place(record),
-        f"{value} %",
-        around,
-        (record.kind, "published"),
-        _upper(why),
-    )
-
-
-def _weights_and_place(record: Record) -> str:
-    return ", ".join((record.case.weights[:15], *_place(record)))
-
-
-def _upper(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    return ClaimFinding(verdict, place, figure, "", (record.kind,), sentence(why))
 
 
 def _alike(one: Record, two: Record) -> bool:
@@ -286,9 +191,3 @@ def _alike(one: Record, two: Record) -> bool:
     if not isinstance(first, dict) or not isinstance(second, dict):
         return False
     return first.get("conditions") == second.get("conditions")
-
-
-def _place(record: Record) -> tuple[str, ...]:
-    case = record.case
-    extra = [case.precision] if case.precision != "fp32" else []
-    return case.dataset, case.runtime, *extra

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from facebench.harness.measures.validity import DISTURBANCES, slowed_up_to
+from facebench.harness.measures.validity import disturbances
 from facebench.harness.records.cost import Cost
-from facebench.harness.records.latency import Latency
+from facebench.harness.records.record import Record
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
+from facebench.reports.claims.places import ClaimPlace, judged_together, sentence
 from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
 from facebench.reports.digits import Estimate, earned, interval
 from facebench.reports.emulated import PAPER_THREADS, places
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
-from facebench.reports.tables import LatencyRow, Setting, settings
+from facebench.reports.tables import Setting, settings
+from facebench.reports.time_ratios import slowed, undisturbed
 
 RIVAL, _FEWER, _RELU = "mobilenet_v2", "mobilefacenet_96x96", "mobilefacenet_relu"
 
@@ -36,7 +37,7 @@ _GDCONV_AT_MOST = 50.5 / 48.5
 def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Judge the speed-up by runtime, device and threads; a modelled time decides nothing."""
     found = [_faster(evidence, one) for one in settings(evidence.latencies)]
-    return [*filter(None, found), *_modelled(evidence, RIVAL)]
+    return [*judged_together(list(filter(None, found))), *_modelled(evidence, RIVAL)]
 
 
 @claim(
@@ -50,7 +51,7 @@ def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
 def fastest_variant(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Judge the ratio beside the published one, whose milliseconds are rounded."""
     found = [_as_fast(evidence, one) for one in settings(evidence.latencies)]
-    return [*filter(None, found), *_modelled(evidence, _FEWER)]
+    return [*judged_together(list(filter(None, found))), *_modelled(evidence, _FEWER)]
 
 
 @claim(
@@ -69,72 +70,56 @@ def gdconv_time(evidence: Evidence) -> Sequence[ClaimFinding]:
         for gdconv, plain in WITH_GDCONV
         for one in settings(evidence.latencies)
     ]
-    return list(filter(None, found))
+    return judged_together(list(filter(None, found)))
 
 
-def _faster(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
-    one = _ratio(evidence, RIVAL, setting)
-    if one.estimate is None:
-        return _none(one)
-    verdict = _against(one.estimate, _TIMES)
-    why = [_outcome(one.estimate), *_reasons(evidence, setting)]
-    return _finding(evidence, one, verdict, (RIVAL, BASELINE), why)
+def _faster(evidence: Evidence, setting: Setting) -> ClaimPlace | None:
+    def why(estimate: Estimate) -> list[str]:
+        return [_outcome(estimate), *_reasons(evidence, setting)]
+
+    return _place(_Ratio(evidence, RIVAL, BASELINE, setting), _twice, why)
 
 
-def _as_fast(evidence: Evidence, setting: Setting) -> ClaimFinding | None:
-    one = _ratio(evidence, _FEWER, setting)
-    if one.estimate is None:
-        return _none(one)
-    apart = one.estimate.high < _FASTEST.low or one.estimate.low > _FASTEST.high
-    inside = _FASTEST.low <= one.estimate.low and one.estimate.high <= _FASTEST.high
-    verdict = REFUTED if apart else SUPPORTED if inside else UNDECIDED
-    why = [f"the published ratio lies in {interval(_FASTEST)}, rounded as its milliseconds are"]
-    return _finding(evidence, one, verdict, (_FEWER, BASELINE), why)
+def _as_fast(evidence: Evidence, setting: Setting) -> ClaimPlace | None:
+    def why(estimate: Estimate) -> list[str]:
+        return [
+            f"the published ratio lies in {interval(_FASTEST)}, rounded as its milliseconds are"
+        ]
+
+    return _place(_Ratio(evidence, _FEWER, BASELINE, setting), _as_published, why)
 
 
-def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> ClaimFinding | None:
-    one = _ratio(evidence, gdconv, setting, plain)
-    names = f"{gdconv}, {plain}: "
-    if one.estimate is None:
-        return _none(one, names) if evidence.timed(plain, setting) else None
-    most = _GDCONV_AT_MOST
-    verdict = (
-        SUPPORTED if one.estimate.high <= most else
-        REFUTED if one.estimate.low > most else UNDECIDED
-    )  # fmt: skip
-    why = [f"the published ratio is at most {most:.3f}, rounded as its milliseconds are"]
-    costs = evidence.costs.get(gdconv), evidence.costs.get(plain)
-    if costs[0] and costs[1]:
-        more = costs[0].madds["conv+linear"] / costs[1].madds["conv+linear"] - 1
-        why.append(f"it takes {more:.2%} more MAdds")
-    return _finding(evidence, one, verdict, (gdconv, plain), why, names)
+def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> ClaimPlace | None:
+    def why(estimate: Estimate) -> list[str]:
+        most = f"{_GDCONV_AT_MOST:.3f}"
+        told = [f"the published ratio is at most {most}, rounded as its milliseconds are"]
+        costs = evidence.costs.get(gdconv), evidence.costs.get(plain)
+        if costs[0] and costs[1]:
+            more = costs[0].madds["conv+linear"] / costs[1].madds["conv+linear"] - 1
+            told.append(f"it takes {more:.2%} more MAdds")
+        return told
+
+    if not evidence.timed(plain, setting):
+        return None
+    ratio = _Ratio(evidence, gdconv, plain, setting)
+    return _place(ratio, _little, why, f"{gdconv}, {plain}: ")
 
 
-def _ratio(
-    evidence: Evidence, network: str, setting: Setting, over: str = BASELINE
-) -> RelativeLatency:
-    """Return the ratio of two times with what others may have done to each in its interval."""
-    one = latency_ratio(evidence, network, setting, over)
-    if one.estimate is None:
-        return one
-    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
-    above, below = (_slowed(representative(evidence, name, setting)) for name in (network, over))
-    if math.inf in (above, below):
-        return replace(one, warning="the machine was disturbed, by how much is not known")
-    return replace(one, estimate=Estimate(value, low / above, high * below))
+def _twice(estimate: Estimate) -> str:
+    return _against(estimate, _TIMES)
 
 
-def _slowed(row: LatencyRow | None) -> float:
-    """Return how many times its undisturbed time a time may be."""
-    if row is None or not _disturbances([row]):
-        return 1.0
-    result = row.record.result
-    return slowed_up_to(result) if isinstance(result, Latency) else math.inf
+def _as_published(estimate: Estimate) -> str:
+    if estimate.high < _FASTEST.low or estimate.low > _FASTEST.high:
+        return REFUTED
+    inside = _FASTEST.low <= estimate.low and estimate.high <= _FASTEST.high
+    return SUPPORTED if inside else UNDECIDED
 
 
-def _disturbances(rows: Sequence[LatencyRow]) -> list[str]:
-    failed = {check.name for row in rows for check in row.record.failed_checks}
-    return [name for name in DISTURBANCES if name in failed]
+def _little(estimate: Estimate) -> str:
+    if estimate.high <= _GDCONV_AT_MOST:
+        return SUPPORTED
+    return REFUTED if estimate.low > _GDCONV_AT_MOST else UNDECIDED
 
 
 def _against(estimate: Estimate, limit: float) -> str:
@@ -143,46 +128,72 @@ def _against(estimate: Estimate, limit: float) -> str:
     return REFUTED if estimate.high < limit else UNDECIDED
 
 
-def _finding(
-    evidence: Evidence,
-    one: RelativeLatency,
-    verdict: str,
-    networks: tuple[str, str],
-    why: list[str],
+@dataclass(frozen=True, eq=False)
+class _Ratio:
+    """It is the time of a network over that of another, in one setting."""
+
+    evidence: Evidence
+    network: str
+    over: str
+    setting: Setting
+
+    @property
+    def records(self) -> list[Record]:
+        """Return the records of both times, as far as there are any."""
+        rows = (representative(self.evidence, n, self.setting) for n in (self.network, self.over))
+        return [row.record for row in rows if row]
+
+    def at(self, confidence: float = 0.95) -> RelativeLatency:
+        """Return the ratio with what others may have done to each time in its interval."""
+        one = latency_ratio(self.evidence, self.network, self.setting, self.over, confidence)
+        if one.estimate is None:
+            return one
+        found = undisturbed(one.estimate, *self.records)
+        if found is None:
+            return replace(one, warning="the machine was disturbed, by how much is not known")
+        return replace(one, estimate=found)
+
+
+def _place(
+    ratio: _Ratio,
+    verdict: Callable[[Estimate], str],
+    why: Callable[[Estimate], list[str]],
     names: str = "",
-) -> ClaimFinding:
-    assert one.estimate is not None
-    rows = [row for name in networks if (row := representative(evidence, name, one.setting))]
+) -> ClaimPlace | None:
+    """Return what the times say in one setting; None where the network was not timed there."""
+    one = ratio.at()
+    place, kind = f"{names}{ratio.setting.label}, {ratio.setting.threads_text}", ratio.setting.kind
+    if one.estimate is None:
+        missing = ClaimFinding(UNDECIDED, place, "", "", (kind,), f"{one.reason}.")
+        return None if one.status == "missing" else ClaimPlace(missing)
+
+    def verdict_at(confidence: float) -> str:
+        found = ratio.at(confidence).estimate
+        return verdict(found) if found else UNDECIDED
+
+    figure, kinds = f"{earned(one.estimate)}×", (kind, "published")
     if "untuned" in one.label:
-        verdict = UNDECIDED
-        why = ["this code is untuned, so it says nothing of what tuned code does"]
-    elif (disturbed := _disturbances(rows)) and not one.warning:
-        most = max(map(_slowed, rows))
-        why.append(
+        told = "This code is untuned, so it says nothing of what tuned code does."
+        return ClaimPlace(
+            ClaimFinding(UNDECIDED, place, figure, interval(one.estimate), kinds, told)
+        )
+    reasons = [*why(one.estimate), *_conditions(ratio.records, one)]
+    told = sentence("; ".join([*reasons, one.warning] if one.warning else reasons))
+    verdict_now = UNDECIDED if one.warning else verdict(one.estimate)
+    finding = ClaimFinding(verdict_now, place, figure, interval(one.estimate), kinds, told)
+    return ClaimPlace(finding, None if one.warning else verdict_at)
+
+
+def _conditions(records: Sequence[Record], one: RelativeLatency) -> Iterator[str]:
+    """Yield what is to be said of conditions of validity that did not hold."""
+    if (disturbed := disturbances(*records)) and not one.warning:
+        most = max(map(slowed, records))
+        yield (
             f"the machine was disturbed ({', '.join(disturbed)}: no), by which a time may be "
             f"{most:.2g} times as long: the interval has it"
         )
-    elif failed := {check.name for row in rows for check in row.record.failed_checks}:
-        why.append(f"a condition of validity did not hold: {', '.join(sorted(failed))}")
-    if one.warning:
-        verdict = UNDECIDED
-        why.append(one.warning)
-    return ClaimFinding(
-        verdict,
-        names + _place(one.setting),
-        f"{earned(one.estimate)}×",
-        interval(one.estimate),
-        (one.setting.kind, "published"),
-        _sentence(why),
-    )
-
-
-def _none(one: RelativeLatency, names: str = "") -> ClaimFinding | None:
-    if one.status == "missing":
-        return None
-    return ClaimFinding(
-        UNDECIDED, names + _place(one.setting), "", "", (one.setting.kind,), f"{one.reason}."
-    )
+    elif failed := {check.name for record in records for check in record.failed_checks}:
+        yield f"a condition of validity did not hold: {', '.join(sorted(failed))}"
 
 
 def _outcome(estimate: Estimate) -> str:
@@ -230,12 +241,3 @@ def _modelled(evidence: Evidence, network: str) -> Iterator[ClaimFinding]:
             name = f"{place.label}, {PAPER_THREADS} threads"
             kinds = ("modelled", "published")
             yield ClaimFinding(UNDECIDED, name, f"{found:.2f}×", "", kinds, f"{why}far it is off.")
-
-
-def _place(setting: Setting) -> str:
-    return f"{setting.label}, {setting.threads_text}"
-
-
-def _sentence(parts: Sequence[str]) -> str:
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from facebench.harness.verification.metrics import histogram
 from facebench.reports.cells import percent
-from facebench.reports.digits import earned
+from facebench.reports.digits import percentage
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures import curve_texts as texts
@@ -76,7 +76,7 @@ def _panel(axes: Axes, one: Scored, theme: Theme) -> None:
         label = "" if number else "thresholds of the folds"
         axes.axvline(threshold, color=theme.ink, linewidth=0.7, alpha=0.7, label=label or None)
     name = short(one.record.case.network, 26)
-    axes.set_title(f"{name}, {earned(percent(one.accuracy))} %")
+    axes.set_title(f"{name}, {percentage(percent(one.accuracy))[0]} %")
     axes.set_xlabel("score: cosine of the two embeddings")
 
 

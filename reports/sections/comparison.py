@@ -11,13 +11,13 @@ from facebench.reports.cells import (
     OBTAINED,
     absent,
     estimated,
+    in_percent,
     millions,
     obtained,
-    percent,
-    plus_minus,
+    sure,
 )
 from facebench.reports.comparison import ComparisonRow, ComparisonTable, RelativeLatency, compare
-from facebench.reports.digits import agrees, earned, percent_difference
+from facebench.reports.digits import agrees, percent_difference, percentage, significant
 from facebench.reports.evidence import (
     BASELINE,
     PAPER,
@@ -141,10 +141,13 @@ def _lfw(row: ComparisonRow, compared: ComparisonTable, notes: Notes) -> Cell:
         return absent(record.status, record.reason, notes)
     if not real_faces(record) or not isinstance(record.result, Accuracy):
         return NOTHING
-    score = percent(record.result)
+    found = sure(record.result)
     alike = len(compared.inferences) < 2
     badge = "" if alike or row.inferences == 1 else "mirror image too"
-    return Cell(earned(score), plus_minus(score), record.kind, badge, notes.add(_twice(badge)))
+    marks = notes.add(_twice(badge), found.note)
+    if found.interval is None:
+        return Cell(significant(100 * found.value), "", record.kind, badge, marks)
+    return Cell(*percentage(in_percent(found)), record.kind, badge, marks)
 
 
 def _twice(badge: str) -> str:

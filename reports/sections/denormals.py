@@ -81,19 +81,19 @@ def _effects(gained: Sequence[DenormalsEffect]) -> Table:
         "Times with denormal numbers kept and flushed to zero, and how many times as fast flushing "
         "is, with its 95 % interval over processes."
     )
-    return Table("flushing", caption, columns, [RowGroup([_effect(one) for one in gained])])
+    notes = Notes()
+    rows = [RowGroup([_effect(one, notes) for one in gained])]
+    return Table("flushing", caption, columns, rows, notes.texts)
 
 
-def _effect(one: DenormalsEffect) -> list[Cell]:
+def _effect(one: DenormalsEffect, notes: Notes) -> list[Cell]:
     texts = (one.kept_ms, one.flushed_ms)
-    detail = ""
-    if one.interval is not None:
-        detail = " to ".join(significant(bound, 3) for bound in one.interval)
+    detail = " to ".join(significant(bound, 3) for bound in one.interval or ())
     return [
         Cell(one.case.network),
         Cell(one.case.runtime),
         Cell(str(one.case.threads)),
         *(Cell(significant(ms, 3), kind="measured") for ms in texts),
-        Cell(significant(one.speedup, 3), detail, "measured"),
+        Cell(significant(one.speedup, 3), detail, "measured", notes=notes.add(one.reason)),
         Cell(weights(one.case.weights)),
     ]

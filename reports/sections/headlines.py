@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facebench.harness.records.accuracy import Accuracy
-from facebench.reports.cells import percent
+from facebench.reports.cells import in_percent, sure
 from facebench.reports.comparison import THREADS, representative
-from facebench.reports.digits import earned, interval
+from facebench.reports.digits import earned, interval, percentage, significant
 from facebench.reports.embedding_time import inferences
 from facebench.reports.environments import another_machine, differences
 from facebench.reports.evidence import BASELINE, Evidence, real_faces
 from facebench.reports.page import Block, Statement, Statements, section
-from facebench.reports.tables import LatencyRow, fastest, settings
+from facebench.reports.tables import LatencyRow, settings
+from facebench.reports.time_ratios import fastest
 
 
 @section("headlines", "What the records say", order=10)
@@ -36,7 +37,7 @@ def _fastest(evidence: Evidence) -> list[Statement]:
     if first is None or first.median is None:
         text = (
             f"Which of {', '.join(row.setting.label for row in rows)} runs {BASELINE} fastest "
-            f"cannot be said: the intervals of the first overlap.{unranked}"
+            f"cannot be said: none is shown to be faster than each other.{unranked}"
         )
         return [Statement("–", text, ("measured",))]
     text = (
@@ -60,13 +61,15 @@ def _accuracy(evidence: Evidence) -> list[Statement]:
     paper = evidence.paper_baseline
     found = evidence.score(BASELINE, "lfw")
     if found is not None and real_faces(found) and isinstance(found.result, Accuracy):
-        score = percent(found.result)
+        known = sure(found.result)
+        value, around = percentage(in_percent(known))
+        if known.interval is None:
+            value, around = significant(100 * known.value), known.note
         text = (
-            f"{BASELINE} scores {earned(score)} % ({interval(score)}) on LFW by the 10-fold "
-            f"protocol; the paper says {paper.lfw_percent} % (trained on CASIA-WebFace)."
-            f"{_mirrored(found.result)}"
+            f"{BASELINE} scores {value} % ({around}) on LFW by the 10-fold protocol; the paper "
+            f"says {paper.lfw_percent} % (trained on CASIA-WebFace).{_mirrored(found.result)}"
         )
-        return [Statement(f"{earned(score)} %", text, (found.kind, "published"))]
+        return [Statement(f"{value} %", text, (found.kind, "published"))]
     if not evidence.scores:
         return []
     why = f" On LFW {BASELINE} was {found.status}: {found.reason}." if found else ""

@@ -13,7 +13,8 @@ from facebench.reports.digits import Estimate, interval
 from facebench.reports.environments import another_machine, differences
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
-from facebench.reports.tables import LatencyRow, fastest, settings
+from facebench.reports.tables import LatencyRow, settings
+from facebench.reports.time_ratios import fastest
 
 HEADS = [
     Column("Runtime", words=True, choice=True),
@@ -44,9 +45,9 @@ def latency(evidence: Evidence) -> Sequence[Block]:
         "minutes in which it was taken. “Long run” is the 95 % interval of the median over many "
         "hours, by what times on that machine have differed from hour to hour; three hours must "
         "have been seen for it. Untuned code is shown with that word and takes no part in any "
-        "ranking. “Fastest” marks the runtime whose whole interval lies below those of all other "
-        "ranked runtimes for that network and thread count; where intervals overlap nothing is "
-        "marked."
+        "ranking. “Fastest” marks the runtime that is shown to be faster than each other ranked "
+        "one for that network and thread count, by the 95 % interval of the ratio of the two "
+        "times, which has what processes, runs and disturbances of the machine make of it."
     )
     return [Paragraph(text), *_overview(evidence), _full(evidence)]
 

@@ -157,9 +157,9 @@ def _mean(line: _Line, notes: Notes) -> Cell:
         *doubts(line.record),
         missing_faces(line.record.case.absent, line.score.not_found, line.score.excluded_pairs),
         line.found.reason,
-        found.note if found else "",
+        found.note,
     )
-    if found and found.interval is None:
+    if found.interval is None:
         return Cell(significant(estimate.value), kind=line.record.kind, notes=marks)
     return Cell(*percentage(estimate), line.record.kind, notes=marks)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
 
 from facebench.harness.cli.main import cli
 from facebench.harness.records.accuracy import (
@@ -23,6 +22,8 @@ from facebench.harness.records.accuracy import (
     SearchBounds,
 )
 from facebench.harness.records.latency import Latency, Process
+from facebench.harness.records.pair_scores import PairScores
+from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, Record
 from facebench.harness.records.store import Store
 from facebench.reports.claims import (
@@ -37,7 +38,7 @@ from facebench.reports.claims import (
 )
 from facebench.reports.claims.speed import _against
 from facebench.reports.digits import Estimate
-from facebench.reports.evidence import Evidence
+from facebench.reports.evidence import WITH_GDCONV, Evidence
 from tests.reports.report_records import (
     cost,
     emulated,
@@ -48,6 +49,7 @@ from tests.reports.report_records import (
     pair_scores,
     scored,
     searched,
+    seen,
 )
 
 
@@ -100,8 +102,8 @@ def test_every_finding_has_a_verdict_a_reason_and_kinds_for_its_figure(
             assert not finding.figure or finding.kinds
 
 
-def weaker(record: Record) -> Record:
-    """The same with less behind its figures: one process, no scores of pairs, no bounds."""
+def fewer_figures(record: Record) -> Record:
+    """The same with less behind its figures: one process, no scores, no bounds, no weights."""
     result = record.result
     if isinstance(result, Latency):
         one = replace(result, processes=(), process_facts=(), reference_us=())
@@ -110,21 +112,65 @@ def weaker(record: Record) -> Record:
         return replace(record, result=replace(result, scores=None))
     if isinstance(result, Identification):
         return replace(record, result=replace(result, bounds=None))
+    if isinstance(result, Fields):
+        return replace(record, result=replace(result, weights=None))
     return record
 
 
+def untold(record: Record) -> Record:
+    """The same, but neither how it was trained nor of which run it is is known."""
+    known = {k: v for k, v in record.provenance.items() if k not in ("training", "run")}
+    return replace(record, provenance=known, created="2026-11-10T08:00:00+00:00")
+
+
+def disturbed(record: Record) -> Record:
+    return replace(record, checks=(Check("machine kept its speed", False, "1.4 times"),))
+
+
+def strong(name: str) -> list[Record]:
+    """What decides a claim, at least in one place."""
+    if name in ("speed-up", "fastest-variant", "gdconv-time"):
+        names = {"mobilenet_v2": 30.0, "mobilefacenet_96x96": 2.0, "mobilenet_v2_gdconv": 29.0}
+        return [timed("mobilefacenet", 10.0), *(timed(one, ms) for one, ms in names.items())]
+    if name in ("accuracy-v2", "gdconv", "prelu"):
+        better = {"gdconv": "mobilenet_v2_gdconv"}.get(name, "mobilefacenet")
+        worse = {"prelu": "mobilefacenet_relu"}.get(name, "mobilenet_v2")
+        return [*of_seeds(better, 4.0, 3), *of_seeds(worse, 2.0, 3)]
+    if name == "lfw":
+        return [of_as_many_images(scored("mobilefacenet", pair_scores(0, 2.0)))]
+    if name == "megaface":
+        return [million_searched(3990)]
+    if name == "corner-units":
+        return [seen("mobilefacenet")]
+    return [cost(network) for network in ("mobilefacenet", "mobilenet_v2", "mobilenet_v2_gdconv")]
+
+
+@pytest.mark.parametrize("weaken", [fewer_figures, untold, disturbed])
 @pytest.mark.parametrize("name", CLAIMS.names())
-def test_with_less_behind_its_figures_a_claim_is_only_ever_less_decided(name: str) -> None:
-    strong = [
-        *full_run(),
-        *of_seeds("mobilefacenet", 4.0, 2),
-        *of_seeds("mobilenet_v2", 2.0, 2),
-        timed("mobilefacenet", 10.0),
-        timed("mobilenet_v2", 30.0),
-    ]
-    decided = {one.place: one.verdict for one in said(name, *strong).findings}
-    for one in said(name, *map(weaker, strong)).findings:
-        assert one.verdict in (decided.get(one.place, UNDECIDED), UNDECIDED)
+def test_weaker_evidence_makes_a_claim_only_ever_less_decided(
+    name: str, weaken: Callable[[Record], Record]
+) -> None:
+    evidence = strong(name)
+    found = said(name, *evidence)
+    assert found.verdict != UNDECIDED
+    decided = {one.place: one.verdict for one in found.findings}
+    variants = [[weaken(one) if i == j else one for j, one in enumerate(evidence)]
+                for i in range(len(evidence))]  # fmt: skip
+    for weak in (*variants, [*map(weaken, evidence)]):
+        for one in said(name, *weak).findings:
+            assert one.verdict in (decided.get(one.place, UNDECIDED), UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    ("name", "weaken"),
+    [
+        ("speed-up", disturbed), ("accuracy-v2", untold), ("gdconv", fewer_figures),
+        ("prelu", untold), ("lfw", fewer_figures), ("megaface", fewer_figures),
+        ("corner-units", fewer_figures),
+    ],
+)  # fmt: skip
+def test_evidence_can_be_too_weak_to_decide(name: str, weaken: Callable[[Record], Record]) -> None:
+    assert said(name, *map(weaken, strong(name))).verdict == UNDECIDED
 
 
 def test_a_lead_in_one_of_many_places_is_corrected_for_their_number() -> None:
@@ -139,6 +185,41 @@ def test_a_lead_in_one_of_many_places_is_corrected_for_their_number() -> None:
 
     assert verdicts(1) == [SUPPORTED]
     assert verdicts(12) == [UNDECIDED] * 12
+
+
+def test_bases_are_places_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        one
+        for number, both in enumerate(WITH_GDCONV)
+        for name, distance in zip(both, (3.0 if number else 3.7, 3.0), strict=True)
+        for one in of_seeds(name, distance, 2)
+    ]
+    found = said("gdconv", *records)
+    assert [one.verdict for one in found.findings] == [UNDECIDED] * len(WITH_GDCONV)
+    assert "judged in 4 places" in found.findings[0].why
+    # The same figures, were only the first base looked at.
+    monkeypatch.setattr("facebench.reports.claims.accuracy.WITH_GDCONV", WITH_GDCONV[:1])
+    assert said("gdconv", *records).verdict == SUPPORTED
+
+
+def test_claims_that_are_true_nowhere_are_decided_somewhere_in_five_of_a_hundred_cases() -> None:
+    """The ratio is just 2 in each of eight runtimes, whose two times are of two runs."""
+    history = {"long_run": {"spread": 0.03, "hours": 200}}
+
+    def once(draw: np.random.Generator) -> bool:
+        records = []
+        for place in range(8):
+            for name, ms in (("mobilefacenet", 10.0), ("mobilenet_v2", 20.0)):
+                one = timed(name, ms * np.exp(0.03 * draw.normal()))
+                case = replace(one.case, runtime=f"r{place}")
+                told = one.provenance | history | {"run": f"{place} {name}"}
+                records.append(replace(one, case=case, provenance=told))
+        return said("speed-up", *records).verdict != UNDECIDED
+
+    trials = 60
+    false = sum(once(draw) for draw in map(np.random.default_rng, range(trials)))
+    # Three standard errors; without a correction it would be a third of them.
+    assert false <= 0.05 * trials + 3 * np.sqrt(0.05 * 0.95 * trials)
 
 
 def test_a_count_decides_by_the_rule_it_was_counted_by() -> None:
@@ -381,27 +462,38 @@ def test_weaker_evidence_moves_a_verdict_towards_undecided_alone(distance: float
         assert verdict(seeds, pairs) in (strong, UNDECIDED)
 
 
-@pytest.mark.parametrize("folds", [0.0, 0.001, 0.01, 0.05, 0.14])
-@pytest.mark.parametrize("mean", [0.90, 0.99, 0.9955, 0.9975])
-def test_the_less_is_known_the_less_the_score_on_lfw_says(mean: float, folds: float) -> None:
-    spread = folds * np.tile([-1.0, 1.0], 5)
-    one = lfw("mobilefacenet")
-    assert isinstance(one.result, Accuracy)
-    verdict = said(
-        "lfw", replace(one, result=replace(one.result, fold_accuracies=tuple(mean + spread)))
-    ).verdict
-    reach = 2.262 * folds * np.sqrt(10 / 9) / np.sqrt(10)
-    assert (verdict == SUPPORTED) == (mean - reach >= 0.9955 - 0.00005)
-    assert verdict in (SUPPORTED, UNDECIDED)
+def faultless(people: int) -> Record:
+    """Not one error on LFW, in two pairs of each of so many people."""
+    index = np.arange(2 * people)
+    same, who = index % 2 == 0, index // 2
+    pairs = np.stack([who, np.where(same, who, (who + 1) % people)], axis=1).tolist()
+    scores = PairScores.pack(np.where(same, 0.9, 0.1), same, index * 10 // len(index), pairs, "p")
+    return scored("mobilefacenet", scores)
+
+
+def test_the_fewer_people_are_known_the_less_the_score_on_lfw_says() -> None:
+    # Of so many trials without an error 99.545 % is the exact lower bound.
+    enough = int(np.ceil(np.log(0.05) / np.log(0.99545)))
+    assert said("lfw", faultless(enough)).verdict == SUPPORTED
+    assert said("lfw", faultless(enough - 1)).verdict == UNDECIDED
+    assert said("lfw", faultless(30)).verdict == UNDECIDED
+    assert said("lfw", faultless(enough), lfw("mobilefacenet")).verdict == SUPPORTED
+    # Two weights are two chances to be faultless by chance.
+    once = faultless(enough)
+    again = replace(once, case=replace(once.case, weights="sha256:other"))
+    assert said("lfw", once, again).verdict == UNDECIDED
+
+
+def of_as_many_images(record: Record, images: int = 3_800_000) -> Record:
+    """With weights trained on as many images as the paper's."""
+    training = {"conditions": "alike", "seed": 0, "images": images, "people": 85_000}
+    return replace(record, provenance=record.provenance | {"training": training})
 
 
 def test_only_as_much_data_as_the_papers_can_refute_its_score() -> None:
     low = scored("mobilefacenet", pair_scores(0, 2.0))
-    training = {"conditions": "alike", "seed": 0, "images": 3_800_000, "people": 85_000}
-    as_much = replace(low, provenance=low.provenance | {"training": training})
-    assert said("lfw", as_much).verdict == REFUTED
-    fewer = replace(low, provenance=low.provenance | {"training": training | {"images": 1000}})
-    assert said("lfw", fewer).verdict == UNDECIDED
+    assert said("lfw", of_as_many_images(low)).verdict == REFUTED
+    assert said("lfw", of_as_many_images(low, 1000)).verdict == UNDECIDED
 
 
 def test_drawn_faces_speak_to_no_claim_of_accuracy() -> None:
@@ -418,12 +510,20 @@ def test_fewer_data_refute_no_published_score() -> None:
     (finding,) = said("lfw", low).findings
     assert finding.verdict == UNDECIDED
     assert "21,497 images of 3,556 people" in finding.why
-    score = lfw("mobilefacenet")
-    assert isinstance(score.result, Accuracy)
-    folds = 100 * np.array(score.result.fold_accuracies)
-    interval = ttest_1samp(folds, 0).confidence_interval(0.95)
-    assert interval.low < 99.545 < interval.high
-    assert said("lfw", score).verdict == UNDECIDED
+    # Of a record that holds no scores nobody knows how sure it is.
+    assert said("lfw", lfw("mobilefacenet")).verdict == UNDECIDED
+
+
+def million_searched(accepted: int, distractors: int = 1_000_000) -> Record:
+    """A search of which so many of 4,000 genuine pairs are accepted at FAR 1e-6."""
+    searched_by = searched("mobilefacenet", "megaface")
+    assert isinstance(searched_by.result, Identification)
+    points, share = (OperatingPoint(1e-6, 0.5, accepted, 4000),), accepted / 4000
+    bounds = SearchBounds(
+        Bounded(0.9, (0.85, 0.94)), (), (Bounded(share, (share - 0.01, share + 0.002)),)
+    )
+    result = replace(searched_by.result, distractors=distractors, tar=points, bounds=bounds)
+    return trained(replace(searched_by, result=result))
 
 
 @pytest.mark.parametrize(
@@ -438,18 +538,14 @@ def test_fewer_data_refute_no_published_score() -> None:
 def test_a_search_among_a_million_distractors_speaks_to_megaface(
     distractors: int, accepted: int, verdict: str
 ) -> None:
-    searched_by = searched("mobilefacenet", "megaface")
-    assert isinstance(searched_by.result, Identification)
-    points, share = (OperatingPoint(1e-6, 0.5, accepted, 4000),), accepted / 4000
-    bounds = SearchBounds(
-        Bounded(0.9, (0.85, 0.94)), (), (Bounded(share, (share - 0.01, share + 0.002)),)
-    )
-    result = replace(searched_by.result, distractors=distractors, tar=points, bounds=bounds)
-    (finding,) = said("megaface", trained(replace(searched_by, result=result))).findings
+    searched_by = million_searched(accepted, distractors)
+    (finding,) = said("megaface", searched_by).findings
     assert finding.verdict == verdict
     assert bool(finding.figure) == (distractors > 20_000)
     other_data = replace(searched_by, case=replace(searched_by.case, dataset="megaface_mini"))
-    drawn = replace(searched_by, result=replace(result, label="drawn: no faces"))
+    assert isinstance(searched_by.result, Identification)
+    result = replace(searched_by.result, label="drawn: no faces")
+    drawn = replace(searched_by, result=result)
     for one in (other_data, drawn):
         (finding,) = said("megaface", one).findings
         assert finding.why.startswith("It needs")

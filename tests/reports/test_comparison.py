@@ -12,7 +12,8 @@ from facebench.reports.evidence import Evidence
 from facebench.reports.page import Statements
 from facebench.reports.sections.comparison import comparison
 from facebench.reports.sections.headlines import headlines
-from facebench.reports.tables import Setting, fastest, latency_rows, unsuccessful
+from facebench.reports.tables import Setting, latency_rows, unsuccessful
+from facebench.reports.time_ratios import fastest
 from tests.reports.report_records import ENVIRONMENT, NETWORKS, RATIOS, cost, latency, lfw, refused
 
 NCNN = Setting("ncnn")

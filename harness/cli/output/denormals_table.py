@@ -48,7 +48,7 @@ def effects(found: Sequence[DenormalsEffect]) -> None:
             f"{one.kept_ms:.3g}",
             f"{one.flushed_ms:.3g}",
             f"{one.speedup:.3g}",
-            "one process" if one.interval is None else "{:.3g} to {:.3g}".format(*one.interval),
+            "refused" if one.interval is None else "{:.3g} to {:.3g}".format(*one.interval),
         )
     terminal.out.print(table)
     for one in found:

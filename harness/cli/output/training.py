@@ -34,7 +34,7 @@ def lines(outcome: TrainingOutcome) -> list[str]:
         files.append(f"{one.path}: {scores}" if scores else str(one.path))
     means = [
         f"{mean.network}: {mean.dataset} {mean.accuracy:.2%} ± {mean.reach:.2%} "
-        f"(95 % interval over {mean.seeds} seeds)"
+        f"(95 % interval over {mean.seeds} seeds, on these faces)"
         for mean in outcome.means()
     ]
     return files + means

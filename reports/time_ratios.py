@@ -1,0 +1,100 @@
+"""Relates two times, with all that their own intervals do not know: processes, jobs, disturbances.
+
+Every ratio of times of a report comes from here, so that none says more than another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from scipy.special import ndtri, stdtrit
+
+from facebench.harness.comparison.job_spread import known_spread
+from facebench.harness.measures.validity import disturbances, slowed_up_to
+from facebench.harness.records.latency import Latency
+from facebench.harness.records.record import Record
+from facebench.harness.runs import long_run
+from facebench.harness.stats.procedures import procedure
+from facebench.harness.stats.ratios import PROCESS_SPREAD
+from facebench.reports.digits import Estimate, ratio, widened
+from facebench.reports.tables import LatencyRow
+
+
+@procedure("ratio of times")
+def time_ratio(one: Record, other: Record, confidence: float = 0.95) -> Estimate:
+    """Return the ratio of two median times, with the interval that holds it with `confidence`.
+
+    What disturbed either is not in it: see `undisturbed`.
+
+    Args:
+        one: with a latency.
+        other: likewise.
+        confidence: 0 to 1.
+    """
+    return beyond(ratio(*(_median(record, confidence) for record in (one, other))), one, other,
+                  confidence)  # fmt: skip
+
+
+def beyond(estimate: Estimate, one: Record, other: Record, confidence: float = 0.95) -> Estimate:
+    """Return a ratio made from two times' intervals, with what these do not know added.
+
+    That is how much processes differ, of a time that one process gave; and how much jobs do,
+    of times of two.
+    """
+    single = sum(
+        isinstance(record.result, Latency) and len(record.result.by_process) < 2
+        for record in (one, other)
+    )
+    tail = (1 + confidence) / 2
+    processes = float(ndtri(tail)) * PROCESS_SPREAD * math.sqrt(single)
+    if long_run.of_one_run(one, other):
+        return widened(estimate, processes)
+    known = known_spread((long_run.of(one), long_run.of(other)))
+    jobs = float(stdtrit(known.degrees, tail)) * known.spread * math.sqrt(2)
+    return widened(estimate, math.hypot(processes, jobs))
+
+
+def undisturbed(estimate: Estimate, one: Record, other: Record) -> Estimate | None:
+    """Return a ratio with what others may have done to each time; None where that has no bound."""
+    above, below = slowed(one), slowed(other)
+    if math.inf in (above, below):
+        return None
+    return Estimate(estimate.value, estimate.low / above, estimate.high * below)
+
+
+def slowed(record: Record) -> float:
+    """Return how many times its undisturbed time a time may be."""
+    if not disturbances(record):
+        return 1.0
+    return slowed_up_to(record.result) if isinstance(record.result, Latency) else math.inf
+
+
+@procedure("fastest")
+def fastest(rows: Sequence[LatencyRow]) -> LatencyRow | None:
+    """Return the row that is shown to be faster than each of the others, if there is one.
+
+    Rows that may not be ranked are left out; one row alone is not the fastest
+    of anything.
+    """
+    ranked = sorted((row for row in rows if row.ranked), key=_value)
+    if len(ranked) < 2:
+        return None
+    first, *others = ranked
+    return first if all(_faster(first.record, row.record) for row in others) else None
+
+
+def _faster(one: Record, other: Record) -> bool:
+    found = undisturbed(time_ratio(one, other), one, other)
+    return found is not None and found.high < 1
+
+
+def _median(record: Record, confidence: float) -> Estimate:
+    result = record.result
+    assert isinstance(result, Latency)
+    return Estimate(result.median_ms, *result.interval_at(confidence))
+
+
+def _value(row: LatencyRow) -> float:
+    assert row.median is not None
+    return row.median.value
