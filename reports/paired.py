@@ -142,7 +142,7 @@ def _flat(family: Family, other: Against) -> dict[str, CellValue]:
         "difference": one.paired.difference,
         "difference_low": one.paired.interval[0],
         "difference_high": one.paired.interval[1],
-        "intervals_over": one.paired.over,
+        "intervals_over": one.over,
         "people": one.paired.people,
         "only_first": one.paired.only_first,
         "only_second": one.paired.only_second,

@@ -39,7 +39,8 @@ class JobSpread:
     source: str
 
     def __str__(self) -> str:
-        return f"jobs are taken to differ by {self.spread:.1%} (standard deviation; {self.source})"
+        spread = f"{self.spread:.1%}" if self.spread >= 0.001 else f"{100 * self.spread:.2g}%"
+        return f"jobs are taken to differ by {spread} (standard deviation; {self.source})"
 
 
 def known_spread(histories: Iterable[LongRun | None], told: float | None = None) -> JobSpread:

@@ -50,6 +50,7 @@ class PairAgreement:
         second: the other one.
         paired: difference of accuracy and its test.
         adjusted_p: Holm's correction of the comparison's, over all that were made together.
+        over: what is chance, as in `PairScores`.
         changed: pairs on which the two decide differently, right or wrong.
         score_difference: the largest of a pair.
         embeddings: for one network with the same weights, where the cache
@@ -60,6 +61,7 @@ class PairAgreement:
     second: Record
     paired: PairedComparison
     adjusted_p: float
+    over: str
     changed: int
     score_difference: float
     embeddings: EmbeddingDifference | None
@@ -110,6 +112,7 @@ def _agreement(first: Record, second: Record) -> PairAgreement:
         second=second,
         paired=paired,
         adjusted_p=paired.p_value,
+        over=one_scores.over,
         changed=paired.only_first + paired.only_second,
         score_difference=float(np.max(np.abs(one_scores.scores - two_scores.scores))),
         embeddings=_embeddings(first, second),

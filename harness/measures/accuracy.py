@@ -57,7 +57,7 @@ def _shards(job: Job) -> int:
 
 def _summary(record: Record, result: Accuracy) -> str:
     label = f" ({result.label})" if result.label else ""
-    return f"{result.accuracy:.2%} ± {result.standard_error:.2%}{label}"
+    return f"{result.accuracy:.2%} (standard error {result.standard_error:.2%}){label}"
 
 
 def _comparable(result: Accuracy) -> list[Decided]:

@@ -219,7 +219,8 @@ class _Keeper:
             accuracy = evaluation.score(network, self._task.network.architecture())
             score, error = accuracy.accuracy, accuracy.standard_error
             _append(self._task.folder / SCORES, (state.step, epoch, evaluation.name, score, error))
-            self._listener.say(f"epoch {epoch}: {evaluation.name} {score:.2%} ± {error:.2%}")
+            told = f"{evaluation.name} {score:.2%} (standard error {error:.2%})"
+            self._listener.say(f"epoch {epoch}: {told}")
         state.ranks.wait()
 
 

@@ -13,7 +13,7 @@ from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.claims.places import ClaimPlace, judged_together, scored_in, sentence
-from facebench.reports.digits import Estimate, earned, interval
+from facebench.reports.digits import Estimate
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
 from facebench.reports.seeds import SeedSpread, over_faces, scores_of, seed, seed_spread
 from facebench.reports.tables import of_measure
@@ -111,7 +111,6 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
     difference = means[0] - means[1]
     names, kinds = _names(*alike[0]), (alike[0][0].kind,)
     why = f"{' and '.join(_of_seeds(side) for side in sides)}. {_training(alike[0][0])}"
-    sign = "+" if difference > 0 else ""
     seeds = _seeds_like(alike[0][0], evidence)
     try:
         if seeds is None:
@@ -119,8 +118,8 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
         faces = over_faces(*sides)
     except RefusedError as error:
         told = sentence(f"{error}. By seed, {why}".rstrip("."))
-        signed = f"{sign}{difference:.2f} points"
-        return ClaimPlace(ClaimFinding(UNDECIDED, names, signed, "", kinds, told))
+        figure = f"{difference:+.2f} points"
+        return ClaimPlace(ClaimFinding(UNDECIDED, names, figure, "", kinds, told))
     ours, theirs = map(len, sides)
 
     def at(confidence: float) -> Estimate:
@@ -131,8 +130,8 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
     finding = ClaimFinding(
         _sign(estimate),
         names,
-        f"{sign}{earned(estimate)} points",
-        interval(estimate),
+        f"{difference:+.2f} points",
+        f"{estimate.low:+.2f} to {estimate.high:+.2f}",
         kinds,
         f"By seed, {why} The interval is over people, by whom the mean difference varies by "
         f"± {faces.reach():.2f} points, and over seeds, of which {ours} and {theirs} are "
@@ -176,7 +175,7 @@ def _corner(record: Record, found: Fields) -> ClaimFinding:
     why = f"the corner unit sees {found.corner_share:.2f} of what the central one does, in all"
     verdict = SUPPORTED if found.corner_share < 1 else REFUTED
     if emphasis is None:
-        why += "; it has no GDConv, so that nothing is learned of places"
+        why += "; it has no GDConv, so that it shows half of the claim"
         verdict = UNDECIDED if verdict == SUPPORTED else verdict
     else:
         why += f"; GDConv's inner places weigh {emphasis:.2f} times as much as its outermost ring"

@@ -74,7 +74,7 @@ def agreements(found: Sequence[PairAgreement]) -> None:
             one.verdict,
         )
     out.print(made)
-    over, people = found[0].paired.over, found[0].paired.people
+    over, people = found[0].over, found[0].paired.people
     several = f", corrected for {len(found)} comparisons" if len(found) > 1 else ""
     out.print(
         f"Verdict and interval come of one test, Tango's, widened for people{several}. McNemar's "
@@ -99,7 +99,7 @@ def comparison_json(outcome: VerificationOutcome) -> dict[str, Any]:
                 "only_first": one.paired.only_first,
                 "only_second": one.paired.only_second,
                 "people": one.paired.people,
-                "over": one.paired.over,
+                "over": one.over,
                 "difference": one.paired.difference,
                 "interval": one.paired.interval,
                 "p_value": one.paired.p_value,

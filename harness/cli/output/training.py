@@ -28,7 +28,7 @@ def lines(outcome: TrainingOutcome) -> list[str]:
     files = []
     for one in outcome.trained:
         scores = ", ".join(
-            f"{dataset} {score['accuracy']:.2%} ± {score['standard_error']:.2%}"
+            f"{dataset} {score['accuracy']:.2%} (standard error {score['standard_error']:.2%})"
             for dataset, score in one.facts["scores"].items()
         )
         files.append(f"{one.path}: {scores}" if scores else str(one.path))
