@@ -142,11 +142,11 @@ def of_flushing(plan: Plan) -> Iterator[Row]:
 def of_places(plan: Plan) -> Iterator[Row]:
     """Claims that are true of nothing, in one place and in many: any verdict is false."""
     for count in (1, 4, 12):
-        for processes in (3, 6):
-            timing, hits = Timing(processes), []
+        for timing in (Timing(3), Timing(6), Timing(3, jobs=0.03, hours=30)):
+            hits = []
             for draw in plan.draws():
                 records = [
-                    timing.record(draw, factor, network=network, runtime=f"r{place}")
+                    timing.record(draw, factor, network, network=network, runtime=f"r{place}")
                     for place in range(count)
                     for network, factor in ((RIVAL, 2.0), (BASELINE, 1.0))
                 ]
