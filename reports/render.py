@@ -35,11 +35,16 @@ _BUNDLE = "vega.js"
 TITLE = "Face-verification networks for phones, compared"
 
 
-def render(records: Sequence[Record], out: Path) -> list[Path]:
+def render(records: Sequence[Record], out: Path, to_come: str = "") -> list[Path]:
     """Write the report on the newest record of each case.
 
     Everything is made in memory first, and each file replaces its predecessor
     in one step, so that a report that was there is never left half-written.
+
+    Args:
+        records: what is known.
+        out: folder to write to.
+        to_come: a sentence on what is not known yet, where a run goes on.
 
     Returns:
         The files, `report.html` first.
@@ -49,7 +54,7 @@ def render(records: Sequence[Record], out: Path) -> list[Path]:
     """
     if not records:
         raise BadInputError("there are no records to report on: run 'facebench run' first")
-    files = dict(_files(Evidence(records)))
+    files = dict(_files(Evidence(records), to_come))
     for name, content in files.items():
         _write(out / name, content)
     return [out / name for name in files]
@@ -86,8 +91,8 @@ def render_one(records: Sequence[Record], what: str, form: str, size: str, out: 
     return path
 
 
-def _files(evidence: Evidence) -> Iterator[tuple[str, bytes]]:
-    sections, lead = assemble(evidence), _lead(evidence)
+def _files(evidence: Evidence, to_come: str) -> Iterator[tuple[str, bytes]]:
+    sections, lead = assemble(evidence), " ".join(filter(None, (_lead(evidence), to_come)))
     drawings = [one for one in FIGURES if one.shows(evidence)]
     images = {one.name: image(partial(one.draw, evidence)) for one in drawings}
     template = _templates().get_template("report.html.j2")

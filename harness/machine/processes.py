@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 from facebench.harness.machine import die_with_parent
 
@@ -88,6 +88,19 @@ class Ending:
         return f"ended {how}{self.last_words}"
 
 
+class _Started(Protocol):
+    """What is needed of a process that was started, as in `subprocess.Popen`."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
 class ChildProcess:
     """A process that this one speaks with over pipes; what it says beside is kept in a log.
 
@@ -97,6 +110,7 @@ class ChildProcess:
         folder: that it stands in; this process's where it is None.
         piped: whether its standard input and output are pipes to this process; where they are
             not, it has no input, and its output is in the log as well.
+        inherited: file descriptors that it has too.
 
     Attributes:
         pid: its process id.
@@ -110,17 +124,25 @@ class ChildProcess:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         piped: bool = True,
+        inherited: Sequence[int] = (),
     ) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-        try:
-            self._process = subprocess.Popen(
+        self._own(
+            lambda log: subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if piped else self._log,
-                stderr=self._log,
+                stdout=subprocess.PIPE if piped else log,
+                stderr=log,
                 env=environment,
                 cwd=folder,
+                pass_fds=inherited,
             )
+        )
+
+    def _own(self, start: Callable[[IO[bytes]], _Started]) -> None:
+        """Start it with a log of its own."""
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        try:
+            self._process = start(self._log)
         except BaseException:
             self._log.close()
             raise

@@ -30,6 +30,7 @@ class Job:
         calibration: the data set that int8 is calibrated on, as the user named it.
         budget: how long to sample.
         exported: folder of the exported network, once there is one.
+        phase: of a run, from 0: all jobs of a phase come before those of the next.
         process: number of this process among those of the case, from 0.
         shards: how many machines share the work on the case's images, each a shard of them.
         shard: which of them this job prepares, from 0; None for the case itself.
@@ -47,6 +48,7 @@ class Job:
     calibration: str = ""
     budget: Budget = field(default_factory=Budget)
     exported: Path | None = None
+    phase: int = 0
     process: int = 0
     shards: int = 1
     shard: int | None = None

@@ -11,8 +11,11 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.machine import facts
 from facebench.harness.measures import validity
 from facebench.harness.measures.job import Job
-from facebench.harness.records.latency import Latency
+from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.record import Record
+
+# In a record's provenance: how its process was started, or each of its processes.
+STARTED = "started"
 
 
 def enough(job: Job, parts: Sequence[Record]) -> bool:
@@ -25,8 +28,11 @@ def enough(job: Job, parts: Sequence[Record]) -> bool:
     budget = job.budget
     if len(parts) < budget.processes:
         return False
-    spent = len(parts) >= budget.most_processes or _seconds(parts) >= budget.longest_s
-    return spent or join(parts).relative_width <= budget.known_to
+    if len(parts) >= budget.most_processes or _seconds(parts) >= budget.longest_s:
+        return True
+    if len(parts) < budget.ahead + budget.processes:
+        return False
+    return join(parts).relative_width <= budget.known_to
 
 
 def merge(job: Job, parts: Sequence[Record]) -> Record:
@@ -43,7 +49,7 @@ def merge(job: Job, parts: Sequence[Record]) -> Record:
         first,
         result=latency,
         checks=(*first.checks, *validity.checks(latency, job.budget, seconds)),
-        provenance=last.provenance | first.provenance | _after(last),
+        provenance=last.provenance | first.provenance | _after(last) | _started(parts),
         created=last.created,
         duration_s=round(seconds, 3),
     )
@@ -56,7 +62,7 @@ def join(parts: Sequence[Record]) -> Latency:
     return Latency(
         samples_ms=tuple(sample for one in each for sample in one.samples_ms),
         warmup_ms=tuple(time for one in each for time in one.warmup_ms),
-        load_ms=statistics.median(fact.load_ms for fact in facts),
+        load_ms=statistics.median(_from_nothing(facts)),
         output_error=max(one.output_error for one in each),
         label=each[0].label,
         reference_us=tuple(time for one in each for time in one.reference_us),
@@ -64,6 +70,17 @@ def join(parts: Sequence[Record]) -> Latency:
         processes=tuple(len(one.samples_ms) for one in each),
         process_facts=facts,
     )
+
+
+def _from_nothing(facts: Sequence[Process]) -> list[float]:
+    """Return how long processes took to load whose start is told; where none is, all."""
+    own = [f.load_ms for f in facts if f.footprint and f.footprint.open_ms is not None]
+    return own or [fact.load_ms for fact in facts]
+
+
+def _started(parts: Sequence[Record]) -> dict[str, Any]:
+    how = [part.provenance.get(STARTED) for part in parts]
+    return {STARTED: how} if any(how) else {}
 
 
 def _seconds(parts: Sequence[Record]) -> float:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import FacebenchError, LostError, RefusedError
-from facebench.harness.machine import environment
+from facebench.harness.machine import environment, fork_server
 from facebench.harness.measures.job import Job
+from facebench.harness.measures.merging import STARTED
 from facebench.harness.measures.registry import MEASURES, kind_of
 from facebench.harness.records.record import Check, Record
 from facebench.harness.records.results import Result
@@ -35,10 +36,9 @@ def perform(job: Job) -> Record:
     checks: tuple[Check, ...] = ()
     where: dict[str, Any] = {}
     provenance: dict[str, Any] = {
-        "facebench": environment.version("facebench") or "",
-        "code": fingerprints.whole(),
-        "git_revision": _git_revision(),
+        **code_facts(),
         "weights": job.case.weights,
+        STARTED: fork_server.how_started(),
     }
     try:
         provenance |= job.facts()
@@ -73,6 +73,15 @@ def perform(job: Job) -> Record:
         fingerprint=job.fingerprint,
         duration_s=round(time.perf_counter() - start, 3),
     )
+
+
+def code_facts() -> dict[str, str]:
+    """Return what the code is that runs; it is looked up once in a process."""
+    return {
+        "facebench": environment.version("facebench") or "",
+        "code": fingerprints.whole(),
+        "git_revision": _git_revision(),
+    }
 
 
 @cache

@@ -3,6 +3,7 @@
 A plan is a TOML file. Every key may be left out:
 
     networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "paper", or "all"
+    first = ["mobilefacenet"]    # whose report comes first, all else after it
     runtimes = "installed"       # or a list
     threads = [1]
     precisions = ["fp32"]        # and fp16, int8, where a runtime runs them
@@ -56,6 +57,7 @@ from facebench.harness.models.networks import (
 )
 from facebench.harness.models.precision import require_known
 from facebench.harness.records.case import Case
+from facebench.harness.runs import phases
 from facebench.harness.runs.jobs import (
     BUDGET,
     Precision,
@@ -120,6 +122,7 @@ class Plan:
     layers: bool = False
     emulated: Annotated[Sequence[str], Meta(description="a list of cores")] = ()
     emulated_runtimes: _Names = ("ncnn", "tvm")
+    first: _Names = ()
     weights_otherwise: Annotated[
         str, Meta(pattern=rf"^({RANDOM}|{SHIPPED})\Z", description=f"{RANDOM} or {SHIPPED}")
     ] = RANDOM
@@ -188,11 +191,16 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
         for name in names
     ]
+    if absent := sorted({*plan.first} - {*names}):
+        raise BadInputError(f"first = {absent[0]!r} is none of the plan's networks: add it to them")
     every = chain.from_iterable(_expanded(network, plan, data, devices) for network in networks)
     expanded = list(islice(every, MOST_CASES + 1))
     if len(expanded) > MOST_CASES:
         raise BadInputError(f"the plan has more than {MOST_CASES:,} cases: split it")
-    return [with_fingerprint(replace(job, limit_s=plan.limit_s)) for job in expanded]
+    settled = [
+        replace(job, limit_s=plan.limit_s, phase=phases.phase(job, plan.first)) for job in expanded
+    ]
+    return [with_fingerprint(job) for job in settled]
 
 
 def _expanded(
@@ -252,6 +260,8 @@ def _cores(plan: Plan) -> Sequence[str]:
 
 def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> Iterator[Job]:
     budget = _budget(plan)
+    if device == "local" and network.name in plan.first:
+        budget = phases.ahead(budget)
     emulated = DEVICES[device].kind == "emulated"
     runtimes = plan.emulated_runtimes if emulated else _runtimes(plan, device)
     measures = _measures(Per.CORE if emulated else Per.DEVICE, network, plan)

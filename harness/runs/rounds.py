@@ -42,6 +42,17 @@ class RunListener(Progress):
             of: how many there are at least, and once they are done how many at most.
         """
 
+    def so_far(self, record: Record) -> None:
+        """Take note of what is known of a case that goes on in a later phase."""
+
+    def begins(self, number: int, of: int) -> None:
+        """Take note that a phase begins, and the one before is over.
+
+        Args:
+            number: of the phase, from 0.
+            of: how many this run has.
+        """
+
 
 NOBODY = RunListener()
 
@@ -63,6 +74,26 @@ class _Open:
         return replace(self.job, process=len(self.parts))
 
 
+def ahead(
+    jobs: Sequence[Job], execute: Execute, parts: Checkpoints, listener: RunListener
+) -> Iterator[Record]:
+    """Run processes that come before those of the other cases, in rounds.
+
+    What they gave is told; their cases go on. A record comes of a case that goes wrong alone.
+    """
+    waiting = [_Open(job, parts.load(job)) for job in jobs]
+    for number in range(max((job.budget.ahead for job in jobs), default=0)):
+        for one in _moved_on(waiting, number):
+            if len(one.parts) <= number < one.job.budget.ahead:
+                record = _process(one, execute, parts, listener)
+                if record is not None:
+                    waiting.remove(one)
+                    yield record
+    for one in waiting:
+        if one.several is not None and one.parts:
+            listener.so_far(_merged(one.job, one.parts, one.several))
+
+
 def run(
     jobs: Sequence[Job], execute: Execute, parts: Checkpoints, listener: RunListener
 ) -> Iterator[Record]:
@@ -75,35 +106,52 @@ def run(
     for number in count():
         if not waiting:
             return
-        first = number % len(waiting)
-        for one in [*waiting[first:], *waiting[:first]]:
+        for one in _moved_on(waiting, number):
             record = _next(one, number, execute, parts, listener)
             if record is not None:
                 waiting.remove(one)
                 yield record
 
 
+def _moved_on(waiting: Sequence[_Open], number: int) -> list[_Open]:
+    first = number % max(len(waiting), 1)
+    return [*waiting[first:], *waiting[:first]]
+
+
 def _next(
     one: _Open, number: int, execute: Execute, parts: Checkpoints, listener: RunListener
 ) -> Record | None:
-    """Return the case's record, where it is complete with the process of this number."""
-    if len(one.parts) <= number:
-        process = one.process()
-        record = execute(process)
-        if one.several is None:
+    """Return the case's record, where it is complete with the process of this number.
+
+    Processes that ran ahead of the others are not of these rounds.
+    """
+    if len(one.parts) <= number + one.job.budget.ahead:
+        record = _process(one, execute, parts, listener)
+        if record is not None:
             return record
-        if record.status != "ok":
-            where = f"process {len(one.parts) + 1} of its case: {record.reason}"
-            return replace(record, reason=where)
-        parts.keep(process, record)
-        one.parts.append(record)
-        budget, done = one.job.budget, len(one.parts)
-        of = budget.processes if done <= budget.processes else budget.most_processes
-        listener.part(record, done, of)
     several = one.several
     if several is None or not several.enough(one.job, one.parts):
         return None
     return _merged(one.job, one.parts, several)
+
+
+def _process(
+    one: _Open, execute: Execute, parts: Checkpoints, listener: RunListener
+) -> Record | None:
+    """Run a case's next process; a record, where that is its end."""
+    process = one.process()
+    record = execute(process)
+    if one.several is None:
+        return record
+    if record.status != "ok":
+        where = f"process {len(one.parts) + 1} of its case: {record.reason}"
+        return replace(record, reason=where)
+    parts.keep(process, record)
+    one.parts.append(record)
+    budget, done = one.job.budget, len(one.parts)
+    of = budget.processes if done <= budget.processes else budget.most_processes
+    listener.part(record, done, of)
+    return None
 
 
 def _merged(job: Job, parts: Sequence[Record], several: Several) -> Record:

@@ -1,7 +1,8 @@
 """Runs jobs: what is stored already is taken from there, the rest is obtained in stages.
 
-Jobs of the early stages (export, cost, compilation) run side by side. Jobs that
-are timed run one after the other, alone, their processes in rounds.
+What a first report needs comes in a phase before all else, and each phase has stages. Jobs of
+the early stages (export, cost, compilation) run side by side. Jobs that are timed run one after
+the other, alone, their processes in rounds.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import long_run, rounds, worker_pool
 from facebench.harness.runs.checkpoints import Checkpoints, claim
+from facebench.harness.runs.phases import FIRST
 from facebench.harness.runs.rounds import NOBODY, Execute, RunListener
-from facebench.harness.runs.schedule import in_order, stage
+from facebench.harness.runs.schedule import in_order, stage, waits_for_export
+from facebench.harness.runs.worker_pool import Start
 from facebench.harness.storage.progress import SILENT, Progress
 
 
@@ -81,6 +84,13 @@ class Watch:
         """Run jobs alone on one device, in rounds."""
         return rounds.run(jobs, execute, self.parts, self.listener)
 
+    def ahead(self, jobs: Sequence[Job], execute: Execute) -> Iterator[Record]:
+        """Run those of their processes that come before other cases, in rounds."""
+        return rounds.ahead(jobs, execute, self.parts, self.listener)
+
+
+# Runs jobs alone on one device, in rounds: a method of `Watch`.
+Rounds = Callable[[Sequence[Job], Execute], Iterator[Record]]
 
 # Obtains a record for each job, in the order in which they come.
 Obtain = Callable[[Sequence[Job], Watch], Iterator[Record]]
@@ -96,12 +106,12 @@ class JobRunner(Protocol):
         ...
 
 
-def here(progress: Progress) -> Execute:
-    """Return a function that runs jobs on this machine."""
+def here(progress: Progress, start: Start | None = None) -> Execute:
+    """Return a function that runs jobs on this machine, in processes that `start` starts."""
 
     def execute(job: Job) -> Record:
         # A process each, so that a case that hangs takes no other along.
-        (record,) = worker_pool.execute([job], progress)
+        (record,) = worker_pool.execute([job], progress, start)
         return record
 
     return execute
@@ -114,9 +124,27 @@ def _stored(store: Store | None) -> dict[str, Record]:
 
 
 def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
-    for number, group in groupby(in_order(jobs), key=stage):
+    """Run jobs phase by phase, and what is to run ahead of its phase with the first."""
+    ahead = [job for job in jobs if job.budget.ahead]
+    phases = sorted({job.phase for job in jobs} | ({FIRST} if ahead else set()))
+    over: set[str] = set()
+    for number, phase in enumerate(phases):
+        watch.listener.begins(number, len(phases))
+        waiting = [job for job in jobs if job.phase == phase and job.case.key not in over]
+        for record in _in_stages(waiting, watch, watch.rounds):
+            over.add(record.case.key)
+            yield record
+        if ahead and phase == FIRST:
+            for record in _in_stages(ahead, watch, watch.ahead):
+                over.add(record.case.key)
+                yield record
+
+
+def _in_stages(jobs: Sequence[Job], watch: Watch, rounds: Rounds) -> Iterator[Record]:
+    """Run jobs stage by stage; what is timed, in such rounds."""
+    for _, group in groupby(in_order(jobs), key=stage):
         members = list(group)
-        if number == 0:
+        if not waits_for_export(members[0]):
             yield from _side_by_side(members)
             continue
         why = export_missing(members)
@@ -128,19 +156,21 @@ def _obtain(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
             else:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
-            yield from _alone(ready, watch)
+            yield from _alone(ready, watch, rounds)
         else:
             yield from _side_by_side(ready)
 
 
-def _alone(jobs: Sequence[Job], watch: Watch) -> Iterator[Record]:
+def _alone(jobs: Sequence[Job], watch: Watch, rounds: Rounds) -> Iterator[Record]:
     """Run jobs alone on their device: here first, then on all other devices at once."""
     remote = [DEVICES[job.case.device].remote for job in jobs]
-    yield from watch.rounds(list(compress(jobs, map(not_, remote))), here(watch.listener))
-    yield from elsewhere(list(compress(jobs, remote)), watch, here(SILENT))
+    with worker_pool.Forks() as forks:
+        execute = here(watch.listener, forks.start)
+        yield from rounds(list(compress(jobs, map(not_, remote))), execute)
+    yield from elsewhere(list(compress(jobs, remote)), rounds, here(SILENT))
 
 
-def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[Record]:
+def elsewhere(jobs: Sequence[Job], rounds: Rounds, execute: Execute) -> Iterator[Record]:
     """Run jobs on devices beside this machine, on all of them at once."""
     ordered = sorted(jobs, key=lambda job: job.case.device)
     streams: list[list[Job]] = []
@@ -148,7 +178,7 @@ def elsewhere(jobs: Sequence[Job], watch: Watch, execute: Execute) -> Iterator[R
         members = list(group)
         slots = DEVICES[device].facts().slots
         streams += [stream for i in range(slots) if (stream := members[i::slots])]
-    yield from at_once([watch.rounds(stream, execute) for stream in streams])
+    yield from at_once([rounds(stream, execute) for stream in streams])
 
 
 def export_missing(jobs: Sequence[Job]) -> dict[Network, Record]:

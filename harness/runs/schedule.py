@@ -8,13 +8,13 @@ from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES
 
 
-def stage(job: Job) -> int:
-    """Return the number of a job's stage; on one machine each stage waits for the one before."""
-    return MEASURES[job.case.measure].stage
+def stage(job: Job) -> tuple[int, int]:
+    """Return a job's phase and its stage in it; on one machine each waits for the one before."""
+    return job.phase, MEASURES[job.case.measure].stage
 
 
 def in_order(jobs: Sequence[Job]) -> list[Job]:
-    """Return jobs by stage.
+    """Return jobs by phase and stage.
 
     Networks are compared within a runtime, and a machine's speed drifts: cases of one
     runtime follow each other.
@@ -24,7 +24,7 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
 
 def waits_for_export(job: Job) -> bool:
     """Return whether a job needs its network exported."""
-    return stage(job) > 0
+    return MEASURES[job.case.measure].stage > 0
 
 
 def cores_on_cluster(job: Job, most: int) -> int:

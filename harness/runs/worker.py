@@ -2,6 +2,9 @@
 
 Its argument is the process id of the run that started it.
 A line is a record, or `{"done": n, "total": m}` while a long case is under way.
+
+With two more arguments, the name of a runtime or nothing and a file descriptor, it is a server
+that forks such processes: see `machine.fork_server`.
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ import time
 from dataclasses import replace
 from typing import IO
 
+from facebench.architectures import registry
 from facebench.architectures.errors import LostError
+from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine import fork_server
 from facebench.harness.machine.die_with_parent import die_with_parent
 from facebench.harness.machine.processes import LOST
 from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.record import to_json
-from facebench.harness.runs.execute import perform
+from facebench.harness.runs.execute import code_facts, perform
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.storage.progress import Progress
 from facebench.harness.storage.serialization import convert, to_text
 
@@ -27,8 +35,28 @@ _PERIOD_S = 0.2
 
 
 def main() -> None:
+    """Perform the jobs, or serve those who do."""
+    parent, *serving = sys.argv[1:]
+    die_with_parent(int(parent))
+    if not serving:
+        _work()
+        return
+    runtime, descriptor = serving
+    # What a child would find out again, each of them.
+    for known in (MEASURES, RUNTIMES, DEVICES):
+        known.names()
+    code_facts()
+    package = ""
+    if runtime:
+        RUNTIMES[runtime].load()
+        package = RUNTIMES[runtime].packages[0]
+    if "torch" in sys.modules:  # which runs networks as they are defined
+        registry.names()
+    fork_server.serve(int(descriptor), _work, package)
+
+
+def _work() -> None:
     """Perform the jobs in order; each record is written as soon as it is there."""
-    die_with_parent(int(sys.argv[1]))
     # Libraries print to standard output as they like; records must be alone there.
     with os.fdopen(os.dup(1), "w") as lines:
         os.dup2(2, 1)

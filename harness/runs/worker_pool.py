@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
+from facebench.harness.machine.fork_server import ForkServers
 from facebench.harness.machine.processes import (
     LOST,
     ChildProcess,
@@ -17,14 +19,23 @@ from facebench.harness.machine.processes import (
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import failed
 from facebench.harness.records.record import Record, from_json
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.storage.progress import Progress
 from facebench.harness.storage.serialization import parse_json
+
+_WORKER = "facebench.harness.runs.worker"
 
 # Seconds that a process may take to end once it has nothing more to say.
 _END_S = 10.0
 
 
-def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+# Starts a process that runs jobs; it has been told nothing yet.
+Start = Callable[[Sequence[Job]], ChildProcess]
+
+
+def execute(
+    jobs: Sequence[Job], progress: Progress, start: Start | None = None
+) -> Iterator[Record]:
     """Run jobs one after the other in a process; a record each, in order, as it comes.
 
     A process that dies takes only the job in hand with it: that one is
@@ -34,12 +45,14 @@ def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
     Args:
         jobs: not empty; all for as many threads.
         progress: told how far a long case is.
+        start: starts its process; by default afresh.
     """
     waiting = list(jobs)
     tried_again: Job | None = None
     while waiting:
         limit_s = waiting[0].limit_s
-        with _start(waiting) as worker:
+        with (start or _afresh)(waiting) as worker:
+            _tell(worker, waiting)
             for record in _records(worker, limit_s, progress):
                 waiting.pop(0)
                 yield record
@@ -52,23 +65,59 @@ def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
         yield failed(waiting.pop(0), _hung(limit_s, end) if worker.hung else _reason(end))
 
 
+class Forks:
+    """Starts processes by forking, of jobs that run alone: no two of a case from one server.
+
+    A case's first process imports its runtime itself: what that takes is part of its figures.
+    """
+
+    def __init__(self) -> None:
+        self._servers = ForkServers(
+            lambda imported: python_module(_WORKER, str(os.getpid()), imported)
+        )
+
+    def start(self, jobs: Sequence[Job]) -> ChildProcess:
+        """Return a new process for a job."""
+        (job,) = jobs
+        case = job.case
+        imported = _of_one_package(case.runtime) if job.process else ""
+        forked = self._servers.start(case.key, imported, thread_variables(case.threads))
+        return forked or _afresh(jobs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._servers.close()
+
+
+def _of_one_package(runtime: str) -> str:
+    """Return the first runtime of a runtime's package, where that may be imported before a fork."""
+    chosen = RUNTIMES[runtime]
+    alike = [one.name for one in RUNTIMES if one.packages[:1] == chosen.packages[:1]]
+    return alike[0] if chosen.survives_fork else ""
+
+
 def start_s() -> float:
     """Return seconds that a process takes to start and to end again, now: one that is given
     nothing.
     """
     began = time.perf_counter()
-    with _start([]) as worker:
+    with _afresh([]) as worker:
+        _tell(worker, [])
         worker.ended()
     return time.perf_counter() - began
 
 
-def _start(jobs: Sequence[Job]) -> ChildProcess:
-    worker = ChildProcess(
-        python_module("facebench.harness.runs.worker", str(os.getpid())),
+def _afresh(jobs: Sequence[Job]) -> ChildProcess:
+    return ChildProcess(
+        python_module(_WORKER, str(os.getpid())),
         environment=os.environ | thread_variables(jobs[0].case.threads if jobs else 1),
     )
+
+
+def _tell(worker: ChildProcess, jobs: Sequence[Job]) -> None:
     worker.send(json.dumps([job.to_json() for job in jobs]).encode(), last=True)
-    return worker
 
 
 def _records(worker: ChildProcess, limit_s: float, progress: Progress) -> Iterator[Record]:

@@ -52,6 +52,8 @@ class Runtime:
             threads do what the thread does that opens it; else empty.
         batches: whether it infers several images at once.
         importing: imports its package, where that takes more than its name.
+        survives_fork: whether a process may fork that has imported its package, which then starts
+            no thread.
         depends_on: what an artifact for a target depends on beside packages and code, such as
             what was tuned for it.
     """
@@ -65,6 +67,7 @@ class Runtime:
     flushing: str = ""
     batches: bool = True
     importing: Callable[[], object] | None = None
+    survives_fork: bool = False
     depends_on: Callable[[str], str] = lambda target: ""
 
     def require_flushing(self) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.machine import busy, environment, heat, memory, pinning, reference
+from facebench.harness.machine import (
+    busy,
+    environment,
+    fork_server,
+    heat,
+    memory,
+    pinning,
+    reference,
+)
 from facebench.harness.machine.conditions import Conditions
 from facebench.harness.machine.energy import Meter
 from facebench.harness.machine.footprint import Footprint
@@ -83,7 +91,10 @@ class LocalSession:
         self._threads = threads
         self._images: FloatArray | None = None
         self._first_ms: float | None = None
-        self._footprint = Footprint(import_ms, open_ms)
+        # Of a process that was forked with its runtime imported neither its start can be told
+        # nor its memory: a page that it shares counts only once it is touched.
+        self._whole = chosen.packages[0] != fork_server.imported_before()
+        self._footprint = Footprint(import_ms, open_ms) if self._whole else Footprint()
         self._no_energy = ""
 
     def infer(self, images: FloatArray) -> FloatArray:
@@ -148,11 +159,11 @@ class LocalSession:
         """Do nothing: this process holds no device."""
 
     def _keep(self, taken: Samples, meter: Meter) -> None:
-        peaks = Memory(self._before_bytes, self._loaded_bytes, memory.peak_bytes())
-        first = taken.warmup_ms[0] if self._first_ms is None else self._first_ms
-        self._footprint = replace(
-            self._footprint, first_ms=first, memory=peaks, energy=meter.energy
-        )
+        self._footprint = replace(self._footprint, energy=meter.energy)
+        if self._whole:
+            peaks = Memory(self._before_bytes, self._loaded_bytes, memory.peak_bytes())
+            first = taken.warmup_ms[0] if self._first_ms is None else self._first_ms
+            self._footprint = replace(self._footprint, first_ms=first, memory=peaks)
         self._no_energy = meter.why_not
 
 

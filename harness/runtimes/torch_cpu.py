@@ -58,6 +58,7 @@ RUNTIMES.add(
         lambda exported, batch, target: Artifact(exported.folder),
         _eager,
         flushing=_FLUSHING,
+        survives_fork=True,
     ),
 )
 RUNTIMES.add(
@@ -68,5 +69,6 @@ RUNTIMES.add(
         lambda exported, batch, target: Artifact(exported.torchscript),
         _frozen,
         flushing=_FLUSHING,
+        survives_fork=True,
     ),
 )

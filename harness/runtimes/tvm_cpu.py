@@ -60,6 +60,7 @@ RUNTIMES.add(
         _open,
         flushing=flushing.OF_THREAD,
         importing=_import,
+        survives_fork=True,
         depends_on=_tuned,
     ),
 )

@@ -36,6 +36,8 @@ class Budget:
             spread between processes is not known, so one stays one.
         known_to: no further process is started once the 95 % interval of the median is this
             narrow, as a share of it.
+        ahead: that were to take samples before the other cases' did, for a first report; as
+            many take them in turns with the others.
         longest_s: nor once those before took this long, start and warm-up included.
         pin: whether a process is kept on as many CPUs as it has threads.
     """
@@ -44,6 +46,7 @@ class Budget:
     sampling_s: float = 1.0
     processes: int = 1
     known_to: float = 0.02
+    ahead: int = 0
     longest_s: float = 60.0
     pin: bool = True
 

@@ -27,6 +27,7 @@ from facebench.harness.records.store import Store
 from facebench.harness.runs import runner
 from facebench.harness.runs.checkpoints import claim
 from facebench.harness.runs.rounds import RunListener
+from facebench.harness.runs.worker_pool import Start
 from facebench.harness.storage.progress import Progress
 from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import noise, part, process
@@ -72,10 +73,10 @@ def note(path: Path, line: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
 
 
-def pretend(executed: Path) -> Callable[[Sequence[Job], Progress], Iterator[Record]]:
+def pretend(executed: Path) -> Callable[..., Iterator[Record]]:
     """What stands for `workers.execute`; it notes what it is asked for."""
 
-    def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+    def execute(jobs: Sequence[Job], progress: Progress, *start: Start) -> Iterator[Record]:
         for job in jobs:
             note(executed, f"{job.case} {job.process}")
             yield found(job)

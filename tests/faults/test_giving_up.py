@@ -12,6 +12,7 @@ from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import runner, worker_pool
+from facebench.harness.runs.worker_pool import Start
 from facebench.harness.storage.progress import Progress
 from tests.faults.pretence import Pretence, found, jobs
 
@@ -24,7 +25,7 @@ def test_it_ends_though_another_lane_is_in_the_middle_of_a_case(
 ) -> None:
     released, ended = threading.Event(), threading.Event()
 
-    def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+    def execute(jobs: Sequence[Job], progress: Progress, *start: Start) -> Iterator[Record]:
         for job in jobs:
             if job.case.network == "slow":
                 released.wait(60)

@@ -37,7 +37,7 @@ def takes_time(pretence: Pretence, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process takes a moment, so that the runs overlap."""
     at_once = pretend(pretence.folder / "executed")
 
-    def execute(jobs, progress):  # type: ignore[no-untyped-def]
+    def execute(jobs, progress, *start):  # type: ignore[no-untyped-def]
         time.sleep(random.SystemRandom().random() / 50)
         yield from at_once(jobs, progress)
 

@@ -12,7 +12,7 @@ import click
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import case_options, options
-from facebench.harness.cli.commands.running import run_jobs
+from facebench.harness.cli.commands.running import run_reporting
 from facebench.harness.cli.output import console, plan_table, terminal
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
@@ -76,7 +76,8 @@ def run(
     request = RunRequest(
         out=out, weights=files, weights_otherwise=otherwise, devices=device, **chosen
     )
-    records = run_plan(request, run_jobs, terminal.say)
+    running = run_reporting(lambda known, to_come: render(known, out, to_come)[0])
+    records = run_plan(request, running, terminal.say)
     pages = render(records, out)
     eviction.prune(leave)
     if as_json:

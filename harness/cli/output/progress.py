@@ -32,6 +32,9 @@ class Bar(Progress):
             extract(faces, keys, embedder, progress=bar)
     """
 
+    # Whether what is left is told by how many are done; a plan knows more.
+    _foretells = True
+
     def __init__(self, step: str = "", in_bytes: bool = False, shown: bool = True) -> None:
         self.shown = shown
         self._bars = rich.Progress(
@@ -39,7 +42,7 @@ class Bar(Progress):
             rich.BarColumn(bar_width=30),
             rich.DownloadColumn() if in_bytes else rich.MofNCompleteColumn(),
             rich.TimeElapsedColumn(),
-            rich.TimeRemainingColumn(),
+            *([rich.TimeRemainingColumn()] if self._foretells else []),
             rich.TextColumn("{task.fields[newest]}"),
             console=err,
             disable=not (shown and err.is_terminal),
@@ -72,6 +75,10 @@ class Bar(Progress):
     def newest(self, text: str) -> None:
         """See `Progress`."""
         self._bars.update(self._task(self._step), newest=escape(visible(text)))
+
+    def describe(self, step: str, text: str) -> None:
+        """Write something else than its name before the bar of a step."""
+        self._bars.update(self._task(step), description=escape(text))
 
     def say(self, sentence: str) -> None:
         """See `Progress`."""
@@ -132,9 +139,14 @@ class RunProgress(Bar, RunListener):
         self._begun[record.case.key] = done / (of + 1)  # it may take one more
         self._tell(f"{record.case} {done}/{of}: {in_short(record)}")
 
+    def _heading(self) -> str:
+        """Return what stands before the bar of cases."""
+        return self._CASES
+
     def _tell(self, text: str, quietly: bool = False) -> None:
         self.forget(self._WITHIN)
         self.at(self._done + sum(self._begun.values()), self._total, self._CASES)
+        self.describe(self._CASES, self._heading())
         self.newest(text)
         if not quietly:
             self.line(f"[{self._done}/{self._total}] {text}")

@@ -314,7 +314,7 @@ class Cluster:
             found = export.find(job.network)
             return from_here(replace(job, exported=found.folder if found else None))
 
-        yield from elsewhere(ready, watch, execute)
+        yield from elsewhere(ready, watch.rounds, execute)
 
     def _beside_its_board(self, job: Job) -> Record:
         perform = self.ray.remote(tasks.perform).options(

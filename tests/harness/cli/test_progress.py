@@ -2,12 +2,18 @@
 
 import io
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from facebench.harness.cli.output import progress
+from facebench.harness.cli.output.plan_progress import PlanProgress
 from facebench.harness.cli.output.progress import Bar, RevisionProgress, RunProgress
+from facebench.harness.measures.job import Job
+from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 
@@ -109,3 +115,32 @@ def test_of_revisions_each_case_is_a_line_once_they_are_prepared(pipe: Console) 
         told.at(1.5, 4, "rounds")
         told.newest("BASE: a case")
     assert text(pipe).splitlines() == ["a note", "[rounds 1/4] BASE: a case"]
+
+
+def test_of_a_plan_stage_and_minutes_are_shown_and_a_report_comes_after_each_stage(
+    terminal: Console,
+) -> None:
+    cases = [Case("latency", name, runtime="ncnn") for name in "abcd"]
+    jobs = [Job(case, Network(case.network)) for case in cases]
+    reported: list[tuple[list[str], str]] = []
+
+    def report(records: Sequence[Record], to_come: str) -> Path:
+        reported.append(([record.case.network for record in records], to_come))
+        return Path("out/report.html")
+
+    def ok(case: Case) -> Record:
+        return Record(case, "measured", "failed", duration_s=70.0)
+
+    with PlanProgress(jobs, report) as told:
+        told.begins(0, 2)
+        assert not reported
+        told.record(ok(cases[0]), stored=False)
+        told.so_far(ok(cases[1]))
+        told.begins(1, 2)
+        assert "report so far, after stage 1 of 2: out/report.html" in text(terminal)
+        ((names, to_come),) = reported
+        assert names == ["a", "b"]
+        assert "3 of its cases are still to come" in to_come
+        assert "3 of latency" in to_come
+        told.record(replace(ok(cases[1]), status="ok"), stored=False)
+        assert re.match(r"stage 2 of 2, about 3 min left .* 2/4", last(terminal, told)[-1])

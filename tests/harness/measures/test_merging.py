@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.machine.footprint import Footprint
 from facebench.harness.measures import merging
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
@@ -97,3 +98,21 @@ def test_processes_of_different_machines_are_not_joined() -> None:
     measured = [*parts(STEADY[:2]), part(process(noise(5.0)), kernel="6.2", load_1min=3.0)]
     with pytest.raises(RefusedError, match="differ in kernel,"):
         merging.merge(job(), measured)
+
+
+def test_a_case_that_ran_ahead_takes_as_many_processes_again() -> None:
+    measured = parts(STEADY)
+    ahead = job(replace(BUDGET, ahead=3))
+    assert [merging.enough(ahead, measured[:n]) for n in (3, 4, 5, 6)] == [False] * 3 + [True]
+    assert merging.enough(ahead, parts(STEADY[:3], duration_s=30.0))  # but not for ever
+
+
+def test_a_start_is_told_by_the_processes_that_began_from_nothing() -> None:
+    own = part(process([5.0], footprint=Footprint(import_ms=3.0, open_ms=6.0), load_ms=9.0))
+    shared = part(process([5.0], footprint=Footprint(), load_ms=1.0))
+    first = replace(own, provenance={merging.STARTED: "forked"})
+    later = replace(shared, provenance={merging.STARTED: "forked, torch imported before"})
+    merged = merging.merge(job(), [first, later, later])
+    found = latency(merged)
+    assert (found.load_ms, found.import_ms, found.open_ms) == (9.0, 3.0, 6.0)
+    assert merged.provenance[merging.STARTED] == ["forked", *["forked, torch imported before"] * 2]

@@ -187,3 +187,42 @@ def test_a_plan_that_nobody_means_is_refused_before_it_takes_the_machine(
     (tmp_path / "large.toml").write_text(text + "\ntargets = []\ndatasets = []\n")
     with pytest.raises(BadInputError, match=words):
         plan.jobs(plan.load(str(tmp_path / "large.toml")), None)
+
+
+def test_what_a_first_report_needs_comes_first_and_other_targets_come_last() -> None:
+    arm, here = "cortex-a53", "host"
+    chosen = Plan(
+        ["mobilefacenet", "mobilenet_v2"],
+        ["ncnn", "tvm"],
+        targets=[here, arm],
+        layers=True,
+        first=["mobilefacenet"],
+    )
+    jobs = plan.jobs(chosen, None)
+    phases = [{(j.case.measure, j.case.network, j.case.target) for j in jobs if j.phase == phase}
+              for phase in range(3)]  # fmt: skip
+    one, other = "mobilefacenet", "mobilenet_v2"
+    costs = {("cost", one, ""), ("cost", other, "")}
+    assert phases[0] == {*costs, ("export", one, ""), ("compile", one, here)}
+    times = {("latency", n, t) for n in (one, other) for t in ("", here)}
+    layers = {("layers", one, ""), ("layers", other, "")}
+    assert phases[1] == {*times, *layers, ("export", other, ""), ("compile", other, here)}
+    scores = {("accuracy", one, ""), ("accuracy", other, "")}
+    assert phases[2] == {*scores, ("compile", one, arm), ("compile", other, arm)}
+    ahead = {j.case.network: j.budget.ahead for j in jobs if j.case.measure == "latency"}
+    assert ahead == {one: 3, other: 0}
+
+
+def test_without_a_first_report_all_is_one_phase() -> None:
+    assert {job.phase for job in plan.jobs(plan.load("quick"), None)} == {0}
+
+
+def test_of_one_process_a_case_the_first_report_takes_the_times_themselves() -> None:
+    chosen = Plan(["mobilefacenet"], ["ncnn"], targets=[], processes=1, first=["mobilefacenet"])
+    (timed,) = [j for j in plan.jobs(chosen, None) if j.case.measure == "latency"]
+    assert (timed.phase, timed.budget.ahead) == (0, 0)
+
+
+def test_a_first_network_that_the_plan_lacks_is_named() -> None:
+    with pytest.raises(BadInputError, match="first = 'mobilenet_v2' is none of the plan's"):
+        plan.jobs(Plan(["mobilefacenet"], first=["mobilenet_v2"]), None)

@@ -10,6 +10,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, Several
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.runs import rounds
 from facebench.harness.runs.checkpoints import Checkpoints
@@ -151,3 +152,55 @@ def test_a_defect_in_joining_processes_is_the_record_of_its_case(
     monkeypatch.setitem(MEASURES._entries, "latency", broken)
     (record,) = run(Machine({"a": [5.0]}), [job("a")], NOWHERE)
     assert (record.status, record.reason, record.fingerprint) == ("failed", reason, "f a")
+
+
+def ahead(network: str, known_to: float = 0.02) -> Job:
+    one = job(network)
+    return replace(one, budget=replace(one.budget, ahead=3, known_to=known_to))
+
+
+class SoFar(rounds.RunListener):
+    """Keeps what it is told of cases that go on."""
+
+    def __init__(self) -> None:
+        self.told: list[Record] = []
+
+    def so_far(self, record: Record) -> None:
+        self.told.append(record)
+
+
+def test_cases_of_a_first_report_are_timed_ahead_and_again_in_turns_with_the_others(
+    tmp_path: Path,
+) -> None:
+    machine, parts, told = Machine({"a": [5.0], "b": [5.0]}), Checkpoints(tmp_path / "r"), SoFar()
+    assert list(rounds.ahead([ahead("a")], machine.execute, parts, told)) == []
+    assert machine.ran == [("a", 0), ("a", 1), ("a", 2)]
+    (record,) = told.told
+    assert isinstance(record.result, Latency)
+    assert len(record.result.processes) == 3
+    records = run(machine, [ahead("a"), job("b")], parts)
+    assert machine.ran[3:] == [("a", 3), ("b", 0), ("b", 1), ("a", 4), ("a", 5), ("b", 2)]
+    lengths = [len(one.result.processes) for one in records if isinstance(one.result, Latency)]
+    assert sorted(lengths) == [3, 6]
+
+
+def test_what_ran_ahead_already_does_not_run_again(tmp_path: Path) -> None:
+    machine, parts, told = Machine({"a": [5.0]}), Checkpoints(tmp_path / "r"), SoFar()
+    machine.most = 2
+    with pytest.raises(KeyboardInterrupt):
+        list(rounds.ahead([ahead("a")], machine.execute, parts, told))
+    machine.most = 1000
+    for _ in range(2):
+        assert list(rounds.ahead([ahead("a")], machine.execute, parts, told)) == []
+    assert machine.ran == [("a", 0), ("a", 1), ("a", 2)]
+    assert len(told.told) == 2
+
+
+def test_a_case_that_goes_wrong_ahead_is_over() -> None:
+    def execute(one: Job) -> Record:
+        return replace(part(process([5.0])), case=one.case, status="failed", reason="it crashed")
+
+    told = SoFar()
+    (record,) = rounds.ahead([ahead("a")], execute, NOWHERE, told)
+    assert (record.status, record.reason) == ("failed", "process 1 of its case: it crashed")
+    assert told.told == []

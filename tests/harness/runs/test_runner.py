@@ -27,6 +27,7 @@ from facebench.harness.records.store import Store
 from facebench.harness.runs import runner, worker_pool
 from facebench.harness.runs.jobs import with_fingerprint
 from facebench.harness.runs.rounds import RunListener
+from facebench.harness.runs.worker_pool import Start
 from facebench.harness.storage import cache
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.timing.sampler import Budget
@@ -130,7 +131,7 @@ class CountingWorkers:
         self.status = status
         self.ran: list[str] = []
 
-    def execute(self, jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+    def execute(self, jobs: Sequence[Job], progress: Progress, *start: Start) -> Iterator[Record]:
         for one in jobs:
             self.ran.append(one.case.runtime)
             yield Record(one.case, "measured", self.status, fingerprint=one.fingerprint)
@@ -255,7 +256,7 @@ def test_boards_of_one_device_run_at_once_and_after_this_machine(
     both = threading.Barrier(2, timeout=30)
     ran: list[str] = []
 
-    def execute(jobs: Sequence[Job], progress: Progress) -> Iterator[Record]:
+    def execute(jobs: Sequence[Job], progress: Progress, *start: Start) -> Iterator[Record]:
         (one,) = jobs
         if one.case.device == "far":
             both.wait()  # nobody passes alone
@@ -312,3 +313,22 @@ def test_what_a_library_prints_does_not_disturb_the_records(
     assert record.status == "failed"
     assert "nowhere" in record.reason
     assert "traceback" in record.provenance
+
+
+def test_a_timed_process_is_forked_and_its_record_says_what_it_found_imported(
+    tiny: Network, tiny_exported: Exported
+) -> None:
+    budget = replace(BUDGET, processes=2, known_to=1.0)
+    wanted = [replace(job(tiny, runtime=name), budget=budget) for name in ("ncnn", "torch")]
+    wanted = [replace(one, exported=tiny_exported.folder) for one in wanted]
+    ncnn, torch = runner.run(wanted)
+    assert ncnn.provenance["started"] == ["forked"] * len(ncnn.provenance["started"])
+    first, *others = torch.provenance["started"]
+    assert (first, {*others}) == ("forked", {"forked, torch imported before"})
+    assert isinstance(torch.result, Latency)
+    told = [fact.footprint.import_ms for fact in torch.result.process_facts if fact.footprint]
+    assert told[0] is not None
+    assert {*told[1:]} == {None}
+    assert torch.result.load_ms == torch.result.process_facts[0].load_ms
+    (alone,) = worker_pool.execute([wanted[0]], SILENT)
+    assert alone.provenance["started"] == "afresh"

@@ -1,5 +1,8 @@
 """Every registered runtime answers as torch does, for any batch and thread count."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from facebench.architectures.errors import (
     UnknownNameError,
     WrongAnswerError,
 )
+from facebench.harness.machine.processes import thread_variables
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES
@@ -148,3 +152,17 @@ def test_ncnn_files_that_cannot_be_made_are_named(tmp_path: Path) -> None:
     (tmp_path / "facts.json").write_text('{"input_size": [16, 16]}')
     with pytest.raises(WrongAnswerError, match="pnnx cannot convert"):
         RUNTIMES["ncnn"].prepare(Exported(tmp_path), 1, "host")
+
+
+@pytest.mark.parametrize("package", sorted({r.packages[0] for r in RUNTIMES if r.survives_fork}))
+def test_a_runtime_that_survives_a_fork_has_one_thread_once_it_is_imported(package: str) -> None:
+    name = next(one.name for one in RUNTIMES if one.packages[0] == package)
+    code = (
+        "import os; from facebench.harness.runtimes.registry import RUNTIMES; "
+        f"RUNTIMES[{name!r}].load(); print(len(os.listdir('/proc/self/task')))"
+    )
+    variables = os.environ | thread_variables(1)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
