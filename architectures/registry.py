@@ -7,8 +7,8 @@ import importlib
 import pkgutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from facebench.architectures import extensions
@@ -214,7 +214,73 @@ def _extend() -> None:
     extensions.load_files()
 
 
-_architectures: Registry[Architecture] = Registry("network", "facebench.architectures", _extend)
+@dataclass(frozen=True)
+class Foretold:
+    """It is what is known of the registered architectures before their modules are imported.
+
+    Attributes:
+        architectures: all of them, in order; what they build is not looked at.
+        modules: full names of those that register them, in the same order.
+        families: prefixes of names, with the module of each.
+    """
+
+    architectures: Sequence[Architecture]
+    modules: Sequence[str]
+    families: Mapping[str, str]
+
+
+class _Architectures(Registry[Architecture]):
+    """The architectures. Their modules import torch: what is foretold of them does without."""
+
+    tell: Callable[[], Foretold | None] | None = None
+
+    def __init__(self) -> None:
+        super().__init__("network", "facebench.architectures", _extend)
+        self._foretold: dict[str, Architecture] = {}
+        self.foretold_families: Mapping[str, str] = {}
+
+    def _load(self) -> None:
+        with self._loading:
+            if self._package is None or self._foretold:
+                return
+            tell, self.tell = self.tell, None
+            told = tell() if tell else None
+            if told is None or self._package is None:
+                super()._load()
+                return
+            for found, module in zip(told.architectures, told.modules, strict=True):
+                self._foretold[found.name] = self.add(found.name, self._with_builds(found), module)
+            self.foretold_families = told.families
+
+    def imported(self) -> None:
+        """See that all modules are imported."""
+        with self._loading:
+            for name, found in self._foretold.items():
+                if self._entries[name] is found:
+                    del self._entries[name]
+            self._foretold, self.foretold_families, self.tell = {}, {}, None
+            super()._load()
+
+    def _with_builds(self, found: Architecture) -> Architecture:
+        """Return what was foretold with what builds it, which imports its module."""
+
+        def real() -> Architecture:
+            self.imported()
+            return self[found.name]
+
+        def published() -> nn.Module:
+            form = real().published
+            assert form is not None
+            assert form.build is not None
+            return form.build()
+
+        form = found.published
+        if form is not None and form.build is not None:
+            form = replace(form, build=published)
+        return replace(found, build=lambda: real().build(), published=form)
+
+
+_architectures = _Architectures()
 _families: dict[str, Callable[[str], Architecture]] = {}
 
 Builder = Callable[[], "nn.Module"]
@@ -284,10 +350,23 @@ def paper_names() -> list[str]:
     return [found.name for found in _architectures if not (found.published or found.source)]
 
 
+def foretell(tell: Callable[[], Foretold | None]) -> None:
+    """Ask, at the first look-up, what the architectures are; None has them imported."""
+    _architectures.tell = tell
+
+
+def imported() -> Foretold:
+    """Import all modules, and return what they register, as it may be foretold."""
+    _architectures.imported()
+    found = [one for one in _architectures if not one.source]
+    modules = [_architectures.module(one.name) for one in found]
+    return Foretold(found, modules, {prefix: made.__module__ for prefix, made in _families.items()})
+
+
 def families() -> list[str]:
     """Return the prefixes that stand for a whole family of names, such as `timm`."""
     _architectures.names()
-    return list(_families)
+    return list(_families or _architectures.foretold_families)
 
 
 def module(name: str) -> str:
@@ -298,7 +377,7 @@ def module(name: str) -> str:
     """
     prefix, colon, _ = name.partition(":")
     if colon and prefix in families():
-        return _families[prefix].__module__
+        return _architectures.foretold_families.get(prefix) or _families[prefix].__module__
     return _architectures.module(name)
 
 
@@ -310,5 +389,6 @@ def find(name: str) -> Architecture:
     """
     prefix, colon, rest = name.partition(":")
     if colon and prefix in families():
+        _architectures.imported()
         return _families[prefix](rest)
     return _architectures[name]

@@ -23,6 +23,7 @@ _PIPE = "a pipe to our own process, which makes it printable"
 # Where files are written past `storage/writing.py`, and why no planted link can lead elsewhere.
 WRITES = {
     "harness/comparison/revisions/checkout.py": "in a checkout of a random name, renamed when done",
+    "harness/cli/catalogue.py": _ENTRY,
     "harness/cli/commands/networks.py": "the file that `writing.replace` gives",
     "harness/cli/output/comparison.py": "the file that GitHub names for a step's summary",
     "harness/compiler/build.py": _ENTRY,
@@ -35,6 +36,7 @@ WRITES = {
     "harness/measures/emulated_inference.py": _ENTRY,
     "harness/measures/identification.py": _ENTRY,
     "harness/models/export.py": _ENTRY,
+    "harness/models/known_networks.py": _ENTRY,
     "harness/models/precision.py": _ENTRY,
     "harness/models/quantize.py": _ENTRY,
     "harness/runtimes/ncnn_cpu.py": _ENTRY,
@@ -58,6 +60,7 @@ WRITES = {
     "harness/verification/layout.py": "in a folder of a random name, renamed when whole",
     "harness/verification/preparation.py": _ENTRY,
     "reports/render.py": _ENTRY,
+    "reports/standing.py": _ENTRY,
 }
 
 # Where text is printed past `cli/output/terminal.py`.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
+from typing import TYPE_CHECKING
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler.targets import Target
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 _HOST_MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "armv7l": "EM_ARM"}
 
@@ -26,6 +27,8 @@ def host_machine() -> str:
 
 def machine(path: Path) -> str:
     """Return the ELF name of the architecture that a library is for."""
+    from elftools.elf.elffile import ELFFile  # takes a while to load
+
     with path.open("rb") as file:
         return str(ELFFile(file)["e_machine"])
 
@@ -38,6 +41,8 @@ def check(path: Path, target: Target) -> None:
             would not load where TVM's runtime is: it needs a symbol that
             nothing there provides.
     """
+    from elftools.elf.elffile import ELFFile
+
     with path.open("rb") as file:
         elf = ELFFile(file)
         found = str(elf["e_machine"])
@@ -59,6 +64,8 @@ def check(path: Path, target: Target) -> None:
 
 
 def _needed(elf: ELFFile) -> list[str]:
+    from elftools.elf.sections import SymbolTableSection
+
     table = elf.get_section_by_name(".dynsym")
     if not isinstance(table, SymbolTableSection):
         return []
@@ -72,6 +79,8 @@ def _provided(name: str) -> bool:
 
 
 def _passes_floats_in_registers(elf: ELFFile) -> bool:
+    from elftools.elf.sections import ARMAttributesSection
+
     section = elf.get_section_by_name(".ARM.attributes")
     if not isinstance(section, ARMAttributesSection):
         return False

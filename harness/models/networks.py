@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from facebench.architectures import registry
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Architecture, Preprocessing
-from facebench.harness.models import state_dicts, weights_card
+from facebench.harness.models import known_networks, state_dicts, weights_card
 from facebench.harness.storage import shipped
 from facebench.harness.storage.cache import file_digest
 
@@ -23,6 +23,9 @@ ONNX_PREFIX = "onnx:"
 _MOST_ELEMENTS = 2**29
 
 RANDOM, SHIPPED = "random:0", "shipped"
+
+
+registry.foretell(known_networks.told)
 
 
 @dataclass(frozen=True)

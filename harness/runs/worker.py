@@ -51,7 +51,7 @@ def main() -> None:
         RUNTIMES[runtime].load()
         package = RUNTIMES[runtime].packages[0]
     if "torch" in sys.modules:  # which runs networks as they are defined
-        registry.names()
+        registry.imported()
     fork_server.serve(int(descriptor), _work, package)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
@@ -184,5 +183,7 @@ def align(picture: Picture, landmarks: Floats, input_size: tuple[int, int]) -> P
     """
     height, width = input_size
     matrix = similarity(landmarks, template(input_size))
+    import cv2  # takes a while to load
+
     aligned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR)
     return np.asarray(aligned, np.uint8)

@@ -68,17 +68,21 @@ def run(
     facebench run my_plan.toml --cluster auto -o results/lab
     facebench run my_plan.toml --cluster auto --identical node1 --identical node2
     """
-    from facebench.reports.render import render  # loads matplotlib
+    from facebench.reports import standing
     from facebench.reports.terminal import summary
+
+    def report(known: Sequence[Record], to_come: str) -> Path:
+        from facebench.reports.render import render  # loads matplotlib
+
+        return render(known, out, to_come)[0]
 
     leave = eviction.limit()
     files, otherwise = weights
     request = RunRequest(
         out=out, weights=files, weights_otherwise=otherwise, devices=device, **chosen
     )
-    running = run_reporting(lambda known, to_come: render(known, out, to_come)[0])
-    records = run_plan(request, running, terminal.say)
-    pages = render(records, out)
+    records = run_plan(request, run_reporting(report), terminal.say)
+    pages = standing.render(records, out)
     eviction.prune(leave)
     if as_json:
         terminal.as_json([console.flat(record) for record in records])

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
-from scipy.stats import spearmanr
 
 from facebench.harness.stats.arrays import Reals
 
@@ -64,6 +62,8 @@ def fit(rows: Sequence[FitRow], base: str) -> Fit:
     Raises:
         ValueError: too few rows, or the base is none of them.
     """
+    from scipy.stats import spearmanr  # takes a second
+
     names = [row.network for row in rows]
     if len(rows) < 3 or base not in names:
         raise ValueError(f"at least three rows are needed, one of them {base}")
@@ -89,6 +89,8 @@ def fit(rows: Sequence[FitRow], base: str) -> Fit:
 
 
 def _constants(terms: Reals, published: Reals) -> Reals:
+    from scipy.optimize import nnls
+
     found: Reals = nnls(terms / published[:, None], np.ones(len(published)))[0]
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 from pathlib import Path
 
-import cv2
 import numpy as np
 import PIL
 from PIL import Image
@@ -16,8 +15,6 @@ from facebench.harness.verification.datasets.registry import DATASETS, Dataset
 from facebench.harness.verification.faces import FaceSet, Pair
 from facebench.harness.verification.files import Folder
 from facebench.harness.verification.layout import image_key, open_layout, write_layout
-from facebench.harness.verification.synthetic.people import identity, shot
-from facebench.harness.verification.synthetic.portrait import draw
 
 LABEL = "synthetic: checks the pipeline, says nothing of real faces"
 SEED = 20180420
@@ -34,12 +31,17 @@ def _open(root: Path | None) -> FaceSet:
 
 
 def _version() -> str:
+    import cv2  # takes a while to load
+
     return cache.digest(
         fingerprints.code(__name__), SEED, cv2.__version__, np.__version__, PIL.__version__
     )
 
 
 def _write(folder: Path) -> None:
+    from facebench.harness.verification.synthetic.people import identity, shot
+    from facebench.harness.verification.synthetic.portrait import draw  # loads OpenCV
+
     landmarks: dict[str, Floats] = {}
     for number in range(FOLDS * PEOPLE_PER_FOLD):
         person = identity(SEED, number)

@@ -1,0 +1,63 @@
+"""Which networks there are is known without importing them, and is what importing them says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facebench.architectures import extensions
+from facebench.harness.models import known_networks
+
+TELL = """
+import json, sys
+from facebench.architectures import registry
+from facebench.harness.models import networks
+
+def facts():
+    return [
+        [one.name, one.input_size, one.embedding_size, one.reference, one.paper_row, one.note,
+         one.source, repr(one.preprocessing), registry.module(one.name),
+         one.published and [one.published.parameters, one.published.madds, one.published.flops,
+                            one.published.source, one.published.input_size,
+                            one.published.differs, bool(one.published.build)]]
+        for one in map(registry.find, registry.names())
+    ]
+
+found, papers, families = facts(), registry.paper_names(), registry.families()
+early = "torch" in sys.modules
+width = registry.find("mobilefacenet_s").build()[0][0].out_channels
+later = registry.find("timm:resnet18:gap").name
+assert facts() == found and registry.paper_names() == papers and registry.families() == families
+print(json.dumps([early, width, later, found, families]))
+"""
+
+
+def told() -> list[object]:
+    done = subprocess.run([sys.executable, "-c", TELL], capture_output=True, text=True, check=True)
+    found: list[object] = json.loads(done.stdout)
+    return found
+
+
+def test_what_is_kept_is_what_the_modules_register(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    first, second = told(), told()
+    assert (first[0], second[0]) == (True, False)  # whether torch was imported for it
+    assert first[1:] == second[1:]
+    assert second[1:3] == [64, "timm:resnet18:gap"]
+
+
+def test_networks_of_a_users_file_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(extensions.VARIABLE, str(tmp_path / "mine.py"))
+    assert known_networks.told() is None
+
+
+def test_without_a_cache_they_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "file"))
+    assert known_networks.told() is None
