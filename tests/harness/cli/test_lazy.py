@@ -28,17 +28,15 @@ def test_the_list_says_of_a_command_what_its_own_help_says(name: str) -> None:
         (["run", "--help"], {"matplotlib", "torch", "tvm"}),
     ],
 )
-def test_only_what_is_needed_is_imported(
-    arguments: list[str], unneeded: set[str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    cli.main(arguments, standalone_mode=False)  # what is looked up once is known from here on
-    capfd.readouterr()
+def test_only_what_is_needed_is_imported(arguments: list[str], unneeded: set[str]) -> None:
     code = (
         "import sys\n"
         "from facebench.harness.cli.main import cli\n"
         f"cli.main({arguments}, standalone_mode=False)\n"
         "print(*sys.modules, file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    for _ in range(2):  # the first may look up what is known from then on
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout
     assert not unneeded & set(done.stderr.split())
