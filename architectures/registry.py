@@ -230,7 +230,7 @@ class Foretold:
 
 
 class _Architectures(Registry[Architecture]):
-    """The architectures. Their modules import torch: what is foretold of them does without."""
+    """It holds the architectures; foretold ones do without their modules, which import torch."""
 
     tell: Callable[[], Foretold | None] | None = None
 

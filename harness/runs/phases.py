@@ -24,9 +24,9 @@ def phase(job: Job, first: Collection[str]) -> int:
         return REST
     if measure.per is Per.DEVICE:
         return FIRST if case.network in first and not job.budget.ahead else TIMED
-    if measure.per in (Per.NETWORK, Per.TARGET):
-        return FIRST if case.network in first and not measure.exclusive else TIMED
-    return REST
+    if case.measure == "export" or measure.per is Per.TARGET:
+        return FIRST if case.network in first else TIMED
+    return TIMED if measure.exclusive and measure.per is Per.NETWORK else REST
 
 
 def ahead(budget: Budget) -> Budget:
