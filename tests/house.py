@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
     }
 
 
+@functools.cache
 def imports(root: Path = ROOT) -> list[Import]:
     """Every import of a module of the product by another, wherever in it that stands."""
     known = modules(root)
@@ -74,9 +76,10 @@ def _imported(node: ast.AST, known: dict[str, Path], lazy: bool) -> Iterator[tup
     for name in _named(node):
         if module := _module(name, known):
             yield module, lazy
-    inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     for child in ast.iter_child_nodes(node):
-        yield from _imported(child, known, inside)
+        if not isinstance(child, ast.expr):  # an import is a statement, and in no expression
+            yield from _imported(child, known, inside)
 
 
 def _named(node: ast.AST) -> list[str]:
