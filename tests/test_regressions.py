@@ -33,8 +33,10 @@ def require_unchanged(
 
 @pytest.mark.parametrize(
     "networks",
-    third([names()[first::3] for first in range(3)], 0),
-    ids=["third", "another third", "last third"],
+    [
+        pytest.param(names()[first::6], marks=pytest.mark.slow if first else (), id=f"from {first}")
+        for first in range(6)
+    ],
 )
 def test_counts_of_every_network_are_those_of_the_baseline(
     networks: list[str], tmp_path: Path, capfd: Output

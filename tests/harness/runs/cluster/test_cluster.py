@@ -34,6 +34,7 @@ from facebench.harness.runs.rounds import NOBODY
 from facebench.harness.runs.runner import Watch
 from facebench.harness.verification.alignment import template
 from tests.faults.trials import figures
+from tests.harness.command_line import facebench
 from tests.harness.conftest import tiny_module, write_onnx
 from tests.harness.measures.times import noise, process
 from tests.harness.runs.test_estimate import job
@@ -335,25 +336,12 @@ def test_machines_share_the_training(
     assert "Traceback" not in wrong.stderr
 
 
-def test_no_cluster_is_one_sentence() -> None:
+def test_no_cluster_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "facebench",
-            "run",
-            "quick",
-            "--cluster",
-            "127.0.0.1:1",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 2
-    assert "no Ray cluster at '127.0.0.1:1'" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert facebench("run", "quick", "--cluster", "127.0.0.1:1") == 2
+    said = capfd.readouterr().err
+    assert "no Ray cluster at '127.0.0.1:1'" in said
+    assert "Traceback" not in said
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
