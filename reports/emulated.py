@@ -8,13 +8,14 @@ from functools import lru_cache
 
 from facebench.harness.devices.emulator import model
 from facebench.harness.devices.emulator.fit import Fit, FitRow, fit
+from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.machine.cores import CORES
 from facebench.harness.records.case import Case
 from facebench.harness.records.instructions import Cycles, Instructions
 from facebench.harness.records.record import Record
 from facebench.reports.evidence import BASELINE, Evidence, PaperRow
 
-# What the paper's times were taken with, and the model's constants fitted to.
+# What the paper's times were taken with.
 PAPER_CORE, PAPER_RUNTIME, PAPER_THREADS = "kryo", "ncnn", 4
 
 # The paper does not say which of its expansion factors it doubles.
@@ -46,18 +47,31 @@ class EmulatedRow:
 
     @property
     def modelled(self) -> Cycles | None:
-        """Return the modelled time; None where there is none."""
+        """Return the modelled time; None where there is none, or one of a model before this one."""
         result = self.times.result if self.times else None
-        return result if isinstance(result, Cycles) else None
+        return result if isinstance(result, Cycles) and result.of_this_model else None
 
     @property
     def untuned(self) -> bool:
         """Say whether the code that was counted was never tuned."""
         return any(one and "untuned" in one.label for one in (self.counted, self.modelled))
 
-    def milliseconds(self, threads: int) -> float | None:
-        """Return the modelled time with so many threads."""
-        return self.modelled.milliseconds.get(str(threads)) if self.modelled else None
+    @property
+    def milliseconds(self) -> float | None:
+        """Return the modelled time of one thread."""
+        return self.modelled.milliseconds["1"] if self.modelled else None
+
+
+@dataclass(frozen=True)
+class ModelledRatio:
+    """It is a modelled time over the baseline's, of one thread.
+
+    Attributes:
+        interval: of 95 %; None where none is known of the runtime.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,7 @@ class EmulatedCore:
 
     @property
     def core(self) -> str:
-        """Return the core's name."""
+        """Return the name of the core, or of the board that has it."""
         return self.case.device.removeprefix(_DEVICE)
 
     @property
@@ -95,7 +109,7 @@ class EmulatedCore:
 
     @property
     def fitted(self) -> bool:
-        """Say whether the model's constants were fitted to published times of this place."""
+        """Say whether it is the paper's place, whose ratios have constants of their own."""
         case = self.case
         single = case.precision == "fp32" and case.batch == 1
         return single and (self.core, case.runtime) == (PAPER_CORE, PAPER_RUNTIME)
@@ -104,12 +118,27 @@ class EmulatedCore:
         """Return the network's row, if it has one."""
         return next((row for row in self.rows if row.network == network), None)
 
-    def ratio(self, row: EmulatedRow) -> float | None:
-        """Return the modelled time over the baseline's, with the paper's number of threads."""
+    def ratio(self, row: EmulatedRow) -> ModelledRatio | None:
+        """Return the modelled time of one thread over the baseline's."""
         base = self.row(BASELINE)
-        ours = row.milliseconds(PAPER_THREADS)
-        theirs = base.milliseconds(PAPER_THREADS) if base else None
-        return ours / theirs if ours is not None and theirs else None
+        if base is None or base.modelled is None or row.modelled is None:
+            return None
+        value = row.modelled.milliseconds["1"] / base.modelled.milliseconds["1"]
+        if row is base:
+            return ModelledRatio(value, (value, value))
+        known = row.modelled.interval_ms is not None and base.modelled.interval_ms is not None
+        return ModelledRatio(value, model.ratio_interval(value) if known else None)
+
+    def table_2_ratio(self, row: EmulatedRow) -> float | None:
+        """Return the ratio by the constants that were fitted to the paper's Table 2, four threads;
+        of the paper's place alone.
+        """
+        base = self.row(BASELINE)
+        terms = [_terms(one) for one in (row, base)]
+        if not self.fitted or terms[0] is None or terms[1] is None:
+            return None
+        ours, theirs = (model.TABLE_2.seconds(one) for one in terms if one is not None)
+        return ours / theirs
 
 
 # Section, figure and summary of one report all ask for the same places.
@@ -132,28 +161,36 @@ def paper_ratio(evidence: Evidence, row: EmulatedRow) -> float | None:
 
 
 def refit(evidence: Evidence, place: EmulatedCore) -> Fit | None:
-    """Return the model fitted again to the place's own records.
+    """Return two terms fitted to Table 2 by the place's own records.
 
     Returns:
-        None unless the constants belong to this place and all unambiguous rows
-        of Table 2 were counted there.
+        None unless it is the paper's place and all unambiguous rows of Table 2 were
+        counted there.
     """
-    figures = CORES[PAPER_CORE].figures
-    if not place.fitted or figures is None:
+    if not place.fitted:
         return None
     rows: dict[str, FitRow] = {}
     for one in place.rows:
-        if one.paper and one.counted and one.paper.network not in (AMBIGUOUS, *rows):
+        terms = _terms(one)
+        if one.paper and terms and one.paper.network not in (AMBIGUOUS, *rows):
             rows[one.paper.network] = FitRow(
                 one.network,
-                model.compute_s(one.counted.work, figures.frequency_hz),
-                model.memory_s(one.counted, figures.dram_bandwidth_bytes_s),
+                terms.pipeline,
+                terms.memory,
                 one.paper.latency_ms / 1e3,
                 PAPER_THREADS,
             )
     if rows.keys() != {row.network for row in evidence.paper} - {AMBIGUOUS}:
         return None
     return fit(list(rows.values()), rows[evidence.paper_baseline.network].network)
+
+
+def _terms(row: EmulatedRow | None) -> Terms | None:
+    """Return the model's terms on the paper's core; None where it was counted before they were."""
+    figures = CORES[PAPER_CORE].figures
+    if row is None or row.counted is None or row.counted.work.cycles is None or figures is None:
+        return None
+    return model.terms(row.counted.work, figures)
 
 
 def _rows(evidence: Evidence, records: Sequence[Record]) -> tuple[EmulatedRow, ...]:

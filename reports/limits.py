@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from facebench.harness.machine.boards import BOARDS, described
 from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.facts import MACHINE
 from facebench.harness.records.cost import Cost
@@ -75,7 +76,7 @@ class Limit:
 
     Attributes:
         label: how the code came about, as in `Latency`.
-        time_ms: of one inference of a whole batch; without spread where it is modelled.
+        time_ms: of one inference of a whole batch; without spread where none is known.
         madds: of a whole batch, by the convention `conv+linear`.
         bytes: that a whole batch moves, see `moved_bytes`.
         roof: None where it is not known, for `reason`.
@@ -194,12 +195,15 @@ def _measured_roofs(records: Iterable[Record]) -> dict[_Where, Roof]:
 
 
 def _published_roof(core: str) -> Roof | None:
-    """Return that of one thread on a core; None where its figures are not known."""
-    known = CORES[core].figures if core in CORES else None
+    """Return that of one thread on a core or a board; None where its figures are not known."""
+    if core not in CORES and core not in BOARDS:
+        return None
+    found = described(core)
+    known = found.figures
     if known is None:
         return None
     names = ("fma_lanes_per_cycle", "frequency_hz", "dram_bandwidth_bytes_s")
-    sources = [f"{name} of {core} is {CORES[core].source(name)}" for name in names]
+    sources = [f"{name} of {core} is {found.source(name)}" for name in names]
     return Roof(
         place=core,
         threads=1,
@@ -220,8 +224,8 @@ def _limit(record: Record, cost: Cost, roofs: dict[_Where, Roof]) -> Limit:
         why = record.provenance.get(NO_PEAK) or "its record was made before peaks were measured"
     else:
         modelled = result.milliseconds[str(case.threads)]
-        time_ms = Estimate(modelled, modelled, modelled)
-        roof = _published_roof(result.core)
+        time_ms = Estimate(modelled, *(result.interval_ms or (modelled, modelled)))
+        roof = _published_roof(case.device.partition(":")[2])
         why = f"no figures of {result.core} are known"
     return Limit(
         network=case.network,

@@ -15,7 +15,7 @@ from facebench.reports.cells import NOTHING, millions, percent
 from facebench.reports.comparison import THREADS, ComparisonRow, compare, representative
 from facebench.reports.digits import compact, percentage, significant
 from facebench.reports.embedding_time import embedding_time, inferences_of
-from facebench.reports.emulated import PAPER_THREADS, EmulatedCore, EmulatedRow, paper_ratio, places
+from facebench.reports.emulated import EmulatedCore, EmulatedRow, paper_ratio, places
 from facebench.reports.evidence import BASELINE, PAPER_CONDITIONS, Evidence
 from facebench.reports.tables import LatencyRow, Setting
 from facebench.reports.text import plain
@@ -145,7 +145,7 @@ def _emulated(evidence: Evidence) -> list[Table]:
         return []
     table = Table(
         title="ARM cores, emulated: instructions counted, times modelled, nothing timed",
-        caption=f"ms and ratio to {BASELINE}: modelled, {PAPER_THREADS} threads; docs/model.md.",
+        caption=f"ms and ratio to {BASELINE}: modelled, 1 thread; docs/model.md.",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -170,15 +170,23 @@ def _work(rows: Sequence[EmulatedRow | None], shown: Sequence[EmulatedCore]) -> 
     texts = []
     for place, row in zip(shown, rows, strict=True):
         counted = row.counted if row else None
-        ms = row.milliseconds(PAPER_THREADS) if row else None
+        ms = row.milliseconds if row else None
         ratio = place.ratio(row) if row else None
         gap = row.counts.status if row and row.counts else NOTHING.text
         texts += [
             gap if counted is None else millions(counted.work.instructions),
-            NOTHING.text if ms is None else significant(ms, 3),
-            NOTHING.text if ratio is None else f"{ratio:.2f}",
+            NOTHING.text if row is None or ms is None else _modelled(row, ms),
+            NOTHING.text if ratio is None else f"{ratio.value:.2f}",
         ]
     return texts
+
+
+def _modelled(row: EmulatedRow, ms: float) -> str:
+    interval = row.modelled.interval_ms if row.modelled else None
+    if interval is None:
+        return significant(ms, 3)
+    low, high = interval
+    return f"{significant(ms, 3)} ({significant(low, 2)}–{significant(high, 2)})"
 
 
 def _published(rows: Sequence[EmulatedRow | None], evidence: Evidence) -> str:

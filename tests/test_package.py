@@ -22,7 +22,7 @@ _LARGEST_BYTES = 45e6
 def test_the_wheel_holds_every_file_that_the_code_reads(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     for folder in (
-        *("results/paper", "results/reference", "results/tuning", "results/weights"),
+        *("results/arm", "results/paper", "results/reference", "results/tuning", "results/weights"),
         *("reports/templates", "harness/runs/plans", "harness/training/recipes"),
         *("harness/devices/emulator", "harness/cli/templates"),
     ):
@@ -30,6 +30,7 @@ def test_the_wheel_holds_every_file_that_the_code_reads(wheel: Path) -> None:
             if path.is_file():
                 assert f"facebench/{folder}/{path.name}" in held
     assert {"facebench/py.typed", "facebench/harness/machine/cores.toml"} <= held
+    assert "facebench/harness/machine/boards.toml" in held
 
 
 def test_the_wheel_has_one_name_at_its_top_and_is_small(wheel: Path) -> None:

@@ -12,7 +12,9 @@ from facebench.architectures import registry
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Published
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.emulator.published import calibrating
 from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine.boards import BOARDS, NamedBoard
 from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.environment import version
 from facebench.harness.runtimes.registry import RUNTIMES
@@ -83,7 +85,15 @@ def _devices(data: Path | None) -> list[Entry]:
         {"name": f"{prefix}:<address>", "about": about}
         for prefix, about in DEVICES.families().items()
     ]
-    return [{"name": "local", "about": "this machine"}, *families]
+    boards = [{"name": f"emulated:{board.name}", "about": _described(board)} for board in BOARDS]
+    return [{"name": "local", "about": "this machine"}, *families, *boards]
+
+
+def _described(board: NamedBoard) -> str:
+    """Describe a board, and the published times that hold the model to it."""
+    clock = f"{board.core} at {board.frequency_hz / 1e9:.3g} GHz"
+    own, core = calibrating(board.core, board.name), calibrating(board.core)
+    return f"{board.description}: {clock}; {own} published times of it, {core} of its core"
 
 
 def _cores(data: Path | None) -> list[Entry]:

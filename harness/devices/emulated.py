@@ -16,6 +16,7 @@ from facebench.harness.devices.board.server import KEY_VARIABLE
 from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.registry import DEVICES, Device, Facts
 from facebench.harness.machine import environment
+from facebench.harness.machine.boards import described
 from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.processes import ChildProcess, dying_with_parent, python_module
 from facebench.harness.runtimes.session import Session
@@ -27,7 +28,9 @@ _LOOK_S = 0.02
 
 
 class EmulatedDevice:
-    """It is a named core in QEMU; docs/model.md says what its figures mean."""
+    """It is a named core in QEMU, at the clock and with the memory of a board where one is named;
+    docs/model.md says what its figures mean.
+    """
 
     kind = "emulated"
     remote = True
@@ -46,7 +49,7 @@ class EmulatedDevice:
             environment.cores(),
             launcher.identity,
             launcher.cores,
-            self._core,
+            launcher.name,
         )
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
@@ -92,7 +95,11 @@ def _port(server: ChildProcess) -> int:
         time.sleep(_LOOK_S)
 
 
-@DEVICES.family("emulated", f"an emulated ARM core, of {', '.join(CORES.names())}")
+@DEVICES.family(
+    "emulated",
+    f"an emulated ARM core, of {', '.join(CORES.names())}; or that of a board or phone",
+)
 @cache
-def _emulated(core: str) -> Device:
-    return EmulatedDevice(CORES[core].name)
+def _emulated(name: str) -> Device:
+    described(name)  # that there is one
+    return EmulatedDevice(name)

@@ -32,6 +32,11 @@ class Cache:
     latency_cycles: int
 
 
+# What only a core that is in order has, and what only one that is not.
+_IN_ORDER = ("lone_vector_load_bytes", "narrow_vectors_per_cycle")
+_OUT_OF_ORDER = ("window", "micro_operations_per_vector")
+
+
 @dataclass(frozen=True)
 class Figures:
     """What a core does in a cycle, and what memory costs it on one named board.
@@ -41,17 +46,27 @@ class Figures:
         frequency_hz: the clock that the board sustains.
         cores: how many cores of this kind the board has.
         in_order: instructions issue in program order.
-        decode_width: instructions a cycle.
-        dispatch_width: micro-operations a cycle.
+        decode_width: instructions a cycle; out of order, micro-operations that enter the window.
         fma_lanes_per_cycle: 32-bit floating-point multiply-adds a cycle.
         fma_latency_cycles: from a multiply-add to a use of its result.
         fma_accumulate_cycles: from a multiply-add to one that adds to its result.
         loads_per_cycle: of 128 bits.
         stores_per_cycle: of 128 bits.
         memory_operations_per_cycle: loads and stores together.
+        vector_operations_per_cycle: of 128 bits, other than multiply-adds.
+        vector_latency_cycles: from such a one to a use of its result.
+        vector_load_latency_cycles: from the load of a vector to its use.
+        division_cycles: that a division of 128 bits holds the vector units.
+        integer_operations_per_cycle: simple ones.
         dram_latency_ns: of a load that misses every cache, page walks included.
         dram_bandwidth_bytes_s: read and written together, by one core.
         l1d, l2, l3: levels of data cache, from the core outwards; few cores have three.
+        window: micro-operations in flight, of a core out of order.
+        micro_operations_per_vector: that an operation of 128 bits is, of a core out of order.
+        lone_vector_load_bytes: of the smallest vector load that no vector operation issues
+            beside, of a core in order.
+        narrow_vectors_per_cycle: vector operations of 64 bits in the time of one of 128, of a
+            core in order.
     """
 
     board: str
@@ -59,18 +74,39 @@ class Figures:
     cores: int
     in_order: bool
     decode_width: int
-    dispatch_width: int
     fma_lanes_per_cycle: float
     fma_latency_cycles: int
     fma_accumulate_cycles: int
     loads_per_cycle: float
     stores_per_cycle: float
     memory_operations_per_cycle: float
+    vector_operations_per_cycle: float
+    vector_latency_cycles: int
+    vector_load_latency_cycles: int
+    division_cycles: int
+    integer_operations_per_cycle: float
     dram_latency_ns: float
     dram_bandwidth_bytes_s: float
     l1d: Cache
     l2: Cache
     l3: Cache | None = None
+    window: int | None = None
+    micro_operations_per_vector: int | None = None
+    lone_vector_load_bytes: int | None = None
+    narrow_vectors_per_cycle: float | None = None
+
+    def __post_init__(self) -> None:
+        """See that what the pipeline's order demands is there."""
+        demanded = _IN_ORDER if self.in_order else _OUT_OF_ORDER
+        missing = [name for name in demanded if getattr(self, name) is None]
+        if missing:
+            order = "in" if self.in_order else "out of"
+            raise BadInputError(f"figures: {missing[0]} is missing of a core {order} order")
+
+    @property
+    def fmas_per_cycle(self) -> float:
+        """Return multiply-adds of 128 bits a cycle."""
+        return self.fma_lanes_per_cycle / 4
 
     @property
     def levels(self) -> tuple[Cache, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from facebench.architectures.errors import RefusedError
 from facebench.harness.devices.emulator import model
-from facebench.harness.machine.cores import CORES
+from facebench.harness.devices.emulator.anchors import of_board
+from facebench.harness.machine.boards import described
 from facebench.harness.measures import instructions
 from facebench.harness.measures.emulated_inference import emulate
 from facebench.harness.measures.job import Job
@@ -13,33 +16,47 @@ from facebench.harness.records.comparable import Counted
 from facebench.harness.records.instructions import Cycles
 from facebench.harness.records.record import Record
 
+# Whose times were published, and held against the model.
+_VALIDATED = ("ncnn",)
+
 
 def _obtain(job: Job) -> Outcome:
     emulated = emulate(job)
-    core = CORES[emulated.figures.core]
+    name = job.case.device.partition(":")[2]
+    core = described(name)
     if core.figures is None:
         raise RefusedError(
             f"no figures of {core.name} are in cores.toml, so its time is not modelled; its "
             "instructions are counted all the same"
         )
+    runtime = job.case.runtime
+    validated = runtime in _VALIDATED
+    version = emulated.environment.get(runtime, "")
     return Outcome(
-        model.cycles(emulated.figures, core.figures),
+        model.cycles(
+            emulated.figures,
+            core.figures,
+            f"{runtime} {version}".strip(),
+            of_board(name) if validated else None,
+            validated,
+        ),
         emulated.checks,
         {"artifact_sha256": emulated.artifact_sha256},
         instructions.circumstances(job, emulated),
     )
 
 
+def _depends_on(job: Job) -> Any:
+    name = job.case.device.partition(":")[2]
+    return instructions.depends_on(job), described(name), of_board(name), model.constants()
+
+
 def _summary(record: Record, result: Cycles) -> str:
-    threads, ms = next(iter(result.milliseconds.items()))
-    return f"{ms:.3g} ms, {threads} thread, {labelled(record)}"
+    return f"{result.sentence()} {labelled(record)}"
 
 
 def _comparable(result: Cycles) -> list[Counted]:
-    return [
-        Counted(f"modelled time, {threads} thread{'s' * (threads != '1')}", "ms", ms)
-        for threads, ms in result.milliseconds.items()
-    ]
+    return [Counted("modelled time, 1 thread", "ms", result.milliseconds["1"])]
 
 
 register(
@@ -51,7 +68,7 @@ register(
         summary=_summary,
         comparable=_comparable,
         kind="modelled",
-        depends_on=instructions.depends_on,
+        depends_on=_depends_on,
         stage=4,
         per=Per.CORE,
     )

@@ -22,7 +22,9 @@ class Work:
         bytes_stored: by all stores.
         misses: of each level of cache, from the core outwards.
         lines_written: back to memory, by the last level.
-        issue_cycles: that the core's units need at least, each block of code by itself.
+        issue_cycles: of a record before schema 9, for a model that is no more.
+        cycles: that the core's pipeline is simulated to take, each block of code by itself;
+            None in a record before schema 9, and where the core's figures are not known.
     """
 
     instructions: int
@@ -31,7 +33,8 @@ class Work:
     bytes_stored: int
     misses: tuple[int, ...]
     lines_written: int
-    issue_cycles: float
+    issue_cycles: float = 0.0
+    cycles: float | None = None
 
     def memory_bytes(self, line_bytes: Sequence[int]) -> int:
         """Return the bytes to and from memory: what the last level of cache misses and writes back.
@@ -89,9 +92,13 @@ class Cycles(Result):
         board: that these figures are of.
         frequency_hz: the core's clock.
         terms: cycles of one thread by term of the model.
-        milliseconds: by number of threads.
+        milliseconds: by number of threads; of one alone, but for a record before schema 9.
         fitted_to: what the model's constants were fitted to.
         label: as in `Latency`.
+        interval_ms: the 95 % prediction interval of one thread's time; None where none is
+            known, as in a record before schema 9.
+        runtime: whose code was counted, with its version.
+        measured_rows: figures measured on the device that correct the time.
     """
 
     core: str
@@ -101,3 +108,27 @@ class Cycles(Result):
     milliseconds: dict[str, float]
     fitted_to: str
     label: str = ""
+    interval_ms: tuple[float, float] | None = None
+    runtime: str = ""
+    measured_rows: int = 0
+
+    @property
+    def of_this_model(self) -> bool:
+        """Say whether it is of the model whose error docs/model.md tells."""
+        return "pipeline" in self.terms
+
+    def sentence(self) -> str:
+        """Say the time of one thread, its interval and what it rests on."""
+        ms = self.milliseconds["1"]
+        interval = "no interval is known"
+        if self.interval_ms is not None:
+            low, high = self.interval_ms
+            interval = f"{low:.3g} to {high:.3g}"
+        parts = [
+            f"{ms:.3g} ms ({interval})",
+            "modelled",
+            f"{self.core} at {self.frequency_hz / 1e9:.3g} GHz",
+            self.runtime,
+            "1 thread",
+        ]
+        return ", ".join(filter(None, parts))

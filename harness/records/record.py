@@ -23,6 +23,9 @@ Version history of the schema:
     8 (2026-11): `Identification` carries intervals over people; `PairScores` says whether
         people were named or recovered. A record of an earlier schema has no such intervals,
         and its people, where there are any, are named.
+    9 (2026-11): `Work` has the cycles of a simulated pipeline, and `Cycles` the time of one
+        thread with its interval. A record of an earlier schema has neither; its modelled
+        times are of another model.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.storage.serialization import Packed, convert, without
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file.
 KINDS = ("counted", "measured", "emulated", "modelled", "published")

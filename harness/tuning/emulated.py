@@ -8,11 +8,8 @@ of a whole network, megabytes, have passed through the caches since. Were they l
 warm, what a tiling reads once and what it reads from memory again and again would
 cost the same.
 
-The cost is that of `emulation.model` with two additions. Its cycles are a bound from
-below that multiply-adds set alone on most cores, which would make a tile of two sums as
-good as one of twenty, with half as many instructions again. So each block of code
-takes at least as long as its longest row of multiply-adds onto one sum, and each
-instruction costs a share of the time in which it is decoded.
+The cost is that of `emulator.model`: the simulated pipeline, misses of the first level
+and traffic to memory.
 """
 
 from __future__ import annotations
@@ -51,10 +48,6 @@ from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.tuning import operands
 from facebench.harness.tuning.costs import Failure, all_or_each
 from facebench.harness.tuning.operands import Operands, output_shape
-
-# Of the time to decode an instruction, what is not hidden behind the busiest unit:
-# assumed. It decides among tilings that the model finds equal, and not against it.
-_DECODED = 0.25
 
 # Read before each kernel, in sizes of the last level: random placement of pages
 # lets a few lines survive a single one.
@@ -151,8 +144,7 @@ class EmulatedCost:
             )
         tally = counters.region(region.read_text(), self._target.elf_machine, self._figures)
         work = counters.work(tally, len(self._figures.levels))
-        decoded = work.instructions / self._figures.decode_width
-        return sum(model.terms(work, self._figures).values()) + _DECODED * decoded
+        return sum(model.term_cycles(work, self._figures).values())
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from facebench.harness.measures.validity import disturbances
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
+from facebench.reports.claims.modelled import modelled
 from facebench.reports.claims.places import ClaimPlace, judged_together, sentence
 from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
 from facebench.reports.digits import Estimate, earned, interval
-from facebench.reports.emulated import PAPER_THREADS, places
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
 from facebench.reports.tables import Setting, settings
 from facebench.reports.time_ratios import slowed, undisturbed
@@ -35,9 +35,9 @@ _GDCONV_AT_MOST = 50.5 / 48.5
     order=20,
 )
 def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
-    """Judge the speed-up by runtime, device and threads; a modelled time decides nothing."""
+    """Judge the speed-up by runtime, device and threads, timed or modelled."""
     found = [_faster(evidence, one) for one in settings(evidence.latencies)]
-    return [*judged_together(list(filter(None, found))), *_modelled(evidence, RIVAL)]
+    return [*judged_together(list(filter(None, found))), *modelled(evidence, RIVAL, _twice)]
 
 
 @claim(
@@ -51,7 +51,7 @@ def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
 def fastest_variant(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Judge the ratio beside the published one, whose milliseconds are rounded."""
     found = [_as_fast(evidence, one) for one in settings(evidence.latencies)]
-    return [*judged_together(list(filter(None, found))), *_modelled(evidence, _FEWER)]
+    return [*judged_together(list(filter(None, found))), *modelled(evidence, _FEWER, _as_published)]
 
 
 @claim(
@@ -230,14 +230,3 @@ def _work(rival: Cost, own: Cost) -> str:
         f"{RIVAL} takes {madds:.2f} times the MAdds and moves {traffic:.2f} times the bytes, so "
         f"2 is reached where memory is the limit"
     )
-
-
-def _modelled(evidence: Evidence, network: str) -> Iterator[ClaimFinding]:
-    for place in places(evidence):
-        row = place.row(network)
-        found = place.ratio(row) if row else None
-        if found is not None:
-            why = "A model's ratio has no interval, so it decides nothing: docs/model.md says how "
-            name = f"{place.label}, {PAPER_THREADS} threads"
-            kinds = ("modelled", "published")
-            yield ClaimFinding(UNDECIDED, name, f"{found:.2f}×", "", kinds, f"{why}far it is off.")

@@ -13,6 +13,7 @@ from facebench.reports.emulated import (
     PAPER_RUNTIME,
     PAPER_THREADS,
     EmulatedCore,
+    EmulatedRow,
     paper_ratio,
     places,
 )
@@ -55,18 +56,23 @@ def caption(evidence: Evidence) -> str:
     found = [place for place, _ in _panels(evidence)]
     count = len(found)
     others = (
-        " Other panels show other cores or runtimes beside the same published ratios."
+        " Other panels show one thread on other cores, or of other runtimes, beside the same "
+        "published ratios."
         if not all(place.fitted for place in found)
         else ""
     )
     squares = " Squares are untuned code." if any(place.untuned for place in found) else ""
     cut = f" The first {MOST_PANELS} of {count}." if count > MOST_PANELS else ""
+    own = (
+        f" Two constants of {PAPER_RUNTIME} on {PAPER_CORE} with {PAPER_THREADS} threads were "
+        "fitted to the published times, which draws its points to the line."
+        if any(place.fitted for place in found)
+        else ""
+    )
     return (
-        f"Modelled time of {PAPER_THREADS} threads over that of {BASELINE} (filled), against the "
-        f"paper’s ratio ({PAPER_CONDITIONS}); on the dotted line they are the same. The model’s "
-        f"two constants were fitted to the published times under {PAPER_RUNTIME} on {PAPER_CORE}, "
-        f"which draws its points there to the line.{others}{squares} Points that crowd each other "
-        f"are left unnamed.{cut}"
+        f"Modelled time over that of {BASELINE} (filled), against the paper’s ratio "
+        f"({PAPER_CONDITIONS}); on the dotted line they are the same.{own}{others}{squares} "
+        f"Points that crowd each other are left unnamed.{cut}"
     )
 
 
@@ -88,10 +94,18 @@ def _panels(evidence: Evidence) -> list[tuple[EmulatedCore, list[Named]]]:
 def _points(evidence: Evidence, place: EmulatedCore) -> list[Named]:
     found = []
     for row in place.rows:
-        ours, theirs = place.ratio(row), paper_ratio(evidence, row)
+        ours, theirs = _modelled(place, row), paper_ratio(evidence, row)
         if ours and theirs:
             found.append((row.network, theirs, ours))
     return found
+
+
+def _modelled(place: EmulatedCore, row: EmulatedRow) -> float | None:
+    """Return the ratio of four threads where constants for it are known, else of one."""
+    if place.fitted:
+        return place.table_2_ratio(row)
+    found = place.ratio(row)
+    return found.value if found else None
 
 
 def _panel(axes: Axes, place: EmulatedCore, points: Sequence[Named], theme: Theme) -> None:

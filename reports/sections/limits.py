@@ -151,7 +151,7 @@ def _above(one: Limit) -> str:
 
 
 def _figure(estimate: Estimate, kind: str, notes: tuple[int, ...] = ()) -> Cell:
-    """With its interval; a modelled figure has none."""
+    """With its interval; that of a modelled time is with the time."""
     if kind == "modelled":
         return Cell(significant(estimate.value, 3), kind=kind, notes=notes)
     return estimated(estimate, kind, notes=notes)

@@ -198,7 +198,7 @@ def work(madds: int, levels: int, share: float = 1.0) -> Work:
         bytes_stored=16 * mix["store"],
         misses=tuple(fma // 50 // 4**level for level in range(levels)),
         lines_written=fma // 800,
-        issue_cycles=1.25 * fma,
+        cycles=1.25 * fma,
     )
 
 
@@ -222,7 +222,7 @@ def emulated(network: str, core: str = "kryo", runtime: str = "ncnn") -> list[Re
         "instructions", network, runtime=runtime, target=core if tvm else "",
         device=f"emulated:{core}",
     )  # fmt: skip
-    cycles = model.cycles(counted, figures)
+    cycles = model.cycles(counted, figures, f"{runtime} 1", validated=runtime == "ncnn")
     return [
         record(case, "emulated", counted),
         record(replace(case, measure="cycles"), "modelled", cycles),

@@ -21,6 +21,7 @@ from facebench.harness.records.accuracy import (
     OperatingPoint,
     SearchBounds,
 )
+from facebench.harness.records.instructions import Cycles
 from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
@@ -371,17 +372,36 @@ def test_the_global_operator_may_take_as_long_as_the_paper_s(
     assert "% more MAdds" in finding.why
 
 
-def test_untuned_code_and_modelled_times_decide_nothing() -> None:
+def test_untuned_code_decides_nothing() -> None:
     pair = [timed("mobilefacenet", 10.0), timed("mobilenet_v2", 30.0)]
     untuned = [
         replace(one, result=replace(one.result, label="untuned"))  # type: ignore[type-var]
         for one in pair
     ]
     assert said("speed-up", *untuned).verdict == UNDECIDED
-    one = said("speed-up", *emulated("mobilefacenet"), *emulated("mobilenet_v2"))
-    assert one.verdict == UNDECIDED
-    assert "has no interval" in one.findings[0].why
-    assert one.findings[0].figure
+
+
+@pytest.mark.parametrize(
+    ("times", "verdict"), [(4.0, SUPPORTED), (2.2, UNDECIDED), (1.8, UNDECIDED), (1.1, REFUTED)]
+)
+def test_a_modelled_ratio_decides_where_its_interval_does(times: float, verdict: str) -> None:
+    base, rival = emulated("mobilefacenet")[1], emulated("mobilenet_v2")[1]
+    assert isinstance(base.result, Cycles)
+    slower = replace(base.result, milliseconds={"1": times * base.result.milliseconds["1"]})
+    one = said("speed-up", base, replace(rival, result=slower))
+    (finding,) = one.findings
+    assert one.verdict == finding.verdict == verdict
+    assert finding.kinds[0] == "modelled"
+    assert finding.why.startswith("Modelled")
+    assert "1 thread" in finding.place
+    assert finding.interval
+
+
+def test_a_modelled_ratio_of_a_runtime_that_was_not_validated_decides_nothing() -> None:
+    records = [*emulated("mobilefacenet", "kryo", "tvm"), *emulated("mobilenet_v2", "kryo", "tvm")]
+    (finding,) = said("speed-up", *records).findings
+    assert finding.verdict == UNDECIDED
+    assert "has no interval" in finding.why
 
 
 @given(st.floats(0.1, 10), st.floats(0, 1), st.floats(0, 1))

@@ -96,7 +96,7 @@ def emulated(records: Sequence[Record]) -> Table:
     it was emulated.
     """
     table = new_table(
-        "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "4 threads"
+        "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "95 %"
     )
     table.add_column("kind")
     modelled = {_place(record): record for record in records if isinstance(record.result, Cycles)}
@@ -104,7 +104,8 @@ def emulated(records: Sequence[Record]) -> Table:
         if isinstance(counted := record.result, Instructions):
             times = modelled.get(_place(record))
             cycles = times.result if times is not None else None
-            ms = cycles.milliseconds if isinstance(cycles, Cycles) else {}
+            time = cycles if isinstance(cycles, Cycles) and cycles.of_this_model else None
+            interval = time.interval_ms if time else None
             kinds = (record.kind, times.kind if times is not None else "", counted.label)
             table.add_row(
                 escape(record.case.network),
@@ -112,7 +113,8 @@ def emulated(records: Sequence[Record]) -> Table:
                 counted.core,
                 f"{counted.work.instructions / 1e6:.1f}",
                 f"{counted.memory_bytes / 1e6:.1f}" if counted.line_bytes else "",
-                *(f"{ms[threads]:.3g}" if threads in ms else "" for threads in ("1", "4")),
+                f"{time.milliseconds['1']:.3g}" if time else "",
+                f"{interval[0]:.3g} to {interval[1]:.3g}" if interval else "",
                 ", ".join(filter(None, kinds)),
             )
     return table

@@ -15,7 +15,7 @@ import numpy as np
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.devices.emulator import instructions, symbols
-from facebench.harness.devices.emulator.model import issue_cycles
+from facebench.harness.devices.emulator.pipeline.simulate import simulator
 from facebench.harness.machine.cores import Figures
 from facebench.harness.records.instructions import Work
 from facebench.harness.stats.arrays import IntArray
@@ -56,14 +56,14 @@ class Tally:
     l2: int = 0
     l3: int = 0
     written: int = 0
-    issue_cycles: float = 0.0
+    cycles: float = 0.0
     mix: dict[str, int] = field(default_factory=lambda: dict.fromkeys(instructions.KINDS, 0))
 
-    def add(self, block: Block, mix: dict[str, int], issue_cycles: float) -> None:
-        """Add what a block did; `mix` and `issue_cycles` are of one execution."""
+    def add(self, block: Block, mix: dict[str, int], cycles: float) -> None:
+        """Add what a block did; `mix` and `cycles` are of one execution."""
         executions, *rest = block.figures
         self.instructions += executions * block.instructions
-        self.issue_cycles += executions * issue_cycles
+        self.cycles += executions * cycles
         for name, figure in zip(_FIGURES[1:], rest, strict=True):
             setattr(self, name, getattr(self, name) + figure)
         for kind, count in mix.items():
@@ -74,7 +74,7 @@ def together(tallies: Iterable[Tally]) -> Tally:
     """Return the sum of tallies."""
     total = Tally()
     for tally in tallies:
-        for name in (*_FIGURES[1:], "instructions", "issue_cycles"):
+        for name in (*_FIGURES[1:], "instructions", "cycles"):
             setattr(total, name, getattr(total, name) + getattr(tally, name))
         for kind, count in tally.mix.items():
             total.mix[kind] += count
@@ -90,7 +90,7 @@ def work(tally: Tally, levels: int) -> Work:
         bytes_stored=tally.stored,
         misses=(tally.l1, tally.l2, tally.l3)[:levels],
         lines_written=tally.written,
-        issue_cycles=round(tally.issue_cycles, 1),
+        cycles=round(tally.cycles, 1) if tally.cycles else None,
     )
 
 
@@ -105,7 +105,7 @@ def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, 
     Args:
         packed: what `pack` made.
         machine: ELF name of the architecture, which says how instructions are read.
-        figures: of the core, for issue cycles; where None, they are 0.
+        figures: of the core, whose pipeline is simulated; where None, its cycles are 0.
 
     Raises:
         WrongAnswerError: there are no two regions, or the second is not larger.
@@ -120,7 +120,7 @@ def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, 
     total, kernels = Tally(), dict[str, Tally]()
     for block in _difference(one, two):
         mix = instructions.mix(block.code, machine)
-        cycles = issue_cycles(mix, figures) if figures and mix else 0.0
+        cycles = simulator(figures).cycles(block.code) if figures and mix else 0.0
         total.add(block, mix, cycles)
         kernels.setdefault(names(block.address), Tally()).add(block, mix, cycles)
     if total.instructions <= 0:
@@ -134,14 +134,13 @@ def region(text: str, machine: str, figures: Figures) -> Tally:
     Args:
         text: a region's counters.
         machine: as in `tally`.
-        figures: as in `tally`; here a block's issue cycles hold its multiply-adds' latency.
+        figures: as in `tally`.
     """
     total = Tally()
     for key, found in _blocks(text).items():
         block = _block(key, found)
         mix = instructions.mix(block.code, machine)
-        chain = instructions.chain(block.code, machine)
-        total.add(block, mix, issue_cycles(mix, figures, chain) if mix else 0.0)
+        total.add(block, mix, simulator(figures).cycles(block.code) if mix else 0.0)
     return total
 
 

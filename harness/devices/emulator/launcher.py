@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.emulator.overlay import overlay
 from facebench.harness.devices.emulator.setup import Emulated, find
-from facebench.harness.machine.cores import CORES
+from facebench.harness.machine.boards import described
+from facebench.harness.machine.cores import Core
 from facebench.harness.storage import cache, fingerprints
 
 # Runtimes with a build for the emulated Python, or a session in C, by architecture.
@@ -25,16 +27,16 @@ class EmulatedLauncher:
     """Starts sessions in QEMU, which see a named core and count what they execute.
 
     Raises:
-        UnknownNameError: there is no such core.
+        UnknownNameError: there is no such core or board.
         UnavailableError: no emulated device is set up.
     """
 
     kind = "emulated"
 
     def __init__(self, core: str) -> None:
-        self._core = CORES[core]
+        self._core = described(core)
         self._emulated: Emulated = find()
-        self.name = core
+        self.name = self._core.name
         self.target = self._core.target
 
     @property
@@ -46,7 +48,7 @@ class EmulatedLauncher:
     def identity(self) -> str:
         """Hash of what the counts depend on beyond the artifact."""
         return cache.digest(
-            repr(self._core),
+            repr(_counted(self._core)),
             self._emulated.versions,
             cache.file_digest(self._emulated.plugin),
             cache.file_digest(self._emulated.session(self.architecture)),
@@ -103,3 +105,11 @@ class EmulatedLauncher:
             f",l{number}={level.size_bytes}:{level.associativity}:{level.line_bytes}"
             for number, level in enumerate(self._core.figures.levels, 1)
         )
+
+
+def _counted(core: Core) -> Core:
+    """Return the core without what no count depends on: the clock and the memory of a board."""
+    if core.figures is None:
+        return core
+    figures = replace(core.figures, board="", frequency_hz=1, dram_bandwidth_bytes_s=1.0)
+    return replace(core, figures=figures, sources={})

@@ -1,20 +1,26 @@
-"""Models the time on a named core from what an emulated inference executed.
+"""Models the time of one thread on a named core from what an emulated inference executed.
 
-    seconds = COMPUTE x issue cycles / frequency / threads
-            + MEMORY x bytes to and from memory / bandwidth
+    seconds = PIPELINE x simulated cycles / frequency
+            + L1_MISSES x misses of the first level x latency of the second / frequency
+            + MEMORY x bytes to and from memory / bandwidth of a copy
 
-Issue cycles are what the core's units need at least for each block of code; bytes
-are the lines that the last level of cache misses and writes back. Memory is shared,
-so threads do not make it faster. docs/model.md explains the terms and their error.
+The three constants are the same for all cores. They, and how far times were off on
+families of cores that they were not fitted to, are in `results/arm/constants.toml`,
+which benchmarks/arm_model.py writes. docs/model.md explains the terms and their error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
+from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.records.instructions import Cycles
+from facebench.harness.storage import shipped
+from facebench.harness.storage.serialization import convert, parse_toml
 
 if TYPE_CHECKING:
     from facebench.harness.machine.cores import Figures
@@ -23,88 +29,160 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Constants:
-    """How much longer the two terms take than the core's figures say.
+    """These are the model's constants, and how far it is off.
+
+    All errors are natural logarithms of published over modelled, of families of cores
+    that were left out.
 
     Attributes:
-        compute: latencies, uneven work of threads, software older than ours.
-        memory: against the bandwidth that one core reaches when it copies.
-        fitted_to: what they were fitted to.
+        pipeline, l1_misses, memory: by which the terms are multiplied.
+        rows: published times that they were fitted to.
+        devices, families: how many these are of.
+        fitted_to: what these are, in words.
+        time_reach: 95 % of the errors of times are no larger.
+        ratio_reach: 95 % of the errors of ratios of two networks on one device are no larger.
+        between, within: standard deviations of what a device's errors share, and of the rest.
     """
 
-    compute: float
+    pipeline: float
+    l1_misses: float
     memory: float
+    rows: int
+    devices: int
+    families: int
     fitted_to: str
+    time_reach: float
+    ratio_reach: float
+    between: float
+    within: float
+
+    def seconds(self, terms: Terms) -> float:
+        """Return the modelled time."""
+        row = (self.pipeline, self.l1_misses, self.memory)
+        return sum(a * b for a, b in zip(row, terms.as_row(), strict=True))
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """It is what figures measured on a device say of the model there.
+
+    Attributes:
+        factor: by which modelled times are multiplied.
+        reach: of what a time is off then, a natural logarithm; 95 % are off by no more.
+        rows: how many figures there are.
+    """
+
+    factor: float
+    reach: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Table2:
+    """They are constants for ratios alone: fitted to the paper's ten times of four threads.
+
+    Attributes:
+        pipeline, memory: as of `Constants`; misses of the first level stand for nothing here.
+        threads: that the first term is divided by.
+    """
+
+    pipeline: float
+    memory: float
+    threads: int = 4
+
+    def seconds(self, terms: Terms) -> float:
+        """Return a time that says something over another one only."""
+        return self.pipeline * terms.pipeline / self.threads + self.memory * terms.memory
 
 
 # Of `fit.fit` on the ten networks of Table 2 that are unambiguous, ncnn, 4 threads.
-FITTED = Constants(
-    compute=2.02,
-    memory=2.13,
-    fitted_to="the ten unambiguous latencies of arXiv 1804.07573, Table 2 "
-    "(Snapdragon 820, ncnn, 4 threads)",
-)
-
-# Threads that times are given for; the published ones are for four.
-_THREADS = (1, 2, 4)
+TABLE_2 = Table2(pipeline=2.07, memory=2.11)
 
 
-def issue_cycles(mix: Mapping[str, int], figures: Figures, chain: int = 0) -> float:
-    """Return the cycles that a block of code needs at least: those of the unit that is busiest.
-
-    Args:
-        mix: its instructions by kind, of `instructions.KINDS`.
-        figures: of the core; vector instructions are taken to be of 128 bits.
-        chain: of `instructions.chain`, where multiply-adds are waited for; the constants
-            were fitted without.
-    """
-    vectors_per_cycle = figures.fma_lanes_per_cycle / 4
-    loads, stores = mix["load"], mix["store"]
-    return max(
-        sum(mix.values()) / figures.decode_width,
-        (mix["fma"] + mix["simd"]) / max(vectors_per_cycle, 1.0),
-        mix["fma"] / vectors_per_cycle,
-        loads / figures.loads_per_cycle,
-        stores / figures.stores_per_cycle,
-        (loads + stores) / figures.memory_operations_per_cycle,
-        float(chain * figures.fma_accumulate_cycles),
-    )
+@cache
+def constants() -> Constants:
+    """Return the shipped constants."""
+    path = shipped.folder("arm") / "constants.toml"
+    return convert(parse_toml(path.read_text(encoding="utf-8")), Constants)
 
 
-def compute_s(work: Work, frequency_hz: int) -> float:
-    """Return seconds of one thread that issue cycles take."""
-    return work.issue_cycles / frequency_hz
-
-
-def memory_s(emulated: Instructions, bandwidth_bytes_s: float) -> float:
-    """Return seconds that the traffic to memory takes at full bandwidth."""
-    return emulated.memory_bytes / bandwidth_bytes_s
-
-
-def terms(work: Work, figures: Figures, constants: Constants = FITTED) -> dict[str, float]:
-    """Return the cycles of one thread by term of the model.
+def terms(work: Work, figures: Figures) -> Terms:
+    """Return the terms of a whole inference, or of a part of it.
 
     Args:
-        work: of a whole inference, or of a part of it.
-        figures: of the core whose caches were simulated.
+        work: what was counted.
+        figures: of the core whose caches were simulated, and of its board.
     """
+    misses = work.misses[0] if work.misses else 0
     transferred = work.memory_bytes([level.line_bytes for level in figures.levels])
-    cycles_a_byte = figures.frequency_hz / figures.dram_bandwidth_bytes_s
+    return Terms.of(work.cycles or 0.0, misses, transferred, figures)
+
+
+def term_cycles(work: Work, figures: Figures) -> dict[str, float]:
+    """Return the modelled cycles of one thread, by term."""
+    found, by = terms(work, figures), constants()
     return {
-        "compute": constants.compute * work.issue_cycles,
-        "memory": constants.memory * transferred * cycles_a_byte,
+        "pipeline": by.pipeline * found.pipeline * figures.frequency_hz,
+        "l1 misses": by.l1_misses * found.l1_misses * figures.frequency_hz,
+        "memory": by.memory * found.memory * figures.frequency_hz,
     }
 
 
-def cycles(emulated: Instructions, figures: Figures, constants: Constants = FITTED) -> Cycles:
-    """Return the modelled time of an emulated inference on the core it was emulated for."""
-    of_one = terms(emulated.work, figures, constants)
-    compute, memory = (of_one[term] / figures.frequency_hz for term in ("compute", "memory"))
+def anchor(errors: Sequence[float]) -> Anchor:
+    """Return what measured figures of a device say.
+
+    The mean of their errors is believed as far as the spread of devices is larger than
+    that of a mean of so many networks; without figures, nothing is corrected.
+
+    Args:
+        errors: natural logarithms of measured over modelled.
+    """
+    by = constants()
+    if not errors:
+        return Anchor(1.0, by.time_reach, 0)
+    of_mean = by.within**2 / len(errors)
+    believed = by.between**2 / (by.between**2 + of_mean)
+    left = math.hypot(by.within, by.between * math.sqrt(1 - believed))
+    share = left / math.hypot(by.within, by.between)
+    mean = math.fsum(errors) / len(errors)
+    return Anchor(math.exp(believed * mean), by.time_reach * share, len(errors))
+
+
+def cycles(
+    emulated: Instructions,
+    figures: Figures,
+    runtime: str,
+    known: Anchor | None = None,
+    validated: bool = True,
+) -> Cycles:
+    """Return the modelled time of an emulated inference on the core it was emulated for.
+
+    Args:
+        emulated: what was counted.
+        figures: of the core, with the clock and memory of the board that is meant.
+        runtime: with its version, such as `ncnn 1.0.20261020`.
+        known: what figures measured on the device say.
+        validated: whether published times of this runtime were held against the model; without
+            them no interval is known.
+    """
+    by, known = constants(), known or anchor([])
+    ms = known.factor * by.seconds(terms(emulated.work, figures)) * 1e3
+    reach = math.exp(known.reach)
     return Cycles(
         core=emulated.core,
         board=figures.board,
         frequency_hz=figures.frequency_hz,
-        terms={name: round(term) for name, term in of_one.items()},
-        milliseconds={str(threads): (compute / threads + memory) * 1e3 for threads in _THREADS},
-        fitted_to=constants.fitted_to,
+        terms={name: round(term) for name, term in term_cycles(emulated.work, figures).items()},
+        milliseconds={"1": ms},
+        fitted_to=by.fitted_to,
         label=emulated.label,
+        interval_ms=(ms / reach, ms * reach) if validated else None,
+        runtime=runtime,
+        measured_rows=known.rows,
     )
+
+
+def ratio_interval(ratio: float) -> tuple[float, float]:
+    """Return the 95 % interval of a ratio of two modelled times on one device."""
+    reach = math.exp(constants().ratio_reach)
+    return ratio / reach, ratio * reach

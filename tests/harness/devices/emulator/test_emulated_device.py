@@ -60,7 +60,7 @@ def test_an_inference_is_counted_with_its_kernels(
     assert sum(found.work.mix.values()) == found.work.instructions
     # Each multiply-add of the network is done, of at most four lanes an instruction.
     assert found.work.mix["fma"] >= TINY_MADDS / 4
-    assert found.work.issue_cycles > 0
+    assert found.work.cycles
     assert found.output_error < 1e-4
     assert found.label == ""
 
@@ -109,8 +109,8 @@ def test_every_core_has_a_time_that_is_modelled(
     assert isinstance(outcome.result, Cycles)
     assert kind_of(wanted.case) == "modelled"
     assert kind_of(replace(wanted.case, measure="instructions")) == "emulated"
-    one, four = (outcome.result.milliseconds[threads] for threads in ("1", "4"))
-    assert 0 < four < one
+    one = outcome.result.milliseconds["1"]
+    assert outcome.result.interval_ms is None  # of TVM no times were published
     cycles = sum(outcome.result.terms.values())
     assert one == pytest.approx(cycles / outcome.result.frequency_hz * 1e3, rel=1e-3)
 

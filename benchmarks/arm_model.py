@@ -1,0 +1,142 @@
+"""Fits the model of ARM milliseconds to published times, and judges it on what it did not see.
+
+    python -m benchmarks.arm_model            # prints the table
+    python -m benchmarks.arm_model --save     # and writes results/arm/constants.toml
+
+Published times and counts are in results/arm; benchmarks/arm_counts.py counts again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facebench.harness.devices.emulator import calibration
+from facebench.harness.devices.emulator.anchors import anchored
+from facebench.harness.devices.emulator.calibration import Left
+from facebench.harness.devices.emulator.published import Row, rows
+
+CONSTANTS = Path(__file__).parents[1] / "results" / "arm" / "constants.toml"
+
+LEFT_OUT = {
+    "network": (calibration.network,),
+    "device": (calibration.device,),
+    "core family": (calibration.family,),
+    "core family and network": (calibration.family, calibration.network),
+}
+
+
+# What is known of a device, beside the row that is modelled.
+KNOWN: dict[str, Callable[[Left, Left], bool]] = {
+    "nothing": lambda one, other: False,
+    "its time of MobileNetV1": lambda one, other: other.row.time.network == "mobilenet",
+    "its times of all other networks": lambda one, other: True,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--save", action="store_true", help="write results/arm/constants.toml")
+    found = rows()
+    save = parser.parse_args().save
+    print("\n".join(table(found)))
+    if save:
+        CONSTANTS.write_text(constants(found))
+
+
+def table(found: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines that the page docs/model.md shows."""
+    by = calibration.fit(found)
+    yield f"{_extent(found)}; constants {', '.join(f'{one:.2f}' for one in by)}"
+    yield ""
+    yield "| left out | mean | median | 90th percentile |"
+    yield "|---|---|---|---|"
+    yield _line("nothing (fit)", calibration.errors(found, by))
+    for name, keys in LEFT_OUT.items():
+        yield _line(name, calibration.left_out(found, *keys))
+    yield ""
+    yield "| core, left out | device | rows | ncnn of | mean error | bias |"
+    yield "|---|---|---|---|---|---|"
+    left = calibration.left_out(found, calibration.family)
+    yield from _devices(left)
+    yield ""
+    yield "| core left out, but known of the device | mean | 90th percentile | intervals hold |"
+    yield "|---|---|---|---|"
+    for name, knows in KNOWN.items():
+        yield _anchored(name, anchored(left, knows))
+    yield ""
+    for name, of in (("times", _errors), ("ratios", calibration.ratios)):
+        reach = np.exp(calibration.half_width(of(left))) - 1
+        held = calibration.coverage(found, of)
+        yield f"95 % intervals of {name}: x or / {1 + reach:.2f}; hold {100 * held:.1f} % left out"
+
+
+def _anchored(name: str, found: Sequence[tuple[Left, float]]) -> str:
+    off = 100 * np.abs([one.relative for one, _ in found])
+    held = 100 * np.mean([abs(one.error) <= reach for one, reach in found])
+    return f"| {name} | {off.mean():.1f} % | {np.percentile(off, 90):.1f} % | {held:.1f} % |"
+
+
+def constants(found: Sequence[Row]) -> str:
+    """Return the text of constants.toml."""
+    by = calibration.fit(found)
+    left = calibration.left_out(found, calibration.family)
+    spread = calibration.spread(left)
+    lines = {
+        "pipeline": by[0],
+        "l1_misses": by[1],
+        "memory": by[2],
+        "time_reach": calibration.half_width(_errors(left)),
+        "ratio_reach": calibration.half_width(calibration.ratios(left)),
+        "between": spread.between,
+        "within": spread.within,
+    }
+    return "\n".join(
+        [
+            "# Of the model in harness/devices/emulator/model.py. 'python -m benchmarks.arm_model",
+            "# --save' writes it, from published.csv and counts.csv beside it.",
+            f'fitted_to = "{_extent(found)} (ncnn, benchmark/README.md, one thread)"',
+            f"rows = {len(found)}",
+            f"devices = {_count(found, calibration.device)}",
+            f"families = {_count(found, calibration.family)}",
+            *(f"{name} = {value:.6f}" for name, value in lines.items()),
+            "",
+        ]
+    )
+
+
+def _extent(found: Sequence[Row]) -> str:
+    devices, families = (_count(found, key) for key in (calibration.device, calibration.family))
+    return f"{len(found)} published times of {devices} devices with cores of {families} families"
+
+
+def _count(found: Sequence[Row], key: calibration.Key) -> int:
+    return len({key(row) for row in found})
+
+
+def _errors(left: Sequence[Left]) -> list[float]:
+    return [one.error for one in left]
+
+
+def _line(name: str, left: Sequence[Left]) -> str:
+    found = 100 * np.abs([one.relative for one in left])
+    mean, median, most = found.mean(), np.median(found), np.percentile(found, 90)
+    return f"| {name} | {mean:.1f} % | {median:.1f} % | {most:.1f} % |"
+
+
+def _devices(left: Sequence[Left]) -> Iterator[str]:
+    groups: dict[tuple[str, str, str], list[float]] = {}
+    for one in left:
+        key = (one.row.time.core, one.row.time.device, one.row.count.ncnn)
+        groups.setdefault(key, []).append(100 * one.relative)
+    for (core, device, ncnn), found in sorted(groups.items()):
+        mean = np.abs(found).mean()
+        bias = np.mean(found)
+        yield f"| {core} | {device} | {len(found)} | {ncnn} | {mean:.1f} % | {bias:+.1f} % |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Reads the published latencies that the model is fitted to and judged by, each with the counts of
+code of its age.
+
+The data are in `results/arm`: `published.csv`, single-threaded times of ncnn's own
+benchmark by board, network and date; `counts.csv`, what an inference of that network
+executed on the emulated core, by version of ncnn.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+
+from facebench.harness.devices.emulator.terms import Terms
+from facebench.harness.machine.boards import BOARDS
+from facebench.harness.storage import shipped
+
+# Code is of a time's age where no more days lie between them: a runtime's kernels change.
+_SAME_AGE_DAYS = 400
+
+# Cores that execute half precision, in which ncnn computes there unless told otherwise.
+HALF_PRECISION = ("cortex-a55", "cortex-a76", "cortex-a78", "tsv110")
+
+
+@dataclass(frozen=True)
+class Count:
+    """It is what one inference executes on an emulated core.
+
+    Attributes:
+        ncnn: the version, which is a date.
+        emulated: the core whose code and caches these are.
+        core: whose pipeline was simulated.
+        precision: that ncnn computed in.
+        cycles: of the simulated pipeline.
+        l1_misses: of the simulated first level of cache.
+        memory_bytes: to and from memory.
+    """
+
+    ncnn: str
+    emulated: str
+    core: str
+    network: str
+    precision: str
+    instructions: int
+    cycles: int
+    l1_misses: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class PublishedTime:
+    """It is one published latency of one thread.
+
+    Attributes:
+        board: of `boards.BOARDS`.
+        device: as the publication names it.
+        ms: the least of its repetitions.
+        published: when it was.
+        line: in ncnn's benchmark/README.md.
+    """
+
+    board: str
+    device: str
+    network: str
+    precision: str
+    ms: float
+    published: date
+    line: int
+
+    @property
+    def core(self) -> str:
+        """Return the core's name."""
+        return BOARDS[self.board].core
+
+
+@dataclass(frozen=True)
+class Row:
+    """It is a published time with the model's terms of code of its age."""
+
+    time: PublishedTime
+    count: Count
+    terms: Terms
+
+
+@cache
+def times() -> tuple[PublishedTime, ...]:
+    """Return all published times that are shipped."""
+    return tuple(
+        PublishedTime(
+            one["board"],
+            one["device"],
+            one["network"],
+            one["precision"],
+            float(one["ms"]),
+            date.fromisoformat(one["date"]),
+            int(one["line"]),
+        )
+        for one in _read("published.csv")
+    )
+
+
+@cache
+def counts() -> tuple[Count, ...]:
+    """Return all counts that are shipped."""
+    return tuple(
+        Count(
+            one["ncnn"],
+            one["emulated"],
+            one["core"],
+            one["network"],
+            one["precision"],
+            *(int(one[name]) for name in ("instructions", "cycles", "l1_misses", "memory_bytes")),
+        )
+        for one in _read("counts.csv")
+    )
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    """Return the times that there are counts of the same age for: one for each device and
+    network, the closest in age.
+    """
+    closest: dict[tuple[str, str], tuple[int, Row]] = {}
+    for time in times():
+        for count in counts():
+            alike = (count.core, count.network, count.precision)
+            if alike != (time.core, time.network, time.precision):
+                continue
+            days = abs((_released(count.ncnn) - time.published).days)
+            key = (time.device + time.board, time.network)
+            if days <= _SAME_AGE_DAYS and (key not in closest or days < closest[key][0]):
+                closest[key] = days, Row(time, count, _terms(time, count))
+    return tuple(row for _, row in closest.values())
+
+
+def calibrating(core: str, board: str = "") -> int:
+    """Return how many of `rows` are of a core, or of one board alone."""
+    return sum(row.time.core == core and (not board or row.time.board == board) for row in rows())
+
+
+def _terms(time: PublishedTime, count: Count) -> Terms:
+    figures = BOARDS[time.board].described().figures
+    assert figures is not None
+    return Terms.of(count.cycles, count.l1_misses, count.memory_bytes, figures)
+
+
+def _released(ncnn: str) -> date:
+    return datetime.strptime(ncnn, "%Y%m%d").date()
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with (shipped.folder("arm") / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
