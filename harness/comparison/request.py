@@ -30,7 +30,7 @@ class ComparisonRequest:
 
     Attributes:
         base: a results file, a run's folder, `baseline:NAME`, `git:REVISION`, or JSON of
-            pytest-benchmark.
+            another tool.
         new: likewise.
         policy: by which rules.
         measures: only these; all where there are none.

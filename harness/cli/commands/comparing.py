@@ -155,9 +155,10 @@ def compare(
 ) -> None:
     """Say what became slower, larger or less accurate from BASE to NEW.
 
-    Each is a results file, the folder of a run, baseline:NAME, git:REVISION, a JSON
-    file of pytest-benchmark, or a folder of such files. Git revisions are checked out
-    and measured here, in turns, each in its own environment; git:. is the working tree.
+    Each is a results file, the folder of a run, baseline:NAME, git:REVISION, a JSON file
+    of another tool (pytest-benchmark, Google Benchmark, hyperfine, asv,
+    github-action-benchmark), or a folder of such files. Git revisions are checked out and
+    measured here, in turns, each in its own environment; git:. is the working tree.
     Exit code 1 says that there is a regression: a figure that is worse by more than the
     margin and not by chance, or a case that fails now.
 

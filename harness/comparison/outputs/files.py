@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facebench.harness.comparison import pytest_benchmark
 from facebench.harness.comparison.outputs import benchmark_action, junit
 from facebench.harness.comparison.request import ComparisonOutcome
+from facebench.harness.comparison.tools import pytest_benchmark
 from facebench.harness.storage import writing
 
 

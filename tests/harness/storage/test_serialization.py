@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.comparison import pytest_benchmark
 from facebench.harness.comparison.baselines import from_text as baseline
+from facebench.harness.comparison.tools.registry import TOOLS
 from facebench.harness.compiler import records as tuning
 from facebench.harness.machine import cores
 from facebench.harness.measures.job import Job
@@ -261,7 +261,7 @@ def test_a_job_comes_back_in_another_process() -> None:
 def test_a_foreign_time_that_is_none_is_refused(median: object) -> None:
     data = {"benchmarks": [{"name": "x", "stats": {"median": median, "rounds": 3}}]}
     with pytest.raises(BadInputError, match=r"where\.json is no JSON file of pytest-benchmark"):
-        pytest_benchmark.read(data, "where.json")
+        TOOLS["pytest-benchmark"].entries(data, "where.json")
 
 
 def test_a_session_needs_no_msgspec() -> None:

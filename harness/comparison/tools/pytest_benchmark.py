@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.entry import Entry
+from facebench.harness.comparison.tools.registry import BenchmarkTool, register, renamed
 from facebench.harness.records.case import Case
 from facebench.harness.records.comparable import Timed
 from facebench.harness.storage.serialization import convert
@@ -28,25 +28,11 @@ _EXTRA = "facebench"
 _FACTS = {"machine": "machine", "release": "kernel", "python_version": "python"}
 
 
-def is_one(data: Any) -> bool:
-    """Return whether parsed JSON is such a file."""
-    return isinstance(data, dict) and isinstance(data.get("benchmarks"), list)
-
-
-def read(data: Mapping[str, Any], where: str) -> list[Entry]:
-    """Return a file's benchmarks; all rounds of a foreign one are of one process.
-
-    Raises:
-        BadInputError: it is damaged; `where` names it.
-    """
-    try:
-        machine = data.get("machine_info") or {}
-        created = str(data.get("datetime", ""))
-        return [_entry(one, _environment(machine), created) for one in data["benchmarks"]]
-    except (KeyError, TypeError, ValueError, AttributeError, BadInputError) as error:
-        raise BadInputError(
-            f"{where} is no JSON file of pytest-benchmark, or damaged: {error!r}"
-        ) from error
+def read(data: Mapping[str, Any]) -> list[Entry]:
+    """Return a file's benchmarks; all rounds of a foreign one are of one process."""
+    machine = data.get("machine_info") or {}
+    created = str(data.get("datetime", ""))
+    return [_entry(one, _environment(machine), created) for one in data["benchmarks"]]
 
 
 def write(entries: Sequence[Entry]) -> dict[str, Any]:
@@ -84,7 +70,7 @@ def _entry(one: Mapping[str, Any], environment: dict[str, Any], created: str) ->
 
 
 def _environment(machine: Mapping[str, Any]) -> dict[str, Any]:
-    found = {ours: machine[theirs] for theirs, ours in _FACTS.items() if theirs in machine}
+    found = renamed(machine, _FACTS)
     cpu = machine.get("cpu") or {}
     return found | ({"cpu_model": cpu["brand_raw"]} if cpu.get("brand_raw") else {})
 
@@ -147,3 +133,11 @@ def _stats(seconds: Sequence[float]) -> dict[str, Any]:
         "iterations": 1,
         "data": list(seconds),
     }
+
+
+def _is_one(data: Any) -> bool:
+    benchmarks = data.get("benchmarks") if isinstance(data, dict) else None
+    return isinstance(benchmarks, list) and "context" not in data
+
+
+register(BenchmarkTool(RUNTIME, _is_one, read))

@@ -1,0 +1,1 @@
+"""Reads JSON that other benchmarking tools write: one file a tool."""
