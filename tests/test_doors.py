@@ -69,7 +69,7 @@ PRINTS = {
     "harness/cli/output/terminal.py": "JSON, which escapes what is no ASCII",
     "harness/comparison/outputs/github.py": "GitHub's commands, of a random token alone",
     "harness/devices/board/tell_facts.py": _PIPE,
-    "harness/devices/relay.py": "a port, to a pipe to our own process",
+    "harness/devices/board/relay.py": "a port, to a pipe to our own process",
     "harness/runs/worker.py": _PIPE,
     "harness/timing/peak_worker.py": _PIPE,
     "harness/tuning/bench.py": _PIPE,

@@ -17,12 +17,10 @@ from facebench.harness.devices.board.client import connect
 from facebench.harness.devices.board.device import BoardDevice
 from facebench.harness.devices.board.server import DEFAULT_PORT
 from facebench.harness.devices.registry import DEVICES, Device
-from facebench.harness.machine.processes import ChildProcess, dying_with_parent, python_module
+from facebench.harness.machine.processes import ChildProcess, dying_with_parent
 
 # What comes before and after @; nothing that ssh would take for an option.
 _DESTINATION = re.compile(r"//((?:[\w.-]+@)?\w[\w.:-]*?)(?::(\d+))?(?:\?serve=(\d+))?$")
-
-_RELAY = "facebench.harness.devices.relay"
 
 # To log in and forward, in seconds.
 _TUNNEL_S = 20.0
@@ -34,13 +32,16 @@ class _Tunnel:
 
     Attributes:
         folder: where the socket is to which ssh listens; other users cannot enter it.
-        processes: ssh, and the relay from the port.
-        port: of this machine's loopback; it lets this user through alone.
+        process: ssh.
     """
 
     folder: tempfile.TemporaryDirectory[str]
-    processes: tuple[ChildProcess, ChildProcess]
-    port: int
+    process: ChildProcess
+
+    @property
+    def socket(self) -> Path:
+        """Return the socket that leads to the board."""
+        return Path(self.folder.name, "s")
 
 
 @cache
@@ -53,14 +54,15 @@ def _tunnel(destination: str, ssh_port: int | None, served: int) -> _Tunnel:
     if not shutil.which("ssh"):
         raise UnavailableError("ssh is not installed: 'sudo apt-get install openssh-client'")
     folder = tempfile.TemporaryDirectory(prefix="ssh-")
-    way = Path(folder.name, "s")
     options = ["-o", "ExitOnForwardFailure=yes", "-o", "BatchMode=yes"]
     if ssh_port is not None:
         options += ["-p", str(ssh_port)]
-    command = ["ssh", "-N", *options, "-L", f"{way}:127.0.0.1:{served}", "--", destination]
+    forward = f"{folder.name}/s:127.0.0.1:{served}"
+    command = ["ssh", "-N", *options, "-L", forward, "--", destination]
     ssh = ChildProcess(dying_with_parent(command), piped=False)
+    tunnel = _Tunnel(folder, ssh)
     end = time.monotonic() + _TUNNEL_S
-    while not way.exists():
+    while not tunnel.socket.exists():
         if not ssh.running:
             raise UnavailableError(
                 f"ssh to {destination} failed: {ssh.last_line() or 'it gave no reason'}; "
@@ -70,8 +72,7 @@ def _tunnel(destination: str, ssh_port: int | None, served: int) -> _Tunnel:
             ssh.close()
             raise UnavailableError(f"ssh to {destination} set up no tunnel in {_TUNNEL_S:.0f} s")
         time.sleep(0.1)
-    relay = ChildProcess(dying_with_parent(python_module(_RELAY, str(way))))
-    return _Tunnel(folder, (ssh, relay), int(relay.output.readline()))
+    return tunnel
 
 
 @DEVICES.family("ssh", "a board reached through SSH, where 'facebench device serve' runs")
@@ -86,5 +87,5 @@ def _ssh(rest: str) -> Device:
     destination, port, served = found.groups()
     way = (destination, int(port) if port else None, int(served or DEFAULT_PORT))
     return BoardDevice(
-        f"ssh:{rest}", lambda: connect("127.0.0.1", _tunnel(*way).port, name=destination)
+        f"ssh:{rest}", lambda: connect(str(_tunnel(*way).socket), None, name=destination)
     )

@@ -7,8 +7,8 @@ from functools import cache
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.devices.board import trackers
-from facebench.harness.devices.board.client import Board, connect
-from facebench.harness.devices.board.device import BoardDevice, address
+from facebench.harness.devices.board.client import connect
+from facebench.harness.devices.board.device import Board, BoardDevice, address
 from facebench.harness.devices.registry import DEVICES, Device
 
 

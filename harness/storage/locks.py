@@ -8,6 +8,7 @@ since the oldest living user began may still be in use.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import time
@@ -42,12 +43,15 @@ _OUR_FILES = re.compile(r"(history|reference)-[0-9a-f]+\.jsonl?")
 _held: dict[tuple[int, Path], tuple[IO[bytes], float]] = {}
 
 
-def lock(file: int | IO[bytes] | FileIO, how: int) -> None:
+def lock(file: int | IO[bytes] | FileIO, how: int) -> bool:
     """Lock a file; where a disk knows no locks, say so once and go on without.
 
     Args:
         file: it, or its descriptor.
         how: as `fcntl.flock` takes it.
+
+    Returns:
+        Whether it is locked: false where the disk knows no locks.
 
     Raises:
         BlockingIOError: another process holds it, and `how` is not to wait.
@@ -58,12 +62,15 @@ def lock(file: int | IO[bytes] | FileIO, how: int) -> None:
         raise
     except OSError as error:
         _say_there_are_none(error.strerror)
+        return False
+    return True
 
 
 @cache
 def _say_there_are_none(reason: str) -> None:
     warnings.warn(
-        f"files cannot be locked on this disk ({reason}): let one facebench at a time write there",
+        f"files cannot be locked on this disk ({reason}): let one facebench at a time write there; "
+        "nothing is removed from a cache on it",
         stacklevel=3,
     )
 
@@ -81,10 +88,12 @@ def begin(root: Path) -> float:
         if is_ours(root) and not (root / MARKER).exists():
             writing.write(root / MARKER, "Made by facebench: what is here may be removed.\n")
         writing.folder(root / _FOLDER, below=root)
-        with _gate(root, fcntl.LOCK_SH):
-            file = (root / _FOLDER / f"{os.getpid()}-{time.monotonic_ns()}").open("xb")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _gate(root, fcntl.LOCK_SH) as locked:
+            path = root / _FOLDER / f"{os.getpid()}-{time.monotonic_ns()}"
+            file = path.open("xb")
             began = os.fstat(file.fileno()).st_mtime
+            if not (locked and lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)):
+                path.unlink()  # nobody could tell when this process ends
         _held[key] = file, began
     return began
 
@@ -114,10 +123,12 @@ def mark(root: Path, folder: Path) -> None:
 def alone(root: Path) -> Iterator[float]:
     """Keep all others from using a new entry meanwhile; since when the oldest of them lives.
 
-    Infinity where there are none but this process.
+    Infinity where there are none but this process; minus infinity on a disk without locks,
+    where nobody knows who lives.
     """
-    with _gate(root, fcntl.LOCK_EX):
-        yield min(_living(root / _FOLDER), default=float("inf"))
+    with _gate(root, fcntl.LOCK_EX) as locked:
+        living = _living(root / _FOLDER) if locked else iter([-math.inf])
+        yield min(living, default=math.inf)
 
 
 def _living(folder: Path) -> Iterator[float]:
@@ -135,7 +146,7 @@ def _living(folder: Path) -> Iterator[float]:
 
 
 @contextmanager
-def _gate(root: Path, how: int) -> Iterator[None]:
+def _gate(root: Path, how: int) -> Iterator[bool]:
+    """Yield whether the gate is locked, as it is on every disk that knows locks."""
     with writing.shared(root / _GATE) as file:
-        fcntl.flock(file, how)
-        yield
+        yield lock(file, how)

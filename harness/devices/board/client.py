@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import io
 import json
-import socket
+import math
 import tarfile
 import time
 import zlib
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import numpy as np
 
-from facebench.architectures.errors import LostError, RefusedError, UnavailableError
-from facebench.harness.compiler.tvm import import_tvm
+from facebench.architectures.errors import (
+    BadInputError,
+    LostError,
+    RefusedError,
+    UnavailableError,
+)
 from facebench.harness.devices.board.description import Description, require
+from facebench.harness.devices.board.device import Board
+from facebench.harness.devices.board.dialling import dial
 from facebench.harness.devices.board.served_client import PROTOCOL
-from facebench.harness.devices.board.watchdog import last_line, limit_silence, watched
+from facebench.harness.devices.board.watchdog import shown, watched
 from facebench.harness.devices.emulator import counters
 from facebench.harness.machine.energy import NO_ENERGY
 from facebench.harness.machine.footprint import Footprint
@@ -29,13 +35,17 @@ from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage.serialization import convert, parse_json
 from facebench.harness.timing.sampler import Budget, Samples
 
-# A board that was lost and starts again listens after a while, in seconds.
-RETURN_S = 20.0
+T = TypeVar("T")
+
+_NO_ANSWER = "what it says is no answer of facebench's"
 
 # Longest answer of a session, in seconds; it is asked for every two, so that a
 # silent board is noticed before.
 CASE_S = 600.0
 _POLL_S = 2.0
+
+# A relay whose connection has ended has so many seconds to go.
+_GO_S = 2.0
 
 # Bytes of a count's regions, unpacked: those of the largest network are a tenth of that.
 _LARGEST = 256 * 2**20
@@ -44,31 +54,9 @@ _LARGEST = 256 * 2**20
 _CHUNK = 2**21
 
 
-class Board(Protocol):
-    """It is a board, connected."""
-
-    def describe(self) -> Description:
-        """Return what it says of itself."""
-        ...
-
-    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
-        """Open an artifact there; the session's end is that of the connection.
-
-        Raises:
-            UnavailableError: it lacks the runtime.
-            RefusedError: the artifact is for another CPU.
-            LostError: it answers no more.
-        """
-        ...
-
-    def close(self) -> None:
-        """Hang up."""
-        ...
-
-
 def connect(
     host: str,
-    port: int,
+    port: int | None,
     key: str = "",
     name: str = "",
     at_end: Callable[[], object] = lambda: None,
@@ -76,6 +64,7 @@ def connect(
     """Connect to a board; only for processes of their own, see `watchdog.watched`.
 
     Args:
+        host: where it is, or, where `port` is None, the path of a Unix socket that leads there.
         key: what the board was served with.
         name: for messages; the address by default.
         at_end: called after the connection is closed.
@@ -86,40 +75,23 @@ def connect(
     from facebench.harness.devices.board.plain import PlainBoard
 
     name = name or f"{host}:{port}"
-    rpc_session = _session(host, port, key, name)
-    with watched(name, "asking what it serves"):
-        try:
-            rpc_session.get_function("facebench.describe")
-        except AttributeError:
-            return PlainBoard(rpc_session, name, at_end)
-    return ServedBoard(rpc_session, name, at_end)
+    rpc_session, relay = dial(host, port, key, name)
 
+    def end() -> None:
+        relay.ended(_GO_S)
+        relay.close()
+        at_end()
 
-def _session(host: str, port: int, key: str, name: str) -> Any:
-    """TVM's rpc_session, tried for `RETURN_S` while nothing listens."""
     try:
-        socket.getaddrinfo(host, port)
-    except OSError as error:
-        raise UnavailableError(f"board {name}: there is no host {host!r} ({error})") from error
-    rpc = import_tvm().rpc
-    end = time.monotonic() + RETURN_S
-    while True:
-        with watched(name, "connecting"):
+        with watched(name, "asking what it serves"):
             try:
-                rpc_session = rpc.connect(host, port, key)
-                limit_silence(port)
-                return rpc_session
-            except RuntimeError as error:
-                reason = last_line(error)
-        if "matches key" in reason:
-            raise UnavailableError(
-                f"board {name} is served with another key than {key!r}: give serve's --key"
-            )
-        if time.monotonic() > end:
-            raise UnavailableError(
-                f"board {name} cannot be reached ({reason}): start 'facebench device serve' on it"
-            )
-        time.sleep(0.5)
+                rpc_session.get_function("facebench.describe")
+            except AttributeError:
+                return PlainBoard(rpc_session, name, end)
+    except LostError:
+        relay.close()
+        raise
+    return ServedBoard(rpc_session, name, end)
 
 
 class ServedBoard:
@@ -136,6 +108,30 @@ class ServedBoard:
         with watched(self.name, doing):
             return self.rpc_session.get_function(f"facebench.{function}")(*arguments)
 
+    def said(self, doing: str, function: str, *arguments: Any) -> bytes:
+        """Call one of the functions that answer with a text or bytes.
+
+        Raises:
+            LostError: it answers with something else.
+        """
+        answer = self.call(doing, function, *arguments)
+        if isinstance(answer, str):
+            return answer.encode(errors="replace")
+        if not isinstance(answer, bytes):
+            raise LostError(f"board {self.name} was lost ({doing}): {_NO_ANSWER}")
+        return answer
+
+    def told(self, text: bytes, kind: type[T]) -> T:
+        """Return what a text of the board's holds as JSON.
+
+        Raises:
+            LostError: it holds something else.
+        """
+        try:
+            return convert(parse_json(text), kind)
+        except BadInputError as error:
+            raise LostError(f"board {self.name} was lost: {_NO_ANSWER} ({error})") from error
+
     def describe(self) -> Description:
         """Return the board's description, asked for once.
 
@@ -143,9 +139,9 @@ class ServedBoard:
             UnavailableError: it serves another version of facebench.
         """
         if self._described is None:
-            said = json.loads(self.call("asking what it is", "describe"))
-            _require_version(self.name, said.pop("protocol"), said.pop("facebench"))
-            self._described = Description(**said | {"runtimes": tuple(said["runtimes"])})
+            said = self.told(self.said("asking what it is", "describe"), dict[str, Any])
+            _require_version(self.name, said.pop("protocol", 0), said.pop("facebench", ""))
+            self._described = self.told(json.dumps(said).encode(), Description)
         return self._described
 
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
@@ -162,13 +158,13 @@ class ServedBoard:
         packed = memoryview(_pack(artifact))
         for start in range(0, len(packed), _CHUNK):
             self.call("sending the network", "put", bytes(packed[start : start + _CHUNK]))
-        refusal = self.call(
+        refusal = self.said(
             "opening the network", "open", runtime, artifact.name, threads, counting
         )
         if refusal:
-            raise UnavailableError(f"board {self.name}: {refusal}")
-        reply = self.reply("opening the network")
-        return RemoteSession(self, described.kind, json.loads(reply)["load_ms"])
+            raise UnavailableError(f"board {self.name}: {shown(refusal.decode(errors='replace'))}")
+        loaded = self.told(self.reply("opening the network"), dict[str, float])
+        return RemoteSession(self, described.kind, loaded.get("load_ms", math.nan))
 
     def ask(self, doing: str, request: bytes) -> bytes:
         """Return the session's answer to a request.
@@ -184,12 +180,13 @@ class ServedBoard:
         """Return the session's answer to what it was asked before."""
         end = time.monotonic() + CASE_S
         while time.monotonic() < end:
-            message = bytes(self.call(doing, "receive", _POLL_S))
+            message = self.said(doing, "receive", _POLL_S)
             if message:
                 try:
                     return wire.answer(message)
                 except wire.SessionError as error:
-                    raise wire.SessionError(f"board {self.name} ({doing}): {error}") from None
+                    said = shown(str(error))
+                    raise wire.SessionError(f"board {self.name} ({doing}): {said}") from None
         raise wire.SessionError(
             f"board {self.name} ({doing}): no answer within {CASE_S:.0f} s, though it lives"
         )
@@ -211,7 +208,10 @@ class RemoteSession:
     def infer(self, images: FloatArray) -> FloatArray:
         """Map images `(N, 3, H, W)` to embeddings `(N, E)`, on the board."""
         reply = self._board.ask("inferring", wire.images_request("infer", images))
-        embeddings: FloatArray = np.frombuffer(reply, "<f4").reshape(len(images), -1)
+        try:
+            embeddings: FloatArray = np.frombuffer(reply, "<f4").reshape(len(images), -1)
+        except ValueError as error:
+            raise LostError(f"board {self._board.name} was lost: {_NO_ANSWER} ({error})") from error
         return embeddings
 
     def sample(self, images: FloatArray, budget: Budget) -> Samples:
@@ -223,7 +223,7 @@ class RemoteSession:
             )
         budgeted = (budget.warmup_s, budget.sampling_s, budget.processes, int(budget.pin))
         request = wire.images_request("sample", images, *budgeted)
-        return convert(parse_json(self._board.ask("sampling", request)), Samples)
+        return self._board.told(self._board.ask("sampling", request), Samples)
 
     def footprint(self) -> tuple[Footprint, str]:
         """Return the session's footprint; of a board served before there were any, nothing."""
@@ -231,9 +231,9 @@ class RemoteSession:
             reply = self._board.ask("asking what it took", wire.request(["footprint"]))
         except wire.SessionError:
             return Footprint(), "the facebench that serves this board tells nothing of energy"
-        said = parse_json(reply)
-        no_energy: str = said.pop(NO_ENERGY)
-        return convert(said, Footprint), no_energy
+        said = self._board.told(reply, dict[str, Any])
+        no_energy = str(said.pop(NO_ENERGY, ""))
+        return self._board.told(json.dumps(said).encode(), Footprint), no_energy
 
     def count(self, images: FloatArray) -> bytes:
         """Count one inference of a batch `(N, 3, H, W)`, packed by `emulator.counters.pack`."""
@@ -241,18 +241,17 @@ class RemoteSession:
             raise RefusedError(
                 "instructions are counted on an emulated device: --device emulated:CORE"
             )
-        maps = self._board.ask("counting", wire.images_request("count", images)).decode()
-        regions = bytes(self._board.call("fetching the counters", "counters"))
-        return counters.pack(maps, json.loads(unpacked(regions, self._board.name)))
+        maps = self._board.ask("counting", wire.images_request("count", images))
+        regions = unpacked(self._board.said("fetching the counters", "counters"), self._board.name)
+        texts = self._board.told(regions, list[str])
+        return counters.pack(maps.decode(errors="replace"), texts)
 
     def environment(self) -> dict[str, Any]:
         """Return the session's environment; of an emulated one, the machine that emulates it."""
         if self._kind == "emulated":
             return self._board.describe().environment
-        said: dict[str, Any] = json.loads(
-            self._board.ask("asking for the environment", wire.request(["environment"]))
-        )
-        return said
+        reply = self._board.ask("asking for the environment", wire.request(["environment"]))
+        return self._board.told(reply, dict[str, Any])
 
     def close(self) -> None:
         """End the session and hang up."""
@@ -275,12 +274,12 @@ def unpacked(packed: bytes, name: str) -> bytes:
     return data
 
 
-def _require_version(name: str, protocol: int, served: str) -> None:
+def _require_version(name: str, protocol: Any, served: Any) -> None:
     here = version("facebench")
     if (protocol, served) != (PROTOCOL, here):
         raise UnavailableError(
-            f"board {name} serves facebench {served} (protocol {protocol}) and this is {here} "
-            f"(protocol {PROTOCOL}): install the same version on both and serve again"
+            f"board {name} serves facebench {served!s:.40} (protocol {protocol!s:.20}) and this is "
+            f"{here} (protocol {PROTOCOL}): install the same version on both and serve again"
         )
 
 

@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.devices.board import device_facts
-from facebench.harness.devices.board.client import Board
+from facebench.harness.devices.board.description import Description
 from facebench.harness.devices.registry import Facts
 from facebench.harness.runtimes.session import Session
+
+
+class Board(Protocol):
+    """It is a board, connected."""
+
+    def describe(self) -> Description:
+        """Return what it says of itself."""
+        ...
+
+    def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
+        """Open an artifact there; the session's end is that of the connection.
+
+        Raises:
+            UnavailableError: it lacks the runtime.
+            RefusedError: the artifact is for another CPU.
+            LostError: it answers no more.
+        """
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
+        ...
 
 
 class BoardDevice:

@@ -12,9 +12,12 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from facebench.architectures.errors import UnavailableError
+from facebench.architectures.errors import BadInputError, UnavailableError
+from facebench.harness.storage.serialization import convert, parse_json
+
+T = TypeVar("T")
 
 _MAGIC = struct.pack("<i", 0x2F271)
 _SUCCESS, _REQUEST, _SUMMARY = 0, 4, 6
@@ -34,6 +37,16 @@ class Match:
     key: str
 
 
+@dataclass(frozen=True)
+class _Board:
+    key: str
+
+
+@dataclass(frozen=True)
+class _Summary:
+    server_info: tuple[_Board, ...]
+
+
 def boards(host: str, port: int) -> Counter[str]:
     """Return how many boards are registered under each key.
 
@@ -41,8 +54,8 @@ def boards(host: str, port: int) -> Counter[str]:
         UnavailableError: there is no tracker.
     """
     with _connected(host, port) as tracker:
-        summary = _ask(tracker, [_SUMMARY])
-    return Counter(info["key"].removeprefix("server:") for info in summary["server_info"])
+        summary = _ask(tracker, [_SUMMARY], _Summary)
+    return Counter(board.key.removeprefix("server:") for board in summary.server_info)
 
 
 def request(host: str, port: int, key: str) -> Match:
@@ -62,7 +75,7 @@ def request(host: str, port: int, key: str) -> Match:
     with _connected(host, port) as tracker:
         tracker.settimeout(_FREE_S)
         try:
-            address, at, match = _ask(tracker, [_REQUEST, key, "", 1])
+            address, at, match = _ask(tracker, [_REQUEST, key, "", 1], tuple[str, int, str])
         except TimeoutError:
             raise UnavailableError(
                 f"no board of key {key!r} came free on tracker {host}:{port} within "
@@ -86,16 +99,19 @@ def _connected(host: str, port: int) -> Iterator[socket.socket]:
         ) from error
 
 
-def _ask(tracker: socket.socket, question: list[Any]) -> Any:
+def _ask(tracker: socket.socket, question: list[Any], kind: type[T]) -> T:
     text = json.dumps(question).encode()
     tracker.sendall(struct.pack("<i", len(text)) + text)
     (length,) = struct.unpack("<i", _exactly(tracker, 4))
     if not 0 < length <= _LARGEST:
         raise ValueError("it does not speak as a tracker")
-    code, answer = json.loads(_exactly(tracker, length))
-    if code != _SUCCESS:
-        raise ValueError(f"it refuses: {answer}")
-    return answer
+    try:
+        code, answer = convert(parse_json(_exactly(tracker, length)), tuple[int, Any])
+        if code == _SUCCESS:
+            return convert(answer, kind, extra=True)
+    except BadInputError as error:
+        raise ValueError(f"it does not speak as a tracker: {error}") from error
+    raise ValueError(f"it refuses: {answer!r:.200}")
 
 
 def _exactly(stream: socket.socket, length: int) -> bytes:

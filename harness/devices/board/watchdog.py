@@ -19,8 +19,15 @@ LOST_S = 30.0
 # How much longer the connection itself waits, so that the watchdog says its sentence first.
 _AFTER_S = 2
 
+# Characters of what a board says, in a sentence.
+_SHOWN = 500
+
 # A process may hold other sockets, whose names have no port.
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+
+# What TVM raises, whatever a board answered; a function that it lacks is an attribute.
+_RAISED = (RuntimeError, OSError, AttributeError, TypeError, ValueError, MemoryError)
 
 
 @contextlib.contextmanager
@@ -41,7 +48,7 @@ def watched(board: str, doing: str) -> Iterator[None]:
     timer.start()
     try:
         yield
-    except (RuntimeError, OSError) as error:  # what TVM raises, whatever went wrong
+    except _RAISED as error:
         raise LostError(f"board {board} was lost ({doing}): {last_line(error)}") from error
     finally:
         timer.cancel()
@@ -68,7 +75,12 @@ def limit_silence(port: int) -> None:
 def last_line(error: Exception) -> str:
     """Return what TVM says went wrong, without what it says of its own code."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1]
+    return shown(lines[-1])
+
+
+def shown(text: str) -> str:
+    """Return as much of a board's text as a sentence bears."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _end(board: str, doing: str) -> None:

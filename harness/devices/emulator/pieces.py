@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facebench.harness.storage import cache, writing
+from facebench.harness.storage import cache, locks, writing
 
 _MAKING = ".making-"
 
@@ -76,7 +76,7 @@ def alone() -> Iterator[None]:
     """Keep other set-ups waiting; sweep up what a killed one left."""
     writing.folder(folder(), below=cache.root())
     with writing.shared(folder() / ".lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        locks.lock(lock, fcntl.LOCK_EX)
         for left in folder().glob(f"{_MAKING}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield

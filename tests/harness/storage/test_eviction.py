@@ -204,3 +204,30 @@ def test_every_kind_that_is_made_can_be_removed() -> None:
     made = {kind for path in sources for kind in calls.findall(path.read_text())}
     assert len(made) > 10
     assert made <= eviction.KINDS
+
+
+_NO_LOCKS = """
+import errno, fcntl, os
+def flock(file, how):
+    raise OSError(errno.{0}, os.strerror(errno.{0}))
+fcntl.flock = flock
+"""
+
+
+@pytest.mark.parametrize("reason", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_where_a_disk_knows_no_locks_it_is_said_once_and_nothing_is_removed(
+    root: Path, reason: str
+) -> None:
+    kept = make("a", age_s=30)
+    code = _NO_LOCKS.format(reason) + (
+        "from facebench.harness.storage import cache, eviction\n"
+        "for key in 'abc':\n"
+        "    cache.entry('export', key, lambda made: (made / 'file').write_text('x'))\n"
+        "assert eviction.prune(0) == []\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("cannot be locked on this disk") == 1
+    assert kept.exists()
+    assert len(list((root / "export").iterdir())) == 3
+    assert len(list((root / "users").iterdir())) == 1  # this process

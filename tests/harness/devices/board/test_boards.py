@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from facebench.architectures.errors import BadInputError, LostError, RefusedError, UnavailableError
-from facebench.harness.devices.board import client, served_client, watchdog
+from facebench.harness.devices.board import client, dialling, served_client, watchdog
 from facebench.harness.devices.board.client import connect
 from facebench.harness.devices.board.launcher import HereLauncher
 from facebench.harness.devices.board.served_client import ServedClient
@@ -88,7 +88,7 @@ def test_a_server_that_others_reach_warns(serve: Serve) -> None:
 
 
 def test_a_board_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RETURN_S", 0.0)
+    monkeypatch.setattr(dialling, "RETURN_S", 0.0)
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 cannot be reached.*device serve"):
         connect("127.0.0.1", 1)
     with pytest.raises(UnavailableError, match="no host 'no-such-board.invalid'"):
@@ -113,7 +113,7 @@ def test_a_connection_that_is_cut_is_a_board_that_is_lost(
     monkeypatch: pytest.MonkeyPatch,
     most: int,
 ) -> None:
-    monkeypatch.setattr(client, "RETURN_S", 0.0)
+    monkeypatch.setattr(dialling, "RETURN_S", 0.0)
     led = cable(board.port, most)
     with pytest.raises((LostError, UnavailableError), match=str(led.port)):
         connect("127.0.0.1", led.port).open("onnxruntime", tiny_exported.onnx, 1)
@@ -135,8 +135,8 @@ def test_a_server_serves_on_after_a_session_that_was_cut(
 # What stands for Python, so that its processes do not wait long for a board to come back.
 IMPATIENT = f"""#!{sys.executable}
 import runpy, sys
-from facebench.harness.devices.board import client
-client.RETURN_S = 1.0
+from facebench.harness.devices.board import dialling
+dialling.RETURN_S = 1.0
 sys.argv = sys.argv[sys.argv.index("-m") + 1 :]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """

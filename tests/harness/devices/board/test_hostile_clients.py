@@ -13,7 +13,7 @@ import pytest
 
 from facebench.architectures.errors import LostError, UnavailableError
 from facebench.harness.devices import emulated
-from facebench.harness.devices.board import client, trackers
+from facebench.harness.devices.board import client, dialling, trackers
 from facebench.harness.devices.board.client import connect
 from tests.harness.devices.board.conftest import Serve, facebench_device
 
@@ -73,7 +73,7 @@ def test_a_silent_client_is_shown_out(serve: Serve) -> None:
 
 
 def test_a_key_in_a_variable_is_demanded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RETURN_S", 0.0)
+    monkeypatch.setattr(dialling, "RETURN_S", 0.0)
     monkeypatch.setenv("FACEBENCH_BOARD_KEY", "mine")
     port = serve("serve", "--port", "0").port
     with pytest.raises(UnavailableError, match="another key"):

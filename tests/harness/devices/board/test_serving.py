@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from facebench.architectures.errors import BadInputError, LostError, RefusedError, UnavailableError
-from facebench.harness.devices.board import client
+from facebench.harness.devices.board import dialling
 from facebench.harness.devices.board.client import connect
 from facebench.harness.measures.job import Job
 from facebench.harness.models.export import Exported
@@ -86,7 +86,7 @@ def test_an_address_that_is_taken_is_named(
 
 
 def test_another_key_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RETURN_S", 0.0)
+    monkeypatch.setattr(dialling, "RETURN_S", 0.0)
     port = serve("serve", "--port", "0", "--key", "mine").port
     with pytest.raises(UnavailableError, match="another key than 'yours'"):
         connect("127.0.0.1", port, "yours")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from facebench.harness.devices import relay, ssh
+from facebench.harness.devices import ssh
+from facebench.harness.devices.board import relay
 from facebench.harness.machine.processes import python_module
 
 NOBODY = 65534
@@ -94,5 +95,4 @@ def test_the_socket_s_folder_is_this_user_s_alone(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     tunnel = ssh._tunnel("pi@another", None, 9090)
     assert Path(tunnel.folder.name).stat().st_mode & 0o777 == 0o700
-    for process in tunnel.processes:
-        process.close()
+    tunnel.process.close()
