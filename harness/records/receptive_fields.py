@@ -31,6 +31,16 @@ class Fields(Result):
     weights: Map | None
     images: int
 
+    def __post_init__(self) -> None:
+        """Refuse what is no map.
+
+        Raises:
+            ValueError: rows differ in length, or there are none.
+        """
+        for one in filter(None, (self.centre, self.corner, self.weights)):
+            if len({len(row) for row in one}) != 1 or not one[0]:
+                raise ValueError("a map has rows of one length")
+
     @property
     def corner_share(self) -> float:
         """Return what the corner unit sees in all, over what the central unit sees."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facebench.harness.storage import writing
 from facebench.harness.storage.progress import Progress
+from facebench.harness.verification.layout import csv_rows, decode_text, read_bytes
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,13 @@ class Log:
 
 
 def read(path: Path) -> list[LogRow]:
-    """Return the rows of a log; one that was cut off is left out."""
-    with path.open(newline="") as file:
-        found = [_parsed(cells) for cells in csv.reader(file)]
+    """Return the rows of a log; one that was cut off is left out.
+
+    Raises:
+        BadInputError: it is no CSV file.
+    """
+    text = decode_text(read_bytes(path), str(path))
+    found = [_parsed(cells) for cells in csv_rows(text, str(path))]
     return [row for row in found if row is not None]
 
 

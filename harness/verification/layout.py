@@ -147,7 +147,7 @@ def read_landmarks(path: Path) -> dict[str, Floats]:
             f"cannot read the landmarks {path}: {error.strerror}; put a CSV file there with the "
             f"columns {','.join(LANDMARK_COLUMNS)}"
         ) from error
-    rows = csv.reader(text.rstrip().splitlines())
+    rows = csv_rows(text.rstrip(), str(path))
     if tuple(next(rows, ())) != LANDMARK_COLUMNS:
         raise BadInputError(f"{path} line 1 must be {','.join(LANDMARK_COLUMNS)}")
     return dict(_landmark_rows(rows, path))
@@ -208,6 +208,22 @@ def read_bytes(path: Path) -> bytes:
         raise BadInputError(
             f"cannot read {path}: {error.strerror}; put it there or check its permissions"
         ) from error
+
+
+def csv_rows(text: str, where: str) -> Iterator[list[str]]:
+    """Yield the rows of a CSV text.
+
+    Args:
+        text: a whole file's.
+        where: what a message calls the file.
+
+    Raises:
+        BadInputError: it is no CSV, such as where a field has more than 128 kB.
+    """
+    try:
+        yield from csv.reader(text.splitlines())
+    except csv.Error as error:
+        raise BadInputError(f"{where} is no CSV file ({error}): write it anew") from error
 
 
 def decode_text(data: bytes, where: str) -> str:

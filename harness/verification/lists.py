@@ -11,7 +11,7 @@ from pathlib import Path
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage import writing
 from facebench.harness.verification.faces import Pair
-from facebench.harness.verification.layout import decode_text
+from facebench.harness.verification.layout import csv_rows, decode_text
 
 PAIR_COLUMNS = ("first", "second", "same", "fold")
 # Optional: who is in the images.
@@ -45,7 +45,7 @@ def read_pairs(data: bytes, where: str) -> PairList:
             not; or a fold is empty.
     """
     # Editors leave blank lines at the end.
-    rows = csv.reader(decode_text(data, where).rstrip().splitlines())
+    rows = csv_rows(decode_text(data, where).rstrip(), where)
     head = tuple(next(rows, ()))
     if head not in (PAIR_COLUMNS, PAIR_COLUMNS + PERSON_COLUMNS):
         raise BadInputError(

@@ -17,7 +17,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import IntArray
 from facebench.harness.storage import writing
 from facebench.harness.training.data.source import Source
-from facebench.harness.verification.layout import decode_text, read_bytes
+from facebench.harness.verification.layout import csv_rows, decode_text, read_bytes
 
 COLUMNS = ("action", "identity", "image", "other", "cosine", "reason")
 LEAVE_OUT, MERGE = "leave out", "merge"
@@ -75,13 +75,10 @@ def read(path: Path) -> list[Finding]:
     Raises:
         BadInputError: it can't be read, or a line has not that form.
     """
-    rows = csv.reader(decode_text(read_bytes(path), str(path)).splitlines())
-    try:
-        if tuple(next(rows, ())) != COLUMNS:
-            raise BadInputError(f"{path} line 1 must be {','.join(COLUMNS)}")
-        return [_finding(row, f"{path} line {number}") for number, row in enumerate(rows, start=2)]
-    except csv.Error as error:
-        raise BadInputError(f"{path} is no CSV file ({error}): write it anew") from error
+    rows = csv_rows(decode_text(read_bytes(path), str(path)), str(path))
+    if tuple(next(rows, ())) != COLUMNS:
+        raise BadInputError(f"{path} line 1 must be {','.join(COLUMNS)}")
+    return [_finding(row, f"{path} line {number}") for number, row in enumerate(rows, start=2)]
 
 
 def _finding(row: Sequence[str], where: str) -> Finding:

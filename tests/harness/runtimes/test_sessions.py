@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +119,25 @@ def test_a_stand_here_counts_nothing(tiny_exported: Exported) -> None:
     session = LocalSession("onnxruntime", tiny_exported.onnx, 1)
     with pytest.raises(RefusedError, match="--device emulated:CORE"):
         session.count(tiny_exported.reference()[0][:1])
+
+
+_INFERS = """
+import sys
+import numpy as np
+from pathlib import Path
+from facebench.harness.runtimes.session import LocalSession
+session = LocalSession("onnxruntime", Path(sys.argv[1]), 1)
+session.infer(np.load(sys.argv[2]))
+"""
+
+
+def test_onnxruntime_notes_nothing_in_the_user_s_folder_and_reports_nothing(
+    tiny_exported: Exported, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "images.npy", tiny_exported.reference()[0][:1])
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "ORT_"))}
+    words = [sys.executable, "-c", _INFERS, str(tiny_exported.onnx), str(tmp_path / "images.npy")]
+    subprocess.run(words, check=True, env=environment | {"HOME": str(home)})
+    assert [*home.rglob("*")] == []

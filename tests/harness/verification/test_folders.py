@@ -349,3 +349,8 @@ def test_a_list_may_name_the_people_in_it():
 def test_a_list_that_names_people_wrongly_is_refused(lines, message):
     with pytest.raises(BadInputError, match=message):
         read_pairs(f"{NAMED}{lines}\n".encode(), "x")
+
+
+def test_a_field_larger_than_csv_allows_is_refused():
+    with pytest.raises(BadInputError, match="x is no CSV file .field larger"):
+        read_pairs(f"{HEADER}\n{'a' * 140_000},b,1,0\n".encode(), "x")
