@@ -153,3 +153,16 @@ def test_an_example_block_is_a_network(path: Path) -> None:
     assert f"| `{name}` |" in page
     assert f"{int(parameters) / 1e6:.3f}" in page
     assert f"{int(madds) / 1e6:.1f}" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_test_that_a_page_names_is_there(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text()):
+        assert f"\ndef {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+def test_each_promise_of_what_files_may_do_names_a_test_that_holds_it() -> None:
+    promises = (ROOT / "docs/security.md").read_text().split("\n## ")[1].split("\n- ")[1:]
+    assert len(promises) > 10
+    for promise in promises:
+        assert re.search(r"`tests/[\w/]+\.py::\w+`\)", promise), promise[:80]

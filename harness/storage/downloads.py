@@ -154,7 +154,7 @@ def _request(address: str, done: int, mark: str) -> Any:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to http and https alone."""
+    """Follows redirections to http and https alone, and none from https to http."""
 
     def redirect_request(
         self,
@@ -165,10 +165,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        if urlsplit(newurl).scheme not in ("http", "https"):
+        allowed = ("http", "https") if urlsplit(req.full_url).scheme == "http" else ("https",)
+        if urlsplit(newurl).scheme not in allowed:
             raise UnavailableError(
-                f"{req.full_url} redirects to {newurl}, which is neither http nor https, so it is "
-                "not followed: get the file from its publisher by hand"
+                f"{req.full_url} redirects to {newurl}, which is not {' or '.join(allowed)}, so it "
+                "is not followed: get the file from its publisher by hand"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

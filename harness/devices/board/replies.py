@@ -98,7 +98,7 @@ def exception(sentence: str) -> bytes:
 
 
 def _require_answer(message: bytes) -> None:
-    reader = _Reader(message)
+    reader = _Values(message)
     code = reader.number("<i")
     if code in (_RETURN, _EXCEPTION):
         kinds = [kind for kind, _ in reader.values()]
@@ -118,7 +118,7 @@ def _is_form(code: int, kinds: list[int]) -> bool:
     return (len(kinds) == 1 or (len(kinds) == 2 and kinds[0] == _INT)) and _TENSOR not in kinds
 
 
-class _Reader:
+class _Values:
     """It reads the values of one message."""
 
     def __init__(self, message: bytes) -> None:

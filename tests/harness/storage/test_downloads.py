@@ -1,11 +1,13 @@
 """Downloads from a server on this machine that behaves as badly as servers do."""
 
 import hashlib
+import http.client
 import io
 import os
 import socket
 import tarfile
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -262,6 +264,15 @@ def test_a_redirection_elsewhere_is_not_followed(site, address, location, tmp_pa
     with pytest.raises(UnavailableError) as refusal:
         fetch(wanted(address), tmp_path)
     assert "redirect" in sentence(refusal).lower()
+
+
+def test_a_redirection_from_https_to_http_is_not_followed():
+    asked = urllib.request.Request("https://publisher.example/file")
+    headers = http.client.HTTPMessage()
+    with pytest.raises(UnavailableError, match="redirects to http://.*, which is not https"):
+        downloads._Redirects().redirect_request(
+            asked, io.BytesIO(), 302, "Found", headers, "http://publisher.example/file"
+        )
 
 
 def test_a_redirection_on_the_web_is_followed_and_resumed(site, address, tmp_path):

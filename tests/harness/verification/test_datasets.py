@@ -42,7 +42,7 @@ def test_every_dataset_says_what_it_is_and_whether_it_is_there(name, tmp_path):
 @pytest.mark.parametrize("name", DATASETS.names())
 def test_every_download_is_of_a_web_server_and_has_a_digest(name):
     for download in DATASETS[name].downloads:
-        assert download.address.startswith(("http://", "https://"))
+        assert download.address.startswith("https://")
         assert re.fullmatch("sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", download.digest)
         assert ".." not in download.name
 
