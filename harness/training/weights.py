@@ -92,6 +92,9 @@ def add_scores(path: Path, records: Sequence[Record], source: str) -> dict[str, 
             f"{source} has no scores of {path}: 'facebench verify' with these weights and "
             f"-o {source} makes them"
         )
-    scored = held | {"scores": held["scores"] | new}
+    scores = held.get("scores")
+    if not isinstance(scores, dict):
+        raise BadInputError(f"{path} has odd metadata (scores are no table): train it anew")
+    scored = held | {"scores": scores | new}
     save(path, load(path), scored)
     return scored

@@ -6,7 +6,8 @@
 Each trial runs a small plan by the command line, in folders of its own, and has one thing go
 wrong. Then: the store opens, holds every record that was reported as done, the same command
 finishes the plan, and the records equal those of an undisturbed run: exact figures are equal,
-times are there. The exit code is 1 where any trial fails. Faults that need a mount are tried
+times are there. The exit code is 1 where any trial fails. `tests.faults.attacks` is the other
+half: what strangers may give, plant and answer, by the thousand. Faults that need a mount are tried
 as root, and are named as not tried otherwise.
 """
 

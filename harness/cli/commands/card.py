@@ -50,5 +50,5 @@ def _text(path: str, facts: dict[str, Any]) -> str:
 
     try:
         return text(facts)
-    except KeyError as error:
-        raise BadInputError(f"{path} lacks {error} in its metadata: train it anew") from error
+    except BadInputError as error:
+        raise BadInputError(f"{path} has odd metadata ({error}): train it anew") from error

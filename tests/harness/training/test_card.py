@@ -74,7 +74,14 @@ def test_scores_of_these_weights_are_written_into_them(tmp_path: Path) -> None:
 
 def test_weights_of_others_have_no_card(tmp_path: Path) -> None:
     path = written(tmp_path / "w.safetensors", {"x": 1})
-    with pytest.raises(BadInputError, match="lacks 'run'"):
+    with pytest.raises(BadInputError, match="odd metadata .run is missing"):
+        CliRunner().invoke(cli, ["card", str(path)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {"lfw": 1}, {"lfw": {"tar": {"1": []}}}])
+def test_odd_scores_are_one_sentence(odd: object, tmp_path: Path) -> None:
+    path = written(tmp_path / "w.safetensors", facts(scores=odd))
+    with pytest.raises(BadInputError, match="odd metadata .scores"):
         CliRunner().invoke(cli, ["card", str(path)], catch_exceptions=False)
 
 
