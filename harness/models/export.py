@@ -212,7 +212,10 @@ def _write_torchscript(folded: nn.Module, inputs: FloatArray, path: Path) -> Non
         # pnnx reads TorchScript alone, whatever its future in torch.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(folded, torch.from_numpy(inputs[:1]))  # type: ignore[no-untyped-call]
-        traced.save(str(path))
+        # Where a disk is full, torch's own writing of files ends the process.
+        made = io.BytesIO()
+        torch.jit.save(traced, made)  # type: ignore[no-untyped-call]
+    path.write_bytes(made.getvalue())
 
 
 def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:

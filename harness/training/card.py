@@ -134,7 +134,7 @@ def _score(name: str, score: _CardScore) -> str:
     label = f" ({score.label})" if score.label else ""
     lines = [
         f"**{name}**{label}, {score.pairs:,} pairs:\n",
-        f"- accuracy {score.accuracy:.2%} ± {score.standard_error:.2%} (standard error over "
+        f"- accuracy {score.accuracy:.2%} (standard error {score.standard_error:.2%} over "
         f"{score.folds} folds)",
     ]
     for rate, found in score.tar.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage import writing
@@ -72,7 +73,7 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
     """
     try:
         writing.replace(path, write)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise BadInputError(
             f"cannot write {path}: {why}; what was there before is whole: make room, or name "

@@ -1,5 +1,7 @@
 """An exported network answers as torch does, in a form that every runtime takes."""
 
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from onnx import numpy_helper
 
 from facebench.architectures import registry
-from facebench.architectures.errors import WrongAnswerError
+from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.models import export as exporting
 from facebench.harness.models.export import (
@@ -21,6 +23,7 @@ from facebench.harness.models.export import (
     relative_error,
 )
 from facebench.harness.models.networks import Network, resolve
+from tests.faults.pretence import in_fork
 from tests.sampling import third
 
 
@@ -118,3 +121,18 @@ def test_weights_and_preprocessing_are_part_of_an_exports_identity() -> None:
         exporting.key(Network("mobilefacenet", "random:0", None, Preprocessing("BGR"))),
     }
     assert len(keys) == 4
+
+
+@pytest.mark.parametrize("room", [0, 1000, 20_000])
+def test_a_disk_that_is_full_ends_an_export_in_a_sentence(
+    tiny: Network, room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+
+    def write() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+        with pytest.raises(BadInputError, match="cannot write the cache"):
+            export(tiny)
+
+    assert in_fork(write) == 0

@@ -1,5 +1,7 @@
 """A card says what weights are, and takes the scores that `verify` found."""
 
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from facebench.harness.storage.cache import file_digest
 from facebench.harness.training import weights
 from facebench.harness.training.card import card
 from facebench.harness.training.recipe import load
+from tests.faults.pretence import in_fork
 from tests.reports.report_records import pair_scores, scored
 
 
@@ -89,3 +92,20 @@ def test_odd_scores_are_one_sentence(odd: object, tmp_path: Path) -> None:
 def test_what_is_shipped_has_a_card(name: str) -> None:
     text = card(weights.facts(shipped.weights()[name]))
     assert text.startswith(f"# {name.partition('-')[0]}\n")
+
+
+@pytest.mark.parametrize("room", [0, 100, 1000])
+def test_scores_for_which_the_disk_has_no_room_are_one_sentence(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "w.safetensors", facts())
+    before = path.read_bytes()
+
+    def write() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+        with pytest.raises(BadInputError, match="cannot write .*: make room|make room"):
+            weights.save(path, {"w": torch.ones(200, 200)}, facts())
+
+    assert in_fork(write) == 0
+    assert path.read_bytes() == before
