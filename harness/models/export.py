@@ -214,7 +214,7 @@ def _write_torchscript(folded: nn.Module, inputs: FloatArray, path: Path) -> Non
         traced = torch.jit.trace(folded, torch.from_numpy(inputs[:1]))  # type: ignore[no-untyped-call]
         # Where a disk is full, torch's own writing of files ends the process.
         made = io.BytesIO()
-        torch.jit.save(traced, made)  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, made)
     path.write_bytes(made.getvalue())
 
 
