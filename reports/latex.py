@@ -72,8 +72,21 @@ def number(estimate: Estimate, *, best: bool = False) -> str:
     if estimate.half_width > 0:
         unit = Decimal(1).scaleb(Decimal(text).as_tuple().exponent)  # type: ignore[arg-type]
         text += f"({max(round(Decimal(estimate.half_width) / unit), 1)})"
-    # siunitx sets numbers in the document's own weight unless it is told to look.
-    return rf"\bfseries\num[detect-all]{{{text}}}" if best else rf"\num{{{text}}}"
+    return _num(text, best)
+
+
+def share(estimate: Estimate, *, best: bool = False) -> str:
+    """Return a percentage likewise, but with both ends where half of its interval would pass 100.
+
+    Example:
+        >>> print(share(Estimate(99.43, 99.01, 99.85)), share(Estimate(100.0, 97.5, 100.0)))
+        \\num{99.4(4)} \\num{100} [97, 100]
+    """
+    value, around = percentage(estimate)
+    if estimate.half_width <= min(estimate.value, 100 - estimate.value):
+        return number(estimate, best=best)
+    low, high = around.split("–")
+    return f"{_num(value, best)} [{low}, {high}]"
 
 
 def tabular(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
@@ -119,7 +132,8 @@ def _comparison(evidence: Evidence) -> str:
             cells.append(_accuracy(record, best) if record else "--")
         rows.append(cells)
     notes = [
-        "In parentheses half of the 95 % interval, in units of the last digit.",
+        "In parentheses half of the 95 % interval, in units of the last digit; in brackets both",
+        "ends, where half of it would pass 100 %.",
         f"Times: median of one inference, {THREADS} thread; bold where the 95 % interval of the",
         "ratio to each other network of the column is below 1; u: untuned code, not ranked.",
         "Accuracy: 10-fold protocol; bold where Tango's test over people against every other",
@@ -159,6 +173,11 @@ def _mean(record: Record) -> float:
     return record.result.accuracy
 
 
+def _num(text: str, best: bool) -> str:
+    # siunitx sets numbers in the document's own weight unless it is told to look.
+    return rf"\bfseries\num[detect-all]{{{text}}}" if best else rf"\num{{{text}}}"
+
+
 def _count(count: int | None) -> str:
     return "--" if count is None else rf"\num{{{earned(_exact(count / 1e6)).replace(',', '')}}}"
 
@@ -175,7 +194,7 @@ def _time(row: LatencyRow | None, leaders: set[int]) -> str:
 
 def _accuracy(record: Record, best: Record | None) -> str:
     assert isinstance(record.result, Accuracy)
-    return number(percent(record.result), best=record is best)
+    return share(percent(record.result), best=record is best)
 
 
 TABLES.add("comparison", PaperTable("comparison", _comparison))

@@ -108,7 +108,7 @@ class TrainingOutcome:
 
 @dataclass(frozen=True)
 class SeedMean:
-    """A network's mean accuracy on a data set over the seeds it was trained from.
+    """It is a network's mean accuracy on a data set over the seeds it was trained from.
 
     Attributes:
         network: its name.
@@ -123,6 +123,11 @@ class SeedMean:
     accuracy: float
     reach: float
     seeds: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the mean, which passes neither 0 nor 1."""
+        return max(self.accuracy - self.reach, 0.0), min(self.accuracy + self.reach, 1.0)
 
 
 @procedure("mean over seeds")

@@ -17,8 +17,8 @@ from facebench.reports.tables import of_measure
 
 TEXT = (
     "Images a second that sessions of one thread each embed side by side, as for a large dataset: "
-    "median of windows of time, with its 95 % interval. More threads here are more sessions, not "
-    "one inference shared out."
+    "median of windows of time, with its 95 % interval, in which what processes differ by is not. "
+    "More threads here are more sessions, not one inference shared out."
 )
 
 

@@ -16,7 +16,7 @@ from facebench.harness.records.record import Record
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES
-from facebench.reports.latex import TABLES, escape, number
+from facebench.reports.latex import TABLES, escape, number, share
 from facebench.reports.render import render_one
 from tests.reports.report_records import (
     HOSTILE,
@@ -93,6 +93,19 @@ def test_the_parentheses_hold_half_of_the_interval(value: float, share: float) -
     decimals = len(found[1].partition(".")[2])
     assert float(found[1]) == pytest.approx(value, abs=0.51 * 10**-decimals)
     assert int(found[2]) * 10**-decimals == pytest.approx(side, abs=1.01 * 10**-decimals)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"), [(99.9, 99.2, 99.99), (100.0, 97.5, 100.0), (0.4, 0.1, 1.2)]
+)
+def test_no_percentage_passes_0_or_100(value: float, low: float, high: float) -> None:
+    text = share(Estimate(value, low, high))
+    found = re.fullmatch(r"\\num\{([\d.]+)\} \[([\d.]+), ([\d.]+)\]", text)
+    assert found
+    shown = [float(text) for text in found.groups()]
+    assert 0 <= shown[1] <= low
+    assert high <= shown[2] <= 100
+    assert shown[1] <= shown[0] <= shown[2]
 
 
 def test_best_is_bold_where_a_paired_test_says_so_and_nowhere_else() -> None:

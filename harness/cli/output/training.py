@@ -33,8 +33,10 @@ def lines(outcome: TrainingOutcome) -> list[str]:
         )
         files.append(f"{one.path}: {scores}" if scores else str(one.path))
     means = [
-        f"{mean.network}: {mean.dataset} {mean.accuracy:.2%} ± {mean.reach:.2%} "
-        f"(95 % interval over {mean.seeds} seeds, on these faces)"
+        f"{mean.network}: {mean.dataset} {mean.accuracy:.2%} ({{:.2%}} to {{:.2%}}, ".format(
+            *mean.interval
+        )
+        + f"the 95 % interval over {mean.seeds} seeds on these faces)"
         for mean in outcome.means()
     ]
     return files + means

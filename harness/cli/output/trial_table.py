@@ -1,4 +1,4 @@
-"""Prints where a network's time goes, and what it must reach to be on the front."""
+"""Prints where a network's time goes, and what it must beat to have a place on the front."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from facebench.harness.records.layers import LayerTimes
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.storage import shipped
+from facebench.harness.verification.intervals import accuracy
 
 if TYPE_CHECKING:  # loads torch
     from facebench.harness.training.trial import TrialOutcome
@@ -53,7 +54,7 @@ def layers(records: Sequence[Record]) -> None:
 
 
 def front(question: TrialQuestion, records: Sequence[Record]) -> None:
-    """Print the accuracy that puts a network on the front of accuracy against MAdds."""
+    """Print what a network must be more accurate than, for a place on the front by MAdds."""
     known = _reference()
     if not known:
         return
@@ -73,15 +74,24 @@ def front(question: TrialQuestion, records: Sequence[Record]) -> None:
         if not rivals:
             text = "takes fewer MAdds than every reference network: it is on the front anyhow"
         else:
-            best = max(rivals, key=lambda name: rivals[name])
+            best = max(rivals, key=lambda name: rivals[name].accuracy)
             text = (
-                f"must score above {rivals[best]:.2%} on lfw, distilled as the reference was, to "
-                f"be on the front of accuracy against MAdds: that is {best}, which takes no more"
+                f"must be shown to be more accurate on lfw than {best}, which takes no more MAdds "
+                f"and scores {_score(rivals[best])}, distilled as the reference was, for a place "
+                "on the front of accuracy against MAdds"
             )
         out.print(f"{network.name} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _reference() -> dict[str, tuple[int, float]]:
+def _score(found: Accuracy) -> str:
+    sure = accuracy(found)
+    if sure is None or sure.interval is None:
+        return f"{found.accuracy:.2%}"
+    low, high = sure.interval
+    return f"{sure.value:.2%} ({low:.2%} to {high:.2%})"
+
+
+def _reference() -> dict[str, tuple[int, Accuracy]]:
     """Return MAdds and accuracy on LFW of the networks with shipped weights."""
     path = shipped.folder("reference") / RECORDS
     if not path.exists():
@@ -91,7 +101,7 @@ def _reference() -> dict[str, tuple[int, float]]:
         r.case.network: r.result.madds["conv+linear"] for r in records if isinstance(r.result, Cost)
     }
     return {
-        record.case.network: (madds[record.case.network], record.result.accuracy)
+        record.case.network: (madds[record.case.network], record.result)
         for record in records
         if isinstance(record.result, Accuracy) and record.case.network in madds
     }
