@@ -1,4 +1,6 @@
-"""Holds what the report knows: the newest record of each case, and the paper's table."""
+"""Holds what the report knows: the newest record of each case, scores that came with facebench,
+and the paper's table.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import latest, paper_table
+from facebench.reports import recorded
 from facebench.reports.environments import apart
 from facebench.reports.tables import LatencyRow, Setting, latency_rows, of_measure
 
@@ -55,6 +58,10 @@ class Subject:
 class Evidence:
     """It is the records behind a report, looked at from the sides that its sections need.
 
+    Attributes:
+        own: the newest record of each case that was given.
+        records: the same, and recorded scores of their weights that they do not hold.
+
     Example:
         >>> from facebench.harness.records.case import Case
         >>> Evidence([Record(Case("cost", "mobilefacenet"), "counted", "failed")]).networks
@@ -63,7 +70,8 @@ class Evidence:
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._all = apart(list(records))
-        self.records: Sequence[Record] = latest(self._all)
+        self.own: Sequence[Record] = latest(self._all)
+        self.records: Sequence[Record] = [*self.own, *recorded.of_same_weights(self.own)]
 
     @cached_property
     def paper(self) -> list[PaperRow]:
@@ -131,6 +139,11 @@ class Evidence:
         """Return all verification records, networks in the order of `subjects`."""
         order = {network: index for index, network in enumerate(self.networks)}
         return sorted(of_measure(self.records, "accuracy"), key=lambda r: order[r.case.network])
+
+    @cached_property
+    def seeds(self) -> list[Record]:
+        """Return all scores, and recorded ones of the same networks from other seeds."""
+        return [*self.scores, *recorded.of_other_seeds(self.records)]
 
     @cached_property
     def searches(self) -> list[Record]:

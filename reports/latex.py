@@ -17,11 +17,11 @@ from facebench.harness.verification.paired import holm
 from facebench.reports.cells import percent
 from facebench.reports.comparison import THREADS, representative
 from facebench.reports.digits import Estimate, earned, percentage
-from facebench.reports.embedding_time import real_dataset
 from facebench.reports.evidence import Evidence, real_faces
 from facebench.reports.tables import LatencyRow, Setting, settings
 from facebench.reports.text import plain
 from facebench.reports.time_ratios import fastest
+from facebench.reports.trade_off import real_dataset
 
 _LEVEL = 0.05
 

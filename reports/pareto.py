@@ -1,4 +1,7 @@
-"""Sets accuracy against what it costs: points with intervals on both axes, and their front."""
+"""Sets accuracy against what it costs: points with intervals on both axes, and their front.
+
+Times come first: what a phone's user waits for is the cost that counts.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from facebench.harness.records.record import Record
 from facebench.harness.stats.procedures import procedure
 from facebench.reports.cells import percent
 from facebench.reports.digits import Estimate, ratio
-from facebench.reports.embedding_time import plotted_settings, points, real_dataset
 from facebench.reports.evidence import Evidence, real_faces
+from facebench.reports.tables import Setting
 from facebench.reports.time_ratios import beyond, undisturbed
+from facebench.reports.trade_off import plotted_settings, real_dataset, trade_offs
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,14 @@ class Plane:
     Attributes:
         axis: the cost with its unit.
         spots: by cost, the least first.
+        setting: of the times; None for a count.
+        scores: the records of the accuracies.
     """
 
     axis: str
     spots: tuple[Spot, ...]
+    setting: Setting | None = None
+    scores: tuple[Record, ...] = field(default=(), repr=False)
 
     @property
     def line(self) -> list[Spot]:
@@ -62,37 +70,50 @@ class Plane:
 # The figure, its chart and its caption ask for the same.
 @lru_cache(maxsize=1)
 def planes(evidence: Evidence) -> tuple[Plane, ...]:
-    """Return a plane by MAdds, by size and by time in each setting; none without real faces."""
+    """Return a plane by the time of one inference in each setting, by MAdds and by size.
+
+    There are none without real faces, and none of a single network.
+    """
     dataset = real_dataset(evidence)
     if dataset is None:
         return ()
+    timed = [_timed(evidence, dataset, one) for one in plotted_settings(evidence, dataset)]
+    made = [*timed, *_counted(evidence, dataset)]
+    return tuple(plane for plane in made if len(plane.spots) > 1)
+
+
+def _timed(evidence: Evidence, dataset: str, setting: Setting) -> Plane:
+    found = [one for one in trade_offs(evidence, dataset, setting) if not one.row.untuned]
+    spots = [
+        Spot(
+            one.network,
+            one.time,
+            _accuracy(one.score.result),
+            (setting.kind, one.score.kind),
+            one.row.record,
+        )
+        for one in found
+    ]
+    plane = _plane(f"latency in {setting.label}, ms", spots)
+    return replace(plane, setting=setting, scores=tuple(one.score for one in found))
+
+
+def _counted(evidence: Evidence, dataset: str) -> list[Plane]:
     counted: dict[str, list[Spot]] = {"MAdds, M": [], "size in fp32, MB": []}
+    scores = []
     for network in evidence.networks:
         cost, score = evidence.costs.get(network), evidence.score(network, dataset)
         if cost is None or score is None or not real_faces(score):
             continue
-        assert isinstance(score.result, Accuracy)
-        accuracy = percent(score.result)
+        scores.append(score)
         for axis, count in zip(
             counted, (cost.madds["conv+linear"], cost.size_bytes.get("fp32", 0)), strict=True
         ):
             x = Estimate(count / 1e6, count / 1e6, count / 1e6)
-            counted[axis].append(Spot(network, x, accuracy, ("counted", score.kind)))
+            spot = Spot(network, x, _accuracy(score.result), ("counted", score.kind))
+            counted[axis].append(spot)
     made = [_plane(axis, found) for axis, found in counted.items()]
-    for setting in plotted_settings(evidence, dataset):
-        found = [
-            Spot(
-                one.network,
-                one.time,
-                _accuracy(one.score.result),
-                (setting.kind, one.score.kind),
-                one.row.record,
-            )
-            for one in points(evidence, dataset, setting)
-            if not one.row.untuned
-        ]
-        made.append(_plane(f"ms of an embedding, {setting.label}", found))
-    return tuple(plane for plane in made if len(plane.spots) > 1)
+    return [replace(plane, scores=tuple(scores)) for plane in made]
 
 
 @procedure("Pareto front")

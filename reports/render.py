@@ -21,7 +21,7 @@ from facebench.harness.storage.cache import digest, entry
 from facebench.reports import markdown
 from facebench.reports.comparison import compare, comparison_frame
 from facebench.reports.evidence import Evidence
-from facebench.reports.figures import FIGURES
+from facebench.reports.figures import FIGURES, shown
 from facebench.reports.figures.style import Image, for_paper, image
 from facebench.reports.latex import TABLES
 from facebench.reports.page import assemble
@@ -93,7 +93,7 @@ def render_one(records: Sequence[Record], what: str, form: str, size: str, out: 
 
 def _files(evidence: Evidence, to_come: str) -> Iterator[tuple[str, bytes]]:
     sections, lead = assemble(evidence), " ".join(filter(None, (_lead(evidence), to_come)))
-    drawings = [one for one in FIGURES if one.shows(evidence)]
+    drawings = shown(evidence)
     images = {one.name: image(partial(one.draw, evidence)) for one in drawings}
     template = _templates().get_template("report.html.j2")
     charts = any(one.chart for one in drawings)
@@ -123,9 +123,9 @@ def _files(evidence: Evidence, to_come: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _lead(evidence: Evidence) -> str:
-    days = sorted(record.created[:10] for record in evidence.records)
+    days = sorted(record.created[:10] for record in evidence.own)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    networks, cases = len(evidence.networks), len(evidence.records)
+    networks, cases = len(evidence.networks), len(evidence.own)
     return (
         f"facebench builds the networks of MobileFaceNet (arXiv 1804.07573) and their rivals, "
         f"counts, compiles, times and verifies them, and says of each figure how it was obtained. "

@@ -10,9 +10,9 @@ from facebench.harness.records.accuracy import Accuracy, Bounded, Identification
 from facebench.harness.records.record import Record
 from facebench.harness.verification.summary import Rate
 from facebench.reports.cells import sure
-from facebench.reports.embedding_time import inferences
 from facebench.reports.scores import summarised
 from facebench.reports.tables import CellValue, frame, identity, of_measure, outcome
+from facebench.reports.trade_off import inferences
 
 Line = Mapping[str, CellValue]
 

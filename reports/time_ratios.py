@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from scipy.special import ndtri, stdtrit
 
 from facebench.harness.comparison.job_spread import known_spread
-from facebench.harness.measures.validity import disturbances, slowed_up_to
+from facebench.harness.measures.doubt import doubts, worst
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.runs import long_run
@@ -56,18 +56,16 @@ def beyond(estimate: Estimate, one: Record, other: Record, confidence: float = 0
 
 
 def undisturbed(estimate: Estimate, one: Record, other: Record) -> Estimate | None:
-    """Return a ratio with what others may have done to each time; None where that has no bound."""
-    above, below = slowed(one), slowed(other)
-    if math.inf in (above, below):
+    """Return a ratio with what conditions that did not hold may have done to each time.
+
+    None where that has no bound.
+    """
+    (shorter, longer), (below, above) = (worst(doubts(record)) for record in (one, other))
+    if math.inf in (shorter, longer, below, above):
         return None
-    return Estimate(estimate.value, estimate.low / above, estimate.high * below)
-
-
-def slowed(record: Record) -> float:
-    """Return how many times its undisturbed time a time may be."""
-    if not disturbances(record):
-        return 1.0
-    return slowed_up_to(record.result) if isinstance(record.result, Latency) else math.inf
+    return Estimate(
+        estimate.value, estimate.low / (shorter * above), estimate.high * longer * below
+    )
 
 
 @procedure("fastest")

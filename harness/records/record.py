@@ -41,8 +41,9 @@ from facebench.harness.storage.serialization import Packed, convert, without
 
 SCHEMA_VERSION = 9
 
-# How a figure was obtained. `counted` is exact arithmetic on a graph or a file.
-KINDS = ("counted", "measured", "emulated", "modelled", "published")
+# How a figure was obtained. `counted` is exact arithmetic on a graph or a file; `recorded` was
+# measured elsewhere, and its record came with facebench: reports say so, no file does.
+KINDS = ("counted", "measured", "emulated", "modelled", "published", "recorded")
 
 
 class NewerError(BadInputError):

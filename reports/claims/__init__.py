@@ -25,7 +25,8 @@ class ClaimFinding:
             is none.
         interval: its 95 % interval; empty for counts.
         kinds: how the figures were obtained.
-        why: a sentence.
+        why: what holds in this place, a sentence.
+        also: further reasons, each a sentence; what holds in several places is given once there.
     """
 
     verdict: str
@@ -34,6 +35,12 @@ class ClaimFinding:
     interval: str
     kinds: tuple[str, ...]
     why: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return all that it rests on, a sentence each."""
+        return self.why, *self.also
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ class Claim:
     """A claim is a sentence of the paper that records can speak to.
 
     Attributes:
-        name: short, for `facebench claims NAME`.
+        name: for scripts.
+        short: what it says, in some twenty characters.
         text: what the paper says, in our words.
         where: in the paper.
         needs: the records that decide it, in words.
@@ -50,6 +58,7 @@ class Claim:
     """
 
     name: str
+    short: str
     text: str
     where: str
     needs: str
@@ -72,17 +81,25 @@ class Judged:
             return DEPENDS
         return decided.pop() if decided else UNDECIDED
 
+    @property
+    def deciding(self) -> list[Sequence[ClaimFinding]]:
+        """Return the findings that make the verdict, those of one verdict together."""
+        groups = [[f for f in self.findings if f.verdict == one] for one in VERDICTS[:2]]
+        return [one for one in groups if one] or [self.findings]
+
 
 CLAIMS: Registry[Claim] = Registry("claim", package="facebench.reports.claims")
 
 Judge = Callable[[Evidence], Sequence[ClaimFinding]]
 
 
-def claim(name: str, *, text: str, where: str, needs: str, order: int) -> Callable[[Judge], Judge]:
+def claim(
+    name: str, *, short: str, text: str, where: str, needs: str, order: int
+) -> Callable[[Judge], Judge]:
     """Register the decorated function as the judge of a claim."""
 
     def decorate(judge: Judge) -> Judge:
-        CLAIMS.add(name, Claim(name, text, where, needs, judge, order))
+        CLAIMS.add(name, Claim(name, short, text, where, needs, judge, order))
         return judge
 
     return decorate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Record
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
-from facebench.reports.claims.places import ClaimPlace, judged_together, scored_in, sentence
+from facebench.reports.claims.places import ClaimPlace, base, judged_together, scored_in, sentence
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence, real_faces
 from facebench.reports.seeds import SeedSpread, over_faces, scores_of, seed, seed_spread
@@ -26,6 +26,7 @@ _ONE_SEED = (
 
 @claim(
     "accuracy-v2",
+    short="beats V2 on faces",
     text=f"{BASELINE} is significantly more accurate than MobileNetV2 under the same conditions.",
     where="abstract, Table 2",
     needs=f"{BASELINE} and mobilenet_v2, trained alike, scored on the same pairs of real faces",
@@ -38,6 +39,7 @@ def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
 
 @claim(
     "gdconv",
+    short="GDConv beats pooling",
     text="Global depthwise convolution (GDConv) is more accurate than global average pooling.",
     where="section 3.2, Table 2",
     needs="a network with GDConv and the same with pooling, trained alike, scored on the same "
@@ -46,11 +48,13 @@ def accuracy_v2(evidence: Evidence) -> Sequence[ClaimFinding]:
 )
 def gdconv(evidence: Evidence) -> Sequence[ClaimFinding]:
     """Compare the accuracy with and without GDConv on each base that has both."""
-    return judged_together([one for two in WITH_GDCONV for one in _better(evidence, *two)])
+    found = (_better(evidence, *two, f"{base(two[0])}: ") for two in WITH_GDCONV)
+    return judged_together(list(chain.from_iterable(found)))
 
 
 @claim(
     "corner-units",
+    short="corners see less",
     text="Pooling treats units of the last map alike, though those at the corners see less of "
     "the face than those in the centre; GDConv learns to weigh places differently.",
     where="section 3.1, figure 1",
@@ -68,6 +72,7 @@ def corner_units(evidence: Evidence) -> Sequence[ClaimFinding]:
 
 @claim(
     "prelu",
+    short="PReLU beats ReLU",
     text="PReLU is slightly more accurate than ReLU.",
     where="section 3.3, Table 2",
     needs=f"{BASELINE} and mobilefacenet_relu, trained alike, scored on the same pairs of real "
@@ -79,10 +84,13 @@ def prelu(evidence: Evidence) -> Sequence[ClaimFinding]:
     return judged_together(_better(evidence, BASELINE, "mobilefacenet_relu"))
 
 
-def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimPlace]:
-    """Return whether one network beats another, wherever both were scored alike on real faces."""
+def _better(evidence: Evidence, better: str, worse: str, named: str = "") -> list[ClaimPlace]:
+    """Return whether one network beats another, wherever both were scored alike on real faces.
+
+    Places are `named` so where the claim does not say which networks they are of.
+    """
     ours, theirs = (
-        [r for r in evidence.scores if r.case.network == name and real_faces(r)]
+        [r for r in evidence.seeds if r.case.network == name and real_faces(r)]
         for name in (better, worse)
     )
     alike = [
@@ -92,15 +100,15 @@ def _better(evidence: Evidence, better: str, worse: str) -> list[ClaimPlace]:
     ]
     if ours and theirs and not alike:
         why = "Their weights were not trained under the same conditions, as far as records say."
-        names = f"{better}, {worse}"
-        return [ClaimPlace(ClaimFinding(UNDECIDED, names, "", "", ("measured",), why))]
+        place = named + ", ".join(dict.fromkeys(scored_in(one)[0] for one in ours))
+        return [ClaimPlace(ClaimFinding(UNDECIDED, place, "", "", ("measured",), why))]
     groups: dict[tuple[str, ...], list[tuple[Record, Record]]] = {}
     for pair in alike:
         groups.setdefault(scored_in(pair[0]), []).append(pair)
-    return [_compared(pairs, evidence) for pairs in groups.values()]
+    return [_compared(pairs, evidence, named + ", ".join(place)) for place, pairs in groups.items()]
 
 
-def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> ClaimPlace:
+def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence, place: str) -> ClaimPlace:
     """Return two networks in one place, each trained from one seed or several.
 
     Seeds and faces are both chance. The sides of both intervals are added as roots of sums of
@@ -109,17 +117,18 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
     sides = [list({seed(one): one for one in side}.values()) for side in zip(*alike, strict=True)]
     means = [100 * float(np.mean([score.accuracy for score in scores_of(side)])) for side in sides]
     difference = means[0] - means[1]
-    names, kinds = _names(*alike[0]), (alike[0][0].kind,)
-    why = f"{' and '.join(_of_seeds(side) for side in sides)}. {_training(alike[0][0])}"
+    kinds = tuple(dict.fromkeys(record.kind for pair in alike for record in pair))
+    why = f"By seed, {' and '.join(_of_seeds(side) for side in sides)}."
+    trained = _training(alike[0][0])
     seeds = _seeds_like(alike[0][0], evidence)
     try:
         if seeds is None:
             raise RefusedError(_ONE_SEED)
         faces = over_faces(*sides)
     except RefusedError as error:
-        told = sentence(f"{error}. By seed, {why}".rstrip("."))
-        figure = f"{difference:+.2f} points"
-        return ClaimPlace(ClaimFinding(UNDECIDED, names, figure, "", kinds, told))
+        signed = f"{difference:+.2f} points"
+        also = (sentence(str(error)), trained)
+        return ClaimPlace(ClaimFinding(UNDECIDED, place, signed, "", kinds, why, also))
     ours, theirs = map(len, sides)
 
     def at(confidence: float) -> Estimate:
@@ -127,16 +136,14 @@ def _compared(alike: Sequence[tuple[Record, Record]], evidence: Evidence) -> Cla
         return Estimate(difference, difference - reach, difference + reach)
 
     estimate = at(0.95)
-    finding = ClaimFinding(
-        _sign(estimate),
-        names,
-        f"{difference:+.2f} points",
-        f"{estimate.low:+.2f} to {estimate.high:+.2f}",
-        kinds,
-        f"By seed, {why} The interval is over people, by whom the mean difference varies by "
-        f"± {faces.reach():.2f} points, and over seeds, of which {ours} and {theirs} are "
-        f"here: {seeds}.",
+    figure = f"{difference:+.2f} points"
+    around = f"{estimate.low:+.2f} to {estimate.high:+.2f}"
+    over = (
+        f"The interval is over people, by whom the mean difference varies by ± {faces.reach():.2f} "
+        f"points, and over seeds, of which {ours} and {theirs} are here."
     )
+    reasons = (over, sentence(f"seeds: {seeds}"), trained)
+    finding = ClaimFinding(_sign(estimate), place, figure, around, kinds, why, reasons)
     return ClaimPlace(finding, lambda confidence: _sign(at(confidence)))
 
 
@@ -148,7 +155,7 @@ def _seeds_like(like: Record, evidence: Evidence) -> SeedSpread | None:
     """Return how far seeds differ in networks that were trained and scored as one was."""
     return seed_spread(
         one
-        for one in evidence.scores
+        for one in evidence.seeds
         if scored_in(one) == scored_in(like) and real_faces(one) and _alike(one, like)
     )
 
@@ -164,10 +171,6 @@ def _training(record: Record) -> str:
         f"Recipe {training.get('recipe')}, {training.get('images'):,} images of "
         f"{training.get('people'):,} people."
     )
-
-
-def _names(one: Record, two: Record) -> str:
-    return f"{one.case.network}, {two.case.network}: {', '.join(scored_in(one))}"
 
 
 def _corner(record: Record, found: Fields) -> ClaimFinding:

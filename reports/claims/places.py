@@ -57,8 +57,8 @@ def _decides(place: ClaimPlace, confidence: float) -> bool:
 def _undecided(found: ClaimFinding, places: int) -> ClaimFinding:
     if found.verdict == UNDECIDED:
         return found
-    why = f"{found.why} It is judged in {places} places, and Holm's correction leaves it open."
-    return replace(found, verdict=UNDECIDED, why=why)
+    why = f"It is judged in {places} places, and Holm's correction leaves it open."
+    return replace(found, verdict=UNDECIDED, also=(*found.also, why))
 
 
 def scored_in(record: Record) -> tuple[str, ...]:
@@ -66,6 +66,16 @@ def scored_in(record: Record) -> tuple[str, ...]:
     case = record.case
     extra = [case.precision] if case.precision != "fp32" else []
     return case.dataset, case.runtime, *extra
+
+
+def base(gdconv: str) -> str:
+    """Return what a network with GDConv is called without it, as far as its name says so.
+
+    Example:
+        >>> base("mobilenet_v2_gdconv"), base("mobilefacenet")
+        ('mobilenet_v2', 'mobilefacenet')
+    """
+    return gdconv.removesuffix("_gdconv")
 
 
 def sentence(text: str) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from facebench.harness.measures.validity import disturbances
+from facebench.harness.measures.doubt import Doubt, doubts
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.reports.claims import REFUTED, SUPPORTED, UNDECIDED, ClaimFinding, claim
 from facebench.reports.claims.modelled import modelled
-from facebench.reports.claims.places import ClaimPlace, judged_together, sentence
+from facebench.reports.claims.places import ClaimPlace, base, judged_together, sentence
 from facebench.reports.comparison import RelativeLatency, latency_ratio, representative
 from facebench.reports.digits import Estimate, earned, interval
 from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
 from facebench.reports.tables import Setting, settings
-from facebench.reports.time_ratios import slowed, undisturbed
+from facebench.reports.time_ratios import undisturbed
 
 RIVAL, _FEWER, _RELU = "mobilenet_v2", "mobilefacenet_96x96", "mobilefacenet_relu"
 
@@ -29,6 +30,7 @@ _GDCONV_AT_MOST = 50.5 / 48.5
 
 @claim(
     "speed-up",
+    short="2x as fast as V2",
     text=f"{BASELINE} is more than 2 times as fast as MobileNetV2 (49 against 24 ms).",
     where="abstract, Table 2",
     needs=f"latencies of {BASELINE} and {RIVAL} under one runtime, on one device",
@@ -42,6 +44,7 @@ def speed_up(evidence: Evidence) -> Sequence[ClaimFinding]:
 
 @claim(
     "fastest-variant",
+    short="96x96 takes 0.75x",
     text="The fastest MobileFaceNet, of 96x96 pixels, takes 18 ms: 0.75 times the time of the "
     "primary one.",
     where="abstract, Table 2",
@@ -56,6 +59,7 @@ def fastest_variant(evidence: Evidence) -> Sequence[ClaimFinding]:
 
 @claim(
     "gdconv-time",
+    short="GDConv takes no time",
     text="GDConv in place of pooling costs next to no time: MobileNetV2 takes 50 ms with it and "
     "49 ms without.",
     where="section 3.2, Table 2",
@@ -102,7 +106,7 @@ def _at_most(evidence: Evidence, gdconv: str, plain: str, setting: Setting) -> C
     if not evidence.timed(plain, setting):
         return None
     ratio = _Ratio(evidence, gdconv, plain, setting)
-    return _place(ratio, _little, why, f"{gdconv}, {plain}: ")
+    return _place(ratio, _little, why, f"{base(gdconv)}: ")
 
 
 def _twice(estimate: Estimate) -> str:
@@ -144,21 +148,20 @@ class _Ratio:
         return [row.record for row in rows if row]
 
     def at(self, confidence: float = 0.95) -> RelativeLatency:
-        """Return the ratio with what others may have done to each time in its interval."""
-        one = latency_ratio(self.evidence, self.network, self.setting, self.over, confidence)
-        if one.estimate is None:
-            return one
-        found = undisturbed(one.estimate, *self.records)
-        if found is None:
-            return replace(one, warning="the machine was disturbed, by how much is not known")
-        return replace(one, estimate=found)
+        """Return the ratio as if all conditions of validity held."""
+        return latency_ratio(self.evidence, self.network, self.setting, self.over, confidence)
+
+    def sure(self, confidence: float = 0.95) -> Estimate | None:
+        """Return the ratio with what conditions that did not hold may have done to each time."""
+        estimate = self.at(confidence).estimate
+        return undisturbed(estimate, *self.records) if estimate else None
+
+
+_Verdict = Callable[[Estimate], str]
 
 
 def _place(
-    ratio: _Ratio,
-    verdict: Callable[[Estimate], str],
-    why: Callable[[Estimate], list[str]],
-    names: str = "",
+    ratio: _Ratio, verdict: _Verdict, why: Callable[[Estimate], list[str]], names: str = ""
 ) -> ClaimPlace | None:
     """Return what the times say in one setting; None where the network was not timed there."""
     one = ratio.at()
@@ -166,34 +169,50 @@ def _place(
     if one.estimate is None:
         missing = ClaimFinding(UNDECIDED, place, "", "", (kind,), f"{one.reason}.")
         return None if one.status == "missing" else ClaimPlace(missing)
-
-    def verdict_at(confidence: float) -> str:
-        found = ratio.at(confidence).estimate
-        return verdict(found) if found else UNDECIDED
-
-    figure, kinds = f"{earned(one.estimate)}×", (kind, "published")
+    sure = ratio.sure()
+    shown = sure or one.estimate
+    figure, kinds = (f"{earned(shown)}×", interval(shown)), (kind, "published")
     if "untuned" in one.label:
         told = "This code is untuned, so it says nothing of what tuned code does."
-        return ClaimPlace(
-            ClaimFinding(UNDECIDED, place, figure, interval(one.estimate), kinds, told)
-        )
-    reasons = [*why(one.estimate), *_conditions(ratio.records, one)]
-    told = sentence("; ".join([*reasons, one.warning] if one.warning else reasons))
-    verdict_now = UNDECIDED if one.warning else verdict(one.estimate)
-    finding = ClaimFinding(verdict_now, place, figure, interval(one.estimate), kinds, told)
-    return ClaimPlace(finding, None if one.warning else verdict_at)
+        return ClaimPlace(ClaimFinding(UNDECIDED, place, *figure, kinds, told))
+    doubted = verdict(sure) if sure else UNDECIDED
+    turned = _turned(ratio.records, verdict(one.estimate), doubted)
+    told, *also = map(sentence, [*why(shown), *turned, *([one.warning] if one.warning else [])])
+    verdict_now = UNDECIDED if one.warning else doubted
+    finding = ClaimFinding(verdict_now, place, *figure, kinds, told, tuple(also))
+    if one.warning or sure is None:
+        return ClaimPlace(finding)
+    return ClaimPlace(finding, lambda confidence: _by(verdict, ratio.sure(confidence)))
 
 
-def _conditions(records: Sequence[Record], one: RelativeLatency) -> Iterator[str]:
-    """Yield what is to be said of conditions of validity that did not hold."""
-    if (disturbed := disturbances(*records)) and not one.warning:
-        most = max(map(slowed, records))
-        yield (
-            f"the machine was disturbed ({', '.join(disturbed)}: no), by which a time may be "
-            f"{most:.2g} times as long: the interval has it"
-        )
-    elif failed := {check.name for record in records for check in record.failed_checks}:
-        yield f"a condition of validity did not hold: {', '.join(sorted(failed))}"
+def _by(verdict: _Verdict, estimate: Estimate | None) -> str:
+    return verdict(estimate) if estimate else UNDECIDED
+
+
+def _turned(records: Sequence[Record], plain: str, doubted: str) -> Iterator[str]:
+    """Yield the conditions that did not hold, where they could turn a verdict, and by how much.
+
+    Args:
+        records: of the two times.
+        plain: the verdict if all conditions held.
+        doubted: the verdict with all that those that did not hold can have done.
+    """
+    if plain == doubted:
+        return
+    for record in records:
+        for doubt in doubts(record):
+            yield (
+                f"“{doubt.check}” did not hold for {record.case.network}, whose time "
+                f"{_moved(doubt)}: that could turn the verdict, which would be {plain}"
+            )
+
+
+def _moved(doubt: Doubt) -> str:
+    if math.inf in (doubt.shorter, doubt.longer):
+        return "may have moved, by how much is not known"
+    if doubt.longer == 1.0:
+        return f"may be up to {doubt.shorter:.3g} times as long as undisturbed"
+    return f"may be up to {max(doubt.shorter, doubt.longer):.3g} times too long or too short"
 
 
 def _outcome(estimate: Estimate) -> str:
@@ -227,6 +246,6 @@ def _work(rival: Cost, own: Cost) -> str:
         own.activation_bytes + own.weight_bytes
     )
     return (
-        f"{RIVAL} takes {madds:.2f} times the MAdds and moves {traffic:.2f} times the bytes, so "
-        f"2 is reached where memory is the limit"
+        f"by count {RIVAL} takes {madds:.2f} times the MAdds and moves {traffic:.2f} times the "
+        "bytes, so 2 is reached where memory is the limit"
     )

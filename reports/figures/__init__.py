@@ -21,6 +21,7 @@ class Drawing:
 
     Attributes:
         name: of its file.
+        order: on the page; the first figure is the one that the paper is about.
         title: what it shows, as a heading.
         draw: makes it in a theme.
         caption: how to read it, and what it is drawn from.
@@ -31,6 +32,7 @@ class Drawing:
     """
 
     name: str
+    order: int
     title: str
     draw: Draw
     caption: Callable[[Evidence], str]
@@ -40,3 +42,8 @@ class Drawing:
 
 
 FIGURES: Registry[Drawing] = Registry("figure", package="facebench.reports.figures")
+
+
+def shown(evidence: Evidence) -> list[Drawing]:
+    """Return the figures that the records hold anything for, in their order on the page."""
+    return sorted((one for one in FIGURES if one.shows(evidence)), key=lambda one: one.order)

@@ -103,6 +103,7 @@ FIGURES.add(
     "det",
     Drawing(
         "det",
+        100,
         "Which errors each network trades for which",
         draw,
         caption,

@@ -81,5 +81,5 @@ def _panel(axes: Axes, row: LatencyRow, theme: Theme) -> None:
 
 FIGURES.add(
     "distribution",
-    Drawing("distribution", "How single inferences spread", draw, caption, kinds, shows),
+    Drawing("distribution", 50, "How single inferences spread", draw, caption, kinds, shows),
 )

@@ -131,6 +131,7 @@ FIGURES.add(
     "history",
     Drawing(
         "history",
+        90,
         "Over revisions",
         _draw,
         _caption,

@@ -121,6 +121,7 @@ FIGURES.add(
     "latency_ratio",
     Drawing(
         "latency_ratio",
+        20,
         f"How much longer than {BASELINE} each network takes, runtime by runtime",
         draw,
         caption,

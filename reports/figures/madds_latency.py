@@ -136,6 +136,7 @@ FIGURES.add(
     "madds_latency",
     Drawing(
         "madds_latency",
+        30,
         "MAdds alone do not say how long a network takes",
         draw,
         caption,

@@ -138,6 +138,7 @@ FIGURES.add(
     "modelled_ratio",
     Drawing(
         "modelled_ratio",
+        70,
         "Modelled ratios beside the paper’s; nothing here was timed on ARM",
         draw,
         caption,

@@ -1,123 +1,70 @@
-"""Draws accuracy against MAdds, size and time, with the front of what nothing else beats."""
+"""Draws accuracy against latency and its intervals, with the front of what nothing else beats."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from facebench.reports.digits import Estimate, earned, interval
-from facebench.reports.embedding_time import real_dataset
 from facebench.reports.evidence import BASELINE, Evidence
 from facebench.reports.figures import FIGURES, Drawing
 from facebench.reports.figures.labels import name_points
+from facebench.reports.figures.pareto_chart import chart
 from facebench.reports.figures.style import Theme, new, settle, short, sides
-from facebench.reports.pareto import Plane, Spot, planes
-from facebench.reports.text import plain
+from facebench.reports.pareto import Plane, planes
+from facebench.reports.recorded import said_of
+from facebench.reports.trade_off import THREADS, mirrored, real_dataset
 
-_MOST_PANELS = 3
+COLUMNS = 3
+MOST_PANELS = 12
 
 
 def draw(evidence: Evidence, theme: Theme) -> Figure:
-    """Draw a panel for each cost."""
-    shown = planes(evidence)[:_MOST_PANELS]
-    figure = new(theme, max(1.0 + 3.4 * len(shown), 5.6), 3.6)
-    grid = figure.subplots(1, len(shown), sharey=True, squeeze=False)
-    for axes, plane in zip(grid.flat, shown, strict=True):
+    """Draw a panel for each runtime, with common axes; by MAdds and size where nothing is timed."""
+    shown = _drawn(evidence)
+    timed = shown[0].setting is not None
+    columns = min(COLUMNS, len(shown))
+    lines = -(-len(shown) // columns)
+    figure = new(theme, max(1.0 + 3.3 * columns, 5.6), 0.9 + 2.7 * lines)
+    grid = figure.subplots(lines, columns, sharex=timed, sharey=True, squeeze=False)
+    flat = list(grid.flat)
+    for axes, plane in zip(flat, shown, strict=False):
         _panel(axes, plane, theme)
+    for axes in flat[len(shown) :]:
+        axes.set_visible(False)
+    if timed:
+        text = f"latency of one inference, ms, {THREADS} thread (log scale)"
+        figure.supxlabel(text, fontsize="medium")
     figure.supylabel(f"accuracy on {short(real_dataset(evidence) or '')}, %", fontsize="medium")
+    # Where names may go is known only once the panels have their final size.
     settle(figure)
-    for axes, plane in zip(grid.flat, shown, strict=True):
+    for axes, plane in zip(flat, shown, strict=False):
         named = [(spot.network, spot.x.value, spot.y.value) for spot in plane.spots]
         name_points(axes, named, theme)
     return figure
 
 
-def chart(evidence: Evidence) -> dict[str, Any]:
-    """Return the same as a Vega-Lite specification: one plane at a time, chosen by the reader."""
-    shown = planes(evidence)
-    axes = [plane.axis for plane in shown]
-    values = [_datum(plane.axis, spot) for plane in shown for spot in plane.spots]
-    y = {
-        "field": "accuracy",
-        "type": "quantitative",
-        "title": f"accuracy on {plain(real_dataset(evidence) or '')}, %",
-        "scale": {"zero": False},
-    }
-    x = {
-        "field": "cost",
-        "type": "quantitative",
-        # The choice below the chart says what it is.
-        "title": None,
-        "scale": {"zero": False, "padding": 60},
-    }
-    front = {"condition": {"test": "datum.front", "value": "#0072b2"}, "value": "#8a949e"}
-    # Hollow: on the front as far as can be seen, and not shown to be worth what it costs.
-    filled = {"condition": {"test": "datum.front && !datum.shown", "value": 0}, "value": 1}
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": "container",
-        "height": 340,
-        "data": {"values": values},
-        "params": [
-            {
-                "name": "against",
-                "value": axes[0],
-                "bind": {"input": "select", "options": axes, "name": "against "},
-            }
-        ],
-        "transform": [{"filter": "datum.axis == against"}],
-        "layer": [
-            {
-                "transform": [{"filter": "datum.shown"}],
-                "mark": {"type": "line", "color": "#0072b2", "interpolate": "step-after"},
-                "encoding": {"x": x, "y": y},
-            },
-            {
-                "mark": {"type": "rule"},
-                "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"},
-                             "color": front},
-            },
-            {
-                "mark": {"type": "rule"},
-                "encoding": {"x": x | {"field": "left"}, "x2": {"field": "right"}, "y": y,
-                             "color": front},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "fill": front,
-                    "stroke": front,
-                    "fillOpacity": filled,
-                    "tooltip": [
-                        {"field": name, "type": "nominal"}
-                        for name in (
-                            "network", "axis", "at cost", "at accuracy", "standing", "obtained",
-                        )
-                    ],
-                },
-            },
-            {
-                "mark": {"type": "text", "align": "left", "dx": 7, "dy": -7, "fontSize": 11},
-                "encoding": {"x": x, "y": y, "text": {"field": "network"}},
-            },
-        ],
-    }  # fmt: skip
-
-
 def caption(evidence: Evidence) -> str:
     """Return how to read it."""
-    return (
-        "Up and left is better. Grey are networks that another one is shown to equal in accuracy "
-        "and cost, and to beat in one of both, by the 95 % interval of their difference. The line "
-        "joins those that are shown to be more accurate than every cheaper one; hollow are those "
-        "of which neither is shown. Bars are 95 % intervals. MAdds and sizes are counted and have "
-        "no bars. Times are of a face’s embedding, mirror image included where it was scored with "
-        "one."
-    )
+    every = planes(evidence)
+    drawn = _drawn(evidence)
+    timed = [plane for plane in every if plane.setting is not None]
+    scores = [score for plane in drawn for score in plane.scores]
+    cut = f"The first {MOST_PANELS} of {len(timed)} runtimes." if len(timed) > MOST_PANELS else ""
+    what = "A latency is that of one inference. " if timed else "MAdds and sizes have no bars. "
+    sentences = [
+        "Up and left is better. Bars are 95 % intervals. The line joins networks that are shown "
+        "to be more accurate than every cheaper one. Grey ones are beaten: another is shown to be "
+        "as good in accuracy and cost, and better in one of both. Hollow ones are neither.",
+        f"{what}Only records of the same weights meet here; untuned code is left out.",
+        said_of(scores),
+        mirrored(scores),
+        _elsewhere(drawn),
+        cut,
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def kinds(evidence: Evidence) -> tuple[str, ...]:
@@ -127,8 +74,30 @@ def kinds(evidence: Evidence) -> tuple[str, ...]:
 
 
 def shows(evidence: Evidence) -> bool:
-    """Return whether two networks have a score on real faces and a cost."""
+    """Return whether two networks have a score on real faces and a time, or a count."""
     return bool(planes(evidence))
+
+
+def _drawn(evidence: Evidence) -> Sequence[Plane]:
+    """Return the planes of times, or of counts where there are none."""
+    every = planes(evidence)
+    return [plane for plane in every if plane.setting is not None][:MOST_PANELS] or every
+
+
+def _elsewhere(drawn: Sequence[Plane]) -> str:
+    """Say where accuracies come from another runtime than the times beside them."""
+    others = {
+        score.case.runtime
+        for plane in drawn
+        for score in plane.scores
+        if plane.setting is not None and score.case.runtime != plane.setting.runtime
+    }
+    if not others:
+        return ""
+    return (
+        f"Where a runtime was timed but not scored, the accuracy is that of the same weights in "
+        f"{', '.join(sorted(others))}, in single precision."
+    )
 
 
 def _panel(axes: Axes, plane: Plane, theme: Theme) -> None:
@@ -152,46 +121,23 @@ def _panel(axes: Axes, plane: Plane, theme: Theme) -> None:
             elinewidth=0.9,
             zorder=3,
         )
-    axes.set_xlabel(short(plane.axis))
     axes.margins(x=0.2)
-
-
-def _datum(axis: str, spot: Spot) -> dict[str, Any]:
-    return {
-        "network": plain(spot.network),
-        "axis": axis,
-        "cost": spot.x.value,
-        "left": spot.x.low,
-        "right": spot.x.high,
-        "accuracy": spot.y.value,
-        "low": spot.y.low,
-        "high": spot.y.high,
-        "front": spot.front,
-        "shown": spot.shown,
-        "standing": _standing(spot),
-        "at cost": _said(spot.x),
-        "at accuracy": f"{_said(spot.y)} %",
-        "obtained": ", ".join(spot.kinds),
-    }
-
-
-def _standing(spot: Spot) -> str:
-    if spot.shown:
-        return "shown to be more accurate than each cheaper one"
-    return "not shown to beat a cheaper one, nor beaten" if spot.front else "beaten by another"
-
-
-def _said(estimate: Estimate) -> str:
-    if estimate.low == estimate.high:
-        return earned(estimate)
-    return f"{earned(estimate)} ({interval(estimate)})"
+    if plane.setting is None:
+        axes.set_xlabel(short(plane.axis))
+        return
+    axes.set_title(short(plane.setting.label))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 3, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 FIGURES.add(
     "pareto",
     Drawing(
         "pareto",
-        "What accuracy on real faces costs",
+        10,
+        "Accuracy on real faces against latency",
         draw,
         caption,
         kinds,

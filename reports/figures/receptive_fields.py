@@ -83,6 +83,7 @@ FIGURES.add(
     "fields",
     Drawing(
         "fields",
+        80,
         "What units of the last map see, and how GDConv weighs them",
         draw,
         caption,

@@ -63,5 +63,13 @@ def shows(evidence: Evidence) -> bool:
 
 FIGURES.add(
     "relative_cost",
-    Drawing("relative_cost", f"Cost relative to {BASELINE}", draw, caption, kinds, shows),
+    Drawing(
+        "relative_cost",
+        40,
+        f"Cost relative to {BASELINE}",
+        draw,
+        caption,
+        kinds,
+        shows,
+    ),
 )

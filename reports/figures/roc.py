@@ -104,6 +104,7 @@ FIGURES.add(
     "roc",
     Drawing(
         "roc",
+        110,
         "How many genuine pairs pass at each rate of false acceptance",
         draw,
         caption,

@@ -172,6 +172,7 @@ FIGURES.add(
     "roofline",
     Drawing(
         "roofline",
+        60,
         "How far below the roofline networks run",
         draw,
         caption,

@@ -84,6 +84,7 @@ FIGURES.add(
     "scores",
     Drawing(
         "scores",
+        120,
         "How far genuine and impostor pairs lie apart",
         draw,
         caption,

@@ -7,19 +7,29 @@ from collections.abc import Sequence
 from facebench.reports.cells import NOTHING
 from facebench.reports.claims import REFUTED, SUPPORTED, ClaimFinding, Judged, judged
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Details, Paragraph, RowGroup, Table, section
+from facebench.reports.page import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Notes,
+    Paragraph,
+    RowGroup,
+    Table,
+    section,
+)
 
 _COLUMNS = [
     Column("Verdict", words=True),
     Column("Place", words=True),
     Column("Figure"),
     Column("Kind", words=True),
-    Column("Why", words=True),
+    Column("Why, below", words=True),
 ]
 _TONES = {SUPPORTED: "good", REFUTED: "bad"}
 
 
-@section("claims", "The paper’s claims", order=5)
+@section("claims", "The paper’s claims", order=10)
 def claims(evidence: Evidence) -> Sequence[Block]:
     """Return a line for each claim, which opens to a row for each place."""
     text = (
@@ -34,15 +44,17 @@ def claims(evidence: Evidence) -> Sequence[Block]:
 
 
 def _details(one: Judged) -> Details:
-    name = f"claim-{one.claim.name}"
-    rows = [RowGroup([_row(finding) for finding in one.findings])]
-    table = Table(name, f"Verdicts on: {one.claim.text}", _COLUMNS, rows)
+    notes = Notes()
+    rows = [RowGroup([_row(finding, notes) for finding in one.findings])]
+    caption = f"Verdicts on: {one.claim.text}"
+    table = Table(f"claim-{one.claim.name}", caption, _COLUMNS, rows, notes.texts)
     summary = f"{one.claim.text} ({one.claim.where})"
     return Details(summary, one.verdict, _TONES.get(one.verdict, "plain"), [table])
 
 
-def _row(one: ClaimFinding) -> list[Cell]:
+def _row(one: ClaimFinding, notes: Notes) -> list[Cell]:
     figure = Cell(one.figure, one.interval, one.kinds[0]) if one.figure else NOTHING
     kind = one.kinds[0] if one.figure else NOTHING.text
     place = one.place or NOTHING.text
-    return [Cell(one.verdict), Cell(place), figure, Cell(kind), Cell(one.why)]
+    why = Cell("", notes=notes.add(*one.reasons))
+    return [Cell(one.verdict), Cell(place), figure, Cell(kind), why]

@@ -28,6 +28,7 @@ from facebench.reports.evidence import (
     real_faces,
 )
 from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
+from facebench.reports.recorded import RECORDED, said_of
 
 PARAMETERS, MADDS = "Parameters, millions", "MAdds, millions (conv+linear)"
 LATENCY, LFW = f"Latency, relative to {BASELINE}", "LFW accuracy, %"
@@ -67,10 +68,16 @@ def _columns(compared: ComparisonTable) -> list[Column]:
         Column("ours", "", "counted", MADDS),
         *ratios,
         Column("paper", "4 threads", "published", LATENCY),
-        Column("ours", "", "measured", LFW),
+        Column("ours", "", _obtained_by(compared), LFW),
         Column("paper", "", "published", LFW),
         OBTAINED,
     ]
+
+
+def _obtained_by(compared: ComparisonTable) -> str:
+    """Return the kind of all scores on LFW; empty where they are of several."""
+    kinds = {row.lfw.kind for row in compared.rows if row.lfw is not None and real_faces(row.lfw)}
+    return kinds.pop() if len(kinds) == 1 else "" if kinds else "measured"
 
 
 def _cells(row: ComparisonRow, compared: ComparisonTable, notes: Notes) -> list[Cell]:
@@ -144,7 +151,9 @@ def _lfw(row: ComparisonRow, compared: ComparisonTable, notes: Notes) -> Cell:
     found = sure(record.result)
     alike = len(compared.inferences) < 2
     badge = "" if alike or row.inferences == 1 else "mirror image too"
-    marks = notes.add(_twice(badge), found.note)
+    recorded = [one.lfw for one in compared.rows if one.lfw is not None and real_faces(one.lfw)]
+    said = said_of(recorded) if record.kind == RECORDED else ""
+    marks = notes.add(_twice(badge), said, found.note)
     if found.interval is None:
         return Cell(significant(100 * found.value), "", record.kind, badge, marks)
     return Cell(*percentage(in_percent(found)), record.kind, badge, marks)
@@ -154,8 +163,8 @@ def _twice(badge: str) -> str:
     if not badge:
         return ""
     return (
-        "scored with each image and its mirror, others in this table without: its embedding took "
-        "two inferences, so beside these others its latency ratios count double"
+        "scored with each image and its mirror, others in this table without: a face took two "
+        "inferences, so beside these others its latency ratios count double"
     )
 
 
@@ -177,14 +186,14 @@ def _inferences(counts: set[int]) -> list[Paragraph]:
     """Return what an accuracy beside a latency ratio took in inferences."""
     if counts == {2}:
         text = (
-            "LFW was scored with each image and its mirror: one embedding takes two inferences, "
+            "LFW was scored with each image and its mirror: a face takes two inferences then, "
             "twice the latency of one. That holds for all networks scored here, so the ratios stay "
             "as they are."
         )
     elif len(counts) > 1:
         text = (
             "Some networks were scored on LFW with each image and its mirror, which takes two "
-            "inferences an embedding; they are marked. The latency ratios are of single inferences."
+            "inferences a face; they are marked. The latency ratios are of single inferences."
         )
     else:
         return []

@@ -22,7 +22,7 @@ MOST_SHOWN = 6
 @section("environment", "Environment", order=90)
 def environment(evidence: Evidence) -> Sequence[Block]:
     """Return one column for each distinct environment, and a sentence on how they differ."""
-    found = sorted(distinct(evidence.records), key=lambda one: -one.records)
+    found = sorted(distinct(evidence.own), key=lambda one: -one.records)
     if not found:
         return [Paragraph("The records do not say on what they were obtained.", warning=True)]
     shown = found[:MOST_SHOWN]

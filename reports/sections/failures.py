@@ -22,18 +22,18 @@ HEADS = [
 @section("failures", "Failures and refusals", order=80)
 def failures(evidence: Evidence) -> Sequence[Block]:
     """Return every record without a figure; then the checks that did not hold."""
-    missing = unsuccessful(evidence.records)
+    missing = unsuccessful(evidence.own)
     if missing:
         failed = sum(record.status == "failed" for record in missing)
         text = (
-            f"Of {len(evidence.records)} cases, {failed} failed and {len(missing) - failed} were "
+            f"Of {len(evidence.own)} cases, {failed} failed and {len(missing) - failed} were "
             "refused: the evidence at hand cannot support the figure."
         )
         rows = [_cells(record) for record in missing]
         table = Table("failures", "Cases without a figure.", HEADS, [RowGroup(rows)])
         return [Paragraph(text), table, *_doubtful(evidence)]
     return [
-        Paragraph(f"None: all {len(evidence.records)} cases hold a figure."),
+        Paragraph(f"None: all {len(evidence.own)} cases hold a figure."),
         *_doubtful(evidence),
     ]
 
@@ -55,7 +55,7 @@ def _where(record: Record) -> str:
 
 def _doubtful(evidence: Evidence) -> list[Block]:
     found: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in evidence.records:
+    for record in evidence.own:
         for check in record.failed_checks:
             found[check.name, check.detail].append(record)
     if not found:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from facebench.harness.records.latency import Latency
 from facebench.harness.runs.long_run import long_run_ms
-from facebench.reports.cells import NOTHING, OBTAINED, absent, median, obtained, quantity, weights
+from facebench.reports.cells import (
+    NOTHING,
+    OBTAINED,
+    absent,
+    estimated,
+    median,
+    obtained,
+    quantity,
+    weights,
+)
 from facebench.reports.comparison import THREADS, representative
 from facebench.reports.digits import Estimate, interval
 from facebench.reports.environments import another_machine, differences
-from facebench.reports.evidence import Evidence
+from facebench.reports.evidence import Evidence, real_faces
 from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
 from facebench.reports.tables import LatencyRow, settings
 from facebench.reports.time_ratios import fastest
+from facebench.reports.trade_off import inferences_of
 
+_MIRRORED = Column("Face and mirror", "ms, two inferences")
 HEADS = [
     Column("Runtime", words=True, choice=True),
     Column("Threads", choice=True),
@@ -85,7 +97,19 @@ def _full(evidence: Evidence) -> Table:
         RowGroup(list(_rows(list(rows), notes)), network)
         for network, rows in groupby(evidence.latencies, key=lambda row: row.network)
     ]
-    return Table("latency", "Every latency, by network.", HEADS, groups, notes.texts)
+    table = Table("latency", "Every latency, by network.", HEADS, groups, notes.texts)
+    mirrored = any(real_faces(one) and inferences_of(one) == 2 for one in evidence.scores)
+    return _with_mirrored(table, evidence) if mirrored else table
+
+
+def _with_mirrored(table: Table, evidence: Evidence) -> Table:
+    """Return the table with the time of an image and its mirror, as accuracy was scored."""
+    rows = iter(evidence.latencies)
+    groups = [
+        replace(group, rows=[[*cells[:4], _twice(next(rows)), *cells[4:]] for cells in group.rows])
+        for group in table.groups
+    ]
+    return replace(table, columns=[*HEADS[:4], _MIRRORED, *HEADS[4:]], groups=groups)
 
 
 def _rows(rows: list[LatencyRow], notes: Notes) -> Iterable[list[Cell]]:
@@ -122,6 +146,14 @@ def _cells(row: LatencyRow, notes: Notes, *, is_fastest: bool) -> list[Cell]:
         Cell(str(_processes(row)), kind="counted"),
         *tail,
     ]
+
+
+def _twice(row: LatencyRow) -> Cell:
+    if row.median is None:
+        return NOTHING
+    one = row.median
+    twice = Estimate(2 * one.value, 2 * one.low, 2 * one.high)
+    return estimated(twice, row.setting.kind)
 
 
 def _long_run(row: LatencyRow) -> Cell:

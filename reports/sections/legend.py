@@ -12,6 +12,7 @@ KIND_MEANINGS = {
     "measured": "Observed here, on the machine under Environment, in a process of its own.",
     "emulated": "From an emulated CPU. Its time says nothing of the real one; counts do.",
     "modelled": "Computed from a model of the hardware, not observed.",
+    "recorded": "Measured elsewhere, with the very weights; the record came with facebench.",
     "published": f"Read from {PAPER}; latency on {PAPER_CONDITIONS}. Not obtained here.",
 }
 

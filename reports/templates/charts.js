@@ -2,9 +2,11 @@
 const dark = matchMedia("(prefers-color-scheme: dark)");
 async function draw() {
   for (const place of document.querySelectorAll("[data-chart]")) {
-    const spec = JSON.parse(document.getElementById(place.dataset.chart).textContent);
     const ink = getComputedStyle(document.body).color;
-    const grid = getComputedStyle(document.documentElement).getPropertyValue("--line");
+    const page = getComputedStyle(document.documentElement);
+    const grid = page.getPropertyValue("--line");
+    const text = document.getElementById(place.dataset.chart).textContent;
+    const spec = JSON.parse(text.replaceAll("#0072b2", page.getPropertyValue("--accent").trim()));
     spec.config = {
       background: null,
       font: "sans-serif",
@@ -12,9 +14,9 @@ async function draw() {
       text: { color: ink },
       axis: { labelColor: ink, titleColor: ink, gridColor: grid, domainColor: grid },
     };
-    const drawing = place.parentElement.querySelector(".scroll");
     place.hidden = false;
-    drawing.hidden = true;
+    // On a phone the drawing's panels are too small to be read: the chart stands alone there.
+    place.parentElement.classList.add("charted");
     await vegaEmbed(place, spec, {
       renderer: "svg",
       actions: false,

@@ -1,7 +1,7 @@
-"""Computes what a face costs to verify: inferences of an embedding, and accuracy beside them.
+"""Pairs each network's accuracy on real faces with its latency: equal weights, one inference.
 
-Where a network was scored with an image and its mirror joined, one embedding takes
-two inferences. A latency that stands beside such an accuracy has to say so.
+A latency is that of one inference everywhere. Where a network was scored with an image and its
+mirror joined, a face takes two: what stands beside such an accuracy has to say so.
 """
 
 from __future__ import annotations
@@ -21,26 +21,24 @@ _MIRRORED = ("sum", "concatenation")
 
 
 @dataclass(frozen=True)
-class EmbeddingPoint:
-    """It holds accuracy and time of one network with the same weights.
+class TradeOff:
+    """It holds accuracy and latency of one network with the same weights.
 
     Attributes:
         network: its name.
-        time: of one face's embedding in milliseconds, mirror image included.
+        time: of one inference, in milliseconds.
         score: the record of its accuracy.
         row: the latency record's.
-        inferences: of one embedding, 1 or 2.
     """
 
     network: str
     time: Estimate
     score: Record
     row: LatencyRow
-    inferences: int
 
 
 def inferences(flip: str) -> int:
-    """Return how many inferences one embedding takes.
+    """Return how many inferences a face takes.
 
     Example:
         >>> inferences("none"), inferences("sum"), inferences("concatenation")
@@ -49,37 +47,31 @@ def inferences(flip: str) -> int:
     return 2 if flip in _MIRRORED else 1
 
 
-def inferences_of(*records: Record | None) -> int:
-    """Return the same of what was scored; of the first record that holds a score."""
-    for record in records:
-        if record is not None and record.status == "ok" and isinstance(record.result, Accuracy):
-            return inferences(record.result.flip)
+def inferences_of(record: Record | None) -> int:
+    """Return how many inferences a face took where it was scored; 1 where it was not."""
+    if record is not None and record.status == "ok" and isinstance(record.result, Accuracy):
+        return inferences(record.result.flip)
     return 1
 
 
-def embedding_time(inference: Estimate, count: int) -> Estimate:
-    """Time of an embedding that takes so many inferences."""
-    return Estimate(count * inference.value, count * inference.low, count * inference.high)
-
-
-def points(evidence: Evidence, dataset: str, setting: Setting) -> list[EmbeddingPoint]:
+def trade_offs(evidence: Evidence, dataset: str, setting: Setting) -> list[TradeOff]:
     """Return networks that have a time under a setting and a score on a dataset, with equal
     weights.
     """
     candidates = [
-        _point(network, row, score)
+        TradeOff(network, row.median, score, row)
         for network in evidence.networks
         for row in evidence.timed(network, setting)
-        if (score := _score(evidence, row, dataset)) is not None
+        if row.median is not None and (score := _score(evidence, row, dataset)) is not None
     ]
     # Of several weights the newest.
-    return list({one.network: one for one in candidates if one}.values())
+    return list({one.network: one for one in candidates}.values())
 
 
 def plotted_settings(evidence: Evidence, dataset: str) -> list[Setting]:
     """Return settings under which any network has both."""
     found = settings(evidence.latencies, threads=THREADS)
-    return [one for one in found if one.batch == 1 and points(evidence, dataset, one)]
+    return [one for one in found if one.batch == 1 and trade_offs(evidence, dataset, one)]
 
 
 def real_dataset(evidence: Evidence) -> str | None:
@@ -91,9 +83,20 @@ def real_dataset(evidence: Evidence) -> str | None:
     return max(networks, key=lambda name: len(networks[name])) if networks else None
 
 
-def mixed(scores: Iterable[Record]) -> bool:
-    """Return whether some were scored with the mirror image and some without."""
-    return len({inferences_of(score) for score in scores}) > 1
+def mirrored(scores: Iterable[Record]) -> str:
+    """Return a sentence on the inferences that a face took where it was scored."""
+    counts = {inferences_of(score) for score in scores}
+    if counts == {2}:
+        return (
+            "Accuracy is that of each image and its mirror together: a face takes two inferences "
+            "then."
+        )
+    if counts == {1, 2}:
+        return (
+            "Some accuracies are those of each image and its mirror together: a face takes two "
+            "inferences then."
+        )
+    return ""
 
 
 def _score(evidence: Evidence, row: LatencyRow, dataset: str) -> Record | None:
@@ -109,10 +112,3 @@ def _score(evidence: Evidence, row: LatencyRow, dataset: str) -> Record | None:
     here = [record for record in same if record.case.runtime == row.setting.runtime]
     # Runtimes round single precision alike, but each quantizes in its own way.
     return representative_score(here or (same if row.setting.precision == "fp32" else []))
-
-
-def _point(network: str, row: LatencyRow, score: Record) -> EmbeddingPoint | None:
-    if row.median is None:
-        return None
-    count = inferences_of(score)
-    return EmbeddingPoint(network, embedding_time(row.median, count), score, row, count)

@@ -1,4 +1,4 @@
-"""A latency beside an accuracy is that of an embedding: two inferences with a mirror image."""
+"""A latency is that of one inference everywhere; what took two is said, or has its own column."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.reports.comparison import compare, comparison_frame
-from facebench.reports.embedding_time import mixed, plotted_settings, points, real_dataset
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES
 from facebench.reports.page import Paragraph, Statements, Table
+from facebench.reports.pareto import planes
 from facebench.reports.sections.comparison import comparison
 from facebench.reports.sections.headlines import headlines
+from facebench.reports.sections.latency import latency as times
 from facebench.reports.tables import Setting
+from facebench.reports.trade_off import inferences_of, plotted_settings, real_dataset, trade_offs
 from tests.reports.report_records import (
     SYNTHETIC,
     latency,
@@ -28,7 +30,7 @@ from tests.reports.report_records import (
 from tests.reports.test_terminal import printed
 
 NCNN = Setting("ncnn")
-FIGURE = "accuracy_latency"
+FIGURE = "pareto"
 
 
 def unflipped(record: Record) -> Record:
@@ -41,13 +43,19 @@ def both(network: str, flip: str = "sum") -> list[Record]:
 
 
 @pytest.mark.parametrize(("flip", "count"), [("none", 1), ("sum", 2), ("concatenation", 2)])
-def test_the_time_of_an_embedding_counts_the_mirror_image(flip: str, count: int) -> None:
+def test_the_time_beside_an_accuracy_is_of_one_inference(flip: str, count: int) -> None:
     timed, score = both("mobilefacenet", flip)
-    (point,) = points(Evidence([timed, score]), "lfw", NCNN)
+    (one,) = trade_offs(Evidence([timed, score]), "lfw", NCNN)
     assert isinstance(timed.result, Latency)
-    assert point.inferences == count
-    assert point.time.value == count * timed.result.median_ms
-    assert point.time.high == count * timed.result.interval_ms[1]
+    assert inferences_of(one.score) == count
+    assert (one.time.value, one.time.high) == (timed.result.median_ms, timed.result.interval_ms[1])
+
+
+def test_the_figure_draws_one_inference_whatever_accuracy_took() -> None:
+    records = both("mobilefacenet") + both("mobilenet_v2", "none")
+    (plane,) = planes(Evidence(records))
+    medians = {r.case.network: r.result.median_ms for r in records if isinstance(r.result, Latency)}
+    assert {spot.network: spot.x.value for spot in plane.spots} == medians
 
 
 def test_times_and_scores_of_different_weights_do_not_meet() -> None:
@@ -71,19 +79,20 @@ def test_int8_of_one_runtime_does_not_speak_for_another() -> None:
     assert len(plotted_settings(Evidence([timed, here]), "lfw")) == 1
 
 
-def test_the_figure_says_how_many_inferences_a_time_stands_for() -> None:
+def test_the_figure_says_how_many_inferences_an_accuracy_took() -> None:
     caption = FIGURES[FIGURE].caption
     alike = Evidence(both("mobilefacenet") + both("mobilenet_v2"))
-    assert "twice the latency" in caption(alike)
+    assert "Accuracy is that of each image and its mirror" in caption(alike)
     other = Evidence(both("mobilefacenet") + both("mobilenet_v2", "none"))
-    assert "Squares were scored without" in caption(other)
-    assert mixed(point.score for point in points(other, "lfw", NCNN))
-    assert "one inference" in caption(Evidence(both("mobilefacenet", "none")))
+    assert "Some accuracies" in caption(other)
+    neither = Evidence(both("mobilefacenet", "none") + both("mobilenet_v2", "none"))
+    assert "mirror" not in caption(neither)
+    assert "latency is that of one inference" in caption(neither)
 
 
 def test_the_figure_says_where_an_accuracy_comes_from_another_runtime() -> None:
     assert "in torch, in single precision" in FIGURES[FIGURE].caption(
-        Evidence(both("mobilefacenet"))
+        Evidence(both("mobilefacenet") + both("mobilenet_v2"))
     )
 
 
@@ -119,33 +128,31 @@ def test_scores_without_mirror_images_need_no_word() -> None:
     assert "mirror" not in text
 
 
-def test_the_headline_of_accuracy_says_what_its_embedding_takes() -> None:
+def test_the_headline_of_accuracy_says_what_a_face_took() -> None:
     def sentence(record: Record) -> str:
         blocks = headlines(Evidence([record]))
         (one,) = [i for block in blocks if isinstance(block, Statements) for i in block.items]
         return one.text
 
-    assert "twice the times" in sentence(lfw("mobilefacenet"))
-    assert "twice" not in sentence(unflipped(lfw("mobilefacenet")))
+    assert "two inferences" in sentence(lfw("mobilefacenet"))
+    assert "inferences" not in sentence(unflipped(lfw("mobilefacenet")))
 
 
-def test_the_terminal_shows_single_inferences_where_no_accuracy_asks_for_more() -> None:
-    text = printed([latency("mobilefacenet", "ncnn")])
-    assert "2.25±0.01" in text
-    assert "embedding" not in text
-    alone = printed([latency("mobilefacenet", "ncnn"), unflipped(lfw("mobilefacenet"))])
-    assert "2.25±0.01" in alone
+def test_the_terminal_shows_single_inferences_whatever_accuracy_took() -> None:
+    for score in (lfw("mobilefacenet"), unflipped(lfw("mobilefacenet"))):
+        text = printed([latency("mobilefacenet", "ncnn"), score])
+        assert "2.25±0.01" in text
+        assert "4.50" not in text
+        assert ("two inferences" in text) == (inferences_of(score) == 2)
 
 
-def test_the_terminal_tells_rows_of_one_inference_from_rows_of_two() -> None:
-    text = printed(
-        [
-            *(latency(name, "ncnn") for name in ("mobilefacenet", "mobilenet_v2")),
-            lfw("mobilefacenet"),
-            unflipped(lfw("mobilenet_v2")),
-        ]
-    )
-    assert "inf." in text
-    assert "4.50±0.02" in text
-    (row,) = [line for line in text.splitlines() if line.startswith("mobilenet_v2")]
-    assert " 1 " in row
+def test_two_inferences_have_a_column_of_their_own_where_a_score_took_them() -> None:
+    def heads(records: list[Record]) -> list[str]:
+        tables = [one for one in times(Evidence(records)) if isinstance(one, Table)]
+        (full,) = [one for one in tables if one.name == "latency"]
+        for group in full.groups:
+            assert all(len(row) == len(full.columns) for row in group.rows)
+        return [column.title for column in full.columns]
+
+    assert "Face and mirror" in heads(both("mobilefacenet"))
+    assert "Face and mirror" not in heads(both("mobilefacenet", "none"))
