@@ -64,7 +64,7 @@ def _timed(evidence: Evidence, settings: Sequence[Setting], count: int) -> Table
     columns, left_out = settings[:count], settings[count:]
     scores = [row.lfw for row in rows if row.lfw is not None and real_faces(row.lfw)]
     table = Table(
-        title=f"Median ms of one inference ± half of its 95 % interval, {THREADS} thread",
+        title=_title(bool(settings)),
         caption=_caption(evidence, left_out, scores),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -79,6 +79,12 @@ def _timed(evidence: Evidence, settings: Sequence[Setting], count: int) -> Table
     for row in rows:
         table.add_row(*_cells(row, columns, evidence))
     return table
+
+
+def _title(timed: bool) -> str:
+    if not timed:
+        return "Figures ± half of their 95 % intervals"
+    return f"Median ms of one inference ± half of its 95 % interval, {THREADS} thread"
 
 
 def _fastest_first(evidence: Evidence) -> list[Setting]:

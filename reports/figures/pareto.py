@@ -137,7 +137,7 @@ FIGURES.add(
     Drawing(
         "pareto",
         10,
-        "Accuracy on real faces against latency",
+        "What accuracy on real faces costs",
         draw,
         caption,
         kinds,
