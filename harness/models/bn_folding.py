@@ -9,7 +9,7 @@ from typing import Any
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from facebench.architectures.errors import BadInputError
+from facebench.harness.models.tracing import traced
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -22,6 +22,8 @@ def inference_form(network: nn.Module) -> nn.Module:
     convolution, say, for branches that were trained beside each other (arXiv 2101.03697).
     """
     made = copy.deepcopy(network).eval()
+    if callable(deployed := getattr(made, "deployed", None)):
+        made = deployed().eval()
     for parent in list(made.modules()):
         for name, child in list(parent.named_children()):
             if callable(deployed := getattr(child, "deployed", None)):
@@ -29,7 +31,7 @@ def inference_form(network: nn.Module) -> nn.Module:
     return made
 
 
-def fold_batch_norm(network: nn.Module) -> nn.Module:
+def fold_batch_norm(network: nn.Module, input_size: tuple[int, int] | None = None) -> nn.Module:
     """Return a copy, in eval mode, without the BN that follows convolutions and linear layers.
 
     It is of the network's `inference_form`, and computes the same up to rounding. BN stays
@@ -37,12 +39,17 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     or read by others too. Classes derived from torch's layers may compute something else
     with their weights and keep theirs.
 
+    Args:
+        network: which is left as it is.
+        input_size: height and width of its images, which make their shapes constants of the
+            copy; None leaves them free.
+
     Raises:
         BadInputError: the network's flow depends on its data, so that it cannot be traced.
     """
     # torch.fx.experimental.optimization.fuse is nearly this, but gives wrong
     # outputs where one layer is called twice, and fails on BN without weights.
-    folded = _traced(inference_form(network))
+    folded = traced(inference_form(network), input_size)
     modules = dict(folded.named_modules(remove_duplicate=False))
     calls = Counter(id(modules[str(n.target)]) for n in folded.graph.nodes if _is_call(n))
     for node in folded.graph.nodes:
@@ -57,26 +64,6 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     folded.delete_all_unused_submodules()
     folded.recompile()
     return folded
-
-
-class _Tracer(fx.Tracer):
-    """Takes modules without children as they are, whatever their forward does."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        no_children = next(m.children(), None) is None
-        return no_children or super().is_leaf_module(m, module_qualified_name)
-
-
-def _traced(network: nn.Module) -> fx.GraphModule:
-    if isinstance(network, fx.GraphModule):
-        return network
-    try:
-        return fx.GraphModule(network, _Tracer().trace(network))
-    except Exception as error:  # a network's own code runs on proxies and fails in its own ways
-        raise BadInputError(
-            f"{type(network).__name__} cannot be traced, so its batch normalization cannot be "
-            f"folded ({error}): make its forward free of branches on data"
-        ) from error
 
 
 def _is_call(node: fx.Node) -> bool:

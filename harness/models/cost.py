@@ -18,6 +18,7 @@ from fvcore.nn.jit_handles import (
     addmm_flop_jit,
     bmm_flop_jit,
     conv_flop_jit,
+    einsum_flop_jit,
     get_shape,
     linear_flop_jit,
 )
@@ -49,7 +50,7 @@ def count(network: nn.Module, input_size: tuple[int, int], embedding_size: int) 
         BadInputError: the network cannot be traced, or has an operator without a rule.
     """
     trained = _trace(inference_form(network), input_size)
-    folded = _trace(fold_batch_norm(network), input_size)
+    folded = _trace(fold_batch_norm(network, input_size), input_size)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return cost(trained, folded, parameters, input_size, embedding_size)
 
@@ -60,6 +61,12 @@ def _convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
 
 def _matmul(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
     return int(prod(get_shape(outputs[0])) * get_shape(inputs[0])[-1])
+
+
+def _attention(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
+    """Count both matrix products; the softmax between them is no operator of its own there."""
+    keys = get_shape(inputs[1])
+    return int(prod(get_shape(inputs[0])[:-1]) * keys[-2] * (keys[-1] + get_shape(inputs[2])[-1]))
 
 
 def _per_element(operations: int, inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
@@ -75,22 +82,27 @@ def _table() -> dict[str, Rule]:
         "bmm": bmm_flop_jit,
         "mm": _matmul,
         "matmul": _matmul,
+        "einsum": einsum_flop_jit,
+        "scaled_dot_product_attention": _attention,
     }
     groups = {
         Rule(Role.FUSED, "+bn", twice): "batch_norm",
         Rule(Role.FUSED, "+activation", once): (
             "prelu relu relu6 leaky_relu hardtanh clamp clamp_min elu sigmoid hardsigmoid "
-            "hardswish silu gelu tanh mish softplus sqrt pow"
+            "hardswish silu gelu tanh mish softplus sqrt rsqrt pow exp neg abs"
         ),
-        Rule(Role.OTHER, "+bn", twice): "layer_norm",
+        Rule(Role.OTHER, "+bn", twice): "layer_norm group_norm instance_norm",
         Rule(Role.OTHER, "+activation", once): "add sub mul div maximum softmax",
+        Rule(Role.OTHER, "+activation", twice): "addcmul",
         Rule(Role.OTHER): (
             "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d mean sum norm "
-            "linalg_vector_norm cat stack channel_shuffle transpose permute pad constant_pad_nd"
+            "linalg_vector_norm cat stack channel_shuffle transpose permute pad constant_pad_nd "
+            "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d roll index flip "
+            "var amax amin clone pixel_shuffle pixel_unshuffle"
         ),
         Rule(Role.VIEW): (
             "reshape view flatten unflatten squeeze unsqueeze expand expand_as slice select "
-            "narrow chunk split split_with_sizes unbind dropout contiguous detach to"
+            "narrow select t chunk split split_with_sizes unbind dropout contiguous detach to"
         ),
     }
     rules = {

@@ -161,7 +161,7 @@ def _write(network: Network, folder: Path) -> None:
         source = f"source{network.path.suffix}"
         (folder / source).write_bytes(network.path.read_bytes())
     with torch.no_grad(), _one_thread():
-        folded = fold_batch_norm(module)
+        folded = fold_batch_norm(module, architecture.input_size)
         outputs = _reference_outputs(module, inputs)
         _write_torchscript(folded, inputs, folder / "network.pt")
         _write_onnx(folded, inputs, folder / "network.onnx")

@@ -9,8 +9,8 @@ Multiply-adds are counted under three conventions, each including the one before
         sum, difference, product, quotient or maximum of maps, such as a residual
         addition or a gate.
 
-Pooling and other reductions, concatenation and copies count nothing. Nor does what does not
-depend on the image, such as a convolution of a table of positions: it is worked out once,
+Pooling, interpolation, other reductions, concatenation and copies count nothing. Nor does what
+does not depend on the image, such as a convolution of a table of positions: it is worked out once,
 when the network is exported, and is no part of an inference. A counter that follows one pass
 of torch, such as `torch.utils.flop_counter`, counts it.
 """

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import math
 import warnings
 
 import onnx
@@ -209,3 +210,92 @@ def test_what_deploys_as_another_module_is_that_and_computes_the_same() -> None:
     x = torch.randn(3, 4)
     torch.testing.assert_close(made(x), network(x))
     torch.testing.assert_close(fold_batch_norm(network)(x), network(x))
+
+
+class Windows(nn.Module):
+    """Works with the sizes of its map, as windowed attention does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, _, height, width = x.shape
+        padded = math.ceil(height / 4) * 4
+        if padded != height:
+            x = nn.functional.pad(x, (0, 0, 0, padded - height))
+        y = self.bn(self.conv(x))
+        windows = y.reshape(batch * 4, padded // 4, 4, width).transpose(1, 2)
+        queries, keys = windows.reshape(batch, 2, -1, width).unbind(1)
+        return (queries - keys).view(batch, -1)
+
+
+@pytest.mark.parametrize("height", [5, 8])
+def test_sizes_of_maps_are_constants_and_the_batch_stays_free(height: int) -> None:
+    network = lively(Windows())
+    folded = fold_batch_norm(network, (height, 6))
+    assert norms(folded) == []
+    assert not [n for n in folded.graph.nodes if n.target in ("size", "view")]
+    for batch in (1, 2, 5):
+        x = torch.randn(batch, 3, height, 6)
+        torch.testing.assert_close(folded(x), network(x), atol=1e-5, rtol=1e-5)
+
+
+def test_flow_that_depends_on_data_or_on_the_batch_is_refused_with_shapes_known() -> None:
+    class ByBatch(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x if x.shape[0] > 1 else 2 * x
+
+    for network in (Branching(), ByBatch()):
+        with pytest.raises(BadInputError, match="cannot be traced"):
+            fold_batch_norm(network, (8, 6))
+
+
+class Heads(nn.Module):
+    """Attention whose queries, keys and values come of one product."""
+
+    def __init__(self, by_index: bool) -> None:
+        super().__init__()
+        self.by_index = by_index
+        self.qkv = nn.Linear(6, 3 * 2 * 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = (tokens := x.flatten(1, 2)).shape
+        qkv = self.qkv(tokens).reshape(batch, length, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        q, k, v = (qkv[0], qkv[1], qkv[2]) if self.by_index else qkv.unbind(0)
+        made = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return made.transpose(1, 2).reshape(batch, length, 8)
+
+
+@pytest.mark.parametrize("by_index", [True, False])
+def test_attention_is_taken_apart_in_four_dimensions_and_computes_the_same(by_index: bool) -> None:
+    network = Heads(by_index).eval()
+    folded = fold_batch_norm(network, (5, 6))
+    assert not [node for node in folded.graph.nodes if node.target == "unbind"]
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, 5, 6)
+        torch.testing.assert_close(folded(x), network(x))
+
+
+def test_what_is_not_taken_apart_by_its_first_axis_stays_as_it_is() -> None:
+    class Mixed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            batch = x.shape[0]
+            inner = x.reshape(batch, 3, 5, 2, 3).permute(4, 0, 1, 2, 3)
+            return (inner[0] - inner[2]).reshape(batch, -1)
+
+    x = torch.randn(2, 3, 5, 6)
+    torch.testing.assert_close(fold_batch_norm(Mixed(), (5, 6))(x), Mixed()(x))
+
+
+@pytest.mark.parametrize(("order", "axis"), [(2.0, -1), (2.0, 1), (1.0, 2)])
+def test_normalizing_is_a_division_whose_shape_nobody_works_out(order: float, axis: int) -> None:
+    class Normalized(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.normalize(x, order, dim=axis)
+
+    folded = fold_batch_norm(Normalized(), (5, 6))
+    x = torch.randn(2, 3, 5, 6)
+    x[0, :, 2] = 0
+    torch.testing.assert_close(folded(x), Normalized()(x))
+    assert not [n for n in folded.graph.nodes if n.target is nn.functional.normalize]
