@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import library, link, records
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.compiler.vectors import vectors
@@ -102,26 +100,6 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
         kernels=kernels,
     )
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
-
-
-@lru_cache(maxsize=1)
-def import_network(exported: Exported, batch: int) -> Any:
-    """Return the network as a Relax module; the last one is kept for the next target."""
-    import onnx
-
-    import_tvm()
-    frontend = importlib.import_module("tvm.relax.frontend.onnx")
-    height, width = exported.facts()["input_size"]
-    model = onnx.load(exported.onnx)
-    shapes = {"image": [batch, 3, height, width]}
-    try:
-        return frontend.from_onnx(model, shape_dict=shapes, keep_params_in_input=False)
-    except Exception as error:  # TVM raises what its C++ side throws
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadInputError(
-            f"TVM cannot import this network ({first[-1]}): time it in another runtime, such as "
-            "onnxruntime, or write its shapes as constants"
-        ) from error
 
 
 def _lower(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from facebench.harness.compiler import build
 from facebench.harness.compiler.fold import fold_constants
 from facebench.harness.compiler.graph.rewrite import rewrite
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.kernels.provider import Kernels
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
@@ -18,7 +18,7 @@ def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload
         BadInputError: TVM cannot import the network.
     """
     kernels = Kernels(vectors, lambda work: None)
-    rewrite(fold_constants(build.import_network(exported, batch)), kernels)
+    rewrite(fold_constants(import_network(exported, batch)), kernels)
     return list(kernels.schedules)
 
 

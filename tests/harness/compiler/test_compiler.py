@@ -11,6 +11,7 @@ import pytest
 from facebench.architectures import registry
 from facebench.architectures.errors import UnavailableError, UnknownNameError, WrongAnswerError
 from facebench.harness.compiler import build, library, link
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS, Target
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.tvm import resolve as resolve_target
@@ -145,7 +146,7 @@ def test_a_linker_that_fails_says_how_to_get_one(tmp_path: Path) -> None:
 def test_constants_folded_with_numpy_are_those_that_tvm_folds(tiny_exported: Exported) -> None:
     tvm = import_tvm()
     fold = importlib.import_module("facebench.harness.compiler.fold")
-    module = build.import_network(tiny_exported, 1)
+    module = import_network(tiny_exported, 1)
     folded = fold.fold_constants(module)
     text = folded["main"].script()
     assert "R.reshape(metadata" not in text

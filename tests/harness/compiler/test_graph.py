@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from facebench.harness.compiler import build
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.models import export, networks
@@ -141,7 +142,7 @@ def kernels(module: nn.Module, folder: Path) -> list[str]:
     target = resolve(TARGETS["host"])
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
-    given = build.import_network(exported(module, folder), 1)
+    given = import_network(exported(module, folder), 1)
     main = build._lower(given, target, described, features)[0]["main"]
     calls = [binding.value for block in main.body.blocks for binding in block.bindings]
     names = [call.args[0].name_hint for call in calls if call.op.name == "relax.call_tir"]

@@ -9,6 +9,7 @@ import pytest
 from torch import nn
 
 from facebench.harness.compiler import build
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.models import export, networks
@@ -48,7 +49,7 @@ def test_the_pass_that_is_left_out_would_change_no_byte(
     target = resolve(TARGETS[name])
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
-    given = build.import_network(tiny_exported, 1)
+    given = import_network(tiny_exported, 1)
     module, _ = build._lower(given, target, described, features)
     _, made = objects.separated(module, target, described)
     functions = {variable.name_hint: function for variable, function in module.functions_items()}

@@ -14,6 +14,7 @@ from torch import nn
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import build
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.models import export, networks
@@ -29,7 +30,7 @@ def lowered(exported: Exported, batch: int = 1) -> Any:
     target = resolve(HOST)
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
-    return build._lower(build.import_network(exported, batch), target, described, features)[0]
+    return build._lower(import_network(exported, batch), target, described, features)[0]
 
 
 def program_of(module: Any) -> Any:

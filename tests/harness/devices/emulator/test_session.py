@@ -20,6 +20,7 @@ from torch import nn
 from facebench.architectures import registry
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.compiler import build
+from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.devices.emulator import crossbuild
@@ -45,7 +46,7 @@ def deploy(exported: Exported, target: str, batch: int, folder: Path) -> Path:
     resolved = resolve(TARGETS[target])
     described = import_tvm().target.Target(resolved.options())
     features = features_of(resolved, described)
-    module, _ = build._lower(build.import_network(exported, batch), resolved, described, features)
+    module, _ = build._lower(import_network(exported, batch), resolved, described, features)
     shutil.copy(library.path, folder / "network.so")
     program = importlib.import_module("facebench.harness.compiler.program")
     program.write(module, folder / "network.program")
