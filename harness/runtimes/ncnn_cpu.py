@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def _convert(exported: Exported, folder: Path) -> None:
         _require_layers(made[0])
         for path in made:
             shutil.copy(path, folder)
+    _require_no_crash(folder, height, width)
 
 
 def _require_layers(param: Path) -> None:
@@ -56,6 +58,21 @@ def _require_layers(param: Path) -> None:
         raise BadInputError(
             f"ncnn has no layer for {', '.join(foreign)}: time this network in another runtime, "
             "such as onnxruntime"
+        )
+
+
+def _require_no_crash(folder: Path, height: int, width: int) -> None:
+    """Run it once elsewhere: on some graphs ncnn ends its process, and says nothing."""
+    code = (
+        "import sys, numpy; from pathlib import Path; "
+        "from facebench.harness.runtimes.ncnn_cpu import _open; "
+        f"_open(Path(sys.argv[1]), 1)(numpy.zeros((1, 3, {height}, {width}), numpy.float32))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code, folder], capture_output=True)
+    if done.returncode < 0:
+        raise WrongAnswerError(
+            f"ncnn crashes on this network (signal {-done.returncode}): time it in another "
+            "runtime, such as onnxruntime"
         )
 
 
