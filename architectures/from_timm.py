@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from typing import Any
 
 import torch
 from torch import nn
 
 from facebench.architectures.embedding import HEADS
-from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.architectures.errors import UnknownNameError
+from facebench.architectures.fit_timm import fitted
 from facebench.architectures.registry import Architecture, register_family
+from facebench.architectures.timm_layers import deployed, fix_padding, split_activations
 
 EMBEDDING_SIZE = 128
 INPUT_SIZE = (112, 112)
-MAP_SIZE = (7, 7)
 
 
 @register_family("timm")
@@ -27,8 +27,9 @@ def from_timm(rest: str) -> Architecture:
     """Return the architecture of timm's `<backbone>` with the head `gdconv` (default), `gap` or
     `fc`.
 
-    Its name always has the head spelled out. What timm puts before its
-    classifier, such as MobileNetV3's last 1x1 convolution, is kept.
+    Its name always has the head spelled out. `gap` pools where timm does: before the last 1x1
+    convolution in MobileNetV3 and its like, the class token in some transformers. The others
+    read the last map, with that convolution before them, or all tokens.
 
     Raises:
         UnknownNameError: timm has no such backbone, or there is no such head.
@@ -44,7 +45,7 @@ def from_timm(rest: str) -> Architecture:
         input_size=INPUT_SIZE,
         embedding_size=EMBEDDING_SIZE,
         reference=f"timm {_version()}, {backbone}",
-        note="the first stride is 1 where that is what makes the last map 7x7",
+        note="the first stride is halved where the last map would be smaller than 7x7",
     )
 
 
@@ -65,66 +66,35 @@ def _version() -> str:
     return str(timm.__version__)
 
 
+class FaceNetwork(nn.Sequential):
+    """It is a backbone of timm and a head, from `(N, 3, 112, 112)` to `(N, 128)`."""
+
+    def deployed(self) -> nn.Module:
+        """Return what it deploys as: branches that were trained beside each other are one."""
+        parts = OrderedDict(self.named_children())
+        return FaceNetwork(parts | {"backbone": deployed(parts["backbone"])})
+
+
 def build(backbone: str, head: str) -> nn.Module:
     """Return the backbone and head: `(N, 3, 112, 112)` to `(N, 128)`.
 
     Raises:
-        BadInputError: the backbone does not give a 7x7 map.
+        BadInputError: the backbone takes no images of 112x112, or gives several outputs.
     """
-    import timm
-
-    network = timm.create_model(backbone, pretrained=False, num_classes=0, global_pool="").eval()
-    _split_activations(network)
-    channels = _fit_map(network)
-    if channels is None:
-        raise BadInputError(
-            f"timm backbone {backbone!r} cannot give a 7x7 map for a 112x112 input, not with "
-            "stride 1 in its first convolution either: choose a convolutional one of total stride "
-            "16, or 32 with a first stride of 2"
-        )
-    layers = {
-        "backbone": network.train(),
-        "head": HEADS[head](channels, MAP_SIZE, EMBEDDING_SIZE),
-    }
-    return nn.Sequential(OrderedDict(layers))
-
-
-def _split_activations(network: nn.Module) -> None:
-    """Part timm's joint BN and activation, so that every tool sees a plain BN."""
-    from timm.layers.norm_act import BatchNormAct2d
-
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if type(child) is BatchNormAct2d:
-                plain = nn.BatchNorm2d(child.num_features, eps=child.eps, affine=child.affine)
-                setattr(parent, name, nn.Sequential(plain, child.drop, child.act))
-
-
-def _fit_map(network: nn.Module) -> int | None:
-    """Channels of the 7x7 map, the first stride reduced if need be; None where there is none."""
-    channels = _map_channels(network)
-    first = next((m for m in network.modules() if _is_strided(m)), None)
-    if channels is None and isinstance(first, nn.Conv2d):
-        first.stride = (1, 1)
-        channels = _map_channels(network)
-    return channels
-
-
-def _is_strided(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.stride == (2, 2)
-
-
-def _map_channels(network: nn.Module) -> int | None:
-    """Channels of the last map where it is 7x7, else None."""
-    try:
-        with torch.no_grad():
-            output: Any = network(torch.zeros(1, 3, *INPUT_SIZE))
-    except (AssertionError, RuntimeError, ValueError):
-        # Networks of a fixed size refuse another one in their own ways.
-        return None
-    if not isinstance(output, torch.Tensor) or output.ndim != 4 or output.shape[2:] != MAP_SIZE:
-        return None
-    return int(output.shape[1])
+    image = torch.zeros(1, 3, *INPUT_SIZE)
+    network, layout, map_shape = fitted(backbone, image, pooled=head == "gap")
+    for module in network.modules():
+        if hasattr(module, "fused_attn"):
+            # One operator hides two matrix products from every counter, and ncnn has none for it.
+            setattr(module, "fused_attn", False)  # noqa: B010
+    fix_padding(network, image)
+    split_activations(network)
+    channels, *places = map_shape
+    # What is pooled already is read as a map of one place.
+    made = HEADS["fc" if head == "gap" else head](channels, (places[0], places[1]), EMBEDDING_SIZE)
+    layers: dict[str, nn.Module] = {"backbone": network.train()}
+    layers |= {"layout": layout} if layout else {}
+    return FaceNetwork(OrderedDict(layers | {"head": made}))
 
 
 def imagenet(backbone: str) -> nn.Module:

@@ -21,6 +21,8 @@ from facebench.architectures.registry import find
 # Images of the calibrating batch: enough for stable statistics in the layers
 # whose maps are 1x1.
 CALIBRATION_BATCH = 8
+# Standard deviation of a BN's output on images unlike those of the calibration, at most.
+MOST_SPREAD = 10.0
 
 
 def create(name: str, seed: int = 0) -> nn.Module:
@@ -29,8 +31,10 @@ def create(name: str, seed: int = 0) -> nn.Module:
     Convolutions are drawn by Kaiming's rule (arXiv 1502.01852, fan-out), PReLU
     slopes lie near 0.25 and differ by channel, BN weights and biases lie near
     one and differ by channel, and BN statistics are those of one batch of random images, so
-    that activations keep their scale at every depth. The same seed gives the
-    same bytes in any process on one machine; the global random state is left as
+    that activations keep their scale at every depth. Where they would not on other images, as
+    in networks that multiply maps with each other, images of extreme contrast are among them.
+    Other parameters that begin all alike, such as layer scales of 1e-6, differ too. The same
+    seed gives the same bytes in any process on one machine; the global random state is left as
     it was.
 
     Raises:
@@ -42,8 +46,13 @@ def create(name: str, seed: int = 0) -> nn.Module:
         network = architecture.build().eval().requires_grad_(False)
         for module in network.modules():
             _fill(module)
+        _fill_rest(network)
         _calibrate(network, _images(architecture.input_size))
-    return network
+        wide = _wide_images(architecture.input_size)
+        if _spread(network, wide) > MOST_SPREAD:
+            _calibrate(network, wide)
+    # Some of timm's layers keep what they worked out from weights, until they are trained again.
+    return network.train().eval()
 
 
 @contextmanager
@@ -83,6 +92,26 @@ def _fill_layer(layer: nn.Conv2d | nn.Linear) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def _fill_rest(network: nn.Module) -> None:
+    """Draw anew what begins as one number throughout: scales, tables of positions, norms."""
+    filled = {
+        parameter
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.PReLU | _BatchNorm)
+        for parameter in module.parameters(recurse=False)
+    }
+    for parameter in network.parameters():
+        if parameter in filled or parameter.numel() < 2 or parameter.min() < parameter.max():
+            continue
+        value = float(parameter.flatten()[0])
+        if value == 0:
+            nn.init.normal_(parameter, std=0.1)
+        else:
+            # A residual branch times 1e-6, with which training begins, would hide all errors in it.
+            centre = max(value, 0.25)
+            nn.init.uniform_(parameter, 0.75 * centre, 1.25 * centre)
+
+
 def _images(size: tuple[int, int]) -> torch.Tensor:
     """Return random patches of colour under noise, `(N, 3, *size)`, in -1 to 1.
 
@@ -92,6 +121,31 @@ def _images(size: tuple[int, int]) -> torch.Tensor:
     patches = torch.rand(CALIBRATION_BATCH, 3, 4, 4)
     smooth = nn.functional.interpolate(patches, size, mode="bilinear")
     return (1.5 * smooth + 0.5 * torch.rand_like(smooth)) - 1
+
+
+def _wide_images(size: tuple[int, int]) -> torch.Tensor:
+    """Return more of them, among them noise, black, white and a checkerboard, in -1 to 1."""
+    rows, columns = torch.meshgrid(*map(torch.arange, size), indexing="ij")
+    board = ((rows + columns) % 2 * 2 - 1).float().expand(1, 3, *size)
+    noise = torch.rand(CALIBRATION_BATCH // 2, 3, *size) * 2 - 1
+    plain = torch.ones(1, 3, *size)
+    return torch.cat([_images(size), noise, noise.sign(), board, plain, -plain])
+
+
+def _spread(network: nn.Module, images: torch.Tensor) -> float:
+    """Return the largest standard deviation of any BN's output; 0 where there is no BN."""
+    spreads = [0.0]
+    hooks = [
+        module.register_forward_hook(
+            lambda module, given, output: spreads.append(float(output.std()))
+        )
+        for module in network.modules()
+        if isinstance(module, _BatchNorm)
+    ]
+    network(images)
+    for hook in hooks:
+        hook.remove()
+    return max(spreads)
 
 
 def _calibrate(network: nn.Module, images: torch.Tensor) -> None:

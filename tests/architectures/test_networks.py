@@ -1,5 +1,6 @@
 """Every registered network, and a few of timm's: shapes, weights, traces, ONNX."""
 
+import copy
 import functools
 import hashlib
 import io
@@ -10,16 +11,21 @@ import warnings
 import numpy as np
 import onnxruntime
 import pytest
+import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from facebench.architectures.blocks import ChannelShuffle, ConvBNAct, InvertedResidual
 from facebench.architectures.embedding import HEADS
 from facebench.architectures.errors import BadInputError
+from facebench.architectures.from_timm import build
 from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, names
+from facebench.architectures.timm_layers import fix_padding
+from facebench.harness.models.bn_folding import inference_form
 from tests.sampling import covering, third
 
 BACKBONES = ("mobilenetv3_small_100", "ghostnet_100", "resnet18")
@@ -165,10 +171,67 @@ def test_weights_can_be_trained(name):
     assert all(p.grad is not None for p in module.parameters())
 
 
-@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "convnext_atto"])
-def test_a_timm_backbone_without_a_7x7_map_is_refused_in_one_sentence(backbone):
-    with pytest.raises(BadInputError, match=f"'{backbone}' cannot give a 7x7 map"):
-        create(f"timm:{backbone}")
+# A last map that is no 7x7, tokens, channels last, pooling that cannot be left out.
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("timm:convnext_atto:gdconv", (1, 320, 6, 6)),
+        ("timm:levit_128s:gdconv", (1, 16, 384)),
+        ("timm:mambaout_femto:gdconv", (1, 7, 7, 1152)),
+        ("timm:inception_next_atto:gdconv", (1, 320, 6, 6)),
+        ("timm:vit_tiny_patch16_224:fc", (1, 50, 192)),
+        ("timm:levit_128s:gap", (1, 384)),
+    ],
+)
+def test_a_timm_backbone_takes_a_head_whatever_its_last_map(name, shape):
+    assert network(name).backbone(images(name, 1)).shape == shape
+    assert_embeds(name)
+
+
+# Random weights that blow up leave nothing of the digits by which runtimes are compared.
+@pytest.mark.parametrize("name", ["timm:starnet_s1:gap", "timm:levit_128s:gdconv"])
+def test_rounding_stays_small_on_images_of_extreme_contrast(name):
+    x = torch.cat([images(name, 2, seed=3), images(name, 1).sign()])
+    exact = copy.deepcopy(network(name)).double()(x.double())
+    error = (network(name)(x) - exact).abs().max() / exact.abs().max()
+    assert error < 1e-5
+
+
+def test_branches_deploy_as_one_layer_though_the_first_stride_was_halved():
+    module = network("timm:fastvit_t8:gap")
+    x = images("timm:fastvit_t8:gap", 2)
+    made = module.deployed().eval()
+    assert sum(p.numel() for p in made.parameters()) < sum(p.numel() for p in module.parameters())
+    expected = module(x)
+    assert torch.allclose(made(x), expected, rtol=0, atol=3e-5 * float(expected.abs().max()))
+
+
+def test_padding_that_tensorflow_works_out_is_the_same_when_it_is_fixed():
+    torch.manual_seed(0)
+    theirs = timm.create_model("tf_mobilenetv3_small_minimal_100", num_classes=0).eval()
+    ours = copy.deepcopy(theirs)
+    x = torch.rand(2, 3, 112, 112)
+    fix_padding(ours, x[:1])
+    assert not any(type(m) is Conv2dSame for m in ours.modules())
+    assert torch.equal(ours(x), theirs(x))
+    assert torch.allclose(inference_form(ours)(x), theirs(x), atol=1e-6)
+
+
+def test_a_timm_backbone_that_takes_no_such_image_is_refused_in_one_sentence(monkeypatch):
+    class Fixed(nn.Module):
+        def forward_features(self, x):
+            raise AssertionError("Input height (112) doesn't match model (224).")
+
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: Fixed())
+    with pytest.raises(BadInputError, match=r"takes no images of 112x112 \(Input height"):
+        build("resnet18", "gap")
+
+
+def test_what_begins_as_one_number_is_drawn_apart():
+    scales = [p for n, p in network("timm:convnext_atto:gdconv").named_parameters() if "gamma" in n]
+    assert scales
+    for scale in scales:
+        assert 0.1 < float(scale.min()) < float(scale.max()) < 1
 
 
 def test_linear_convolutions_have_bn_and_no_activation():
