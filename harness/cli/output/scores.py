@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -173,21 +173,23 @@ def _rate(rate: Rate | None) -> str:
 
 
 def _separation(summary: Summary) -> list[str]:
-    auc = f"{summary.auc.value:.5f}"
-    if summary.auc.interval:
-        auc += "\n{:.5f} to {:.5f}".format(*summary.auc.interval)
+    auc = _bounded(summary.auc, "{:.5f}".format)
     return [_percent(summary.eer), auc, f"{summary.d_prime:.2f}"]
 
 
 def _percent(found: Bounded) -> str:
+    return _bounded(found, lambda share: f"{100 * share:.2f}")
+
+
+def _bounded(found: Bounded, text: Callable[[float], str]) -> str:
     """Return a figure and its interval, which is one-sided where not one error is seen."""
+    value = text(found.value)
     if found.interval is None:
-        return f"{100 * found.value:.2f}"
-    low, high = (100 * end for end in found.interval)
+        return value
+    low, high = map(text, found.interval)
     if found.value in (0.0, 1.0) and found.note:
-        bound = f"at least {low:.2f}" if found.value else f"at most {high:.2f}"
-        return f"{100 * found.value:.2f}\n{bound}"
-    return f"{100 * found.value:.2f}\n{low:.2f} to {high:.2f}"
+        return f"{value}\nat least {low}" if found.value else f"{value}\nat most {high}"
+    return f"{value}\n{low} to {high}"
 
 
 def _print_notes(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
