@@ -55,7 +55,7 @@ class Times:
     A case takes what it took before; else the median of its kind (measure, runtime, device
     and threads), else that of its measure. What no record tells takes no time here, and is
     said to be unknown. A record's time is that of its work: starting a process comes to it,
-    for each process of a case that runs alone.
+    for each process of a case on another device.
 
     Args:
         records: any.
@@ -81,11 +81,10 @@ class Times:
 
 
 def _processes(job: Job) -> int:
-    """Return how many processes a case starts at least; what is not exclusive shares one."""
-    measure = MEASURES[job.case.measure]
-    if not measure.exclusive:
+    """Return how many processes a case starts at least: others share one, or are forked."""
+    if not runs_elsewhere(job):
         return 0
-    return job.budget.processes if measure.several else 1
+    return job.budget.processes if MEASURES[job.case.measure].several else 1
 
 
 def _kind(case: Any) -> Any:

@@ -19,7 +19,7 @@ from facebench.harness.machine.processes import (
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import failed
 from facebench.harness.records.record import Record, from_json
-from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.runtimes.registry import imported_before
 from facebench.harness.storage.progress import Progress
 from facebench.harness.storage.serialization import parse_json
 
@@ -66,10 +66,7 @@ def execute(
 
 
 class Forks:
-    """Starts processes by forking, of jobs that run alone: no two of a case from one server.
-
-    A case's first process imports its runtime itself: what that takes is part of its figures.
-    """
+    """Starts processes by forking, of jobs that run alone: no two of a case from one server."""
 
     def __init__(self) -> None:
         self._servers = ForkServers(
@@ -80,7 +77,7 @@ class Forks:
         """Return a new process for a job."""
         (job,) = jobs
         case = job.case
-        imported = _of_one_package(case.runtime) if job.process else ""
+        imported = imported_before(case.runtime, job.process) if case.runtime else ""
         forked = self._servers.start(case.key, imported, thread_variables(case.threads))
         return forked or _afresh(jobs)
 
@@ -89,13 +86,6 @@ class Forks:
 
     def __exit__(self, *exception: object) -> None:
         self._servers.close()
-
-
-def _of_one_package(runtime: str) -> str:
-    """Return the first runtime of a runtime's package, where that may be imported before a fork."""
-    chosen = RUNTIMES[runtime]
-    alike = [one.name for one in RUNTIMES if one.packages[:1] == chosen.packages[:1]]
-    return alike[0] if chosen.survives_fork else ""
 
 
 def start_s() -> float:

@@ -51,12 +51,12 @@ def test_a_case_takes_what_it_took_then_what_its_kind_took_then_its_measure() ->
         assert times.expect(wanted) == Expected(wanted, seconds, source)
 
 
-def test_starting_a_process_counts_for_each_of_a_case_that_runs_alone() -> None:
-    of = job("latency", runtime="ncnn")
+def test_starting_a_process_counts_for_each_of_a_case_on_another_device() -> None:
+    of = job("latency", device="rpc://board:1", runtime="ncnn")
     three = replace(of, budget=replace(of.budget, processes=3))
     assert Times([record(of, 10)], start_s=2.0).expect(three).seconds == 16.0
-    cost = job("cost")
-    assert Times([record(cost, 10)], start_s=2.0).expect(cost).seconds == 10.0
+    for shared in (job("cost"), job("latency", runtime="ncnn")):  # the second one is forked
+        assert Times([record(shared, 10)], start_s=2.0).expect(shared).seconds == 10.0
 
 
 def test_what_is_stored_does_not_run_again_and_what_failed_does() -> None:
