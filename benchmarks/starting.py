@@ -2,9 +2,8 @@
 
 Each case takes a process of the one kind and of the other by turns, in rounds over all cases, as
 a run does; the one that comes first changes from round to round. Of each case it prints the ratio
-of forked over afresh, of the medians of processes and of their spread, with 95 % intervals; of
-all cases together likewise; and what start-up and memory say of those that imported their runtime
-themselves.
+of the medians of processes, forked over afresh, with its 95 % interval, and how much processes
+differ; of all cases together likewise.
 
     python benchmarks/starting.py -o starting.json
     python benchmarks/starting.py --network mobilefacenet --runtime ncnn,tvm --rounds 12
@@ -70,7 +69,7 @@ def measured(jobs: Sequence[Job], rounds: int) -> Found:
             for job in jobs:
                 ways = [(AFRESH, None), (FORKED, forks.start)]
                 for way, start in ways[:: -1 if number % 2 else 1]:
-                    # Not the case's first, which imports its runtime itself.
+                    # Not the case's first, which starts afresh.
                     one = replace(job, process=number + 1)
                     (record,) = worker_pool.execute([one], SILENT, start)
                     if not isinstance(record.result, Latency):

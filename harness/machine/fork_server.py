@@ -42,9 +42,9 @@ def how_started() -> str:
     return f"forked, {_imported} imported before" if _imported else "forked"
 
 
-def imported_before() -> str:
-    """Return the package that this process found imported when it was forked, or nothing."""
-    return _imported if _forked else ""
+def forked() -> bool:
+    """Say whether this process is a fork."""
+    return _forked
 
 
 class ForkServers:

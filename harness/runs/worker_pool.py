@@ -17,9 +17,9 @@ from facebench.harness.machine.processes import (
     thread_variables,
 )
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import failed
+from facebench.harness.measures.registry import MEASURES, failed
 from facebench.harness.records.record import Record, from_json
-from facebench.harness.runtimes.registry import imported_before
+from facebench.harness.runtimes.registry import imported_before_fork
 from facebench.harness.storage.progress import Progress
 from facebench.harness.storage.serialization import parse_json
 
@@ -66,7 +66,10 @@ def execute(
 
 
 class Forks:
-    """Starts processes by forking, of jobs that run alone: no two of a case from one server."""
+    """Starts processes by forking, of jobs that run alone: no two of a case from one server.
+
+    Of several processes of a case the first starts afresh: figures of start-up and memory are its.
+    """
 
     def __init__(self) -> None:
         self._servers = ForkServers(
@@ -77,7 +80,9 @@ class Forks:
         """Return a new process for a job."""
         (job,) = jobs
         case = job.case
-        imported = imported_before(case.runtime, job.process) if case.runtime else ""
+        if not job.process and MEASURES[case.measure].several is not None:
+            return _afresh(jobs)
+        imported = imported_before_fork(case.runtime) if case.runtime else ""
         forked = self._servers.start(case.key, imported, thread_variables(case.threads))
         return forked or _afresh(jobs)
 

@@ -140,19 +140,14 @@ RUNTIMES: Registry[Runtime] = Registry(
 )
 
 
-def imported_before(runtime: str, process: int) -> str:
-    """Return the runtime that a parent imports before it forks a process of a case; or nothing.
+def imported_before_fork(runtime: str) -> str:
+    """Return the runtime that a parent imports which forks processes for this one; or nothing.
 
-    A case's first process imports its runtime itself: how long that takes is one of its figures.
     Runtimes of one package have a parent in common.
-
-    Args:
-        runtime: in which the case is timed.
-        process: its number among those of the case, from 0.
     """
     chosen = RUNTIMES[runtime]
     alike = [one.name for one in RUNTIMES if one.packages[:1] == chosen.packages[:1]]
-    return alike[0] if process and chosen.survives_fork else ""
+    return alike[0] if chosen.survives_fork else ""
 
 
 def installed() -> list[str]:

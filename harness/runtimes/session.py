@@ -91,9 +91,9 @@ class LocalSession:
         self._threads = threads
         self._images: FloatArray | None = None
         self._first_ms: float | None = None
-        # Of a process that was forked with its runtime imported neither its start can be told
-        # nor its memory: a page that it shares counts only once it is touched.
-        self._whole = chosen.packages[0] != fork_server.imported_before()
+        # A forked process tells nothing of a start, nor of memory: a page of a file that its
+        # parent has read counts once it is touched, whatever touches it.
+        self._whole = not fork_server.forked()
         self._footprint = Footprint(import_ms, open_ms) if self._whole else Footprint()
         self._no_energy = ""
 

@@ -322,13 +322,12 @@ def test_a_timed_process_is_forked_and_its_record_says_what_it_found_imported(
     wanted = [replace(job(tiny, runtime=name), budget=budget) for name in ("ncnn", "torch")]
     wanted = [replace(one, exported=tiny_exported.folder) for one in wanted]
     ncnn, torch = runner.run(wanted)
-    assert ncnn.provenance["started"] == ["forked"] * len(ncnn.provenance["started"])
-    first, *others = torch.provenance["started"]
-    assert (first, {*others}) == ("forked", {"forked, torch imported before"})
-    assert isinstance(torch.result, Latency)
-    told = [fact.footprint.import_ms for fact in torch.result.process_facts if fact.footprint]
-    assert told[0] is not None
-    assert {*told[1:]} == {None}
-    assert torch.result.load_ms == torch.result.process_facts[0].load_ms
-    (alone,) = worker_pool.execute([wanted[0]], SILENT)
-    assert alone.provenance["started"] == "afresh"
+    for record, how in ((ncnn, "forked"), (torch, "forked, torch imported before")):
+        first, *others = record.provenance["started"]
+        assert (first, {*others}) == ("afresh", {how})
+        assert isinstance(record.result, Latency)
+        alone, *after = [f.footprint for f in record.result.process_facts if f.footprint]
+        assert None not in (alone.import_ms, alone.open_ms, alone.first_ms, alone.memory)
+        told = [(one.import_ms, one.open_ms, one.first_ms, one.memory) for one in after]
+        assert {*told} == {(None,) * 4}
+        assert record.result.load_ms == record.result.process_facts[0].load_ms
