@@ -55,6 +55,14 @@ class Job:
     limit_s: float = LIMIT_S
     progress: Progress = field(default=SILENT, compare=False, repr=False)
 
+    @property
+    def begins_turns(self) -> bool:
+        """Say whether its process is the case's first that takes turns with all other cases.
+
+        That one starts afresh, and the machine's peak is measured before it.
+        """
+        return self.process == self.budget.ahead
+
     def to_json(self) -> dict[str, Any]:
         """Return the job in JSON's types, for another process to convert; who watches stays
         here.

@@ -88,10 +88,10 @@ def _process(samples: Samples, load_ms: float, footprint: Footprint) -> Process:
 def _peak(job: Job) -> tuple[Peak | None, dict[str, str]]:
     """Return the peak of the case's threads; or None, and for the provenance why there is none.
 
-    It is measured before the first process of a case, and stands for all of them.
+    It is measured before one process of a case, and stands for all of them.
     """
     case = job.case
-    if job.process:
+    if not job.begins_turns:
         return None, {}
     if DEVICES[case.device].remote:
         return None, {NO_PEAK: "the peak of a board is not measured"}

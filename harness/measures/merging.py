@@ -26,7 +26,7 @@ def enough(job: Job, parts: Sequence[Record]) -> bool:
     (`tests/harness/stats/test_intervals.py`), the least at three processes.
     """
     budget = job.budget
-    if len(parts) < budget.processes:
+    if len(parts) < max(budget.processes, budget.ahead + 1):
         return False
     if len(parts) >= budget.most_processes or _seconds(parts) >= budget.longest_s:
         return True
@@ -49,7 +49,7 @@ def merge(job: Job, parts: Sequence[Record]) -> Record:
         first,
         result=latency,
         checks=(*first.checks, *validity.checks(latency, job.budget, seconds)),
-        provenance=last.provenance | first.provenance | _after(last) | _started(parts),
+        provenance=_joined(parts) | _after(last) | _started(parts),
         created=last.created,
         duration_s=round(seconds, 3),
     )
@@ -66,7 +66,7 @@ def join(parts: Sequence[Record]) -> Latency:
         output_error=max(one.output_error for one in each),
         label=each[0].label,
         reference_us=tuple(time for one in each for time in one.reference_us),
-        peak=each[0].peak,
+        peak=next((one.peak for one in each if one.peak is not None), None),
         processes=tuple(len(one.samples_ms) for one in each),
         process_facts=facts,
     )
@@ -85,6 +85,11 @@ def _started(parts: Sequence[Record]) -> dict[str, Any]:
 
 def _seconds(parts: Sequence[Record]) -> float:
     return sum(part.duration_s for part in parts)
+
+
+def _joined(parts: Sequence[Record]) -> dict[str, Any]:
+    """Return what the first process says, and what only later ones do."""
+    return {name: value for part in reversed(parts) for name, value in part.provenance.items()}
 
 
 def _after(last: Record) -> dict[str, Any]:

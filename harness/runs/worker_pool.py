@@ -68,7 +68,7 @@ def execute(
 class Forks:
     """Starts processes by forking, of jobs that run alone: no two of a case from one server.
 
-    Of several processes of a case the first starts afresh: figures of start-up and memory are its.
+    One of several processes of a case starts afresh: figures of start-up and memory are its.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Forks:
         """Return a new process for a job."""
         (job,) = jobs
         case = job.case
-        if not job.process and MEASURES[case.measure].several is not None:
+        if job.begins_turns and MEASURES[case.measure].several is not None:
             return _afresh(jobs)
         imported = imported_before_fork(case.runtime) if case.runtime else ""
         forked = self._servers.start(case.key, imported, thread_variables(case.threads))

@@ -12,6 +12,7 @@ from facebench.harness.measures import merging
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
 from facebench.harness.records.latency import Latency
+from facebench.harness.records.peak import Peak
 from facebench.harness.records.record import Record, from_json, to_json
 from facebench.harness.timing.sampler import Budget
 from tests.harness.measures.times import CASE, noise, part, process
@@ -104,7 +105,9 @@ def test_a_case_that_ran_ahead_takes_as_many_processes_again() -> None:
     measured = parts(STEADY)
     ahead = job(replace(BUDGET, ahead=3))
     assert [merging.enough(ahead, measured[:n]) for n in (3, 4, 5, 6)] == [False] * 3 + [True]
-    assert merging.enough(ahead, parts(STEADY[:3], duration_s=30.0))  # but not for ever
+    slow = parts(STEADY, duration_s=30.0)
+    # Not for ever; but one that starts afresh comes after those that ran ahead.
+    assert [merging.enough(ahead, slow[:n]) for n in (3, 4)] == [False, True]
 
 
 def test_a_start_is_told_by_the_processes_that_began_from_nothing() -> None:
@@ -116,3 +119,12 @@ def test_a_start_is_told_by_the_processes_that_began_from_nothing() -> None:
     found = latency(merged)
     assert (found.load_ms, found.import_ms, found.open_ms) == (9.0, 3.0, 6.0)
     assert merged.provenance[merging.STARTED] == ["forked", *["forked, torch imported before"] * 2]
+
+
+def test_what_one_process_alone_says_is_of_the_case_whichever_it_is() -> None:
+    silent = part(process([5.0]))
+    telling = part(replace(process([5.0]), peak=Peak("8x4", (1e9,), (1e9,), 2**27)))
+    telling = replace(telling, provenance=telling.provenance | {"no_peak": "none"})
+    merged = merging.merge(job(replace(BUDGET, ahead=1)), [silent, telling, silent])
+    assert latency(merged).peak is not None
+    assert merged.provenance["no_peak"] == "none"
