@@ -1,9 +1,9 @@
 """Fits the model of ARM milliseconds to published times, and judges it on what it did not see.
 
     python -m benchmarks.arm_model            # prints the table
-    python -m benchmarks.arm_model --save     # and writes results/arm/constants.toml
+    python -m benchmarks.arm_model --save     # and writes results/arm_model/constants.toml
 
-Published times and counts are in results/arm; benchmarks/arm_counts.py counts again.
+Published times and counts are in results/arm_model; benchmarks/arm_counts.py counts again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from facebench.harness.devices.emulator.anchors import anchored
 from facebench.harness.devices.emulator.calibration import Left
 from facebench.harness.devices.emulator.published import Row, rows
 
-CONSTANTS = Path(__file__).parents[1] / "results" / "arm" / "constants.toml"
+CONSTANTS = Path(__file__).parents[1] / "results" / "arm_model" / "constants.toml"
 
 LEFT_OUT = {
     "network": (calibration.network,),
@@ -39,7 +39,9 @@ KNOWN: dict[str, Callable[[Left, Left], bool]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--save", action="store_true", help="write results/arm/constants.toml")
+    parser.add_argument(
+        "--save", action="store_true", help="write results/arm_model/constants.toml"
+    )
     found = rows()
     save = parser.parse_args().save
     print("\n".join(table(found)))

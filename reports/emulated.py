@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from facebench.harness.devices.emulator import model
+from facebench.harness.devices.emulator import calibration, model, published
+from facebench.harness.devices.emulator.calibration import Left
 from facebench.harness.devices.emulator.fit import Fit, FitRow, fit
 from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.machine.cores import CORES
@@ -153,6 +154,12 @@ def places(evidence: Evidence) -> tuple[EmulatedCore, ...]:
             found.setdefault(shared, []).append(record)
     made = [EmulatedCore(case, _rows(evidence, records)) for case, records in found.items()]
     return tuple(sorted(made, key=lambda place: not place.fitted))
+
+
+@cache
+def left_out() -> tuple[Left, ...]:
+    """Return the published times with their errors by constants of other families of cores."""
+    return tuple(calibration.left_out(published.rows(), calibration.family))
 
 
 def paper_ratio(evidence: Evidence, row: EmulatedRow) -> float | None:

@@ -14,6 +14,7 @@ from facebench.architectures.registry import Published
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.emulator.published import calibrating
 from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine import phones
 from facebench.harness.machine.boards import BOARDS, NamedBoard
 from facebench.harness.machine.cores import CORES
 from facebench.harness.machine.environment import version
@@ -86,7 +87,8 @@ def _devices(data: Path | None) -> list[Entry]:
         for prefix, about in DEVICES.families().items()
     ]
     boards = [{"name": f"emulated:{board.name}", "about": _described(board)} for board in BOARDS]
-    return [{"name": "local", "about": "this machine"}, *families, *boards]
+    own = [{"name": f"emulated:{name}", "about": "a phone of yours"} for name in phones.names()]
+    return [{"name": "local", "about": "this machine"}, *families, *boards, *own]
 
 
 def _described(board: NamedBoard) -> str:

@@ -115,6 +115,7 @@ _COMMANDS = (
         "data", "data:data",
         "List, fetch and check datasets; draw pairs of your own images; clean training sets.",
     ),
+    ("phone", "phone:phone", "Phones of your own, for modelled times."),
     ("device", "device:device", "Boards, and an emulated one: where networks run."),
     (
         "doctor", "doctor:doctor",

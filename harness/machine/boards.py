@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Registry
+from facebench.harness.machine import phones
 from facebench.harness.machine.cores import CORES, Core
 from facebench.harness.storage.serialization import convert, parse_toml
 
@@ -74,9 +75,12 @@ for _found in parse(Path(__file__).with_suffix(".toml").read_text(encoding="utf-
 
 
 def described(name: str) -> Core:
-    """Return a core by its name or by that of a board that has it.
+    """Return a core by its name, or by that of a board or a phone that has it.
 
     Raises:
-        UnknownNameError: it is neither.
+        UnknownNameError: it is none of them.
     """
-    return BOARDS[name].described() if name in BOARDS else CORES[name]
+    if name in BOARDS:
+        return BOARDS[name].described()
+    phone = None if name in CORES else phones.find(name)
+    return phone.described() if phone else CORES[name]

@@ -6,7 +6,7 @@ from typing import Any
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.devices.emulator import model
-from facebench.harness.devices.emulator.anchors import of_board
+from facebench.harness.devices.emulator.anchors import of_device
 from facebench.harness.machine.boards import described
 from facebench.harness.measures import instructions
 from facebench.harness.measures.emulated_inference import emulate
@@ -37,7 +37,7 @@ def _obtain(job: Job) -> Outcome:
             emulated.figures,
             core.figures,
             f"{runtime} {version}".strip(),
-            of_board(name) if validated else None,
+            of_device(name) if validated else None,
             validated,
         ),
         emulated.checks,
@@ -48,7 +48,7 @@ def _obtain(job: Job) -> Outcome:
 
 def _depends_on(job: Job) -> Any:
     name = job.case.device.partition(":")[2]
-    return instructions.depends_on(job), described(name), of_board(name), model.constants()
+    return instructions.depends_on(job), described(name), of_device(name), model.constants()
 
 
 def _summary(record: Record, result: Cycles) -> str:

@@ -5,7 +5,7 @@
             + MEMORY x bytes to and from memory / bandwidth of a copy
 
 The three constants are the same for all cores. They, and how far times were off on
-families of cores that they were not fitted to, are in `results/arm/constants.toml`,
+families of cores that they were not fitted to, are in `results/arm_model/constants.toml`,
 which benchmarks/arm_model.py writes. docs/model.md explains the terms and their error.
 """
 
@@ -102,7 +102,7 @@ TABLE_2 = Table2(pipeline=2.07, memory=2.11)
 @cache
 def constants() -> Constants:
     """Return the shipped constants."""
-    path = shipped.folder("arm") / "constants.toml"
+    path = shipped.folder("arm_model") / "constants.toml"
     return convert(parse_toml(path.read_text(encoding="utf-8")), Constants)
 
 
@@ -146,6 +146,12 @@ def anchor(errors: Sequence[float]) -> Anchor:
     share = left / math.hypot(by.within, by.between)
     mean = math.fsum(errors) / len(errors)
     return Anchor(math.exp(believed * mean), by.time_reach * share, len(errors))
+
+
+def reach_text(found: Anchor) -> str:
+    """Return what an anchor's interval is, in words."""
+    times = math.exp(found.reach)
+    return f"reach from {100 / times - 100:+.0f} % to {100 * times - 100:+.0f} % (95 %)"
 
 
 def cycles(

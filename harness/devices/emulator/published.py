@@ -1,7 +1,7 @@
 """Reads the published latencies that the model is fitted to and judged by, each with the counts of
 code of its age.
 
-The data are in `results/arm`: `published.csv`, single-threaded times of ncnn's own
+The data are in `results/arm_model`: `published.csv`, single-threaded times of ncnn's own
 benchmark by board, network and date; `counts.csv`, what an inference of that network
 executed on the emulated core, by version of ncnn.
 """
@@ -151,5 +151,5 @@ def _released(ncnn: str) -> date:
 
 
 def _read(name: str) -> list[dict[str, str]]:
-    with (shipped.folder("arm") / name).open(encoding="utf-8", newline="") as file:
+    with (shipped.folder("arm_model") / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -6,13 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from facebench.harness.devices.emulator import crossbuild, sysroot, wheels
-from facebench.harness.devices.emulator.pieces import Piece, folder
+from facebench.harness.devices.emulator.pieces import Piece, folder, read, write
 from facebench.harness.storage import cache, fingerprints
 
 # The architectures that are emulated, by the triple that their session is built for.
 TRIPLES = {"aarch64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}
 
 _SOURCES = Path(__file__).parent
+
+# Says which ncnn was asked for.
+_NCNN = "ncnn.json"
 
 
 def pieces(given: Path | None) -> list[Piece]:
@@ -79,8 +82,18 @@ def _link(root: Path, path: Path) -> dict[str, str]:
     return versions
 
 
+def chosen_ncnn() -> str:
+    """Return the version of ncnn that was asked for; empty where it is to be this machine's."""
+    return str(read(folder() / _NCNN).get("version", ""))
+
+
+def choose_ncnn(version: str) -> None:
+    """Keep the version of ncnn that the emulated machine is to have."""
+    write(folder() / _NCNN, {"version": version})
+
+
 def _site() -> Piece:
-    packages = wheels.wanted()
+    packages = wheels.wanted(chosen_ncnn())
     names = ", ".join(f"{name} {version}" for name, version in packages.items())
     return Piece(
         "aarch64/site",

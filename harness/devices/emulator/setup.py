@@ -6,11 +6,12 @@ goes on where it was.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.errors import UnavailableError
+from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.devices.emulator import pieces, qemu, recipes, wheels
 from facebench.harness.devices.emulator.pieces import Piece
 from facebench.harness.storage.progress import Progress
@@ -18,6 +19,7 @@ from facebench.harness.storage.progress import Progress
 COMMAND = "facebench device setup-emulated"
 
 _SETUP = "setup.json"
+_NCNN = re.compile(r"1\.0\.20\d{6}")
 _ARMV7 = "armhf/root"
 
 
@@ -127,10 +129,12 @@ def ensure_current() -> None:
         pieces.write(setup, pieces.read(setup) | {"sources": recipes.sources()})
 
 
-def run(sysroot: Path | None, progress: Progress) -> Emulated:
+def run(sysroot: Path | None, progress: Progress, ncnn: str = "") -> Emulated:
     """Set the emulated device up, or go on with that.
 
     Args:
+        ncnn: a version of it other than this machine's; empty keeps the one that was
+            chosen before.
         sysroot: a folder with an aarch64 Linux and its Python 3.11; None downloads
             Debian's packages, or keeps the folder that was given before.
         progress: told each step before it is done.
@@ -142,21 +146,40 @@ def run(sysroot: Path | None, progress: Progress) -> Emulated:
     reason = qemu.problem()
     if reason:
         raise UnavailableError(reason)
+    if ncnn and not _NCNN.fullmatch(ncnn):
+        raise BadInputError(
+            f"--ncnn {ncnn} is no version of ncnn: they are dates, such as 1.0.20230816"
+        )
     with pieces.alone():
-        wanted = recipes.pieces(sysroot)
-        setup = pieces.folder() / _SETUP
-        kept = pieces.read(setup)
-        emulated = Emulated(pieces.folder())
-        if kept and all(piece.is_made() for piece in wanted):
-            progress.say(f"all is there: {emulated.folder}")
-            return emulated
-        setup.unlink(missing_ok=True)
-        # A folder of the user's stands for apt, which may be missing altogether.
-        optional = [_ARMV7] if sysroot or recipes.linked() else []
-        absent = _make(wanted, optional, progress)
-        progress.say("trying all of it out under QEMU")
-        _try_out(emulated)
-        pieces.write(setup, _summary(wanted, absent))
+        return _set_up(sysroot, progress, ncnn or recipes.chosen_ncnn())
+
+
+def _set_up(sysroot: Path | None, progress: Progress, ncnn: str) -> Emulated:
+    before = recipes.chosen_ncnn()
+    recipes.choose_ncnn(ncnn)
+    try:
+        return _complete(sysroot, progress)
+    except UnavailableError:
+        # A version that cannot be had is not kept.
+        recipes.choose_ncnn(before)
+        raise
+
+
+def _complete(sysroot: Path | None, progress: Progress) -> Emulated:
+    wanted = recipes.pieces(sysroot)
+    setup = pieces.folder() / _SETUP
+    kept = pieces.read(setup)
+    emulated = Emulated(pieces.folder())
+    if kept and all(piece.is_made() for piece in wanted):
+        progress.say(f"all is there: {emulated.folder}")
+        return emulated
+    setup.unlink(missing_ok=True)
+    # A folder of the user's stands for apt, which may be missing altogether.
+    optional = [_ARMV7] if sysroot or recipes.linked() else []
+    absent = _make(wanted, optional, progress)
+    progress.say("trying all of it out under QEMU")
+    _try_out(emulated)
+    pieces.write(setup, _summary(wanted, absent))
     return emulated
 
 

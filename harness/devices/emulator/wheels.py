@@ -21,8 +21,11 @@ _PINNED = {"onnxruntime": "1.24.4"}
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 
 
-def wanted() -> dict[str, str]:
+def wanted(ncnn: str = "") -> dict[str, str]:
     """Return the version of each package that the emulated machine is to have.
+
+    Args:
+        ncnn: another version of it than this machine's.
 
     Raises:
         UnavailableError: a package is not installed here, so its version is not known.
@@ -33,7 +36,7 @@ def wanted() -> dict[str, str]:
         raise UnavailableError(
             f"{missing[0]} is not installed: 'pip install {missing[0]}' installs it"
         )
-    return versions | _PINNED
+    return versions | ({"ncnn": ncnn} if ncnn else {}) | _PINNED
 
 
 def install(packages: dict[str, str], folder: Path) -> dict[str, str]:

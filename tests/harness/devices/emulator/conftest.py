@@ -67,14 +67,14 @@ class Stage:
         for name in names:
             (self.folder / "bin" / name).unlink()
 
-    def set_up(self, sysroot: Path | None = None) -> list[str]:
+    def set_up(self, sysroot: Path | None = None, ncnn: str = "") -> list[str]:
         """Run the set-up.
 
         Returns:
             The lines of its progress.
         """
         told = Told()
-        setup.run(sysroot, told)
+        setup.run(sysroot, told, ncnn)
         return told.said
 
 

@@ -155,7 +155,7 @@ def test_another_release_of_a_package_is_installed_anew(
     stage.set_up()
     stage.asked()
     newer = wheels.wanted() | {"ncnn": "9.0"}
-    monkeypatch.setattr(wheels, "wanted", lambda: newer)
+    monkeypatch.setattr(wheels, "wanted", lambda ncnn: newer)
     assert "ncnn 9.0" in setup.ready()
     stage.set_up()
     assert "ncnn==9.0" in steps(stage.asked())[0]
@@ -284,6 +284,36 @@ def test_the_reason_of_pip_is_told(stage: Stage) -> None:
     )
     with pytest.raises(UnavailableError, match=r"\(No matching distribution found for ncnn==1\)"):
         stage.set_up()
+
+
+def test_another_ncnn_is_installed_and_kept_until_another_is_asked_for(stage: Stage) -> None:
+    stage.set_up()
+    stage.asked()
+    stage.set_up(ncnn="1.0.20230816")
+    (asked,) = (line for line in stage.asked() if line.startswith("pip"))
+    assert "ncnn==1.0.20230816" in asked
+    assert setup.find().versions["ncnn"] == "1.0.20230816"
+    assert stage.set_up() == [f"all is there: {folder()}"]
+    stage.set_up(ncnn="1.0.20240102")
+    assert setup.find().versions["ncnn"] == "1.0.20240102"
+
+
+def test_an_ncnn_that_cannot_be_had_is_not_kept(stage: Stage) -> None:
+    stage.set_up()
+    before = setup.find().versions["ncnn"]
+    pip = stage.folder / "python" / "pip" / "__main__.py"
+    works = pip.read_text()
+    pip.write_text("import sys; sys.exit('ERROR: No matching distribution found')")
+    with pytest.raises(UnavailableError, match="No matching distribution"):
+        stage.set_up(ncnn="1.0.20190101".replace("2019", "2039"))
+    pip.write_text(works)
+    stage.set_up()
+    assert setup.find().versions["ncnn"] == before
+
+
+def test_what_is_no_version_of_ncnn_is_refused(stage: Stage) -> None:
+    with pytest.raises(BadInputError, match="they are dates"):
+        stage.set_up(ncnn="latest")
 
 
 def test_what_is_not_set_up_is_said_in_one_line(stage: Stage) -> None:
