@@ -37,6 +37,7 @@ WRITES = {
     "harness/measures/identification.py": _ENTRY,
     "harness/models/export.py": _ENTRY,
     "harness/models/known_networks.py": _ENTRY,
+    "harness/models/onnx_network/exporting.py": _ENTRY,
     "harness/models/precision.py": _ENTRY,
     "harness/models/quantize.py": _ENTRY,
     "harness/runtimes/ncnn_cpu.py": _ENTRY,

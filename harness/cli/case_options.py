@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import click
@@ -16,6 +17,7 @@ from facebench.harness.models.networks import (
     Network,
     resolve,
     shipped_or_random,
+    told_apart,
 )
 from facebench.harness.models.precision import PRECISIONS, require_known
 from facebench.harness.runs.jobs import Precision, Sampling
@@ -29,6 +31,8 @@ def resolve_networks(
     channels: str | None,
     mean: str | None,
     scale: str | None,
+    size: tuple[int, int] | None,
+    output: str | None,
 ) -> list[Network]:
     """Return networks that a command line names, with their weights and preprocessing.
 
@@ -43,10 +47,20 @@ def resolve_networks(
             f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
         )
     chosen = preprocessing(channels, mean, scale)
-    return [
-        resolve(name, files.get(name) or shipped_or_random(otherwise or RANDOM, name), chosen)
-        for name in networks
-    ]
+    if (size or output) and not any(name.startswith(ONNX_PREFIX) for name in networks):
+        raise BadInputError("--size and --output are of ONNX files, and no network is one")
+    return told_apart(
+        [
+            resolve(
+                name,
+                files.get(name) or shipped_or_random(otherwise or RANDOM, name),
+                chosen,
+                size,
+                output or "",
+            )
+            for name in networks
+        ]
+    )
 
 
 def parse_weights(weights: Sequence[str]) -> tuple[dict[str, str], str]:
@@ -102,6 +116,18 @@ def _three(option: str, text: str) -> tuple[float, float, float]:
     return first, second, third
 
 
+def _size(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text)
+    if found is None:
+        raise BadInputError(f"--size {text!r} is not valid: give HEIGHTxWIDTH, such as 112x112")
+    height, width = found.group(1), found.group(2) or found.group(1)
+    return int(height), int(width)
+
+
 def _percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
     if text is None:
         return None
@@ -144,6 +170,14 @@ weights = (
     click.option(
         "--scale", metavar="V[,V,V]",
         help="Divides (pixel - mean), one value or one a channel. Default: the network's own.",
+    ),
+    click.option(
+        "--size", callback=_size, metavar="HxW",
+        help="Of images, where an ONNX file leaves their height and width free.",
+    ),
+    click.option(
+        "--output", metavar="NAME",
+        help="Of an ONNX file with several outputs, the one that holds the embedding.",
     ),
 )  # fmt: skip
 

@@ -49,9 +49,11 @@ class _Folder(relax.PyExprMutator):  # type: ignore[misc]
 
     def _bound(self, call: Any) -> Any:
         """Return a Clip comes as calls of functions: their operators can be told and fused."""
-        values, bound = call.args[1].fields
-        if self._constant(bound) is None:
+        values, *bounds = call.args[1].fields
+        # A Clip of opset 10 or before has its bound inside the function.
+        if len(bounds) != 1 or self._constant(bounds[0]) is None:
             return call
+        (bound,) = bounds
         return _BOUNDS[str(call.args[0].name_hint).rstrip("0123456789")](values, bound)
 
     def _constant(self, argument: Any) -> NDArray[Any] | None:

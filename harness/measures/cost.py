@@ -16,11 +16,13 @@ def _obtain(job: Job) -> Outcome:
     from facebench.harness.models import cost  # loads torch
     from facebench.harness.models.onnx_cost import counter
 
-    architecture = job.network.architecture()
-    size = architecture.input_size
     if job.network.is_onnx:
-        return Outcome(counter.count(job.network.graph(), (1, 3, *size), size))
-    return Outcome(cost.count(job.network.module(), size, architecture.embedding_size))
+        loaded = job.network.loaded()
+        found = loaded.found
+        return Outcome(counter.count(loaded.model, found.image_shape, found.size, found.embedding))
+    architecture = job.network.architecture()
+    module, size = job.network.module(), architecture.input_size
+    return Outcome(cost.count(module, size, architecture.embedding_size))
 
 
 def _depends_on(job: Job) -> Any:

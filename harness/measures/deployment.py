@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from facebench.architectures.errors import WrongAnswerError
+from facebench.architectures.errors import RefusedError, WrongAnswerError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine import environment
 from facebench.harness.measures.job import Job
 from facebench.harness.models import precision
+from facebench.harness.models.answers import LEAST_COSINE
 from facebench.harness.models.export import Exported
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Check
@@ -50,7 +51,7 @@ class Deployment:
         return device.open(self.runtime.name, self.artifact.path, threads, counting)
 
     def check(self, infer: Infer, most: int | None = None) -> tuple[float, tuple[Check, ...]]:
-        """Hold a infer's outputs on the reference inputs against torch's.
+        """Hold what infers against the network's own outputs on the reference inputs.
 
         Args:
             infer: from images (N, 3, H, W) to embeddings (N, E).
@@ -73,12 +74,16 @@ class Deployment:
         what = f"{self.runtime.name} on {case.network}"
         _require_shape(answers[0], (batch, expected.shape[1]), what)
         found = precision.agreement(np.concatenate(answers), expected[:count])
-        precision.require_agreement(what, case.precision, found)
+        facts = self.exported.facts()
+        precision.require_agreement(what, case.precision, found, facts["rounding"])
         faithful = precision.faithful(self.exported)
         if faithful is not None:
             return found.relative_error, (faithful,)
         detail = f"largest difference {found.relative_error:.1e} of the largest element"
-        agreed = Check("outputs agree with torch", True, detail)
+        whose = "the graph's own" if facts["from_onnx"] else "torch"
+        agreed = Check(f"outputs agree with {whose}", True, detail)
+        if facts["precision"] == "int8":
+            agreed = _quantized_alike(what, found.lowest_cosine)
         return found.relative_error, (agreed,)
 
     def batch_of_images(self) -> FloatArray:
@@ -111,13 +116,15 @@ def deploy(job: Job) -> Deployment:
 
     Raises:
         UnavailableError: the runtime is not installed.
-        RefusedError: it does not run this precision; or int8 would be
-            calibrated on faces that it is then scored on.
+        RefusedError: it does not run this precision; int8 would be calibrated on faces that it
+            is then scored on; or the network takes another number of images at once.
     """
     case = job.case
     runtime = RUNTIMES[case.runtime]
+    _require_precision(job, runtime)
     runtime.require(case.precision)
     exported = precision.lower(job.export(), case.precision, lambda: _calibration(job))
+    _require_batch(exported, case)
     return Deployment(job, exported, runtime, runtime.prepare(exported, case.batch, case.target))
 
 
@@ -154,6 +161,38 @@ def _require_shape(answer: Any, expected: tuple[int, int], what: str) -> None:
             f"{what} gives an output of shape {answer.shape} for {expected[0]} images, not "
             f"{expected}: export it for this batch size, or use a batch of 1"
         )
+
+
+def _require_precision(job: Job, runtime: Runtime) -> None:
+    """Refuse what a runtime does not run, of a network that is given in its precision."""
+    own = job.network.precision
+    if own != job.case.precision or own in runtime.precisions:
+        return
+    able = [one.name for one in RUNTIMES if own in one.precisions]
+    raise RefusedError(
+        f"{job.case.network} is {precision.ALREADY[own]} already, and runtime {runtime.name} does "
+        f"not run {own}: use {' or '.join(able)}, or give the fp32 file, and --precision {own} "
+        "where a runtime runs it"
+    )
+
+
+def _require_batch(exported: Exported, case: Case) -> None:
+    batch = exported.facts()["batch"]
+    if batch and batch != case.batch:
+        raise RefusedError(
+            f"{case.network} takes one image at a time, as it was exported: use --batch {batch}, "
+            "or export it for any number of images"
+        )
+
+
+def _quantized_alike(what: str, cosine: float) -> Check:
+    """Return that a quantized graph embeds as it does by itself."""
+    if cosine < LEAST_COSINE:
+        raise WrongAnswerError(
+            f"{what} gives embeddings of a cosine of {cosine:.3f} to the graph's own, where "
+            f"{LEAST_COSINE} at least is asked: no figure is taken from it"
+        )
+    return Check("outputs agree with the graph's own", True, f"lowest cosine {cosine:.4f}")
 
 
 def _calibration(job: Job) -> precision.Calibration:

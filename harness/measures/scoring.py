@@ -42,7 +42,7 @@ def prepare(job: Job) -> Prepared[FaceSet]:
         RefusedError: int8 would be calibrated on faces that it is scored on.
     """
     opened = dataset(job).open(job.data)
-    if job.case.precision == "int8":
+    if job.calibration:
         require_disjoint(DATASETS[job.calibration].open(job.data), opened)
     located = preparation.locate(opened, job.landmarks, job.progress, (job.shard or 0) / job.shards)
     return preparation.settle(located, job.case.absent)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,11 @@ from facebench.harness.storage.cache import file_digest
 if TYPE_CHECKING:
     from torch import nn
 
+    from facebench.harness.models.onnx_network.loaded import Loaded
+
 ONNX_PREFIX = "onnx:"
-# Of an ONNX graph, weights and intermediate values of one image: 2 GB of single precision.
-_MOST_ELEMENTS = 2**29
+# Of a path, parts that tell two files of one name apart.
+_MOST_FOLDERS = 50
 
 RANDOM, SHIPPED = "random:0", "shipped"
 
@@ -38,6 +40,9 @@ class Network:
         path: the file that holds them, or None where they are random.
         preprocessing: given by the user, or None for the architecture's own.
         source: of an architecture from outside this project, what defines it: see there.
+        size: height and width of an ONNX graph's image, where the graph leaves them free.
+        output: of an ONNX graph with several, the one that holds the embedding.
+        precision: of its weights as they are given: `fp32`, or what an ONNX file computes in.
     """
 
     name: str
@@ -45,6 +50,9 @@ class Network:
     path: Path | None = None
     preprocessing: Preprocessing | None = None
     source: str = ""
+    size: tuple[int, int] | None = None
+    output: str = ""
+    precision: str = "fp32"
 
     @property
     def is_onnx(self) -> bool:
@@ -63,10 +71,23 @@ class Network:
             UnknownNameError: no architecture has this name.
             BadInputError: the ONNX file holds no embedding network.
         """
-        found = _onnx_architecture(self) if self.is_onnx else registry.find(self.name)
+        if self.is_onnx:
+            return _onnx_architecture(self)
+        found = registry.find(self.name)
         if self.preprocessing is None:
             return found
         return replace(found, preprocessing=self.preprocessing)
+
+    def loaded(self) -> Loaded:
+        """Return what its ONNX file holds.
+
+        Raises:
+            BadInputError: it holds no embedding network.
+        """
+        from facebench.harness.models.onnx_network import loaded
+
+        assert self.path is not None
+        return loaded.load(self.path, self.weights, self.size, self.output)
 
     @property
     def module_name(self) -> str:
@@ -93,23 +114,18 @@ class Network:
             facts | {"weights_matched": matched.how} | ({"training": training} if training else {})
         )
 
-    def graph(self) -> Any:
-        """Return the graph of an ONNX file, an `onnx.ModelProto`.
-
-        Raises:
-            BadInputError: the file holds none that can be read.
-        """
-        assert self.path is not None
-        return _read_onnx(self.path)
-
     def module(self) -> nn.Module:
         """Return the network with its weights, in evaluation mode.
 
         Raises:
             BadInputError: the file does not hold weights for this architecture.
+            RefusedError: it is an ONNX file that cannot be converted to torch.
         """
         if self.is_onnx:
-            return self.architecture().build().eval()
+            from facebench.harness.models.onnx_network import in_torch
+
+            wrapped = self.loaded().wrapped(self.architecture().preprocessing.channels)
+            return in_torch.module(wrapped, self.name)
         from facebench.architectures.initialise import create
 
         seed = 0 if self.path else int(self.weights.partition(":")[2])
@@ -126,6 +142,8 @@ def resolve(
     name: str,
     weights: str | Path | None = None,
     preprocessing: Preprocessing | None = None,
+    size: tuple[int, int] | None = None,
+    output: str = "",
 ) -> Network:
     """Return the network called `name`, its name and files checked.
 
@@ -134,15 +152,15 @@ def resolve(
         weights: `random:<seed>`, `shipped` (those that come with the project) or a file; None
             is `random:0`. An ONNX file is its own weights.
         preprocessing: how pixels become its input, where the architecture's own does not fit.
+        size: height and width of an ONNX graph's image, where the graph leaves them free.
+        output: of an ONNX graph with several, the one that holds the embedding.
 
     Raises:
         UnknownNameError: no such network; the message names the nearest.
         BadInputError: a file is missing, or no weights of this network are shipped.
     """
     if name.startswith(ONNX_PREFIX):
-        path = Path(name.removeprefix(ONNX_PREFIX)).absolute()
-        identity = f"sha256:{file_digest(path)}"
-        return Network(f"{ONNX_PREFIX}{path.name}", identity, path, preprocessing)
+        return _onnx(Path(name.removeprefix(ONNX_PREFIX)).absolute(), preprocessing, size, output)
     found = registry.find(name)
     name = found.name
     text = str(weights) if weights is not None else RANDOM
@@ -152,6 +170,56 @@ def resolve(
         return Network(name, text, None, preprocessing, found.source)
     path = Path(text).absolute()
     return Network(name, f"sha256:{file_digest(path)}", path, preprocessing, found.source)
+
+
+def told_apart(networks: Sequence[Network]) -> list[Network]:
+    """Return networks with the folders of their ONNX files in their names, where these have one
+    name and other weights.
+    """
+    parts = 1
+    found = list(networks)
+    while parts < _MOST_FOLDERS and (twice := _of_one_name(found)):
+        parts += 1
+        found = [
+            replace(one, name=_onnx_name(one, parts)) if one.name in twice else one for one in found
+        ]
+    return found
+
+
+def _of_one_name(networks: Sequence[Network]) -> set[str]:
+    """Return names of ONNX files that several networks of other weights have."""
+    weights: dict[str, set[str]] = {}
+    for one in networks:
+        if one.is_onnx:
+            weights.setdefault(one.name, set()).add(one.weights)
+    return {name for name, several in weights.items() if len(several) > 1}
+
+
+def _onnx(
+    path: Path, preprocessing: Preprocessing | None, size: tuple[int, int] | None, output: str
+) -> Network:
+    from facebench.harness.models.onnx_network import files
+
+    digest, precision = files.identity(path)
+    network = Network(
+        ONNX_PREFIX,
+        f"sha256:{digest}",
+        path,
+        preprocessing,
+        size=size,
+        output=output,
+        precision=precision,
+    )
+    return replace(network, name=_onnx_name(network, 1))
+
+
+def _onnx_name(network: Network, parts: int) -> str:
+    """Return the file's name, with so many of the last parts of its path, and what was chosen."""
+    assert network.path is not None
+    chosen = [network.output] if network.output else []
+    chosen += ["{}x{}".format(*network.size)] if network.size else []
+    file = "/".join(network.path.parts[-parts:])
+    return "@".join([f"{ONNX_PREFIX}{file}", *chosen])
 
 
 def is_random(text: str) -> bool:
@@ -179,83 +247,14 @@ def _shipped(name: str) -> Path:
 
 
 def _onnx_architecture(network: Network) -> Architecture:
-    path = network.path
-    assert path is not None
-    model = _read_onnx(path)
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    shapes = [_shape(value) for value in (*inputs, *model.graph.output)]
-    if len(inputs) != 1 or len(shapes) != 2 or len(shapes[0]) != 4 or len(shapes[1]) != 2:
-        raise BadInputError(
-            f"{path} is no embedding network: one input (N, 3, H, W) and one output "
-            f"(N, E) are expected, it has {', '.join(map(str, shapes)) or 'none'}"
-        )
-    (_, channels, height, width), (_, embedding) = shapes
-    if channels != 3 or min(height, width, embedding) < 1:
-        raise BadInputError(
-            f"{path} is no embedding network: its input {shapes[0]} must have 3 channels "
-            f"and a fixed height and width, and its output {shapes[1]} a fixed size"
-        )
+    loaded = network.loaded()
+    found = loaded.found
     return Architecture(
         name=network.name,
-        build=lambda: _onnx_module(path, network.name, (height, width)),
-        input_size=(height, width),
-        embedding_size=embedding,
+        build=network.module,
+        input_size=found.size,
+        embedding_size=found.embedding_size,
         reference="an ONNX file of the user",
+        note=str(found),
+        preprocessing=loaded.preprocessing(network.preprocessing),
     )
-
-
-def _read_onnx(path: Path) -> Any:
-    import onnx
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-        onnx.checker.check_model(model)
-        found = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:  # protobuf and onnx raise a dozen kinds
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadInputError(
-            f"{path} is no ONNX file that can be read ({first[0]}); export the network again"
-        ) from error
-    graph = found.graph
-    elements = sum(math.prod(max(dim, 1) for dim in _shape(value))
-                   for value in (*graph.input, *graph.value_info, *graph.output))  # fmt: skip
-    elements += sum(math.prod(tensor.dims) for tensor in graph.initializer)
-    if elements > _MOST_ELEMENTS:
-        raise BadInputError(
-            f"{path} works out {elements:,} numbers for an image, more than {_MOST_ELEMENTS:,}: "
-            "give a smaller network"
-        )
-    return found
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    """Dimensions of an ONNX value; 0 where one is not fixed."""
-    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-
-
-def _onnx_module(path: Path, name: str, size: tuple[int, int]) -> nn.Module:
-    import onnx2torch
-    import torch
-
-    model = _read_onnx(path)
-    for number, node in enumerate(model.graph.node):
-        # The modules' names, in which a slash would part scopes of a trace.
-        node.name = f"{node.op_type}_{number}"
-    try:
-        module: nn.Module = onnx2torch.convert(model)
-        # Attributes and indices that make no sense show when it runs.
-        with torch.no_grad():
-            module.eval()(torch.zeros(1, 3, *size))
-        return module
-    except NotImplementedError as error:
-        raise BadInputError(
-            f"{name} has an operator that cannot be converted ({error}); export it with "
-            "standard operators of opset 13 to 17"
-        ) from error
-    except Exception as error:  # whatever the converter and torch raise of a wrong graph
-        first = str(error).strip().splitlines() or [""]
-        raise BadInputError(
-            f"{name} does not run in torch ({type(error).__name__}: {first[0]}); export it with "
-            "floating-point weights, and see that it runs in another runtime"
-        ) from error

@@ -15,13 +15,21 @@ import numpy as np
 from facebench.architectures.errors import RefusedError, UnknownNameError, WrongAnswerError
 from facebench.harness.machine.environment import version
 from facebench.harness.models import quantize
-from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
+from facebench.harness.models.answers import (
+    LEAST_COSINE,
+    RUNTIME_TOLERANCE,
+    relative_error,
+    tolerance,
+)
+from facebench.harness.models.answers import cosines as embedding_cosines
+from facebench.harness.models.export import Exported
 from facebench.harness.records.record import Check
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
 from facebench.harness.verification.calibration import Calibration, calibration_of, require_disjoint
 
 __all__ = [
+    "ALREADY",
     "LEAST_COSINE",
     "PRECISIONS",
     "TOLERANCE",
@@ -42,8 +50,8 @@ PRECISIONS = ("fp32", "fp16", "int8")
 # only finite outputs are asked, for which the largest float sessions: see `faithful`.
 TOLERANCE = {"fp32": RUNTIME_TOLERANCE, "fp16": 2e-2, "int8": sys.float_info.max}
 
-# A line of this project's, no published one: the cosine of a face to its own fp32 embedding.
-LEAST_COSINE = 0.9
+# What a network is that is given in another precision than fp32.
+ALREADY = {"int8": "quantized", "fp16": "in half precision"}
 
 _NAMES = ("network.onnx", "reference.npz", "facts.json")
 
@@ -69,7 +77,7 @@ def lower(
     precision: str,
     calibration: Calibration | Callable[[], Calibration] | None = None,
 ) -> Exported:
-    """Return the network in another precision, or find it in the cache; in fp32 it is itself.
+    """Return the network in another precision, or find it in the cache; in its own it is itself.
 
     Its folder holds what runtimes read of an ONNX network, and no TorchScript.
 
@@ -85,8 +93,14 @@ def lower(
         WrongAnswerError: the outputs are further from fp32's than the precision allows.
     """
     require_known(precision)
-    if precision == "fp32":
+    if precision == exported.facts()["precision"]:
         return exported
+    own = exported.facts()["precision"]
+    if own != "fp32":
+        raise RefusedError(
+            f"{exported.facts()['name']} is {ALREADY[own]} already: give the fp32 file, and "
+            f"--precision {precision}"
+        )
     faces = None
     if precision == "int8":
         faces = calibration() if callable(calibration) else calibration
@@ -120,24 +134,29 @@ def agreement(outputs: FloatArray, expected: FloatArray) -> Agreement:
     error = relative_error(outputs, expected)
     if not np.isfinite(error):
         return Agreement(error, float("nan"), float("nan"))
-    found, known = outputs.astype(np.float64), expected.astype(np.float64)
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(known, axis=1)
-    products = (found * known).sum(axis=1)
-    cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    cosines = embedding_cosines(outputs, expected)
     return Agreement(error, float(cosines.min()), float(np.median(cosines)))
 
 
-def require_agreement(what: str, precision: str, found: Agreement) -> None:
-    """Raise `WrongAnswerError` where `what` is further off than its precision allows."""
+def require_agreement(what: str, precision: str, found: Agreement, rounding: float = 0.0) -> None:
+    """Raise `WrongAnswerError` where `what` is further off than its precision allows.
+
+    Args:
+        what: names who answered, and what.
+        precision: one of `PRECISIONS`.
+        found: how near the answer is.
+        rounding: how far the network's own precision is off double precision.
+    """
+    most = tolerance(TOLERANCE[precision], rounding)
     mend = "so no figure is taken from it" + ("" if precision == "fp32" else ": use fp32")
     if not np.isfinite(found.relative_error):
         raise WrongAnswerError(
             f"{what} in {precision} gives embeddings that are not finite, {mend}"
         )
-    if found.relative_error > TOLERANCE[precision]:
+    if found.relative_error > most:
         raise WrongAnswerError(
-            f"{what} in {precision} differs from torch by {found.relative_error:.1e} of the "
-            f"largest element (at most {TOLERANCE[precision]:.0e} is allowed), {mend}"
+            f"{what} in {precision} differs from the network itself by {found.relative_error:.1e} "
+            f"of the largest element (at most {most:.0e} is allowed), {mend}"
         )
 
 

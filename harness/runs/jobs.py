@@ -63,6 +63,12 @@ class Precision:
         """Return the dataset that this precision needs; empty where it needs none."""
         return self.calibration if self.name == "int8" else ""
 
+    def given(self, network: Network) -> Precision:
+        """Return this precision; of a network that is given in another than fp32, its own."""
+        if self.name in ("fp32", network.precision) and network.precision != "fp32":
+            return Precision(network.precision, "")
+        return self
+
     def of(self, case: Case) -> Case:
         """Return the case in this precision."""
         faces = self.faces and DATASETS[self.faces].name
@@ -92,6 +98,7 @@ def latency_job(
     Raises:
         UnavailableError: the device cannot be reached, or does not say what it is.
     """
+    how = how.given(network)
     case = Case(
         "latency",
         network.name,
@@ -172,6 +179,7 @@ def scoring_job(
 ) -> Job:
     """Return the job of scoring a network, on all cores of the device by default."""
     dataset = DATASETS[scoring.dataset]
+    how = how.given(network)
     case = Case(
         dataset.measure,
         network.name,

@@ -54,6 +54,7 @@ from facebench.harness.models.networks import (
     is_random,
     resolve,
     shipped_or_random,
+    told_apart,
 )
 from facebench.harness.models.precision import require_known
 from facebench.harness.records.case import Case
@@ -187,10 +188,12 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         raise BadInputError(
             f"the plan has {len(names):,} networks, and {MOST_NETWORKS:,} are the most: split it"
         )
-    networks = [
-        resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
-        for name in names
-    ]
+    networks = told_apart(
+        [
+            resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
+            for name in names
+        ]
+    )
     if absent := sorted({*plan.first} - {*names}):
         raise BadInputError(f"first = {absent[0]!r} is none of the plan's networks: add it to them")
     every = chain.from_iterable(_expanded(network, plan, data, devices) for network in networks)

@@ -69,7 +69,8 @@ class LatencyRequest:
             )
         ]
         for job in wanted:
-            RUNTIMES[job.case.runtime].require(job.case.precision)
+            if job.network.precision == "fp32":
+                RUNTIMES[job.case.runtime].require(job.case.precision)
         return wanted
 
     def _runtimes(self, device: str) -> Sequence[str]:

@@ -22,7 +22,7 @@ from facebench.harness.storage import cache, fingerprints
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     key = cache.digest(
-        cache.file_digest(exported.torchscript),
+        cache.file_digest(exported.onnx if exported.from_onnx else exported.torchscript),
         version("pnnx"),
         fingerprints.code(__name__),
     )
@@ -33,8 +33,7 @@ def _convert(exported: Exported, folder: Path) -> None:
     height, width = exported.facts()["input_size"]
     # pnnx writes a dozen files beside its input, under names it derives from it.
     with tempfile.TemporaryDirectory() as temporary:
-        source = Path(temporary) / "network.pt"
-        shutil.copy(exported.torchscript, source)
+        source = _source(exported, Path(temporary))
         done = subprocess.run(
             [_pnnx(), source, f"inputshape=[1,3,{height},{width}]", "fp16=0"],
             cwd=temporary,
@@ -49,6 +48,18 @@ def _convert(exported: Exported, folder: Path) -> None:
         for path in made:
             shutil.copy(path, folder)
     _require_no_crash(folder, height, width)
+
+
+def _source(exported: Exported, folder: Path) -> Path:
+    """Return what pnnx is given: TorchScript, or a user's own graph in plain operators."""
+    if not exported.from_onnx:
+        return Path(shutil.copy(exported.torchscript, folder))
+    import onnx
+
+    from facebench.harness.models.onnx_network.plain import plain
+
+    onnx.save(plain(onnx.load(exported.onnx), 1), folder / "network.onnx")
+    return folder / "network.onnx"
 
 
 def _require_layers(param: Path) -> None:

@@ -6,9 +6,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facebench.harness.models.export import Exported
+from facebench.harness.machine.environment import version
+from facebench.harness.models.export import Exported, write_torchscript
 from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import cache, fingerprints
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
 
 def _eager(folder: Path, threads: int) -> Infer:
     return _session(Exported(folder).module(), threads)
+
+
+def _traced(exported: Exported, batch: int, target: str) -> Artifact:
+    """Return the TorchScript file: of a user's ONNX file it is made here, where that goes."""
+    if not exported.from_onnx:
+        return Artifact(exported.torchscript)
+    key = cache.digest(
+        cache.file_digest(exported.onnx),
+        [version(name) for name in ("torch", "onnx", "onnx2torch", "onnxruntime")],
+        fingerprints.code(__name__, "facebench.harness.models.onnx_network.in_torch"),
+    )
+    folder = cache.entry("torchscript", key, lambda made: write_torchscript(exported, made))
+    return Artifact(folder / "network.pt")
 
 
 def _frozen(path: Path, threads: int) -> Infer:
@@ -66,7 +81,7 @@ RUNTIMES.add(
     Runtime(
         "torch_frozen",
         ("torch",),
-        lambda exported, batch, target: Artifact(exported.torchscript),
+        _traced,
         _frozen,
         flushing=_FLUSHING,
         survives_fork=True,

@@ -27,12 +27,10 @@ def _limit(name: str, about: str) -> Callable[[Command], Command]:
     )
 
 
-def _teacher_of(
-    teacher: str, weights: Sequence[str], channels: str | None, mean: str | None, scale: str | None
-) -> Network:
+def _teacher_of(teacher: str, weights: Sequence[str], **how: Any) -> Network:
     if teacher.endswith(".onnx") and not teacher.startswith(ONNX_PREFIX):
         teacher = f"{ONNX_PREFIX}{teacher}"
-    (network,) = case_options.resolve_networks([teacher], weights, channels, mean, scale)
+    (network,) = case_options.resolve_networks([teacher], weights, **how)
     return network
 
 

@@ -16,7 +16,8 @@ from facebench.harness.compiler.targets import TARGETS, Target
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.tvm import resolve as resolve_target
 from facebench.harness.models import export
-from facebench.harness.models.export import Exported, relative_error
+from facebench.harness.models.answers import relative_error
+from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import resolve
 from facebench.harness.runtimes.registry import RUNTIMES
 

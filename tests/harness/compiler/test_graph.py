@@ -14,7 +14,8 @@ from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.models import export, networks
-from facebench.harness.models.export import Exported, relative_error
+from facebench.harness.models.answers import relative_error
+from facebench.harness.models.export import Exported
 from facebench.harness.runtimes.registry import RUNTIMES
 from tests.harness.conftest import write_onnx
 from tests.sampling import covering

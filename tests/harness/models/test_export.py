@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from facebench.architectures import registry
 from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.models import export as exporting
-from facebench.harness.models.export import (
+from facebench.harness.models.answers import (
     EXPORT_TOLERANCE,
-    Exported,
-    export,
     reference_inputs,
     relative_error,
+    require_answers,
+    tolerance,
 )
+from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network, resolve
 from tests.faults.pretence import in_fork
 from tests.sampling import third
@@ -90,8 +92,9 @@ def test_relative_error_is_of_the_largest_element_and_infinite_where_not_finite(
 
 
 def test_an_export_that_answers_wrongly_is_refused(
-    tiny: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    network = resolve("mobilefacenet_s")
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
     write = exporting._write_onnx
 
@@ -103,8 +106,8 @@ def test_an_export_that_answers_wrongly_is_refused(
 
     monkeypatch.setattr(exporting, "_write_onnx", write_wrongly)
     with pytest.raises(WrongAnswerError, match="differs from torch"):
-        export(tiny)
-    assert exporting.find(tiny) is None
+        export(network)
+    assert exporting.find(network) is None
 
 
 def test_the_same_network_is_exported_once(tiny: Network, tiny_exported: Exported) -> None:
@@ -136,3 +139,53 @@ def test_a_disk_that_is_full_ends_an_export_in_a_sentence(
             export(tiny)
 
     assert in_fork(write) == 0
+
+
+class Cancelling(torch.nn.Module):
+    """What is left of large numbers: single precision has few digits of it."""
+
+    def __init__(self, large: float) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 8, 16)
+        self.large = large
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found = self.convolution(images).flatten(1)
+        return (found * self.large + found) - found * self.large
+
+
+@pytest.mark.parametrize(("large", "usable"), [(1e2, True), (1e6, False)])
+def test_what_rounding_explains_is_no_defect_and_what_it_leaves_nothing_of_is_refused(
+    large: float, usable: bool, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Cancelling(large), (torch.zeros(1, 3, 16, 16),), str(path), dynamo=False)
+    if usable:
+        facts = export(resolve(f"onnx:{path}")).facts()
+        assert 0 < facts["output_error"] < tolerance(EXPORT_TOLERANCE, facts["rounding"])
+    else:
+        with pytest.raises(BadInputError, match="its own answers are off those of double"):
+            export(resolve(f"onnx:{path}"))
+
+
+def test_rounding_widens_what_is_allowed_and_never_narrows_it() -> None:
+    assert tolerance(1e-5, 0.0) == tolerance(1e-5, 1e-6) == 1e-5
+    assert tolerance(1e-5, 1.8e-5) > 1.8e-5
+
+
+@pytest.mark.parametrize(
+    ("outputs", "why"),
+    [
+        (np.full((3, 4), np.nan), "not finite"),
+        (np.array([[1.0, np.inf]] * 3), "not finite"),
+        (np.zeros((3, 4)), "zero for every image"),
+        (np.ones((3, 4)), "the same embedding"),
+    ],
+)
+def test_embeddings_that_are_none_are_called_what_they_are(outputs: np.ndarray, why: str) -> None:
+    with pytest.raises(BadInputError, match=f"net gives.*{why}"):
+        require_answers("net", outputs)
+    require_answers("net", np.eye(3))

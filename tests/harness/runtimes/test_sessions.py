@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
+from facebench.harness.models.answers import RUNTIME_TOLERANCE, relative_error
+from facebench.harness.models.export import Exported
 from facebench.harness.runtimes import wire
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.runtimes.session import LocalSession

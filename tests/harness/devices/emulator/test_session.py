@@ -25,7 +25,8 @@ from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.devices.emulator import crossbuild
 from facebench.harness.models import export, networks
-from facebench.harness.models.export import RUNTIME_TOLERANCE, Exported, relative_error
+from facebench.harness.models.answers import RUNTIME_TOLERANCE, relative_error
+from facebench.harness.models.export import Exported
 from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
 from tests.harness.conftest import write_onnx
