@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from facebench.reports.digits import Estimate
@@ -96,7 +97,10 @@ def new(theme: Theme, width: float, height: float) -> Figure:
     """
     if (chosen := _width.get()) is not None:
         width, height = chosen, max(height * chosen / width, _LEAST_HEIGHT)
-    return Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+    # Without a canvas of its own a renderer is made anew whenever a text's size is asked for.
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def for_paper(draw: Callable[[Theme], Figure], size: str, form: str) -> bytes:
