@@ -1,21 +1,25 @@
 """Whether runs of one plan raise an alarm against each other, on a busy and on a quiet machine.
 
-    python benchmarks/jobs_trial.py loaded quiet slower -o FOLDER
+    python benchmarks/jobs_trial.py loaded quiet slower -o FOLDER [--minutes 8]
 
 Each run is a job of its own: `facebench run` of one network, five processes, on one core.
 `loaded` makes twelve while other processes take the cores now and then, `quiet` twelve
 without them, and all ordered pairs are compared as `facebench compare` does it: nothing
 changed, so each alarm is false. `slower` alternates three jobs of the same code with three
 whose every inference takes 2 % longer and three of 5 %, by a delay after it, and compares them
-by three jobs a side. Runs that are in FOLDER are not made again.
+by three jobs a side. Runs that are in FOLDER are not made again, so that a shared machine can be
+kept quiet for some minutes at a time: `--minutes` ends when no further run would fit, and the
+same command goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,9 +72,28 @@ LOAD = "import random, time\nwhile True:\n end = time.time() + random.uniform(0,
     " while time.time() < end: pass\n time.sleep(random.uniform(0, 6))"  # fmt: skip
 
 
-def run(folder: Path, slower_by: float = 0.0) -> Side:
+class Clock:
+    """Ends the program where another run would take longer than what is left."""
+
+    def __init__(self, minutes: float) -> None:
+        self._end, self._longest = time.monotonic() + 60 * minutes, 0.0
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Time a run, if there is time for it."""
+        start = time.monotonic()
+        if start + self._longest > self._end:
+            sys.exit("the time is over; the same command goes on")
+        yield
+        self._longest = max(self._longest, time.monotonic() - start)
+
+
+def run(folder: Path, clock: Clock, slower_by: float = 0.0) -> Side:
     """One job; a run that is in its folder is read."""
-    if not (folder / RECORDS).is_file():
+    made = joined(folder.name, [folder])
+    if made.entries:
+        return made
+    with clock.timed():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "plan.toml").write_text(PLAN)
         (folder / "sitecustomize.py").write_text(DELAYED)
@@ -91,9 +114,9 @@ def joined(name: str, folders: Sequence[Path]) -> Side:
     return Side(name, tuple(extract.entries(timed)))
 
 
-def alike(out: Path, name: str) -> None:
+def alike(out: Path, name: str, clock: Clock) -> None:
     """Twelve runs of the same, all ordered pairs."""
-    sides = [run(out / f"{name}-{number}") for number in track(range(RUNS), name)]
+    sides = [run(out / f"{name}-{number}", clock) for number in track(range(RUNS), name)]
     found = [compare(base, new) for base, new in permutations(sides, 2)]
     alarms = sum(bool(one.regressions) for one in found)
     tell(name, f"{alarms} of {len(found)} ordered pairs raise an alarm", found)
@@ -102,13 +125,13 @@ def alike(out: Path, name: str) -> None:
     print(f"  medians from {min(medians):.3g} to {max(medians):.3g} ms")
 
 
-def slower(out: Path) -> None:
+def slower(out: Path, clock: Clock) -> None:
     """Three jobs a side, in alternation; the last side is the same code again."""
     sides = [*DELAYS, 0.0]
     folders = [[out / f"side{i}-{job}" for job in range(JOBS)] for i in range(len(sides))]
     for job in track(range(JOBS), "slower"):
         for delay, own in zip(sides, folders, strict=True):
-            run(own[job], delay)
+            run(own[job], clock, delay)
     base, *others = (joined(own[0].name, own) for own in folders)
     for delay, side in zip(sides[1:], others, strict=True):
         found = compare(base, side)
@@ -146,15 +169,17 @@ def main() -> None:
     )
     parser.add_argument("trials", nargs="+", choices=("loaded", "quiet", "slower"))
     parser.add_argument("-o", dest="out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=math.inf)
     asked = parser.parse_args()
+    clock = Clock(asked.minutes)
     for trial in asked.trials:
         if trial == "loaded":
             with load():
-                alike(asked.out, trial)
+                alike(asked.out, trial, clock)
         elif trial == "quiet":
-            alike(asked.out, trial)
+            alike(asked.out, trial, clock)
         else:
-            slower(asked.out)
+            slower(asked.out, clock)
 
 
 if __name__ == "__main__":
