@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.models import answers
-from facebench.harness.models.onnx_network import files, reference
+from facebench.harness.models.onnx_network import files, reference, unfused
 from facebench.harness.models.onnx_network.loaded import Loaded
 from facebench.harness.stats.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _DEFINED = "the graph's operators as ONNX defines them, in double precision"
 _UNFUSED = "ONNX Runtime without optimization, in the graph's own precision"
@@ -31,7 +34,7 @@ def write(loaded: Loaded, name: str, preprocessing: Preprocessing, folder: Path)
     wrapped = loaded.wrapped(preprocessing.channels)
     onnx.save(wrapped, folder / "network.onnx")
     found = _run(name, folder / "network.onnx", images)
-    outputs, rounding, how = _reference(loaded, images, preprocessing.channels, found)
+    outputs, rounding, how = _reference(loaded, wrapped, images, preprocessing.channels)
     precision = files.precision(loaded.model)
     _require_finite_weights(loaded, outputs, name)
     answers.require_answers(name, outputs)
@@ -67,21 +70,21 @@ def _run(name: str, path: Path, images: FloatArray) -> FloatArray:
 
 
 def _reference(
-    loaded: Loaded, images: FloatArray, channels: str, found: FloatArray
+    loaded: Loaded, wrapped: ModelProto, images: FloatArray, channels: str
 ) -> tuple[FloatArray, float, str]:
     """Return embeddings (K, E), how far off them the graph's own precision is, and whose they are.
 
     Args:
         loaded: the graph.
+        wrapped: likewise, for an operator that ONNX Runtime alone defines.
         images: preprocessed.
         channels: their order.
-        found: what ONNX Runtime says, for an operator that is defined nowhere else.
     """
     try:
         exact = reference.outputs(loaded.model, loaded.found, images, True, channels)
         own = reference.outputs(loaded.model, loaded.found, images, False, channels)
     except Exception:  # an operator that `onnx.reference` has not, which raises a dozen kinds
-        return found, 0.0, _UNFUSED
+        return unfused.embed(wrapped, images), 0.0, _UNFUSED
     outputs = exact.astype(np.float32)
     rounding = answers.relative_error(own.astype(np.float32), outputs)
     return outputs, rounding, _DEFINED

@@ -273,6 +273,23 @@ def test_a_quantized_graph_is_what_it_says_and_nothing_else(
     assert precision.lower(exported, "int8") == exported
 
 
+def test_an_operator_of_a_vendor_is_held_against_its_own_runtime(
+    tmp_path: Path, cache_folder: Path
+) -> None:
+    made = model(Form())
+    made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    made.graph.node[-1].output[0] = "plain"
+    last = helper.make_node("QuickGelu", ["plain"], ["y"], domain="com.microsoft", alpha=1.0)
+    made.graph.node.append(last)
+    onnx.save(made, tmp_path / "net.onnx")
+    exported = export(resolve(f"onnx:{tmp_path / 'net.onnx'}"))
+    drawn = images(Form())
+    plain = value(Form(), drawn.astype(float))
+    expected = plain / (1 + np.exp(-plain))
+    assert relative_error(infer(exported, "onnxruntime", drawn), expected) < 1e-5
+    assert exported.facts()["reference"].startswith("ONNX Runtime without optimization")
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     for seed, folder in enumerate("abc"):
         (tmp_path / folder).mkdir()
