@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from facebench.architectures.errors import BadInputError
@@ -35,7 +35,11 @@ class Census:
 
 def census(faces: FaceSet) -> Census:
     """Count a dataset's images by kind; each is read, none is decoded."""
-    seen = [_facts(faces, key) for key in faces.keys]
+    return counted([_facts(faces, key) for key in faces.keys], faces.left_out)
+
+
+def counted(seen: Sequence[ImageFacts | None], left_out: Mapping[str, int]) -> Census:
+    """Count what was seen of images, None where one cannot be read, and what was left out."""
     found = [each for each in seen if each is not None]
     formats = _counted(each.format for each in found)
     if len(found) < len(seen):
@@ -44,9 +48,7 @@ def census(faces: FaceSet) -> Census:
     shown = dict(list(sizes.items())[:_SIZES])
     if len(sizes) > _SIZES:
         shown["others"] = len(found) - sum(shown.values())
-    return Census(
-        formats, shown, _counted(str(each.orientation) for each in found), dict(faces.left_out)
-    )
+    return Census(formats, shown, _counted(str(each.orientation) for each in found), dict(left_out))
 
 
 def _facts(faces: FaceSet, key: str) -> ImageFacts | None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import swapped
+from facebench.harness.verification.census import Census, counted
 from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
 from facebench.harness.verification.files import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, OUTSIDE
-from facebench.harness.verification.images import decode
+from facebench.harness.verification.images import decode, facts
+from facebench.harness.verification.pixels import ImageFacts
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Inspection:
 
     Attributes:
         counts: by what is counted, such as `images` and `genuine pairs`.
+        images: by their formats, sizes and orientations.
         problems: in the order in which they were looked for.
     """
 
     counts: dict[str, int]
+    images: Census
     problems: tuple[Problem, ...]
 
 
@@ -51,10 +55,12 @@ class _Seen:
     Attributes:
         digests: SHA-256 of the bytes, of each image that can be read.
         broken: images that are missing or no images.
+        facts: what each image's header says; None where it cannot be read.
     """
 
     digests: dict[str, bytes] = field(default_factory=dict)
     broken: dict[str, Problem] = field(default_factory=dict)
+    facts: list[ImageFacts | None] = field(default_factory=list)
 
 
 def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
@@ -75,7 +81,8 @@ def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
         problems += [*_pairs(faces, seen), *_identities(faces), *_folds(faces)]
     if isinstance(faces, SearchSet):
         problems += _probes(faces)
-    return Inspection(_counts(faces), tuple(problems))
+    kinds = counted(seen.facts, faces.left_out)
+    return Inspection(_counts(faces), kinds, tuple(problems))
 
 
 def require_whole(faces: FaceSet) -> None:
@@ -116,6 +123,7 @@ def _look(faces: FaceSet, progress: Progress) -> _Seen:
     seen = _Seen()
     for number, key in enumerate(faces.keys, start=1):
         where = faces.files.describe(key)
+        seen.facts.append(None)
         if key not in faces.files:
             sentence = f"{where} is missing: put it there, or copy the dataset anew"
             seen.broken[key] = Problem("missing", key, sentence)
@@ -123,6 +131,7 @@ def _look(faces: FaceSet, progress: Progress) -> _Seen:
             try:
                 data = faces.files.read(key)
                 seen.digests[key] = hashlib.sha256(data).digest()
+                seen.facts[-1] = facts(data, where)
                 decode(data, where)
             except BadInputError as error:
                 seen.broken[key] = Problem("undecodable", key, str(error))

@@ -138,7 +138,7 @@ def read_landmarks(path: Path) -> dict[str, Floats]:
     `LANDMARK_COLUMNS`.
 
     Raises:
-        BadInputError: the file is missing, or a line of it is malformed.
+        BadInputError: the file is missing, or a line of it is malformed or contradicts another.
     """
     try:
         text = decode_text(regular(path).read_bytes(), str(path))
@@ -150,7 +150,14 @@ def read_landmarks(path: Path) -> dict[str, Floats]:
     rows = csv_rows(text.rstrip(), str(path))
     if tuple(next(rows, ())) != LANDMARK_COLUMNS:
         raise BadInputError(f"{path} line 1 must be {','.join(LANDMARK_COLUMNS)}")
-    return dict(_landmark_rows(rows, path))
+    found: dict[str, Floats] = {}
+    for number, (key, points) in enumerate(_landmark_rows(rows, path), start=2):
+        if not np.array_equal(found.setdefault(key, points), points):
+            raise BadInputError(
+                f"{path} line {number} gives other landmarks for {key} than a line before: remove "
+                "one of them"
+            )
+    return found
 
 
 def _landmark_rows(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str, Floats]]:

@@ -16,6 +16,7 @@ from facebench.harness.cli.output import terminal
 from facebench.harness.cli.output.progress import Bar
 from facebench.harness.storage import downloads
 from facebench.harness.verification import lists
+from facebench.harness.verification.census import Census
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from facebench.harness.verification.faces import PairSet
 from facebench.harness.verification.inspection import Inspection, inspect
@@ -136,10 +137,22 @@ def check(name: str, data: Path | None, as_json: bool) -> None:
 
 def _print(name: str, inspection: Inspection) -> None:
     counts = ", ".join(f"{count:,} {what}" for what, count in inspection.counts.items())
-    lines = [f"{name}: {counts}"]
+    lines = [f"{name}: {counts}", *_kinds(inspection.images)]
     lines += [f"{problem.kind}: {problem.sentence}" for problem in inspection.problems]
     lines.append(f"{len(inspection.problems) or 'no'} problems")
     terminal.out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _kinds(images: Census) -> list[str]:
+    """Return a line of formats and one of sizes, and one of orientations where Exif turns any."""
+    kinds = {"formats": images.formats, "sizes": images.sizes}
+    if set(images.orientations) - {"1"}:
+        kinds["turned upright, by Exif's orientation"] = images.orientations
+    return [
+        f"{what}: {', '.join(f'{kind} ({count:,})' for kind, count in counts.items())}"
+        for what, counts in kinds.items()
+        if counts
+    ]
 
 
 @data.command()

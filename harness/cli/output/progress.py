@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 import rich.progress as rich
-from rich.markup import escape
 
 from facebench.harness.cli.output.terminal import err
 from facebench.harness.comparison.escape import visible
@@ -38,12 +37,12 @@ class Bar(Progress):
     def __init__(self, step: str = "", in_bytes: bool = False, shown: bool = True) -> None:
         self.shown = shown
         self._bars = rich.Progress(
-            rich.TextColumn("{task.description}"),
+            rich.TextColumn("{task.description}", markup=False),
             rich.BarColumn(bar_width=30),
             rich.DownloadColumn() if in_bytes else rich.MofNCompleteColumn(),
             rich.TimeElapsedColumn(),
             *([rich.TimeRemainingColumn()] if self._foretells else []),
-            rich.TextColumn("{task.fields[newest]}"),
+            rich.TextColumn("{task.fields[newest]}", markup=False),
             console=err,
             disable=not (shown and err.is_terminal),
         )
@@ -74,11 +73,11 @@ class Bar(Progress):
 
     def newest(self, text: str) -> None:
         """See `Progress`."""
-        self._bars.update(self._task(self._step), newest=escape(visible(text)))
+        self._bars.update(self._task(self._step), newest=visible(text))
 
     def describe(self, step: str, text: str) -> None:
         """Write something else than its name before the bar of a step."""
-        self._bars.update(self._task(step), description=escape(text))
+        self._bars.update(self._task(step), description=text)
 
     def say(self, sentence: str) -> None:
         """See `Progress`."""
@@ -100,7 +99,7 @@ class Bar(Progress):
         if step not in self._tasks:
             for over in list(self._over):
                 self.forget(over)
-            self._tasks[step] = self._bars.add_task(escape(step), total=None, newest="")
+            self._tasks[step] = self._bars.add_task(step, total=None, newest="")
         return self._tasks[step]
 
 

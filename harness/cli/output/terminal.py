@@ -31,7 +31,13 @@ def plain(text: str) -> str:
 
 
 class _PlainConsole(Console):
-    """A console on which only styles of ours make escapes, no text does."""
+    """A console on which only styles of ours make escapes, no text does, and no `:name:` a picture.
+
+    `folder:phone:` is a dataset's name with a colon after it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(emoji=False, **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

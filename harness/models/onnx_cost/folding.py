@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, Operator
 
-_LAYERS = frozenset({"Conv", "Gemm"})
+_LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
 
 
 def folded(graph: OnnxGraph) -> OnnxGraph:
@@ -30,7 +30,9 @@ def folded(graph: OnnxGraph) -> OnnxGraph:
 def _takes(graph: OnnxGraph, layer: Operator) -> bool:
     if layer.kind not in _LAYERS or graph.readers[layer.output] != 1:
         return False
-    return layer.inputs[1] in graph.tables and graph.readers[layer.inputs[1]] == 1
+    if layer.kind == "MatMul" and len(graph.shapes[layer.output]) != 2:
+        return False  # its channels are the last dimension, and BN's the second
+    return layer.inputs[1] not in graph.mapped and graph.readers[layer.inputs[1]] == 1
 
 
 def _rewritten(one: Operator, alias: dict[str, str], with_bias: dict[str, str]) -> Operator:

@@ -45,7 +45,6 @@ class OnnxGraph:
         operators: in execution order.
         shapes: of values, by their names.
         tables: initializers and constants, by their names.
-        constants: tables that are no initializers.
         quantized: tables of integers that stand for real numbers.
         batch: images that the input holds.
     """
@@ -55,7 +54,6 @@ class OnnxGraph:
     operators: list[Operator]
     shapes: dict[str, tuple[int, ...]]
     tables: dict[str, Any]
-    constants: set[str]
     quantized: set[str]
     batch: int
 
@@ -123,8 +121,7 @@ def read(model: Any, shape: Sequence[int], output: str | None = None) -> OnnxGra
     graph = shaped.graph
     tables = {table.name: table for table in graph.initializer}
     image = next(value.name for value in graph.input if value.name not in tables)
-    constants = {n.output[0]: _constant(n) for n in graph.node if n.op_type == "Constant"}
-    tables |= constants
+    tables |= {n.output[0]: _constant(n) for n in graph.node if n.op_type == "Constant"}
     alias: dict[str, str] = {}
     quantized: set[str] = set()
     operators: list[Operator] = []
@@ -140,7 +137,7 @@ def read(model: Any, shape: Sequence[int], output: str | None = None) -> OnnxGra
     shapes = _shapes(graph) | {name: tuple(table.dims) for name, table in tables.items()}
     needed = _needed(operators, last)
     batch = max(shape[0], 1)
-    return OnnxGraph(image, last, needed, shapes, tables, set(constants), quantized, batch)
+    return OnnxGraph(image, last, needed, shapes, tables, quantized, batch)
 
 
 def _operator(node: Any, number: int, inputs: tuple[str, ...]) -> Operator:

@@ -14,10 +14,7 @@ from functools import cache
 from math import prod
 
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, Operator
-
-# They give the numbers that they are given.
-_COPYING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split",
-                      "Transpose", "Concat", "Gather", "Pad"})  # fmt: skip
+from facebench.harness.models.onnx_cost.rules import RULES
 
 
 class Parameters:
@@ -49,17 +46,19 @@ class Parameters:
             for place, name in found
         }
 
-    def _sources(self, value: str, reckoned: bool = False) -> Iterator[str]:
+    def _sources(self, value: str) -> Iterator[str]:
         """Give the tables from which a value that does not depend on the image is worked out.
 
-        What a constant node gives to arithmetic is a number of the program, such as the
-        frequencies of a table of positions, and no parameter.
+        Of a layer that is worked out so, such as a convolution of a table of positions, only
+        its own parameters are some.
         """
         graph = self._graph
         if value in graph.mapped:
             return
-        if graph.is_real(value) and not (reckoned and value in graph.constants):
+        if graph.is_real(value):
             yield value
         if maker := graph.makers.get(value):
-            for name in maker.inputs:
-                yield from self._sources(name, reckoned or maker.kind not in _COPYING)
+            places = RULES[maker.kind].parameters if maker.kind in RULES else None
+            for place, name in enumerate(maker.inputs):
+                if not places or place in places:
+                    yield from self._sources(name)

@@ -39,6 +39,17 @@ def test_styles_of_ours_still_colour() -> None:
     assert "\x1b[31mslower\x1b[0m" in stream.getvalue()
 
 
+def test_a_name_between_colons_is_no_picture() -> None:
+    stream = io.StringIO()
+    console = type(terminal.out)(file=stream, width=200)
+    table = Table("folder:eight:")
+    table.add_row("[red]folder:phone: 93.33 %[/red]")
+    console.print(table)
+    console.print("folder:phone: 60 images")
+    printed = stream.getvalue()
+    assert (printed.count("folder:phone:"), printed.count("folder:eight:")) == (2, 1)
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -239,6 +239,9 @@ def test_weights_of_a_constant_node_are_weights() -> None:
         ("{ a = Sub(x, m) b = Mul(a, s) y = Conv(b, w) }",
          {"m": np.float32([127.5]), "s": np.float32([1 / 128]), "w": weights(2, 3, 1, 1)}, 6, 96),
         ("{ y = Mul(x, w) }", {"w": weights(1, 3, 1, 1)}, 3, 0),
+        # Worked out once: what is convolved is a table of the program, and no parameter.
+        ("{ t = Conv(p, w) y = Add(x, t) }",
+         {"p": weights(1, 5, 4, 4), "w": weights(3, 5, 1, 1)}, 15, 0),
         ("{ y = ConvTranspose<strides = [2, 2]>(x, w) }", {"w": weights(3, 2, 2, 2)}, 24, 24 * 16),
         ("{ c = Conv(x, w) y = BatchNormalization(c, a, b, m, v) }",
          {"w": weights(2, 3, 1, 1), **{n: weights(2) for n in "abmv"}}, 10, 96),
@@ -258,6 +261,13 @@ def test_bn_is_folded_for_sizes_where_the_layer_before_it_can_take_it() -> None:
     apart = "{ r = BatchNormalization(x, a, b, m, v) y = Conv(r, w) }"
     tables = {"w": weights(2, 3, 1, 1), **{n: weights(3) for n in "abmv"}}
     assert count(model(apart, **tables), (1, 3, 4, 4), (4, 4)).parameters_bn_folded == 6 + 6
+
+
+def test_bn_is_folded_into_a_dense_layer_without_a_bias() -> None:
+    text = "{ f = Flatten(x) d = MatMul(f, w) y = BatchNormalization(d, a, b, m, v) }"
+    tables = {"w": weights(48, 2), **{n: weights(2) for n in "abmv"}}
+    found = count(model(text, **tables), (1, 3, 4, 4), (4, 4))
+    assert (found.parameters, found.parameters_bn_folded) == (96 + 4, 96 + 2)
 
 
 def test_only_what_the_chosen_output_needs_is_counted() -> None:

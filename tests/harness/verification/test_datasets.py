@@ -196,6 +196,18 @@ def test_malformed_landmarks_are_refused_with_their_line(layout, replace, old, n
         LFW.open(layout.root)
 
 
+def test_landmarks_that_contradict_a_line_before_are_refused(layout):
+    first = layout.landmarks.read_text().splitlines()[1]
+    with layout.landmarks.open("a") as file:
+        file.write(f"{first}\n")
+    assert LFW.open(layout.root).landmarks
+    name, x, rest = first.split(",", 2)
+    with layout.landmarks.open("a") as file:
+        file.write(f"{name},{float(x) + 1},{rest}\n")
+    with pytest.raises(BadInputError, match=rf"gives other landmarks for {name} than a line"):
+        LFW.open(layout.root)
+
+
 def test_without_landmarks_it_opens_and_has_none(layout):
     layout.landmarks.unlink()
     assert LFW.open(layout.root).landmarks == {}

@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from PIL import Image
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.verification.datasets.registry import DATASETS, available
 from facebench.harness.verification.inspection import inspect, require_order, require_whole
+from tests.harness.command_line import facebench
 from tests.progress import Told
 
 LFW = DATASETS["lfw"]
@@ -38,8 +40,24 @@ def test_a_sound_set_is_counted_and_has_no_problems(layout):
         "impostor pairs": 4,
         "folds": 2,
     }
+    (size,) = inspection.images.sizes
+    assert inspection.images.sizes[size] == 8
+    assert inspection.images.orientations == {"1": 8}
     assert told.reached == [(n, 8, "") for n in range(1, 9)]
     require_whole(LFW.open(layout.root))
+
+
+def test_the_command_says_formats_sizes_and_what_is_turned(tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, size, how in (("a.png", (56, 56), {}), ("b.jpg", (40, 30), {"exif": exif})):
+        Image.new("RGB", size, (9, 9, 9)).save(tmp_path / name, **how)
+    (tmp_path / "mine.csv").write_text("first,second,same,fold\na.png,b.jpg,0,0\n")
+    facebench("data", "check", f"list:{tmp_path}/mine.csv")
+    printed = capsys.readouterr().out
+    assert "formats: PNG RGB (1), JPEG RGB (1)" in printed
+    assert "sizes: 56x56 (1), 40x30 (1)" in printed
+    assert "turned upright, by Exif's orientation: 1 (1), 6 (1)" in printed
 
 
 @pytest.mark.parametrize("packed", [False, True])
