@@ -1,7 +1,7 @@
 """Fits the model of ARM milliseconds to published times, and judges it on what it did not see.
 
-    python -m benchmarks.arm_model            # prints the table
-    python -m benchmarks.arm_model --save     # and writes results/arm_model/constants.toml
+    python benchmarks/arm_model.py          # prints the table
+    python benchmarks/arm_model.py --save   # and writes results/arm_model/constants.toml
 
 Published times and counts are in results/arm_model; benchmarks/arm_counts.py counts again.
 """
@@ -98,7 +98,7 @@ def constants(found: Sequence[Row]) -> str:
     }
     return "\n".join(
         [
-            "# Of the model in harness/devices/emulator/model.py. 'python -m benchmarks.arm_model",
+            "# Of the model in harness/devices/emulator/model.py. 'python benchmarks/arm_model.py",
             "# --save' writes it, from published.csv and counts.csv beside it.",
             f'fitted_to = "{_extent(found)} (ncnn, benchmark/README.md, one thread)"',
             f"rows = {len(found)}",

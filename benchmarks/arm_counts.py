@@ -1,0 +1,91 @@
+"""Counts ncnn's benchmark networks on an emulated core: rows of results/arm_model/counts.csv.
+
+    facebench device setup-emulated --ncnn 1.0.20230816
+    python benchmarks/arm_counts.py ncnn/benchmark/models cortex-a72 mobilenet squeezenet
+    python benchmarks/arm_counts.py ncnn/benchmark/models cortex-a76 --half
+
+The networks are the `.param` files of ncnn's sources, which are not ours to ship. Each takes
+a minute or several. Cores that have no code of their own in ncnn are simulated on the
+counts of the core that is emulated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from facebench.harness.devices.emulator import counters
+from facebench.harness.devices.emulator.launcher import EmulatedLauncher
+from facebench.harness.devices.emulator.overlay import overlay
+from facebench.harness.devices.emulator.published import counts
+from facebench.harness.devices.emulator.setup import find
+from facebench.harness.machine.cores import CORES
+
+_GUEST = Path(__file__).with_name("arm_counts_guest.py")
+
+# Pixels on a side, but for 224.
+_SIZES = {"squeezenet": 227, "alexnet": 227, "blazeface": 128}
+
+# Cores whose pipelines are simulated on the counts of another.
+_ALSO = {"cortex-a76": ("cortex-a78", "tsv110")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", type=Path, help="folder of ncnn's .param files")
+    parser.add_argument("core", help="that is emulated")
+    parser.add_argument("networks", nargs="*", help="all that counts are shipped of by default")
+    parser.add_argument("--half", action="store_true", help="compute in half precision")
+    given = parser.parse_args()
+    known = dict.fromkeys(one.network for one in counts())
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for network in given.networks or known:
+        path = given.models / f"{network}.param"
+        writer.writerows(rows(path, given.core, "fp16" if given.half else "fp32"))
+        sys.stdout.flush()
+
+
+def rows(path: Path, core: str, precision: str) -> Iterator[list[str | int]]:
+    """Yield the rows of one network: of the core that is emulated, and of those like it."""
+    packed = counted(path, core, precision)
+    version = find().versions["ncnn"].rpartition(".")[2]
+    levels = CORES[core].figures
+    assert levels is not None
+    for name in (core, *_ALSO.get(core, ())):
+        total, _ = counters.tally(packed, "EM_AARCH64", CORES[name].figures)
+        work = counters.work(total, len(levels.levels))
+        memory = work.memory_bytes([level.line_bytes for level in levels.levels])
+        yield [
+            *(version, core, name, path.stem, precision, work.instructions),
+            *(round(work.cycles or 0), work.misses[0], memory),
+        ]
+
+
+def counted(path: Path, core: str, precision: str) -> bytes:
+    """Return the counters of two inferences and of one, as `counters.tally` reads them."""
+    emulated, launcher = find(), EmulatedLauncher(core)
+    with tempfile.TemporaryDirectory() as folder:
+        counted_to = Path(folder, "counters")
+        command = launcher.command("ncnn", counted_to)
+        python = overlay(emulated, CORES[core]) / "usr/bin/python3.11"
+        program = command[: command.index(str(python)) + 1]
+        size = str(_SIZES.get(path.stem, 224))
+        done = subprocess.run(
+            [*program, "-P", str(_GUEST), str(path), size, precision],
+            env=os.environ | {"PYTHONPATH": str(emulated.site), "PYTHONHASHSEED": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        regions = [Path(f"{counted_to}.{number}").read_text() for number in range(2)]
+    return counters.pack(done.stdout, regions)
+
+
+if __name__ == "__main__":
+    main()
