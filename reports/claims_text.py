@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,9 @@ _STYLES = {SUPPORTED: "green", REFUTED: "red", DEPENDS: "yellow"}
 _ANSWERS = {SUPPORTED: "yes", REFUTED: "no"}
 _NO_FIGURE = "no record for it"
 
+# On 80 columns it leaves room for a place.
+_FIGURE_WIDTH = 22
+
 
 def overview(found: Sequence[Judged], said: str) -> Group:
     """Return a line for each claim: its verdict, the figure that decides it, and the place.
@@ -29,16 +32,16 @@ def overview(found: Sequence[Judged], said: str) -> Group:
     """
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("", justify="right", no_wrap=True)
-    for head in ("claim", "verdict", "figure"):
+    for head in ("claim", "verdict"):
         table.add_column(head, no_wrap=True)
+    table.add_column("figure", max_width=_FIGURE_WIDTH, overflow="fold")
     table.add_column("where", overflow="fold")
     for number, one in enumerate(found, start=1):
-        figure, place = map(Text, _decided(one))
-        table.add_row(str(number), one.claim.short, _verdict(one.verdict), figure, place)
-    end = (
-        "In brackets are 95 % intervals; +3 are three more such places. --why N says why, --all "
-        "does so of each."
-    )
+        said_once = (Text(str(number)), Text(one.claim.short), _verdict(one.verdict))
+        for figure, place in _decided(one):
+            table.add_row(*said_once, Text(figure), Text(place))
+            said_once = (Text(), Text(), Text())
+    end = "[ ]: 95 % interval; +3: three more such places; --why N or --all: the reasons."
     return Group(table, *(Text(line, "dim") for line in (plain(said), end) if line))
 
 
@@ -71,16 +74,12 @@ def flat(found: Judged) -> dict[str, Any]:
     }
 
 
-def _decided(one: Judged) -> tuple[str, str]:
-    """Return the figure and the place of the first finding of each verdict that there is."""
-    figures, places = [], []
-    for group in one.deciding:
-        first, more = group[0], len(group) - 1
+def _decided(one: Judged) -> Iterator[tuple[str, str]]:
+    """Yield the figure and the place of the first finding of each verdict that there is."""
+    for first, *others in one.deciding:
         answer = f"{_ANSWERS[first.verdict]}: " if one.verdict == DEPENDS else ""
-        figures.append(_figure(first))
         place = plain(first.place) if first.figure else _NO_FIGURE
-        places.append(f"{answer}{place}{f' +{more}' if more else ''}")
-    return "\n".join(figures), "\n".join(places)
+        yield _figure(first), f"{answer}{place}{f' +{len(others)}' if others else ''}"
 
 
 def _figure(one: ClaimFinding) -> str:
