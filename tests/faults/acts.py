@@ -81,7 +81,7 @@ def to_worker(trial: Trial, world: World, number: int, limit_s: int = 60) -> Non
     while run.process.poll() is None:
         if len(run.reported) >= wanted and (workers := run.workers):
             with contextlib.suppress(psutil.Error):
-                workers[0].send_signal(number)
+                workers[-1].send_signal(number)
             break
         time.sleep(0.01)
     code = run.end()

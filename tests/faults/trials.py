@@ -79,8 +79,9 @@ class Run:
 
     @property
     def workers(self) -> list[psutil.Process]:
+        """Those that perform jobs, and parents that fork such; a child comes after its parent."""
         with contextlib.suppress(psutil.Error):
-            children = psutil.Process(self.process.pid).children()
+            children = psutil.Process(self.process.pid).children(recursive=True)
             return [
                 child for child in children if "facebench.harness.runs.worker" in child.cmdline()
             ]
