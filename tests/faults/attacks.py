@@ -223,19 +223,21 @@ def warm() -> None:
 def campaign(
     attacks: list[Attack], tries: int, seed: int, keep: Path | None
 ) -> dict[str, Counter[str]]:
-    """Make so many tries of 20,000 in their shares; the ends of each kind."""
-    table = {}
+    """Make so many tries of 20,000 in their shares, or until Ctrl-C; the ends of each kind."""
+    table: dict[str, Counter[str]] = {attack.name: Counter() for attack in attacks}
     whole = sum(attack.share for attack in attacks)
-    with tempfile.TemporaryDirectory(prefix="attacks-") as temporary:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        tempfile.TemporaryDirectory(prefix="attacks-") as temporary,
+    ):
         for attack in attacks:
             chance = random.Random(f"{attack.name} {seed}")
-            ends: Counter[str] = Counter()
+            ends = table[attack.name]
             while ends.total() < max(1, round(tries * attack.share / whole)):
                 found, said = attempt(attack, Path(temporary, "try"), chance)
-                ends += found
+                ends.update(found)
                 if said:
                     _tell(attack, said, keep, Path(temporary, "try"), ends.total())
-            table[attack.name] = ends
             print(row(attack.name, ends), flush=True)
     return table
 
@@ -268,10 +270,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, help="folder for what went wrong, and the counts")
     options = parser.parse_args()
     chosen = [name for name in options.only.split(",") if name] or list(ATTACKS)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     warm()
     table = campaign([ATTACKS[name] for name in chosen], options.tries, options.seed, options.out)
     total = sum(table.values(), Counter())
-    print(row("all", total))
+    print(*(row(name, ends) for name, ends in {**table, "all": total}.items()), sep="\n")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "counts.json").write_text(json.dumps(table, indent=1))

@@ -1,5 +1,6 @@
 """Boards that mean harm to whoever asks them: one sentence, little memory, and no obedience."""
 
+import contextlib
 import json
 import random
 import struct
@@ -15,6 +16,7 @@ from facebench.architectures.errors import FacebenchError, LostError
 from facebench.harness.devices.board.client import RemoteSession, ServedBoard
 from facebench.harness.devices.board.replies import LARGEST, Replies, ReplyError, exception
 from facebench.harness.timing.sampler import Budget
+from tests.faults.fuzz import mutate
 from tests.harness.devices.board.hostile_board import ANSWERS, GREETINGS, MAGIC, message
 from tests.places import ROOT
 
@@ -93,6 +95,22 @@ def test_nothing_of_a_message_goes_on_before_it_is_known_to_be_an_answer() -> No
     assert replies.take(exception("no")[:-1]) == b""
     with pytest.raises(ReplyError, match="33,554,433 bytes at once"):
         Replies().take(GREETING + struct.pack("<Q", LARGEST + 1))
+
+
+def test_any_damage_to_answers_is_passed_whole_or_named(chance: random.Random) -> None:
+    """What is passed has answers' codes alone, and lengths that are there."""
+    answers = [each for each in ANSWERS.values() if len(each) < 500]
+    for _ in range(2000):
+        said = mutate(b"".join(chance.sample(answers, 2)), answers, chance)
+        replies, passed = Replies(), b""
+        with contextlib.suppress(ReplyError):
+            replies.take(GREETING)
+            passed = replies.take(said)
+        while passed:
+            (size,) = struct.unpack_from("<Q", passed)
+            assert size <= len(passed) - 8
+            assert not size or struct.unpack_from("<i", passed, 8)[0] in (1, 4, 5, 8)
+            passed = passed[8 + size :]
 
 
 class Liar:
