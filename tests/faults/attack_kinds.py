@@ -20,15 +20,18 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import BadInputError, FacebenchError
-from tests.faults.attacks import Attack, Try
+from tests.faults.attacks import Attack, Try, ended
 from tests.faults.fuzz import mutate
 from tests.faults.odd import spoiled, spoiled_toml
 from tests.places import ROOT
+
+# Tries of one fork, where each takes less than to fork.
+_AT_ONCE = 50
 
 _NOBODY = 65534
 
@@ -71,17 +74,22 @@ def bad_lines(chance: random.Random) -> bytes:
 
 
 def _results(one: Try, chance: random.Random) -> None:
-    for name in ("base.jsonl", "new.jsonl"):
-        (one.given / name).write_bytes(bad_lines(chance))
-    base, new = (str(one.given / name) for name in ("base.jsonl", "new.jsonl"))
-    if chance.random() < 0.5:
-        shutil.copy(new, base)
-    one.commands = [_reader(one, base, new, chance)]
-    one.after = lambda: _is_xml(one.out / "junit.xml")
+    drawn = []
+    for number in range(_AT_ONCE):
+        base, new = (one.given / f"{number}-{name}.jsonl" for name in ("base", "new"))
+        new.write_bytes(bad_lines(chance))
+        base.write_bytes(new.read_bytes() if chance.random() < 0.5 else bad_lines(chance))
+        out = one.out / str(number)
+        drawn.append((_reader(str(out), str(base), str(new), chance), out / "junit.xml"))
+
+    def read() -> Iterator[str]:
+        for words, path in drawn:
+            yield ended(words, partial(_is_xml, path))
+
+    one.act = read
 
 
-def _reader(one: Try, base: str, new: str, chance: random.Random) -> list[str]:
-    out = str(one.out)
+def _reader(out: str, base: str, new: str, chance: random.Random) -> list[str]:
     readers = {
         "compare": ["compare", base, new, "--junit", f"{out}/junit.xml", "--github"],
         "files": ["compare", base, new, "--benchmark-action", f"{out}/b.json",
@@ -137,8 +145,6 @@ _HEADS = (
     *(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", b"DDS |\0\0\0", b"8BPS\0\1", b"FLIF", b"qoif"),
     *(b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"II*\0"),
 )
-
-_AT_ONCE = 50
 
 
 def _images(one: Try, chance: random.Random) -> None:

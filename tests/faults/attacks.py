@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import hashlib
 import importlib
+import io
 import json
 import os
 import random
@@ -29,6 +30,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +102,7 @@ def attempt(attack: Attack, folder: Path, chance: random.Random) -> tuple[Counte
     wrong = _traceback(said, status)
     if not wrong and (wrong := one.after()):
         said += f"\n{wrong}"
-    if not one.act or wrong:
+    if not one.act or (wrong and not ends["traceback"]):
         code = os.waitstatus_to_exitcode(status)
         ends["traceback" if wrong else "one sentence" if code > 1 else "accepted"] += 1
     if changed := _snapshot(folder) ^ before:
@@ -203,6 +205,21 @@ def _command(words: list[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
+
+
+def ended(words: list[str], check: Callable[[], str] = lambda: "") -> str:
+    """How a command ends in this process, one of several that a fork makes."""
+    told = io.StringIO()
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(told):
+            code = _command(words)
+        wrong = check() or ("" if code < 2 or told.getvalue().strip() else "not a word")
+    except BaseException:
+        wrong = traceback.format_exc()
+    if wrong:
+        print(words, wrong, sep="\n", file=sys.stderr)
+        return "traceback"
+    return "one sentence" if code > 1 else "accepted"
 
 
 def warm() -> None:
