@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import attacks
+from tests.faults import attack_kinds, attacks
 from tests.faults.attack_kinds import ATTACKS
 from tests.faults.attacks import ENDS, Attack, Try, attempt
 
@@ -23,8 +23,9 @@ def warm() -> None:
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in _SLOW else n for n in ATTACKS]
 )
 def test_an_attack_ends_in_a_result_or_a_sentence(
-    name: str, tmp_path: Path, chance: random.Random
+    name: str, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attack_kinds, "_AT_ONCE", 4)
     for _ in range(3):
         ends, said = attempt(ATTACKS[name], tmp_path / "try", chance)
         assert not said

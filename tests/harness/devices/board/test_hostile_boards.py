@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from facebench.architectures.errors import FacebenchError, LostError
+from facebench.harness.devices.board import client
 from facebench.harness.devices.board.client import RemoteSession, ServedBoard
 from facebench.harness.devices.board.replies import LARGEST, Replies, ReplyError, exception
 from facebench.harness.timing.sampler import Budget
@@ -132,8 +133,9 @@ LIES = [
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: repr(lie)[:30])
 def test_what_a_board_answers_is_its_own_kind_or_the_board_is_lost(
-    lie: object, tmp_path: Path
+    lie: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client, "CASE_S", 0.05)  # for an answer that never comes
     board = ServedBoard(Liar(lie), "liar", lambda: None)
     images = np.zeros((2, 3, 4, 4), np.float32)
     session = RemoteSession(board, "measured", 0.0)
