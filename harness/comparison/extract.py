@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
+from facebench.architectures.errors import BadInputError
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.comparable import Counted, Figure, Timed
@@ -26,10 +27,19 @@ def entries(records: Sequence[Record]) -> list[Entry]:
 
 
 def entry(record: Record) -> Entry:
-    """Return what comparing needs of one record."""
+    """Return what comparing needs of one record.
+
+    Raises:
+        BadInputError: a figure of it can be none, such as a count below zero.
+    """
     result = record.result
     measure = MEASURES[record.case.measure]
-    figures = measure.comparable(result) if result is not None else ()
+    try:
+        figures = tuple(measure.comparable(result)) if result is not None else ()
+    except (ValueError, ArithmeticError) as error:  # of a file that facebench did not write
+        raise BadInputError(
+            f"the record of {record.case} holds no figures to compare ({error}): remove it"
+        ) from error
     return Entry(
         case=record.case,
         kind=record.kind,
@@ -37,7 +47,7 @@ def entry(record: Record) -> Entry:
         reason=record.reason,
         label=record.label,
         environment=record.environment,
-        figures=tuple(figures),
+        figures=figures,
         doubts=tuple(f"{check.name}: no, {check.detail}" for check in record.failed_checks),
         created=record.created,
         revision=str(record.provenance.get("git_revision") or ""),

@@ -174,3 +174,10 @@ def test_turns_lie_beside_each_other_within_one_measurement_only() -> None:
 def test_turns_that_do_not_give_the_samples_are_refused(turns: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="turns"):
         Latency((1.0, 2.0, 3.0), (), 1.0, 0.0, processes=(3,), turns=turns, beside="token")
+
+
+def test_a_count_that_can_be_none_is_one_sentence() -> None:
+    record = cost("mobilefacenet")
+    odd = replace(record, result=replace(record.result, parameters=-1))
+    with pytest.raises(BadInputError, match="mobilefacenet.* holds no figures to compare .a count"):
+        entry(odd)
