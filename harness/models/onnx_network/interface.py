@@ -71,8 +71,8 @@ class Interface:
 
 def find(
     model: ModelProto, where: str, size: tuple[int, int] | None = None, output: str = ""
-) -> tuple[Interface, ModelProto]:
-    """Return the interface, and the model with its shapes for one batch of that size.
+) -> Interface:
+    """Return the interface of a model.
 
     Args:
         model: with its weights; slopes that are no slopes of channels are mended in it.
@@ -92,7 +92,7 @@ def find(
     shapes = {value.name: files.shape(value) for value in inferred.graph.output}
     if not all(shape and all(shape) for shape in shapes.values()):
         shapes = _run(fixed, found, where)
-    return _embedding(found, inferred.graph.output, shapes, where, output), inferred
+    return _embedding(found, inferred.graph.output, shapes, where, output)
 
 
 def _image(

@@ -26,13 +26,11 @@ class Loaded:
     Attributes:
         path: of the file.
         model: as it was read; nobody changes it.
-        inferred: the same with the shapes of its values, for one batch.
         found: its interface.
     """
 
     path: Path
     model: ModelProto
-    inferred: ModelProto
     found: Interface
 
     @property
@@ -84,8 +82,7 @@ def load(path: Path, identity: str, size: tuple[int, int] | None, output: str) -
         BadInputError: it holds no embedding network.
     """
     model = files.read(path)
-    found, inferred = interface.find(model, str(path), size, output)
-    return Loaded(path, model, inferred, found)
+    return Loaded(path, model, interface.find(model, str(path), size, output))
 
 
 def _only_channels(chosen: Preprocessing) -> bool:
