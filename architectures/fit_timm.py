@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from facebench.architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError, FacebenchError
 
 # Places a side that the last map has at least, where the first stride can be halved for it.
 MAP_SIDE = 7
@@ -38,8 +38,16 @@ def fitted(
     Raises:
         BadInputError: it takes no images of this size, or gives several outputs.
     """
-    network = _of_this_size(backbone, image, pooled)
-    output = _run(network, image)
+    try:
+        network = _of_this_size(backbone, image, pooled)
+        output = _run(network, image)
+    except FacebenchError:
+        raise
+    except Exception as error:  # a thousand networks fail in their own ways
+        raise BadInputError(
+            f"timm backbone {backbone!r} cannot be made a face network ({_said(error)}): choose "
+            "another"
+        ) from error
     if not isinstance(output, torch.Tensor) or output.ndim not in (2, 3, 4):
         what = f"{len(output)} outputs" if isinstance(output, list | tuple) else "no map"
         raise BadInputError(
@@ -80,13 +88,16 @@ def _of_this_size(backbone: str, image: torch.Tensor, pooled: bool) -> nn.Module
         resized = _created(backbone, pooled, img_size=tuple(image.shape[2:]))
         _run(resized, image)
         return resized
-    except (TypeError, AssertionError, RuntimeError, ValueError):
+    except Exception:
         size = "x".join(map(str, image.shape[2:]))
-        said = (str(refused).strip().splitlines() or [type(refused).__name__])[0]
         raise BadInputError(
-            f"timm backbone {backbone!r} takes no images of {size} ({said}): choose one that was "
-            "not made for a fixed size"
+            f"timm backbone {backbone!r} takes no images of {size} ({_said(refused)}): choose one "
+            "that was not made for a fixed size"
         ) from refused
+
+
+def _said(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _set_stride(network: nn.Module, layer: nn.Conv2d, stride: tuple[int, ...]) -> None:
@@ -109,7 +120,7 @@ def _created(backbone: str, pooled: bool, **options: Any) -> nn.Module:
     try:
         unpooled: nn.Module = timm.create_model(backbone, global_pool="", **options).eval()
         return unpooled
-    except (AssertionError, RuntimeError, TypeError, ValueError):
+    except Exception:
         # Some cannot leave out their pooling alone, but all can end before it.
         return Unpooled(timm.create_model(backbone, **options).eval()).eval()
 
@@ -143,7 +154,7 @@ def _features(network: nn.Module, image: torch.Tensor) -> Any:
     try:
         with torch.no_grad():
             return network.forward_features(image)  # type: ignore[operator]
-    except (AssertionError, RuntimeError, ValueError) as error:
+    except Exception as error:
         return error
 
 

@@ -217,13 +217,45 @@ def test_padding_that_tensorflow_works_out_is_the_same_when_it_is_fixed():
     assert torch.allclose(inference_form(ours)(x), theirs(x), atol=1e-6)
 
 
-def test_a_timm_backbone_that_takes_no_such_image_is_refused_in_one_sentence(monkeypatch):
-    class Fixed(nn.Module):
-        def forward_features(self, x):
-            raise AssertionError("Input height (112) doesn't match model (224).")
+class Odd(nn.Module):
+    """Stands for a network of timm that cannot serve."""
 
-    monkeypatch.setattr(timm, "create_model", lambda name, **options: Fixed())
-    with pytest.raises(BadInputError, match=r"takes no images of 112x112 \(Input height"):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward_features(self, x):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    forward = forward_features
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (AssertionError("Input height (112)"), r"takes no images of 112x112 \(Input height"),
+        (KeyError("x"), "takes no images of 112x112"),
+        ((torch.zeros(1, 2), torch.zeros(1, 2)), "gives 2 outputs where one map"),
+        ({"x": torch.zeros(1, 2)}, "gives no map where one map"),
+    ],
+)
+@pytest.mark.parametrize("head", ["gap", "gdconv"])
+def test_a_timm_backbone_that_cannot_serve_is_refused_in_one_sentence(
+    monkeypatch, answer, said, head
+):
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: Odd(answer))
+    with pytest.raises(BadInputError, match=said):
+        build("resnet18", head)
+
+
+def test_a_timm_backbone_that_timm_cannot_make_is_refused_in_one_sentence(monkeypatch):
+    def failing(name, **options):
+        raise ImportError("it needs another package")
+
+    monkeypatch.setattr(timm, "create_model", failing)
+    with pytest.raises(BadInputError, match="'resnet18' cannot be made .*needs another package"):
         build("resnet18", "gap")
 
 
