@@ -70,7 +70,7 @@ def _split(graph: fx.Graph, turned: fx.Node, sizes: Sizes) -> None:
 def _divide_by_norms(graph: fx.Graph, sizes: Sizes) -> None:
     """Write `normalize` as what it does: it expands the norm to a shape that it works out.
 
-    ncnn crashes on it too, along another axis than that of channels.
+    ncnn crashes on it, too, along another axis than that of channels.
     """
     for node in list(graph.nodes):
         if node.target is not torch.nn.functional.normalize or node not in sizes:
