@@ -123,7 +123,7 @@ def run_runtime(name: str, exported: Any) -> None:
     images, expected = exported.reference()
     answers = np.concatenate([infer(image[None]) for image in images])
     found = precision.agreement(answers, expected)
-    precision.require_agreement(name, "fp32", found)
+    precision.require_agreement(name, "fp32", found, exported.facts()["rounding"])
 
 
 def on_host(backbone: str) -> dict[str, Any]:

@@ -32,8 +32,6 @@ def plain(wrapped: ModelProto, batch: int | None) -> ModelProto:
     model.CopyFrom(wrapped)
     for value in (*model.graph.input, *model.graph.output) if batch else ():
         value.type.tensor_type.shape.dim[0].dim_value = batch
-    # What the exporter noted of shapes between may be of the batch that it traced.
-    del model.graph.value_info[:]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
