@@ -95,8 +95,9 @@ def test_a_tile_of_one_sum_waits_for_it(cost: Any) -> None:
     chosen = best(cost, work)
     single = replace(chosen, pixels=1, vectors=1)
     fast, slow = cost.measure_all(work, [chosen, single])
-    # Three cycles for one on its busiest unit.
-    assert slow > 2 * fast
+    # Three cycles for one on its busiest unit, but for what the window has of the next tile; what
+    # both read and write costs the same.
+    assert slow > 1.5 * fast
 
 
 def test_weights_come_from_memory_and_the_input_does_not(cost: Any) -> None:
