@@ -17,6 +17,7 @@ from facebench.architectures import registry
 from facebench.harness.cli import main
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.registry import DEVICES
+from facebench.harness.machine.boards import BOARDS
 from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.store import Store
@@ -58,7 +59,11 @@ def test_every_command_has_help_with_an_example(command: str, capfd: Output) -> 
         ("targets", TARGETS.names()),
         (
             "devices",
-            [*DEVICES.names(), *(f"{prefix}:<address>" for prefix in DEVICES.families())],
+            [
+                *DEVICES.names(),
+                *(f"{prefix}:<address>" for prefix in DEVICES.families()),
+                *(f"emulated:{board.name}" for board in BOARDS),
+            ],
         ),
         ("cores", CORES.names()),
         ("measures", MEASURES.names()),
