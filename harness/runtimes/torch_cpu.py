@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facebench.harness.machine import flushing
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported, write_torchscript
 from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def _eager(folder: Path, threads: int) -> Infer:
-    return _session(Exported(folder).module(), threads)
+    mode = flushing.mode()
+    module = Exported(folder).module()
+    if mode == flushing.FLUSHED:
+        flushing.switch(mode)  # ONNX Runtime, which a user's file is held against, changes it
+    return _session(module, threads)
 
 
 def _traced(exported: Exported, batch: int, target: str) -> Artifact:

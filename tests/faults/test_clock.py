@@ -24,7 +24,7 @@ DAY_S = 86400.0
 # the cache were used, and dates to show.
 MAY_READ_IT = {
     "comparison/interleaved/turns.py",
-    "comparison/pytest_benchmark.py",
+    "comparison/tools/pytest_benchmark.py",
     "comparison/revisions/kept.py",
     "comparison/revisions/turns.py",
     "records/record.py",

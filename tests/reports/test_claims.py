@@ -80,7 +80,17 @@ def trained(record: Record, conditions: str = "alike", seed: int = 0) -> Record:
     return replace(record, provenance=record.provenance | {"training": training})
 
 
-@pytest.mark.parametrize("name", CLAIMS.names())
+# Judged by what others published, whatever the records are.
+OF_PUBLISHED = {"software-age"}
+
+
+@pytest.mark.parametrize("name", sorted(OF_PUBLISHED))
+def test_a_claim_of_published_figures_needs_no_record_and_says_their_kind(name: str) -> None:
+    one = said(name, latency("onnx:other.onnx", "ncnn"))
+    assert {finding.kinds for finding in one.findings} == {("published",)}
+
+
+@pytest.mark.parametrize("name", sorted(set(CLAIMS.names()) - OF_PUBLISHED))
 def test_without_a_record_a_claim_says_what_it_needs(name: str) -> None:
     one = said(name, latency("onnx:other.onnx", "ncnn"))
     assert one.verdict == UNDECIDED

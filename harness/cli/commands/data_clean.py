@@ -27,10 +27,20 @@ def _limit(name: str, about: str) -> Callable[[Command], Command]:
     )
 
 
-def _teacher_of(teacher: str, weights: Sequence[str], **how: Any) -> Network:
+def _teacher_of(
+    teacher: str,
+    weights: Sequence[str],
+    channels: str | None,
+    mean: str | None,
+    scale: str | None,
+    size: tuple[int, int] | None,
+    output: str | None,
+) -> Network:
     if teacher.endswith(".onnx") and not teacher.startswith(ONNX_PREFIX):
         teacher = f"{ONNX_PREFIX}{teacher}"
-    (network,) = case_options.resolve_networks([teacher], weights, **how)
+    (network,) = case_options.resolve_networks(
+        [teacher], weights, channels, mean, scale, size, output
+    )
     return network
 
 

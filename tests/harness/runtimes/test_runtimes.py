@@ -147,7 +147,7 @@ def test_what_is_installed_is_listed_in_the_order_of_registration() -> None:
 
 def test_ncnn_files_that_cannot_be_made_are_named(tmp_path: Path) -> None:
     (tmp_path / "network.pt").write_bytes(b"not TorchScript")
-    (tmp_path / "facts.json").write_text('{"input_size": [16, 16]}')
+    (tmp_path / "facts.json").write_text('{"input_size": [16, 16], "from_onnx": false}')
     with pytest.raises(WrongAnswerError, match="pnnx cannot convert"):
         RUNTIMES["ncnn"].prepare(Exported(tmp_path), 1, "host")
 

@@ -66,7 +66,7 @@ def test_scores_of_these_weights_are_written_into_them(tmp_path: Path) -> None:
         Store(tmp_path / "v.jsonl").append(one)
     arguments = ["card", str(path), "--scores", str(tmp_path / "v.jsonl")]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert f"{mine.result.accuracy:.2%} ±" in done.output
+    assert f"{mine.result.accuracy:.2%} (standard error" in done.output
     assert "TAR" in done.output
     assert list(weights.facts(path)["scores"]) == [record.case.dataset]
     assert torch.equal(weights.load(path)["w"], torch.ones(2, 2))

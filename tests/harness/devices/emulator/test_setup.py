@@ -155,7 +155,7 @@ def test_another_release_of_a_package_is_installed_anew(
     stage.set_up()
     stage.asked()
     newer = wheels.wanted() | {"ncnn": "9.0"}
-    monkeypatch.setattr(wheels, "wanted", lambda ncnn: newer)
+    monkeypatch.setattr(wheels, "wanted", lambda ncnn="": newer)
     assert "ncnn 9.0" in setup.ready()
     stage.set_up()
     assert "ncnn==9.0" in steps(stage.asked())[0]
