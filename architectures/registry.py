@@ -252,6 +252,13 @@ class _Architectures(Registry[Architecture]):
                 self._foretold[found.name] = self.add(found.name, self._with_builds(found), module)
             self.foretold_families = told.families
 
+    def add(self, name: str, entry: Architecture, module: str = "") -> Architecture:
+        """Register an architecture, in the place of what was foretold of it."""
+        if name not in self._foretold or self._entries[name] is not self._foretold.pop(name):
+            return super().add(name, entry, module)
+        self._entries[name], self._modules[name] = entry, module
+        return entry
+
     def imported(self) -> None:
         """See that all modules are imported."""
         with self._loading:

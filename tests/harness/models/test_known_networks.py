@@ -50,6 +50,25 @@ def test_what_is_kept_is_what_the_modules_register(
     assert second[1:3] == [64, "timm:resnet18:gap"]
 
 
+DIRECT = """
+from facebench.architectures import registry
+from facebench.harness.models import networks
+before = registry.names()
+import facebench.architectures.mobilenet_v1
+assert registry.names() == before
+assert registry.find("mobilenet_v1").build() is not None
+assert sorted(registry.names()) == sorted(before)
+"""
+
+
+def test_a_module_that_somebody_imports_takes_the_place_of_what_was_foretold_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    told()
+    subprocess.run([sys.executable, "-c", DIRECT], check=True)
+
+
 def test_networks_of_a_users_file_are_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
