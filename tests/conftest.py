@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import datetime
+import fcntl
 import os
 import random
 from collections.abc import Iterator
@@ -84,9 +85,13 @@ def data_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+def wheel(cache_folder: Path) -> Path:
+    """The wheel of this checkout, built once: two who build it at once meet in its `build/`."""
+    folder = cache_folder.parent / "wheel"
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        built = [*folder.glob("*.whl")]
+        return built[0] if built else build_wheel(folder)
 
 
 @pytest.fixture(scope="session")

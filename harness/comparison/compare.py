@@ -146,7 +146,7 @@ def _draft(
         named = ", ".join(map(str, hindering))
         return _Draft(replace(line, reason=f"they differ in {named}; --across {kinds} allows it"))
     if isinstance(before, Counted) and isinstance(now, Counted):
-        return _Draft(_counted(line, before, now, policy.margin_of(now)))
+        return _Draft(_counted(line, before, now, policy.margin_of(before)))
     disturbed = () if _in_turns(before, now) else _disturbances(base, new)
     if isinstance(now, Timed) and disturbed:
         return _Draft(_not_judged(line, disturbed))

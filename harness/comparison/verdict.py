@@ -53,8 +53,10 @@ class Policy:
         across: kinds of difference, of `environments.KINDS`, that are no hindrance.
         between_jobs: standard deviation between jobs of the same code, relative, where they are
             too few to show it; None for what the machine's history shows, or a cautious default.
-        memory_margin: of peak memory, relative: allocators give processes of one artifact up to
-            a tenth more or less.
+        memory_margin: of peak memory, relative; one process tells it, and processes of the same
+            code differ.
+        memory_step_bytes: of peak memory too, where that is more: memory comes in steps of some
+            2 MB, of which a process takes one or two more by chance.
     """
 
     margin: float = 0.01
@@ -64,6 +66,7 @@ class Policy:
     same_level: float = 0.025
     across: frozenset[str] = frozenset()
     memory_margin: float = 0.1
+    memory_step_bytes: int = 6 << 20
     between_jobs: float | None = None
 
     def margin_of(self, figure: Figure) -> float:
@@ -71,7 +74,8 @@ class Policy:
         if isinstance(figure, Decided):
             return self.accuracy_margin
         if isinstance(figure, Counted) and not figure.exact:
-            return self.memory_margin
+            steps = self.memory_step_bytes / figure.value if figure.value else 0.0
+            return max(self.memory_margin, steps)
         count = isinstance(figure, Counted) and not figure.is_time
         return self.count_margin if count else self.margin
 

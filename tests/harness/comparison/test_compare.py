@@ -12,7 +12,7 @@ from facebench.harness.comparison.compare import compare, match
 from facebench.harness.comparison.entry import Entry
 from facebench.harness.comparison.verdict import Comparison, Line, Policy, Verdict
 from facebench.harness.records.case import Case
-from facebench.harness.records.comparable import Counted, Decided, Decisions
+from facebench.harness.records.comparable import PEAK_MEMORY, Counted, Decided, Decisions
 from tests.harness.comparison.sides import (
     ACCURACY,
     ENVIRONMENT,
@@ -111,6 +111,29 @@ def test_a_count_within_its_margin_is_the_same() -> None:
     policy = Policy(count_margin=0.01)
     assert of(cost(1000), cost(1010), policy).verdict is Verdict.SAME
     assert of(cost(1000), cost(1011), policy).verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"),
+    [
+        # What twelve processes of one network held in ONNX Runtime, the least and the most.
+        (29.48e6, 33.14e6, Verdict.SAME),
+        (33.14e6, 29.48e6, Verdict.SAME),
+        (29.48e6, 40e6, Verdict.WORSE),
+        (2e6, 8e6, Verdict.SAME),
+        (300e6, 325e6, Verdict.SAME),
+        (300e6, 340e6, Verdict.WORSE),
+        (340e6, 300e6, Verdict.BETTER),
+    ],
+)
+def test_peak_memory_may_differ_by_what_processes_of_the_same_code_differ(
+    before: float, now: float, verdict: Verdict
+) -> None:
+    base, new = (
+        replace(latency(), figures=(Counted(PEAK_MEMORY, "bytes", held),))
+        for held in (before, now)
+    )
+    assert of(base, new).verdict is verdict
 
 
 def test_a_modelled_time_is_judged_by_the_margin_of_times_and_stays_modelled() -> None:
