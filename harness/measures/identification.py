@@ -36,7 +36,6 @@ from facebench.harness.verification.identification import (
     save,
     search,
 )
-from facebench.harness.verification.search_intervals import search_bounds
 
 _KIND = "search"
 
@@ -48,6 +47,9 @@ def _obtain(job: Job) -> Outcome:
     assert isinstance(faces, SearchSet)
     deployment = deploy(job)
     embedder, agreed = scoring.embedder(job, deployment)
+    # It takes a while, for which processes that time need not wait.
+    from facebench.harness.verification.search_intervals import search_bounds
+
     work = _Work(job, faces, embedder)
     found = join(work.searched(shard) for shard in range(work.shards))
     result = identification(

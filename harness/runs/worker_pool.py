@@ -80,7 +80,8 @@ class Forks:
         """Return a new process for a job."""
         (job,) = jobs
         case = job.case
-        if job.begins_turns and MEASURES[case.measure].several is not None:
+        # Of several threads some are there as soon as NumPy is imported, and survive no fork.
+        if case.threads > 1 or (job.begins_turns and MEASURES[case.measure].several is not None):
             return _afresh(jobs)
         imported = imported_before_fork(case.runtime) if case.runtime else ""
         forked = self._servers.start(case.key, imported, thread_variables(case.threads))

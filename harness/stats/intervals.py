@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, bdtrik, ndtri, stdtrit
 
 from facebench.harness.stats.procedures import procedure
 
@@ -87,6 +86,8 @@ def two_level_interval(
     Returns:
         Lower and upper bound, in the samples' unit; the median of all samples is inside.
     """
+    from scipy.special import ndtri, stdtrit  # not for processes that time: it takes a while
+
     found = spread(processes)
     tail = (1 + confidence) / 2
     student = float(stdtrit(found.processes - 1, tail)) * found.between
@@ -120,5 +121,7 @@ def _standard_error(samples: npt.NDArray[np.float64]) -> float:
 
 def _binomial_quantile(q: float, n: int) -> int:
     """Return the smallest k with P(Binomial(n, 1/2) <= k) >= q."""
+    from scipy.special import bdtr, bdtrik
+
     above = math.ceil(bdtrik(q, n, 0.5))
     return above - 1 if above > 0 and bdtr(above - 1, n, 0.5) >= q else above

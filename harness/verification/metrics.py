@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal
 
 import numpy as np
-from scipy.special import ndtri
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import OperatingPoint
@@ -219,6 +218,8 @@ def det(scores: Floats, same: Booleans) -> Det:
     Source: A. Martin et al., "The DET curve in assessment of detection task
     performance", Eurospeech 1997.
     """
+    from scipy.special import ndtri  # not for all who read metrics: it takes a while
+
     curve = roc(scores, same)
     far, frr = curve.far, 1 - curve.tar
     finite = (far > 0) & (far < 1) & (frr > 0) & (frr < 1)

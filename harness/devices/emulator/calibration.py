@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from facebench.harness.devices.emulator.published import Row
 from facebench.harness.stats.arrays import Reals
@@ -55,6 +54,8 @@ class Left:
 
 def fit(rows: Sequence[Row]) -> Reals:
     """Return the constants `(3,)`, none below zero, by least squares of relative errors."""
+    from scipy.optimize import nnls  # a sixth of a second, which no process that times has to pay
+
     terms = np.array([row.terms.as_row() for row in rows])
     published = np.array([row.time.ms / 1e3 for row in rows])
     found: Reals = nnls(terms / published[:, None], np.ones(len(rows)))[0]

@@ -40,3 +40,15 @@ def test_only_what_is_needed_is_imported(arguments: list[str], unneeded: set[str
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout
     assert not unneeded & set(done.stderr.split())
+
+
+def test_a_process_that_times_waits_for_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys\n"
+        "import facebench.harness.runs.worker as worker\n"
+        "for known in (worker.MEASURES, worker.RUNTIMES, worker.DEVICES):\n"
+        "    known.names()\n"
+        "print(*sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"matplotlib", "rich", "scipy", "torch", "tvm"} & set(done.stdout.split())

@@ -130,8 +130,7 @@ def test_peak_memory_may_differ_by_what_processes_of_the_same_code_differ(
     before: float, now: float, verdict: Verdict
 ) -> None:
     base, new = (
-        replace(latency(), figures=(Counted(PEAK_MEMORY, "bytes", held),))
-        for held in (before, now)
+        replace(latency(), figures=(Counted(PEAK_MEMORY, "bytes", held),)) for held in (before, now)
     )
     assert of(base, new).verdict is verdict
 
