@@ -2,6 +2,7 @@
 
 import datetime
 import fcntl
+import gc
 import os
 import random
 from collections.abc import Iterator
@@ -45,6 +46,18 @@ SEED = os.environ.setdefault("FACEBENCH_TEST_SEED", datetime.date.today().isofor
 def pytest_report_header() -> str:
     """How to draw the same again."""
     return f"seed of what is drawn by chance: FACEBENCH_TEST_SEED={SEED}"
+
+
+def pytest_collection() -> None:
+    """Hundreds of modules are imported: none of what they hold is garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let nobody look for garbage among what was imported again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

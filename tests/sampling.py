@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 
-def covering(*axes: Sequence[Any]) -> list[Any]:
+def covering(*axes: Sequence[Any], of_first: slice = slice(None)) -> list[Any]:
     """All combinations of values, of which the quick tests take as many as meet each value.
 
     The first values of all axes go together, then the second ones; a shorter axis begins again.
+    Of the first axis the quick tests may take a part only, as in `third`.
     """
-    quick = {tuple(axis[i % len(axis)] for axis in axes) for i in range(max(map(len, axes)))}
+    taken = (axes[0][of_first], *axes[1:])
+    quick = {tuple(axis[i % len(axis)] for axis in taken) for i in range(max(map(len, taken)))}
     return [
         pytest.param(*each, marks=() if each in quick else pytest.mark.slow)
         for each in product(*axes)

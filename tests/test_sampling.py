@@ -27,6 +27,12 @@ def test_a_covering_meets_each_value_in_as_few_combinations_as_can(
 
 
 @given(AXIS)
+def test_a_part_of_the_first_axis_meets_each_value_of_the_others(values: list[int]) -> None:
+    first, second = zip(*quick(covering(range(9), values, of_first=slice(2, None, 3))), strict=True)
+    assert (set(first), set(second)) == ({2, 5, 8}, set(values))
+
+
+@given(AXIS)
 def test_three_properties_meet_each_value_once(values: list[int]) -> None:
     met = [value for first in range(3) for (value,) in quick(third(values, first))]
     assert sorted(met) == sorted(values)

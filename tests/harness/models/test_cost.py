@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from facebench.architectures.errors import BadInputError
-from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, names
 from facebench.harness.models.bn_folding import inference_form
 from facebench.harness.models.cost import count
@@ -43,7 +42,7 @@ ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum"}
 @functools.cache
 def cost_of(name):
     architecture = find(name)
-    return count(create(name), architecture.input_size, architecture.embedding_size)
+    return count(architecture.build().eval(), architecture.input_size, architecture.embedding_size)
 
 
 def cost(*layers, size=(8, 6)):
@@ -402,7 +401,7 @@ COUNTING = {
     [pytest.param(n, marks=() if n in SAMPLED else pytest.mark.slow) for n in COUNTED],
 )
 def test_torchs_own_counter_agrees(name):
-    network = inference_form(create(name))
+    network = inference_form(find(name).build().eval())
     image = torch.zeros(1, 3, *find(name).input_size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(image)

@@ -15,12 +15,20 @@ from facebench.harness.devices.emulator.crossbuild import native_library
 QEMU = shutil.which("qemu-aarch64")
 pytestmark = pytest.mark.skipif(QEMU is None, reason="qemu-user is not installed")
 
-# Marks, and between them: `passes` over `count` lines of 64 bytes, each loaded once.
+# Marks, and between them: `passes` over `count` lines of 64 bytes, each loaded once. It has no
+# C library, which would have to be built first.
 PROGRAM = """
-#include <stdlib.h>
-#include <unistd.h>
-#include <sys/syscall.h>
-static void mark(long k) { syscall(4077, k); }
+__asm__(".globl _start\\n_start: ldr x0, [sp]\\n add x1, sp, #8\\n bl run\\n"
+        "mov x0, #0\\n mov x8, #93\\n svc #0\\n");
+static void mark(long k) {
+  register long number __asm__("x8") = 4077, first __asm__("x0") = k;
+  __asm__ volatile("svc #0" : "+r"(first) : "r"(number) : "memory");
+}
+static long number(const char *digits) {
+  long found = 0;
+  while (*digits) found = 10 * found + *digits++ - '0';
+  return found;
+}
 static char lines[1 << 22] __attribute__((aligned(4096)));
 static void load(long count, long passes, long stride) {
   for (long p = 0; p < passes; p++) {
@@ -33,15 +41,14 @@ static void load(long count, long passes, long stride) {
 static void store(long count) {
   for (long i = 0; i < count; i++) ((volatile char *)lines)[i * 64] = 1;
 }
-int main(int argc, char **argv) {
-  long count = atol(argv[1]), passes = atol(argv[2]), stride = atol(argv[3]);
+void run(long argc, char **argv) {
+  long count = number(argv[1]), passes = number(argv[2]), stride = number(argv[3]);
   mark(0);
-  if (argc > 4) store(atol(argv[4]));
+  if (argc > 4) store(number(argv[4]));
   load(count, 1, stride);
   mark(1);
   load(count, passes, stride);
   mark(2);
-  return 0;
 }
 """
 
@@ -51,7 +58,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "program.c").write_text(PROGRAM)
     zig = [sys.executable, "-P", "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"]
-    command = [*zig, "-static", "-O1", str(folder / "program.c"), "-o", str(folder / "program")]
+    command = [
+        *zig,
+        "-static",
+        "-nostdlib",
+        "-O1",
+        str(folder / "program.c"),
+        "-o",
+        str(folder / "program"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     source = Path(facebench.harness.devices.emulator.__file__).with_name("plugin.c")
     native_library(source, folder / "plugin.so")
