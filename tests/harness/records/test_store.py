@@ -306,13 +306,17 @@ def test_a_flipped_bit_is_never_read_as_a_figure(tmp_path: Path, bit: int, where
         store.append(record)
     whole = store.read()
     data = bytearray(path.read_bytes())
-    data[int(where * len(data))] ^= 1 << bit
+    place = int(where * len(data))
+    name = b', "crc32": "'  # of the checksum, and no part of what it seals
+    named = data.rfind(name, 0, place + len(name))
+    in_name = 0 <= named <= place < named + len(name)
+    data[place] ^= 1 << bit
     path.write_bytes(data)
     store.mend()
     left = store.read()
     assert all(record in whole for record in left)
     # A line's end that became something else joins two lines.
-    assert len(whole) - 2 <= len(left) < len(whole)
+    assert len(whole) - 2 <= len(left) < len(whole) + in_name
 
 
 def test_lines_without_a_checksum_are_read(tmp_path: Path) -> None:
