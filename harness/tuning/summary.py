@@ -39,19 +39,27 @@ class TuningSummary:
 
     @property
     def gain(self) -> float:
-        """Return the geometric mean over the records of how many times cheaper they are."""
+        """Return the geometric mean over the records of how many times cheaper they are.
+
+        Measured costs are those by which the search chose the cheapest, and luck has a part in
+        that: another measurement shows no more of a gain, and mostly less.
+        """
         return geometric_mean(record.gain for record in self.found) if self.found else 1.0
 
     def in_words(self) -> str:
         """Return the summary in a line."""
         kept = f", {self.kept} had records" if self.kept else ""
         lost = f", {len(self.failures)} failed" if self.failures else ""
-        gain = (
-            f"; {self.improved} improved, {self.gain:.3f} times as fast in the geometric mean of "
-            f"those tuned ({self.how})"
-            if self.found
-            else ""
-        )
+        gain = ""
+        if self.found:
+            # What a model counts is exact; of what was measured the luckiest were chosen.
+            measured = self.found[0].unit == "seconds"
+            most = "at most " if measured else ""
+            gain = (
+                f"; {self.improved} improved, {most}{self.gain:.3f} times as fast in the geometric "
+                f"mean of those tuned ({self.how}"
+                + (", by the timings that the search chose by)" if measured else ")")
+            )
         return (
             f"{self.target}: {self.workloads} workloads{kept}, {len(self.found)} tuned{lost}{gain}"
         )
