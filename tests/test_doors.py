@@ -41,6 +41,7 @@ WRITES = {
     "harness/models/precision.py": _ENTRY,
     "harness/models/quantize.py": _ENTRY,
     "harness/runtimes/ncnn_cpu.py": _ENTRY,
+    "harness/runtimes/ncnn_half.py": _ENTRY,
     "harness/storage/cache.py": "it makes the entries, of random names",
     "harness/storage/downloads.py": "in a folder of a random name, moved when whole",
     "harness/storage/locks.py": "opened for new files alone",

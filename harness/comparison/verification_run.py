@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
+from facebench.harness.devices.registry import require_precision
 from facebench.harness.machine.environment import cores
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
@@ -19,7 +20,6 @@ from facebench.harness.runs.fastest import FASTEST, find_fastest
 from facebench.harness.runs.jobs import FP32, Precision, Scoring
 from facebench.harness.runs.rounds import NOBODY, RunListener
 from facebench.harness.runs.runner import JobRunner
-from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.verification.datasets.registry import DATASETS, data_root
 from facebench.harness.verification.inspection import require_order, require_whole
 from facebench.harness.verification.summary import FARS, Summary, summarise
@@ -122,9 +122,9 @@ def _require(request: VerificationRequest) -> None:
         if request.absent == "refuse":
             require_whole(opened)
         require_order(opened)
-    for name, how in product(request.runtimes, request.precisions):
+    for device, name, how in product(request.devices, request.runtimes, request.precisions):
         if name != FASTEST:
-            RUNTIMES[name].require(how.name)
+            require_precision(name, how.name, device)
 
 
 def _jobs(request: VerificationRequest, listener: RunListener) -> Iterator[Job]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facebench.architectures.registry import Registry
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.runtimes.session import Session
 
 
@@ -71,3 +72,16 @@ class Device(Protocol):
 
 
 DEVICES: Registry[Device] = Registry("device", package="facebench.harness.devices")
+
+
+def require_precision(runtime: str, precision: str, device: str) -> None:
+    """See that a runtime can be used, on a device and for networks of a precision.
+
+    Raises:
+        RefusedError: it does not run this precision there.
+        UnavailableError: it is not installed here; or it depends on the device, which cannot be
+            reached.
+    """
+    chosen = RUNTIMES[runtime]
+    everywhere = precision in chosen.precisions
+    chosen.require(precision, "" if everywhere else DEVICES[device].facts().target)

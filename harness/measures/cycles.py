@@ -31,12 +31,13 @@ def _obtain(job: Job) -> Outcome:
         )
     runtime = job.case.runtime
     validated = runtime in _VALIDATED
-    version = emulated.environment.get(runtime, "")
+    precision = "" if job.case.precision == "fp32" else f"in {job.case.precision}"
+    named = filter(None, (runtime, emulated.environment.get(runtime, ""), precision))
     return Outcome(
         model.cycles(
             emulated.figures,
             core.figures,
-            f"{runtime} {version}".strip(),
+            " ".join(named),
             of_device(name) if validated else None,
             validated,
         ),

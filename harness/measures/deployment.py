@@ -12,7 +12,7 @@ import numpy as np
 
 from facebench.architectures.errors import RefusedError, WrongAnswerError
 from facebench.architectures.registry import Preprocessing
-from facebench.harness.devices.registry import DEVICES
+from facebench.harness.devices.registry import DEVICES, require_precision
 from facebench.harness.machine import environment
 from facebench.harness.measures.job import Job
 from facebench.harness.models import precision
@@ -20,7 +20,13 @@ from facebench.harness.models.answers import LEAST_COSINE
 from facebench.harness.models.export import Exported
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Check
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
+from facebench.harness.runtimes.registry import (
+    RUNTIMES,
+    Artifact,
+    Infer,
+    OwnHalfPrecision,
+    Runtime,
+)
 from facebench.harness.runtimes.session import Session
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache as files
@@ -35,7 +41,8 @@ class Deployment:
 
     Attributes:
         job: what it was made for.
-        exported: the network in the case's precision.
+        exported: the network as the runtime is given it, in the case's precision but where the
+            runtime puts it into that itself.
         runtime: what executes it.
         artifact: file or folder in the cache.
     """
@@ -75,7 +82,9 @@ class Deployment:
         _require_shape(answers[0], (batch, expected.shape[1]), what)
         found = precision.agreement(np.concatenate(answers), expected[:count])
         facts = self.exported.facts()
-        precision.require_agreement(what, case.precision, found, facts["rounding"])
+        own = _own_half(self.runtime, case)
+        least = own.tolerance if own else precision.TOLERANCE[case.precision]
+        precision.require_agreement(what, case.precision, found, facts["rounding"], least)
         faithful = precision.faithful(self.exported)
         if faithful is not None:
             return found.relative_error, (faithful,)
@@ -122,10 +131,13 @@ def deploy(job: Job) -> Deployment:
     case = job.case
     runtime = RUNTIMES[case.runtime]
     _require_precision(job, runtime)
-    runtime.require(case.precision)
-    exported = precision.lower(job.export(), case.precision, lambda: _calibration(job))
+    require_precision(runtime.name, case.precision, case.device)
+    own = _own_half(runtime, case)
+    given = "fp32" if own else case.precision
+    exported = precision.lower(job.export(), given, lambda: _calibration(job))
     _require_batch(exported, case)
-    return Deployment(job, exported, runtime, runtime.prepare(exported, case.batch, case.target))
+    prepare = own.prepare if own else runtime.prepare
+    return Deployment(job, exported, runtime, prepare(exported, case.batch, case.target))
 
 
 def depends_on(job: Job) -> Any:
@@ -148,6 +160,11 @@ def code(case: Case) -> str:
 def faces_digest(name: str, data: Path | None) -> str:
     """Hash of a dataset's protocol, images and own landmarks."""
     return DATASETS[name].open(data).digest
+
+
+def _own_half(runtime: Runtime, case: Case) -> OwnHalfPrecision | None:
+    """Return how a runtime puts the case's network into half precision, where it does itself."""
+    return runtime.half if case.precision not in runtime.precisions else None
 
 
 def _require_shape(answer: Any, expected: tuple[int, int], what: str) -> None:

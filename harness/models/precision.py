@@ -138,7 +138,9 @@ def agreement(outputs: FloatArray, expected: FloatArray) -> Agreement:
     return Agreement(error, float(cosines.min()), float(np.median(cosines)))
 
 
-def require_agreement(what: str, precision: str, found: Agreement, rounding: float = 0.0) -> None:
+def require_agreement(
+    what: str, precision: str, found: Agreement, rounding: float = 0.0, least: float | None = None
+) -> None:
     """Raise `WrongAnswerError` where `what` is further off than its precision allows.
 
     Args:
@@ -146,8 +148,9 @@ def require_agreement(what: str, precision: str, found: Agreement, rounding: flo
         precision: one of `PRECISIONS`.
         found: how near the answer is.
         rounding: how far the network's own precision is off double precision.
+        least: what any network may be off; None for what its precision allows.
     """
-    most = tolerance(TOLERANCE[precision], rounding)
+    most = tolerance(TOLERANCE[precision] if least is None else least, rounding)
     mend = "so no figure is taken from it" + ("" if precision == "fp32" else ": use fp32")
     if not np.isfinite(found.relative_error):
         raise WrongAnswerError(

@@ -270,7 +270,8 @@ def _latencies(network: Network, plan: Plan, data: Path | None, device: str) -> 
     measures = _measures(Per.CORE if emulated else Per.DEVICE, network, plan)
     for runtime in runtimes:
         RUNTIMES[runtime].require()
-        for threads, how in product((1,) if emulated else plan.threads, _precisions(plan, runtime)):
+        precisions = _precisions(plan, runtime, device)
+        for threads, how in product((1,) if emulated else plan.threads, precisions):
             timed = latency_job(network, runtime, threads, 1, how, budget, device)
             yield from _of_each(measures, replace(timed, data=data))
 
@@ -309,9 +310,9 @@ def _scores(network: Network, plan: Plan, data: Path | None) -> Iterator[Job]:
         yield scoring_job(network, plan.verify_with, Scoring(name), data, how)
 
 
-def _precisions(plan: Plan, runtime: str) -> list[Precision]:
-    """Return those of the plan that the runtime runs."""
+def _precisions(plan: Plan, runtime: str, device: str = "local") -> list[Precision]:
+    """Return those of the plan that the runtime runs on a device."""
     for name in plan.precisions:
         require_known(name)
-    able = RUNTIMES[runtime].precisions
+    able = RUNTIMES[runtime].precisions_on(DEVICES[device].facts().target)
     return [Precision(name, plan.calibration) for name in plan.precisions if name in able]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from facebench.harness.devices.registry import DEVICES
+from facebench.harness.devices.registry import DEVICES, require_precision
 from facebench.harness.machine.flushing import FLUSHED, KEPT
 from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import Network
@@ -70,7 +70,7 @@ class LatencyRequest:
         ]
         for job in wanted:
             if job.network.precision == "fp32":
-                RUNTIMES[job.case.runtime].require(job.case.precision)
+                require_precision(job.case.runtime, job.case.precision, job.case.device)
         return wanted
 
     def _runtimes(self, device: str) -> Sequence[str]:

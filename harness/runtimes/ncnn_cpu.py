@@ -15,7 +15,14 @@ from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.harness.machine import flushing
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
+from facebench.harness.runtimes import ncnn_half
+from facebench.harness.runtimes.registry import (
+    RUNTIMES,
+    Artifact,
+    Infer,
+    OwnHalfPrecision,
+    Runtime,
+)
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
 
@@ -29,6 +36,18 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     return Artifact(cache.entry("ncnn", key, lambda folder: _convert(exported, folder)))
 
 
+def _prepare_half(exported: Exported, batch: int, target: str) -> Artifact:
+    single = _prepare(exported, batch, target).path
+    height, width = exported.facts()["input_size"]
+    digests = [cache.file_digest(single / name) for name in ncnn_half.NETWORK]
+    key = cache.digest(digests, version("ncnn"), fingerprints.code(ncnn_half.__name__))
+
+    def make(folder: Path) -> None:
+        ncnn_half.write(single, folder, (height, width))
+
+    return Artifact(cache.entry("ncnn", key, make))
+
+
 def _convert(exported: Exported, folder: Path) -> None:
     height, width = exported.facts()["input_size"]
     # pnnx writes a dozen files beside its input, under names it derives from it.
@@ -40,7 +59,7 @@ def _convert(exported: Exported, folder: Path) -> None:
             capture_output=True,
             text=True,
         )
-        made = [Path(temporary) / f"network.ncnn.{kind}" for kind in ("param", "bin")]
+        made = [Path(temporary) / name for name in ncnn_half.NETWORK]
         if done.returncode or not all(path.exists() for path in made):
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
             raise WrongAnswerError(f"pnnx cannot convert this network to ncnn: {last[0]}")
@@ -98,10 +117,11 @@ def _pnnx() -> Path:
 def _open(folder: Path, threads: int) -> Infer:
     import ncnn
 
+    half = (folder / ncnn_half.MARK).exists()
     net = ncnn.Net()
     net.opt.num_threads = threads
-    # fp32 is what the case says; by itself ncnn takes half precision where the CPU has it.
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    # As the case says; by itself ncnn takes half precision where the CPU has it.
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = half
     net.opt.use_bf16_storage = False
     net.load_param(str(folder / "network.ncnn.param"))
     net.load_model(str(folder / "network.ncnn.bin"))
@@ -120,5 +140,13 @@ def _open(folder: Path, threads: int) -> Infer:
 
 RUNTIMES.add(
     "ncnn",
-    Runtime("ncnn", ("ncnn", "pnnx"), _prepare, _open, flushing=flushing.OF_THREAD, batches=False),
+    Runtime(
+        "ncnn",
+        ("ncnn", "pnnx"),
+        _prepare,
+        _open,
+        half=OwnHalfPrecision("fullfp16", _prepare_half, ncnn_half.TOLERANCE),
+        flushing=flushing.OF_THREAD,
+        batches=False,
+    ),
 )

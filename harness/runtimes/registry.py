@@ -16,6 +16,7 @@ from pathlib import Path
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.architectures.extensions import load_installed
 from facebench.architectures.registry import Registry
+from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.models.export import Exported
 from facebench.harness.stats.arrays import FloatArray
 
@@ -37,6 +38,27 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class OwnHalfPrecision:
+    """It is half precision into which a runtime puts a network itself, on CPUs that have it.
+
+    Attributes:
+        feature: of a CPU, as LLVM names it, without which the runtime computes in single
+            precision after all.
+        prepare: makes the artifact of a network in single precision; as in `Runtime`.
+        tolerance: how far its answers may be off the network's own, relative to the largest
+            element.
+    """
+
+    feature: str
+    prepare: Callable[[Exported, int, str], Artifact]
+    tolerance: float
+
+    def targets(self) -> list[str]:
+        """Return names of the targets that have it."""
+        return [target.name for target in TARGETS if self.feature in target.required]
+
+
+@dataclass(frozen=True)
 class Runtime:
     """A runtime executes a network.
 
@@ -47,7 +69,9 @@ class Runtime:
             where it is compiled, a target.
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
-        precisions: those it runs, of `facebench.harness.models.precision.PRECISIONS`.
+        precisions: those of networks that it runs on any CPU, of
+            `facebench.harness.models.precision.PRECISIONS`.
+        half: how it computes networks of single precision in half, where it does that itself.
         flushing: how a program of one's own has it flush denormal numbers. Only for one whose
             threads do what the thread does that opens it; else empty.
         batches: whether it infers several images at once.
@@ -64,6 +88,7 @@ class Runtime:
     open: Callable[[Path, int], Infer]
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
+    half: OwnHalfPrecision | None = None
     flushing: str = ""
     batches: bool = True
     importing: Callable[[], object] | None = None
@@ -102,14 +127,29 @@ class Runtime:
         else:
             importlib.import_module(_module(self.packages[0]))
 
-    def require(self, precision: str = "fp32") -> None:
+    def precisions_on(self, target: str) -> tuple[str, ...]:
+        """Return the precisions that it runs on CPUs of a target."""
+        own = self.half is not None and target in self.half.targets()
+        return (*self.precisions, "fp16") if own else self.precisions
+
+    def require(self, precision: str = "fp32", target: str = "") -> None:
         """See that it can be used here, for networks of this precision.
+
+        Args:
+            precision: that is computed in.
+            target: the name of the CPU's; empty where it is not known.
 
         Raises:
             RefusedError: it does not run this precision; the message names who does.
             UnavailableError: it is not installed; the message has the command that mends it.
         """
-        if precision not in self.precisions:
+        if precision not in self.precisions_on(target):
+            if precision == "fp16" and self.half is not None:
+                raise RefusedError(
+                    f"runtime {self.name} computes in fp16 on CPUs that have "
+                    f"{self.half.feature} alone: use fp32, or a device of "
+                    f"{' or '.join(self.half.targets())}"
+                )
             able = [runtime.name for runtime in RUNTIMES if precision in runtime.precisions]
             raise RefusedError(
                 f"runtime {self.name} runs {', '.join(self.precisions)}, not {precision}: "

@@ -95,9 +95,8 @@ def emulated(records: Sequence[Record]) -> Table:
     """Return a table with cases down; what was counted on a core, and what a model makes of it if
     it was emulated.
     """
-    table = new_table(
-        "network", "runtime", "core", "M instructions", "MB to memory", "ms, 1 thread", "95 %"
-    )
+    counts = ("M instructions", "MB to memory", "ms, 1 thread", "95 %")
+    table = new_table("network", "runtime", "precision", "core", *counts)
     table.add_column("kind")
     modelled = {_place(record): record for record in records if isinstance(record.result, Cycles)}
     for record in records:
@@ -110,6 +109,7 @@ def emulated(records: Sequence[Record]) -> Table:
             table.add_row(
                 escape(record.case.network),
                 record.case.runtime,
+                record.case.precision,
                 counted.core,
                 f"{counted.work.instructions / 1e6:.1f}",
                 f"{counted.memory_bytes / 1e6:.1f}" if counted.line_bytes else "",

@@ -1,6 +1,7 @@
 """The emulated device, from a network to its counts; skipped where it is not set up."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from facebench.harness.measures.registry import MEASURES, kind_of
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.instructions import Cycles, Instructions
+from facebench.harness.runtimes import ncnn_half
+from facebench.harness.stats.arrays import FloatArray
+from tests.depthwise import SIZE, written
 
 # Three convolutions: 3x3 of three channels to eight, 3x3 of each, 8x8 of all. Of their
 # taps in a row of eight outputs, one or two of 24 fall on padding and may be left out.
@@ -100,6 +104,33 @@ def test_a_core_of_32_bits_runs_what_tvm_compiled(emulated_here: Emulated, tiny:
 
 
 @pytest.mark.slow
+def test_ncnns_wrong_kernel_of_half_precision_is_still_wrong_and_gone_round(
+    emulated_here: Emulated,
+    tmp_path: Path,
+) -> None:
+    single = written(tmp_path / "single")
+    for name in ("half", "wrong"):
+        (tmp_path / name).mkdir()
+        ncnn_half.write(single, tmp_path / name, (SIZE, SIZE))
+    param = tmp_path / "wrong" / ncnn_half.PARAM
+    param.write_text(param.read_text().replace(" 31=1", ""))
+    images = np.random.default_rng(1).standard_normal((1, 3, SIZE, SIZE), np.float32)
+
+    def computed(name: str) -> FloatArray:
+        session = DEVICES["emulated:cortex-a76"].open("ncnn", tmp_path / name, 1)
+        try:
+            return session.infer(images)
+        finally:
+            session.close()
+
+    exact = computed("single")
+    largest = float(np.abs(exact).max())
+    assert np.abs(computed("half") - exact).max() < 5e-3 * largest
+    # Where this fails, ncnn's kernel was mended: `ncnn_half` needs to mark no layer any more.
+    assert np.abs(computed("wrong") - exact).max() > 0.1 * largest
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("core", AARCH64)
 def test_every_core_has_a_time_that_is_modelled(
     emulated_here: Emulated, tiny: Network, core: str
@@ -134,6 +165,22 @@ def test_the_embeddings_of_100_images_agree_with_torch(
             np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
         )
         assert (1 - cosine).max() < 1e-4
+
+
+def test_fp16_in_ncnn_is_half_precision_on_a_core_that_has_it(
+    emulated_here: Emulated, tiny: Network
+) -> None:
+    single, half = (
+        counted(replace(one, case=replace(one.case, precision=precision)))
+        for precision in ("fp32", "fp16")
+        for one in [job(tiny, "ncnn", "cortex-a76")]
+    )
+    # Twice the lanes; and rounding that is seen, but no more than that.
+    assert half.work.mix["fma"] < 0.7 * single.work.mix["fma"]
+    assert 1e-5 < half.output_error < 2e-2
+    without = job(tiny, "ncnn")
+    with pytest.raises(RefusedError, match="fp16 on CPUs that have fullfp16 alone"):
+        counted(replace(without, case=replace(without.case, precision="fp16")))
 
 
 def test_time_of_an_emulator_is_refused(emulated_here: Emulated, tiny: Network) -> None:
