@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import click
@@ -15,6 +14,7 @@ from facebench.harness.models.networks import (
     RANDOM,
     SHIPPED,
     Network,
+    image_size,
     resolve,
     shipped_or_random,
     told_apart,
@@ -119,13 +119,7 @@ def _three(option: str, text: str) -> tuple[float, float, float]:
 def _size(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text)
-    if found is None:
-        raise BadInputError(f"--size {text!r} is not valid: give HEIGHTxWIDTH, such as 112x112")
-    height, width = found.group(1), found.group(2) or found.group(1)
-    return int(height), int(width)
+    return None if text is None else image_size(text, "--size")
 
 
 def _percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:

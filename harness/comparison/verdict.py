@@ -149,6 +149,11 @@ class Comparison:
         return tuple(line for line in self.lines if line.verdict.gains)
 
     @property
+    def empty(self) -> bool:
+        """Say whether nothing of it could be compared."""
+        return all(line.verdict is Verdict.NOT_COMPARABLE for line in self.lines)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Count how many lines each verdict has, of those there are, regressions first."""
         found = [line.verdict for line in self.lines]

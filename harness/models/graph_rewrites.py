@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from math import prod
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import fx
@@ -17,6 +17,8 @@ def rewrite(graph: fx.Graph, sizes: Sizes) -> None:
     """Do all of it; the graph computes the same."""
     _fix_reshapes(graph, sizes)
     _split_first(graph, sizes)
+    _shuffle(graph, sizes)
+    _pool_steps(graph, sizes)
     _divide_by_norms(graph, sizes)
 
 
@@ -65,6 +67,62 @@ def _split(graph: fx.Graph, turned: fx.Node, sizes: Sizes) -> None:
             chunk = graph.call_function(operator.getitem, (chunks, number))
             heads = graph.call_method("reshape", (chunk, tuple(rest)))
             part.replace_all_uses_with(graph.call_method("permute", (heads, *turn)))
+
+
+# How the six dimensions of cells of a map are ordered to take the cells apart, and to join them.
+_APART, _TOGETHER = [0, 1, 3, 5, 2, 4], [0, 1, 4, 2, 5, 3]
+
+
+def _shuffle(graph: fx.Graph, sizes: Sizes) -> None:
+    """Take square cells of a map apart, and join them, by the operators that there are for it.
+
+    Written as reshapes they need six dimensions, which ncnn has not (MobileViT).
+    """
+    for turned in list(graph.nodes):
+        if turned.op != "call_method" or turned.target != "permute":
+            continue
+        split, order = turned.args[0], _numbers(turned.args[1:])
+        if not _is_reshape(split) or not all(map(_is_reshape, turned.users)):
+            continue
+        whole, (_, channels, *extents) = split.args[0], sizes[split][0]
+        if not isinstance(whole, fx.Node) or len(split.users) > 1:
+            continue
+        with graph.inserting_before(turned):
+            if (
+                order == _APART
+                and extents[1] == extents[3]
+                and len(sizes.get(whole, ((),))[0]) == 4
+            ):
+                made = graph.call_function(torch.nn.functional.pixel_unshuffle, (whole, extents[1]))
+            elif order == _TOGETHER and extents[0] == extents[1]:
+                cells = (-1, channels * extents[0] ** 2, *extents[2:])
+                joined = graph.call_method("reshape", (whole, cells))
+                made = graph.call_function(torch.nn.functional.pixel_shuffle, (joined, extents[0]))
+            else:
+                continue
+        turned.replace_all_uses_with(made)
+
+
+def _is_reshape(node: Any) -> TypeGuard[fx.Node]:
+    return isinstance(node, fx.Node) and node.target in ("reshape", "view")
+
+
+def _pool_steps(graph: fx.Graph, sizes: Sizes) -> None:
+    """Write every n-th place of maps `(N, H, W, C)` as a pooling: ncnn cuts without steps."""
+    every = slice(None)
+    for node in list(graph.nodes):
+        if node.target is not operator.getitem or len(sizes.get(node, ((),))[0]) != 4:
+            continue
+        whole, places = node.args
+        if not isinstance(places, tuple) or len(places) != 3 or places[0] != every:
+            continue
+        steps = [one.step for one in places[1:] if isinstance(one, slice)]
+        if [slice(None, None, step) for step in steps] != [*places[1:]] or None in steps:
+            continue
+        with graph.inserting_before(node):
+            first = graph.call_method("permute", (whole, 0, 3, 1, 2))
+            pooled = graph.call_function(torch.nn.functional.max_pool2d, (first, 1, tuple(steps)))
+            node.replace_all_uses_with(graph.call_method("permute", (pooled, 0, 2, 3, 1)))
 
 
 def _divide_by_norms(graph: fx.Graph, sizes: Sizes) -> None:

@@ -237,6 +237,23 @@ def shipped_or_random(otherwise: str, name: str) -> str:
     return RANDOM if otherwise == SHIPPED and name not in shipped.weights() else otherwise
 
 
+def image_size(text: str, where: str) -> tuple[int, int]:
+    """Return height and width of a text `HEIGHTxWIDTH`, or of one number for both.
+
+    Args:
+        text: as a user wrote it.
+        where: what the user wrote it at, for the sentence.
+
+    Raises:
+        BadInputError: it does not have this form.
+    """
+    found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text)
+    if found is None:
+        raise BadInputError(f"{where} {text!r} is not valid: give HEIGHTxWIDTH, such as 112x112")
+    height, width = found.group(1), found.group(2) or found.group(1)
+    return int(height), int(width)
+
+
 def _shipped(name: str) -> Path:
     known = shipped.weights()
     if name not in known:

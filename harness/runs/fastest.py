@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from facebench.architectures.errors import FacebenchError
 from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
@@ -21,8 +20,10 @@ _SAMPLING_S = 1.0
 
 def find_fastest(
     network: Network, how: jobs.Precision, threads: int, listener: RunListener
-) -> tuple[str, int]:
-    """Return the runtime and the batch size with the highest throughput.
+) -> Record:
+    """Return the record of the highest throughput: its case has the runtime and the batch.
+
+    Where no runtime runs the network, the record is of one that did not, with the reason.
 
     Every installed runtime that runs the precision is tried, once: what was
     found is kept in the cache until the machine, a version or the network changes.
@@ -32,9 +33,6 @@ def find_fastest(
         how: the case's precision.
         threads: sessions that work side by side.
         listener: told of each trial.
-
-    Raises:
-        FacebenchError: no runtime runs the network.
     """
     wanted = [
         jobs.with_fingerprint(
@@ -47,11 +45,7 @@ def find_fastest(
     ]
     store = Store(cache.root() / "throughput.jsonl")
     store.mend()
-    records = runner.run(wanted, store, listener)
-    best = max(records, key=_rate)
-    if not _rate(best):
-        raise FacebenchError(f"no runtime runs {network.name}: {best.case}: {best.reason}")
-    return best.case.runtime, best.case.batch
+    return max(runner.run(wanted, store, listener), key=_rate)
 
 
 def _rate(record: Record) -> float:

@@ -26,6 +26,12 @@ A plan is a TOML file. Every key may be left out:
 
     [weights]                    # a file, relative to the plan's folder, "shipped" or "random:1"
     mobilefacenet = "weights.pth"
+
+    [sizes]                      # of images, of ONNX files that leave height and width free
+    "onnx:my.onnx" = "112x112"
+
+    [outputs]                    # of ONNX files with several, the one that holds the embedding
+    "onnx:my.onnx" = "embedding"
 """
 
 from __future__ import annotations
@@ -48,9 +54,11 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.job import LIMIT_S, Job
 from facebench.harness.measures.registry import MEASURES, Measure, Per
 from facebench.harness.models.networks import (
+    ONNX_PREFIX,
     RANDOM,
     SHIPPED,
     Network,
+    image_size,
     is_random,
     resolve,
     shipped_or_random,
@@ -130,6 +138,12 @@ class Plan:
     weights: Annotated[Mapping[str, str], Meta(description="a table of network = file")] = field(
         default_factory=dict
     )
+    sizes: Annotated[Mapping[str, str], Meta(description="a table of network = HEIGHTxWIDTH")] = (
+        field(default_factory=dict)
+    )
+    outputs: Annotated[
+        Mapping[str, str], Meta(description="a table of network = name of an output")
+    ] = field(default_factory=dict)
 
 
 def load(name: str) -> Plan:
@@ -188,12 +202,7 @@ def jobs(plan: Plan, data: Path | None) -> list[Job]:
         raise BadInputError(
             f"the plan has {len(names):,} networks, and {MOST_NETWORKS:,} are the most: split it"
         )
-    networks = told_apart(
-        [
-            resolve(name, plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name))
-            for name in names
-        ]
-    )
+    networks = told_apart(list(_networks(plan, names)))
     if absent := sorted({*plan.first} - {*names}):
         raise BadInputError(f"first = {absent[0]!r} is none of the plan's networks: add it to them")
     every = chain.from_iterable(_expanded(network, plan, data, devices) for network in networks)
@@ -220,6 +229,22 @@ def network_names(plan: Plan) -> Sequence[str]:
     """Return names of the plan's networks, "all" and "paper" spelled out."""
     groups = {"all": registry.names, "paper": registry.paper_names}
     return groups[plan.networks]() if isinstance(plan.networks, str) else plan.networks
+
+
+def _networks(plan: Plan, names: Sequence[str]) -> Iterator[Network]:
+    """Yield networks with their weights; of an ONNX file, with the size and output asked for."""
+    for key in ("sizes", "outputs"):
+        for name in getattr(plan, key):
+            if name not in names or not name.startswith(ONNX_PREFIX):
+                raise BadInputError(f"[{key}] names {name!r}, which is no ONNX file of the plan's")
+    for name in names:
+        size = plan.sizes.get(name)
+        yield resolve(
+            name,
+            plan.weights.get(name) or shipped_or_random(plan.weights_otherwise, name),
+            size=None if size is None else image_size(size, f"[sizes] {name} ="),
+            output=plan.outputs.get(name, ""),
+        )
 
 
 def _cases(network: Network, plan: Plan) -> Iterator[Case]:

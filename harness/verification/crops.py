@@ -35,7 +35,12 @@ class Crops:
 
 
 def cut(
-    faces: FaceSet, keys: Sequence[str], input_size: tuple[int, int], threads: int, keep: bool
+    faces: FaceSet,
+    keys: Sequence[str],
+    input_size: tuple[int, int],
+    threads: int,
+    keep: bool,
+    tell: Callable[[], None] = lambda: None,
 ) -> Crops:
     """Read, decode and align images, or find them in the cache.
 
@@ -45,18 +50,19 @@ def cut(
         input_size: height and width in pixels.
         threads: images in work at a time.
         keep: whether to leave them in the cache, 38 kB each at 112x112.
+        tell: called after each image, so that whoever waits knows that work goes on.
 
     Raises:
         BadInputError: an image can't be read or aligned.
     """
     if not keep:
         pictures = np.empty((len(keys), *input_size, 3), np.uint8)
-        return Crops(pictures, _fill(pictures, faces, keys, input_size, threads))
+        return Crops(pictures, _fill(pictures, faces, keys, input_size, threads, tell))
 
     def make(folder: Path) -> None:
         shape = (len(keys), *input_size, 3)
         pictures = np.lib.format.open_memmap(folder / "crops.npy", "w+", np.uint8, shape)
-        seconds = _fill(pictures, faces, keys, input_size, threads)
+        seconds = _fill(pictures, faces, keys, input_size, threads, tell)
         pictures.flush()
         (folder / "facts.json").write_text(json.dumps({"thread_seconds": seconds}))
 
@@ -82,6 +88,7 @@ def _fill(
     keys: Sequence[str],
     input_size: tuple[int, int],
     threads: int,
+    tell: Callable[[], None],
 ) -> float:
     """Cut each crop into its row. Returns seconds, all threads together."""
 
@@ -90,13 +97,19 @@ def _fill(
         pictures[row] = _aligned(faces, keys[row], input_size)
         return time.perf_counter() - began
 
-    return _in_threads(work, len(keys), threads)
+    return _in_threads(work, len(keys), threads, tell)
 
 
-def _in_threads(work: Callable[[int], float], count: int, threads: int) -> float:
+def _in_threads(
+    work: Callable[[int], float], count: int, threads: int, tell: Callable[[], None]
+) -> float:
     pool = ThreadPoolExecutor(threads)
+    seconds = 0.0
     try:
-        return sum(pool.map(work, range(count)))
+        for taken in pool.map(work, range(count)):
+            seconds += taken
+            tell()
+        return seconds
     finally:
         # After an error nobody waits for the rest.
         pool.shutdown(cancel_futures=True)

@@ -25,7 +25,8 @@ from facebench.harness.verification.faces import FaceSet
 Embeddings = npt.NDArray[np.float32]
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32; N never varies.
 Embed = Callable[[npt.NDArray[np.float32]], Embeddings]
-# Told how many images are embedded so far.
+# Told how many images of a block are embedded so far; often, since silence is taken for a hang.
+Tell = Callable[[int], None]
 
 # How the embeddings of an image and of its mirror image become one.
 FLIPS = ("none", "sum", "concatenation")
@@ -134,7 +135,11 @@ def extract_blocks(
     done = 0
     for start in range(shard * CHUNK, len(keys), shards * CHUNK):
         used = keys[start : start + CHUNK]
-        block = _block(faces, used, embedder, flip != "none", keep)
+
+        def tell(count: int, before: int = done) -> None:
+            progress.at(before + count, len(keys))
+
+        block = _block(faces, used, embedder, flip != "none", keep, tell)
         done += len(used)
         progress.at(done, len(keys))
         yield Extraction(
@@ -174,12 +179,17 @@ class _Block:
 
 
 def _block(
-    faces: FaceSet, keys: Sequence[str], embedder: Embedder, mirrored: bool, keep: bool
+    faces: FaceSet,
+    keys: Sequence[str],
+    embedder: Embedder,
+    mirrored: bool,
+    keep: bool,
+    tell: Tell,
 ) -> _Block:
     def make(folder: Path) -> None:
-        crops = cut(faces, keys, embedder.input_size, len(embedder.streams), keep)
+        crops = cut(faces, keys, embedder.input_size, len(embedder.streams), keep, lambda: tell(0))
         began = time.perf_counter()
-        embeddings = _embed_all(crops.pictures, keys, embedder, mirrored)
+        embeddings = _embed_all(crops.pictures, keys, embedder, mirrored, tell)
         seconds = time.perf_counter() - began + crops.thread_seconds / len(embedder.streams)
         np.save(folder / "embeddings.npy", embeddings, allow_pickle=False)
         facts = {"seconds": seconds, "cpu": environment.identity()["cpu_model"]}
@@ -205,7 +215,7 @@ def _read(folder: Path) -> Embeddings:
 
 
 def _embed_all(
-    pictures: Picture, keys: Sequence[str], embedder: Embedder, mirrored: bool
+    pictures: Picture, keys: Sequence[str], embedder: Embedder, mirrored: bool, tell: Tell
 ) -> Embeddings:
     """Embeddings `(1 or 2, K, E)`; each stream works on a batch of its own.
 
@@ -228,7 +238,10 @@ def _embed_all(
 
     pool = ThreadPoolExecutor(len(embedder.streams))
     try:
-        parts = list(pool.map(work, range(0, len(pictures), embedder.batch)))
+        parts = []
+        for part in pool.map(work, range(0, len(pictures), embedder.batch)):
+            parts.append(part)
+            tell(min(len(parts) * embedder.batch, len(pictures)))
     finally:
         # After an error nobody waits for the rest.
         pool.shutdown(cancel_futures=True)

@@ -27,28 +27,20 @@ def _limit(name: str, about: str) -> Callable[[Command], Command]:
     )
 
 
-def _teacher_of(
-    teacher: str,
-    weights: Sequence[str],
-    channels: str | None,
-    mean: str | None,
-    scale: str | None,
-    size: tuple[int, int] | None,
-    output: str | None,
-) -> Network:
-    if teacher.endswith(".onnx") and not teacher.startswith(ONNX_PREFIX):
-        teacher = f"{ONNX_PREFIX}{teacher}"
-    (network,) = case_options.resolve_networks(
-        [teacher], weights, channels, mean, scale, size, output
-    )
-    return network
+def _as_networks(
+    context: click.Context, parameter: click.Parameter, teacher: str
+) -> tuple[str, ...]:
+    """Return the name as a command line names networks: of a file, with what says so."""
+    bare = teacher.endswith(".onnx") and not teacher.startswith(ONNX_PREFIX)
+    return (f"{ONNX_PREFIX}{teacher}" if bare else teacher,)
 
 
+# Arrives as `teachers`: a list of one `Network`.
 _teacher = options.gathered(
-    "teacher",
-    _teacher_of,
+    "teachers",
+    case_options.resolve_networks,
     click.option(
-        "--teacher", required=True, metavar="NETWORK",
+        "--teacher", "networks", required=True, metavar="NETWORK", callback=_as_networks,
         help="An ONNX file, or a network with --weights; trained on faces.",
     ),
     *case_options.weights,
@@ -89,7 +81,7 @@ _limits = options.gathered(
 @options.as_json
 def clean(
     path: Path,
-    teacher: Network,
+    teachers: Sequence[Network],
     against: str,
     same_folders: str,
     limits: Limits,
@@ -112,7 +104,7 @@ def clean(
     if out.exists():
         raise BadInputError(f"{out} is there already: name another file, or move it away")
     merge, tests = same_folders == "merge", options.comma_list(against)
-    request = CleaningRequest(path, teacher, tests, merge=merge, limits=limits, **chosen)
+    request = CleaningRequest(path, *teachers, tests, merge=merge, limits=limits, **chosen)
     with Bar() as bar:
         findings = find(request, bar)
     write(out, findings)

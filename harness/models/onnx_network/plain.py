@@ -30,6 +30,8 @@ def plain(wrapped: ModelProto, batch: int | None) -> ModelProto:
 
     model = onnx.ModelProto()
     model.CopyFrom(wrapped)
+    # What an exporter says of shapes inside is of the batch that it traced.
+    del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output) if batch else ():
         value.type.tensor_type.shape.dim[0].dim_value = batch
     options = onnxruntime.SessionOptions()

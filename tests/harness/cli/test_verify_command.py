@@ -6,6 +6,8 @@ import warnings
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -155,6 +157,31 @@ def test_the_fastest_runtime_is_looked_for_once(
     said = capfd.readouterr().err
     assert f"fastest in {record['runtime']} with a batch of {record['batch']}" in said
     assert "trying" not in said
+
+
+def test_a_network_that_no_runtime_runs_leaves_the_others_their_scores(
+    networks: list[str],
+    people: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Output,
+) -> None:
+    monkeypatch.setattr(fastest, "installed", lambda: ["onnxruntime"])
+    broken = onnx.load(networks[1].removeprefix("onnx:"))
+    for tensor in broken.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32:
+            nan = np.full_like(values, np.nan)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(nan, tensor.name))
+    onnx.save(broken, tmp_path / "broken.onnx")
+    how = ("--dataset", f"folder:{people / 'test'}", "--runtime", "fastest")
+    assert facebench("verify", f"onnx:{tmp_path / 'broken.onnx'}", networks[1], *how) == 2
+    told = capfd.readouterr()
+    assert "cell56.onnx" in told.out
+    assert "no runtime runs it" in told.err
+    last = told.err.strip().splitlines()[-1]
+    assert "broken.onnx" in last
+    assert "NaN" in last
 
 
 @pytest.mark.parametrize("absent", ["exclude", "reject", "centre"])

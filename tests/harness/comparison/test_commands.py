@@ -84,6 +84,26 @@ def test_two_sides_without_a_case_in_common_are_an_error(
     assert facebench("compare", base, other, "--measure", "cost") == 2
 
 
+def test_two_sides_of_which_nothing_can_be_compared_are_an_error(
+    tmp_path: Path, capfd: Output
+) -> None:
+    ours, theirs = tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl"
+    known = {"status": "ok", "fingerprint": "f", "result": cost("mobilefacenet").result}
+    case = cost("mobilefacenet").case
+    for path, weights in ((ours, "sha256:" + "a" * 64), (theirs, "sha256:" + "b" * 64)):
+        Store(path).append(
+            Record(replace(case, weights=weights), "exact", environment=ENVIRONMENT, **known)
+        )
+    assert facebench("compare", ours, theirs, "--across", "weights") == 0
+    capfd.readouterr()
+    assert facebench("compare", ours, theirs) == 2
+    told = capfd.readouterr()
+    assert "not comparable" in told.out
+    assert len(told.err.splitlines()) == 1
+    for part in ("nothing could be compared: cost mobilefacenet", "--across weights allows it"):
+        assert part in told.err
+
+
 def of_pytest_benchmark(path: Path, seconds: float) -> Path:
     """A file as that tool leaves one, of a function of 100 rounds in one process."""
     stats = {"median": seconds, "rounds": 100}

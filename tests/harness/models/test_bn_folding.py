@@ -3,6 +3,7 @@
 import functools
 import io
 import math
+import operator
 import warnings
 
 import onnx
@@ -286,6 +287,60 @@ def test_what_is_not_taken_apart_by_its_first_axis_stays_as_it_is() -> None:
 
     x = torch.randn(2, 3, 5, 6)
     torch.testing.assert_close(fold_batch_norm(Mixed(), (5, 6))(x), Mixed()(x))
+
+
+class Cells(nn.Module):
+    """Takes the cells of a map apart and joins them again, as MobileViT does."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        batch, channels, height, width = x.shape
+        rows, columns = height // self.height, width // self.width
+        cells = x.reshape(batch, channels, rows, self.height, columns, self.width)
+        apart = cells.permute(0, 1, 3, 5, 2, 4).reshape(batch, channels, -1, rows * columns)
+        mixed = apart.softmax(-1) * torch.arange(self.height * self.width).view(-1, 1)
+        joined = mixed.reshape(batch, channels, self.height, self.width, rows, columns)
+        return joined.permute(0, 1, 4, 2, 5, 3).reshape(batch, channels, height, width)
+
+
+@pytest.mark.parametrize("cell", [(2, 2), (3, 3), (2, 3)])
+def test_cells_of_a_map_are_taken_apart_and_joined_in_four_dimensions(
+    cell: tuple[int, int],
+) -> None:
+    network = Cells(*cell).eval()
+    folded = fold_batch_norm(network, (6, 12))
+    deep = [n for n in folded.graph.nodes if n.target == "permute" and len(n.args) > 5]
+    assert len(deep) == (0 if cell[0] == cell[1] else 2)
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, 6, 12)
+        torch.testing.assert_close(folded(x), network(x))
+
+
+@pytest.mark.parametrize("steps", [(2, 2), (3, 1), (2, 5)])
+def test_every_nth_place_is_a_pooling(steps: tuple[int, int]) -> None:
+    class Steps(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.permute(0, 2, 3, 1)[:, :: steps[0], :: steps[1]].flatten(1, 2)
+
+    folded = fold_batch_norm(Steps(), (7, 9))
+    assert not [n for n in folded.graph.nodes if n.target is operator.getitem]
+    x = torch.randn(2, 3, 7, 9)
+    torch.testing.assert_close(folded(x), Steps()(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("place", [(slice(None), slice(1, None, 2), slice(None, None, 2)), (0,)])
+def test_another_cut_stays_as_it_is(place: tuple[slice | int, ...]) -> None:
+    class Cut(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[place]
+
+    x = torch.randn(2, 3, 7, 9)
+    torch.testing.assert_close(fold_batch_norm(Cut(), (7, 9))(x), x[place], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("order", "axis"), [(2.0, -1), (2.0, 1), (1.0, 2)])

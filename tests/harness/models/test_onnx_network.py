@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from facebench.harness.models import precision
 from facebench.harness.models.answers import relative_error
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network, resolve, told_apart
+from facebench.harness.models.onnx_network.plain import plain
 from facebench.harness.runtimes.registry import RUNTIMES
 from tests.harness.models.onnx_forms import EMBEDDING, SIZE, Form, model, value, write
 
@@ -313,6 +315,27 @@ def test_a_batch_is_free_where_the_graph_takes_any_though_it_says_one(
     onnx.save(made, tmp_path / "one.onnx")
     one = export(resolve(f"onnx:{tmp_path / 'one.onnx'}"))
     assert (free.facts()["batch"], one.facts()["batch"]) == (0, 1)
+
+
+def test_shapes_that_a_graph_says_inside_hinder_no_other_batch(tmp_path: Path) -> None:
+    """Exporters leave in a file the shapes of the one image that they traced."""
+    form = Form()
+    wrapped = resolve(f"onnx:{write(form, tmp_path / 'net.onnx')}").loaded().wrapped("RGB")
+    traced = onnx.ModelProto()
+    traced.CopyFrom(wrapped)
+    for value_of in (*traced.graph.input, *traced.graph.output):
+        value_of.type.tensor_type.shape.dim[0].dim_value = 1
+    wrapped.graph.value_info.extend(onnx.shape_inference.infer_shapes(traced).graph.value_info)
+    assert any(one.type.tensor_type.shape.dim[0].dim_value for one in wrapped.graph.value_info)
+    made = plain(wrapped, 3)
+    said = {one.name: one.type.tensor_type.shape.dim for one in made.graph.value_info}
+    assert {dims[0].dim_value for name, dims in said.items() if len(dims) > 1} <= {3}
+    drawn = np.concatenate([images(form)] * 3)[:3].astype(np.float32)
+    session = onnxruntime.InferenceSession(
+        made.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (found,) = session.run(None, {"image": drawn})
+    assert relative_error(found, value(form, drawn.astype(float))) < 1e-5
 
 
 def test_a_form_of_several_images_that_takes_no_other_number_is_refused(

@@ -13,6 +13,8 @@ from facebench.harness.runs.plan import BUILT_IN, Plan
 from facebench.harness.runtimes.registry import installed
 from facebench.harness.storage import shipped
 from facebench.harness.timing.sampler import Budget
+from tests.harness.models.onnx_forms import Form
+from tests.harness.models.onnx_forms import write as write_network
 
 
 def write(folder: Path, text: str) -> str:
@@ -109,6 +111,12 @@ def test_precisions_are_asked_of_the_runtimes_that_run_them(tmp_path: Path) -> N
         ("datasets = ['lfv']", "unknown dataset 'lfv': did you mean lfw"),
         ("verify_with = 'tensorflow'", "unknown runtime 'tensorflow'"),
         ("[weights]\nmobilefacenet = 'none.pth'", "cannot read .*none.pth"),
+        ("[sizes]\n'onnx:none.onnx' = '112x112'", "sizes. names 'onnx:none.onnx', which is no"),
+        ("[outputs]\nmobilefacenet = 'y'", "outputs. names 'mobilefacenet', which is no ONNX"),
+        (
+            "networks = ['onnx:none.onnx']\n[sizes]\n'onnx:none.onnx' = 'large'",
+            "sizes. onnx:none.onnx = 'large' is not valid: give HEIGHTxWIDTH",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_plan_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -140,6 +148,23 @@ def test_weights_are_relative_to_the_plan_and_others_are_shipped_or_random(tmp_p
     assert weights["mobilefacenet"][0] == tmp_path / "own.pth"
     assert weights["mobilenet_v2"][0] == shipped.weights()["mobilenet_v2"]
     assert weights["timm:ghostnet_100:gap"] == (None, "random:0")
+
+
+def test_an_onnx_file_of_a_free_size_and_several_outputs_can_be_in_a_plan(tmp_path: Path) -> None:
+    name = f"onnx:{write_network(Form(free_size=True, others=('minus',)), tmp_path / 'net.onnx')}"
+    text = f"""
+        networks = ["{name}"]
+        runtimes = ["onnxruntime"]
+        targets = []
+        datasets = []
+        [sizes]
+        "{name}" = "16x16"
+        [outputs]
+        "{name}" = "minus"
+    """
+    jobs = plan.jobs(plan.load(write(tmp_path, text)), None)
+    assert {(job.network.size, job.network.output) for job in jobs} == {((16, 16), "minus")}
+    assert {job.case.network for job in jobs} == {"onnx:net.onnx@minus@16x16"}
 
 
 def test_a_fingerprint_moves_with_what_a_result_depends_on() -> None:
