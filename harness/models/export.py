@@ -270,12 +270,33 @@ def _onnx_error(
     found = [session.run(None, {"image": image[None]})[0] for image in inputs]
     error = answers.relative_error(np.concatenate(found), outputs)
     most = answers.tolerance(answers.EXPORT_TOLERANCE, rounding)
-    if error > most:
+    # What ONNX Runtime's own kernels are off is no defect of the file, and it is held to that.
+    if error > most and not _right_by_definition(path, inputs, outputs):
         raise WrongAnswerError(
             f"the ONNX file of {name} differs from torch by {error:.1e} of the largest element "
             f"(rounding explains {most:.0e}); report it, it is a defect of the export"
         )
     return error
+
+
+def _right_by_definition(path: Path, inputs: FloatArray, outputs: FloatArray) -> bool:
+    """Return whether a file's operators, as ONNX defines them, give what torch gives.
+
+    Args:
+        path: of the ONNX file.
+        inputs: images (K, 3, H, W).
+        outputs: of torch in double precision (K, E).
+    """
+    import onnx
+
+    from facebench.harness.models.onnx_network import interface, reference
+
+    model = onnx.load(path)
+    try:
+        found = reference.outputs(model, interface.find(model, path.name), inputs, exact=True)
+    except Exception:  # an operator that `onnx.reference` has not, which raises a dozen kinds
+        return False
+    return answers.relative_error(found, outputs) <= answers.EXPORT_TOLERANCE
 
 
 def _denormal_share(module: nn.Module) -> float:
