@@ -104,7 +104,8 @@ def clean(
     if out.exists():
         raise BadInputError(f"{out} is there already: name another file, or move it away")
     merge, tests = same_folders == "merge", options.comma_list(against)
-    request = CleaningRequest(path, *teachers, tests, merge=merge, limits=limits, **chosen)
+    (teacher,) = teachers
+    request = CleaningRequest(path, teacher, tests, merge=merge, limits=limits, **chosen)
     with Bar() as bar:
         findings = find(request, bar)
     write(out, findings)
