@@ -113,22 +113,34 @@ def between(before: Ticks | None, after: Ticks | None) -> Share | None:
     )
 
 
-def wait_for_quiet(threads: int, limit_s: float, root: Path = _ROOT) -> Wait:
+def wait_for_quiet(
+    threads: int, limit_s: float, root: Path = _ROOT, since: Ticks | None = None
+) -> Wait:
     """Return once so many threads would have this machine for themselves, or after a while.
 
     Quiet is: the reference kernel is about as fast as it has been here, a
     hypervisor takes nothing, and others leave as many CPUs as there are threads.
+
+    Args:
+        threads: that are to run.
+        limit_s: waited at most, in seconds.
+        root: of the file system that shows the machine.
+        since: a look just before, from which on the first moment is taken to be.
     """
     start = time.monotonic()
     while True:
-        before = look(root)
-        time.sleep(_LOOK_S)
+        before, since = since or look(root), None
+        time.sleep(max(0.0, _LOOK_S - _age_s(before, look(root))))
         slowness = _slowness()
         share = between(before, look(root))
         quiet = slowness <= reference.TOLERANCE and (share is None or share.leaves(threads))
         waited = time.monotonic() - start
         if quiet or waited >= limit_s:
             return Wait(waited, quiet, load_1min(root), slowness, share)
+
+
+def _age_s(before: Ticks | None, now: Ticks | None) -> float:
+    return 0.0 if before is None or now is None else (now.total_s - before.total_s) / now.cpus
 
 
 def load_1min(root: Path = _ROOT) -> float | None:

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, NoReturn, Self
 
 from facebench.harness.machine.die_with_parent import die_with_parent
@@ -47,47 +48,62 @@ def forked() -> bool:
     return _forked
 
 
+@dataclass(frozen=True)
+class Parent:
+    """It is what a process has from the one that forks it.
+
+    Attributes:
+        imported: what was imported, or nothing.
+        environment: variables, beside those of this process.
+    """
+
+    imported: str
+    environment: tuple[tuple[str, str], ...]
+
+
 class ForkServers:
     """Servers for the cases of one run: no two processes of a case come from the same one.
+
+    All that are needed next import at the same time, before any of them forks.
 
     Args:
         command: returns the command of a server that ends in `serve`, whose file descriptor is
             added to it; it is told what to import beforehand, or nothing.
+        expected: those that will be asked for.
     """
 
-    def __init__(self, command: Callable[[str], Sequence[str]]) -> None:
+    def __init__(
+        self, command: Callable[[str], Sequence[str]], expected: Iterable[Parent] = ()
+    ) -> None:
         self._command = command
-        self._servers: dict[tuple[str, ...], _ForkServer] = {}
+        self._servers: dict[Parent, _ForkServer] = {}
         self._served: set[str] = set()
-        self._threaded: set[tuple[str, ...]] = set()
+        self._next, self._asked = set(expected), set[Parent]()
+        self._threaded: set[Parent] = set()
 
-    def start(
-        self, case: str, imported: str, environment: Mapping[str, str]
-    ) -> ChildProcess | None:
+    def start(self, case: str, parent: Parent) -> ChildProcess | None:
         """Return a new process of a case; None where it has to be started afresh.
 
         Args:
             case: its key.
-            imported: what the server imports before it forks.
-            environment: of the process, beside the variables of this one.
+            parent: what it has from the one that forks it.
         """
         if case in self._served:
             self.close()
         self._served.add(case)
-        kind = (imported, *map(str, environment.items()))
-        if kind in self._threaded:
+        if parent in self._threaded:
             return None
-        server = self._servers.get(kind)
-        if server is None:
-            server = _ForkServer(self._command(imported), os.environ | dict(environment))
-            self._servers[kind] = server
+        if parent not in self._servers:
+            self._begin({parent, *self._next} - self._threaded - {*self._servers})
+        self._asked.add(parent)
+        server = self._servers[parent]
         try:
-            if server.threads == 1:
+            if server.threads() == 1:
                 return _ForkedProcess(server.requests)
-            self._threaded.add(kind)
+            self._threaded.add(parent)
         except OSError:  # it ended: what it met, a process that is started afresh meets and tells
             pass
-        self._servers.pop(kind).close()
+        self._servers.pop(parent).close()
         return None
 
     def close(self) -> None:
@@ -96,6 +112,17 @@ class ForkServers:
             server.close()
         self._servers.clear()
         self._served.clear()
+        self._next, self._asked = self._asked, set()
+
+    def _begin(self, parents: Iterable[Parent]) -> None:
+        """Start servers, and wait until all have imported."""
+        for parent in parents:
+            command = self._command(parent.imported)
+            environment = os.environ | dict(parent.environment)
+            self._servers[parent] = _ForkServer(command, environment)
+        for server in self._servers.values():
+            with suppress(OSError):  # it ended, which who asks for it is told
+                server.threads()
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +145,6 @@ class _ForkServer:
             )
         self._threads: int | None = None
 
-    @property
     def threads(self) -> int:
         """Return how many it has, once it has imported what it was told.
 

@@ -9,6 +9,7 @@ from typing import Any
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.records.peak import Peak
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.timing.sampler import Budget
 
@@ -32,7 +33,9 @@ class Job:
         exported: folder of the exported network, once there is one.
         phase: of a run, from 0: all jobs of a phase come before those of the next.
         process: number of this process among those of the case, from 0.
+        peak: of the machine with as many threads, where this run has measured it.
         shards: how many machines share the work on the case's images, each a shard of them.
+        prepares: whether it only makes what the case then finds in the cache.
         shard: which of them this job prepares, from 0; None for the case itself.
         limit_s: a case that says nothing for so many seconds is taken to hang, and stopped.
         progress: told how far the case is, in the process that obtains it: of how many images,
@@ -50,6 +53,8 @@ class Job:
     exported: Path | None = None
     phase: int = 0
     process: int = 0
+    peak: Peak | None = None
+    prepares: bool = False
     shards: int = 1
     shard: int | None = None
     limit_s: float = LIMIT_S
@@ -59,7 +64,7 @@ class Job:
     def begins_turns(self) -> bool:
         """Say whether its process is the case's first that takes turns with all other cases.
 
-        That one starts afresh, and the machine's peak is measured before it.
+        That one starts afresh, and the machine's peak is in its record.
         """
         return self.process == self.budget.ahead
 

@@ -88,13 +88,16 @@ def _process(samples: Samples, load_ms: float, footprint: Footprint) -> Process:
 def _peak(job: Job) -> tuple[Peak | None, dict[str, str]]:
     """Return the peak of the case's threads; or None, and for the provenance why there is none.
 
-    It is measured before one process of a case, and stands for all of them.
+    It is in the record of one process of a case, and stands for all of them: of this run where
+    it has measured it, else measured now.
     """
     case = job.case
     if not job.begins_turns:
         return None, {}
     if DEVICES[case.device].remote:
         return None, {NO_PEAK: "the peak of a board is not measured"}
+    if job.peak is not None:
+        return job.peak, {}
     try:
         return peak.measure(case.threads), {}
     except UnavailableError as error:
@@ -158,6 +161,7 @@ register(
         exclusive=True,
         timed=True,
         several=Several(merging.enough, merging.merge),
+        prepare=deploy,
         per=Per.DEVICE,
     )
 )

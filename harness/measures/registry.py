@@ -94,6 +94,8 @@ class Measure(Generic[R]):
         of_network: its figures are counts of the network alone: no version of a package and no
             other code changes them.
         several: how processes of a case are joined; None where there is always one.
+        prepare: makes what a case finds in the cache then, with others at the same time; None
+            where that takes no time.
         sharding: how machines share a case; None where one machine does it all.
         per: what a plan has a case of it for; None where no plan has any. A plan whose key of
             the measure's name is false has none either.
@@ -114,6 +116,7 @@ class Measure(Generic[R]):
     timed: bool = False
     of_network: bool = False
     several: Several | None = None
+    prepare: Callable[[Job], object] | None = None
     sharding: Sharding | None = None
     per: Per | None = None
     suits: Callable[[Network], bool] = lambda network: True

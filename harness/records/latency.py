@@ -59,7 +59,7 @@ class Latency(Result):
             the time; `untuned` code is shown with that word and never ranked.
         reference_us: times of a fixed kernel before, between and after the
             samples, in microseconds; where they rise, something else slowed the machine.
-        peak: what the machine reached just before with as many threads; None where it was
+        peak: what the machine reached in that run with as many threads; None where it was
             not measured, as in records before schema 4.
         processes: how many of `samples_ms` each process gave, in order; empty where one
             process gave them all, as in records before schema 5.

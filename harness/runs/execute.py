@@ -24,7 +24,7 @@ def perform(job: Job) -> Record:
 
     Nothing is raised for a case that goes wrong: it is a record too, `failed`
     or `refused`, with its reason. But for a device that is lost: that may be
-    another time's luck. The record of a shard has no result.
+    another time's luck. The record of a shard, and of what is only prepared, has no result.
 
     Raises:
         LostError: the case's device answers no more.
@@ -42,7 +42,10 @@ def perform(job: Job) -> Record:
     }
     try:
         provenance |= job.facts()
-        if job.shard is not None:
+        if job.prepares:
+            assert measure.prepare is not None
+            measure.prepare(job)
+        elif job.shard is not None:
             assert measure.sharding is not None
             measure.sharding.prepare(job)
         else:

@@ -22,6 +22,8 @@ from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, failed
 from facebench.harness.models import export
 from facebench.harness.models.networks import Network
+from facebench.harness.records.latency import Latency
+from facebench.harness.records.peak import Peak
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
 from facebench.harness.runs import long_run, rounds, worker_pool
@@ -30,6 +32,7 @@ from facebench.harness.runs.phases import FIRST
 from facebench.harness.runs.rounds import NOBODY, Execute, RunListener
 from facebench.harness.runs.schedule import in_order, stage, waits_for_export
 from facebench.harness.runs.worker_pool import Start
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.storage.progress import SILENT, Progress
 
 
@@ -107,11 +110,18 @@ class JobRunner(Protocol):
 
 
 def here(progress: Progress, start: Start | None = None) -> Execute:
-    """Return a function that runs jobs on this machine, in processes that `start` starts."""
+    """Return a function that runs jobs on this machine, in processes that `start` starts.
+
+    The machine's peak is measured before the first case of each runtime, and stands for all.
+    """
+    peaks: dict[tuple[str, int], Peak] = {}
 
     def execute(job: Job) -> Record:
+        where = job.case.runtime, job.case.threads
         # A process each, so that a case that hangs takes no other along.
-        (record,) = worker_pool.execute([job], progress, start)
+        (record,) = worker_pool.execute([replace(job, peak=peaks.get(where))], progress, start)
+        if isinstance(record.result, Latency) and record.result.peak is not None:
+            peaks[where] = record.result.peak
         return record
 
     return execute
@@ -156,17 +166,35 @@ def _in_stages(jobs: Sequence[Job], watch: Watch, rounds: Rounds) -> Iterator[Re
             else:
                 ready.append(replace(job, exported=exported.folder))
         if ready and MEASURES[ready[0].case.measure].exclusive:
-            yield from _alone(ready, watch, rounds)
+            unprepared = _unprepared(ready)
+            yield from unprepared.values()
+            timed = [job for job in ready if job.case.key not in unprepared]
+            yield from _alone(timed, watch, rounds)
         else:
             yield from _side_by_side(ready)
+
+
+def _unprepared(jobs: Sequence[Job]) -> dict[str, Record]:
+    """Make, side by side, what takes seconds and would come one after the other; return records of
+    cases where that goes wrong.
+    """
+    artifacts = {
+        (job.network, job.case.runtime, job.case.precision, job.case.batch, job.case.target): job
+        for job in jobs
+        if MEASURES[job.case.measure].prepare and RUNTIMES[job.case.runtime].converts
+    }
+    if len(artifacts) < 2:
+        return {}
+    prepared = _side_by_side([replace(job, prepares=True) for job in artifacts.values()])
+    return {record.case.key: record for record in prepared if record.status != "ok"}
 
 
 def _alone(jobs: Sequence[Job], watch: Watch, rounds: Rounds) -> Iterator[Record]:
     """Run jobs alone on their device: here first, then on all other devices at once."""
     remote = [DEVICES[job.case.device].remote for job in jobs]
-    with worker_pool.Forks() as forks:
-        execute = here(watch.listener, forks.start)
-        yield from rounds(list(compress(jobs, map(not_, remote))), execute)
+    local = list(compress(jobs, map(not_, remote)))
+    with worker_pool.Forks(local) as forks:
+        yield from rounds(local, here(watch.listener, forks.start))
     yield from elsewhere(list(compress(jobs, remote)), rounds, here(SILENT))
 
 

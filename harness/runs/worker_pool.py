@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from facebench.harness.machine.fork_server import ForkServers
+from facebench.harness.machine.fork_server import ForkServers, Parent
 from facebench.harness.machine.processes import (
     LOST,
     ChildProcess,
@@ -69,11 +69,14 @@ class Forks:
     """Starts processes by forking, of jobs that run alone: no two of a case from one server.
 
     One of several processes of a case starts afresh: figures of start-up and memory are its.
+
+    Args:
+        jobs: that it will start processes of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: Sequence[Job] = ()) -> None:
         self._servers = ForkServers(
-            lambda imported: python_module(_WORKER, str(os.getpid()), imported)
+            lambda imported: python_module(_WORKER, str(os.getpid()), imported), map(_parent, jobs)
         )
 
     def start(self, jobs: Sequence[Job]) -> ChildProcess:
@@ -83,15 +86,19 @@ class Forks:
         # Of several threads some are there as soon as NumPy is imported, and survive no fork.
         if case.threads > 1 or (job.begins_turns and MEASURES[case.measure].several is not None):
             return _afresh(jobs)
-        imported = imported_before_fork(case.runtime) if case.runtime else ""
-        forked = self._servers.start(case.key, imported, thread_variables(case.threads))
-        return forked or _afresh(jobs)
+        return self._servers.start(case.key, _parent(job)) or _afresh(jobs)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._servers.close()
+
+
+def _parent(job: Job) -> Parent:
+    case = job.case
+    imported = imported_before_fork(case.runtime) if case.runtime else ""
+    return Parent(imported, tuple(thread_variables(case.threads).items()))
 
 
 def start_s() -> float:

@@ -148,5 +148,6 @@ RUNTIMES.add(
         half=OwnHalfPrecision("fullfp16", _prepare_half, ncnn_half.TOLERANCE),
         flushing=flushing.OF_THREAD,
         batches=False,
+        converts=True,
     ),
 )

@@ -75,6 +75,7 @@ class Runtime:
         flushing: how a program of one's own has it flush denormal numbers. Only for one whose
             threads do what the thread does that opens it; else empty.
         batches: whether it infers several images at once.
+        converts: whether `prepare` takes seconds, and nothing else of a run has done it before.
         importing: imports its package, where that takes more than its name.
         survives_fork: whether a process may fork that has imported its package, which then starts
             no thread.
@@ -91,6 +92,7 @@ class Runtime:
     half: OwnHalfPrecision | None = None
     flushing: str = ""
     batches: bool = True
+    converts: bool = False
     importing: Callable[[], object] | None = None
     survives_fork: bool = False
     depends_on: Callable[[str], str] = lambda target: ""

@@ -15,14 +15,15 @@ from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGro
 
 PEAK = (
     "The rate of a network is its multiply-adds (MAdds, of convolutions and linear layers) over "
-    "its time. The peak of a machine was measured there, just before each case and in a process "
-    "that had ended when the runtime was opened, with as many threads: a loop of vector "
-    "multiply-adds that never leave the registers, generated for that CPU; then a loop that reads "
-    "a buffer of at least four times the last level of cache, and one that reads half of the "
-    "second level. The fastest repetition of all on one machine counts, since whatever else runs "
-    "there only slows them; it has no interval, so shares are shown to the percent. The peak of "
-    "an emulated core is lanes × clock as published, its bandwidth is published too unless a "
-    "note says otherwise, and its time is modelled: nothing of such a row was observed."
+    "its time. The peak of a machine was measured there, just before the first case of each "
+    "runtime and in a process that had ended when the runtime was opened, with as many threads: "
+    "a loop of vector multiply-adds that never leave the registers, generated for that CPU; then "
+    "a loop that reads a buffer of at least four times the last level of cache, and one that "
+    "reads half of the second level. The fastest repetition of all on one machine counts, since "
+    "whatever else runs there only slows them; it has no interval, so shares are shown to the "
+    "percent. The peak of an emulated core is lanes × clock as published, its bandwidth is "
+    "published too unless a note says otherwise, and its time is modelled: nothing of such a row "
+    "was observed."
 )
 ROOFLINE = (
     "The roofline (Williams, Waterman and Patterson, Communications of the ACM 52(4):65, 2009) is "

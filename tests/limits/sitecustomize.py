@@ -16,4 +16,6 @@ if "facebench.harness.runs.worker" in sys.orig_argv:
     from facebench.harness.machine import busy
 
     _wait = busy.wait_for_quiet
-    busy.wait_for_quiet = lambda threads, limit_s: _wait(threads, min(limit_s, 0.05))
+    busy.wait_for_quiet = lambda threads, limit_s, **more: _wait(
+        threads, min(limit_s, 0.05), **more
+    )

@@ -1,5 +1,6 @@
 """What others take of a machine is read from /proc, and a quiet moment is waited for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,21 @@ def test_a_busy_machine_is_waited_for_and_a_quiet_one_is_not(
     assert waited.slowness == pytest.approx(1.1)
     assert waited.load_1min == 1.5
     assert kernel == [99.0]
+
+
+def test_a_look_long_enough_ago_is_not_waited_for_again(
+    tmp_path: Path, kernel: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(busy, "_LOOK_S", 60.0)
+    kernel += [11.0]
+    now = busy.look(machine(tmp_path))
+    assert now is not None
+    quiet_since = replace(now, total_s=now.total_s - 61 * now.cpus, busy_s=now.busy_s - 1)
+    waited = busy.wait_for_quiet(1, 60, machine(tmp_path), since=quiet_since)
+    assert waited.quiet
+    assert waited.seconds < 10
+    assert waited.share is not None
+    assert waited.share.others == pytest.approx(1 / 61, abs=0.02)
 
 
 def test_the_wait_for_quiet_ends_and_says_what_it_saw(tmp_path: Path, kernel: list[float]) -> None:

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
 
 from facebench.harness.machine import fork_server
-from facebench.harness.machine.fork_server import ForkServers
+from facebench.harness.machine.fork_server import ForkServers, Parent
 from facebench.harness.machine.processes import ChildProcess, Ending
 
 SERVER = """
@@ -24,12 +24,13 @@ def work():
         sys.stdout.flush()
 fork_server.serve(int(sys.argv[2]), work, sys.argv[1])
 """
+PLAIN = Parent("", (("THREADS", "1"),))
 TELL = b"print(os.getppid(), fork_server.how_started(), os.environ['THREADS'], sep=',')\n"
 
 
-def servers(before: str = "") -> ForkServers:
+def servers(before: str = "", expected: Sequence[Parent] = ()) -> ForkServers:
     code = SERVER.format(before=before)
-    return ForkServers(lambda imported: [sys.executable, "-c", code, imported])
+    return ForkServers(lambda imported: [sys.executable, "-c", code, imported], expected)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def forks() -> Iterator[ForkServers]:
 
 
 def start(forks: ForkServers, case: str, imported: str = "", threads: str = "1") -> ChildProcess:
-    process = forks.start(case, imported, {"THREADS": threads})
+    process = forks.start(case, Parent(imported, (("THREADS", threads),)))
     assert process is not None
     return process
 
@@ -62,6 +63,24 @@ def test_what_is_to_be_imported_or_set_otherwise_has_a_server_of_its_own(
     found = [told(forks, "a"), told(forks, "b", "tvm"), told(forks, "c", threads="2")]
     assert len({server for server, _ in found}) == 3
     assert [how for _, how in found] == ["forked,1", "forked, tvm imported before,1", "forked,2"]
+
+
+def test_expected_servers_start_together_and_then_those_that_were_asked() -> None:
+    parents = [Parent(imported, (("THREADS", "1"),)) for imported in ("", "tvm", "torch")]
+
+    def running() -> int:
+        return len(psutil.Process().children())
+
+    before = running()
+    with servers(expected=parents[:2]) as forks:
+        assert running() == before
+        told(forks, "a")
+        assert running() == before + 2
+        told(forks, "b", "torch")
+        assert running() == before + 3
+        told(forks, "a")
+        assert running() == before + 2
+    assert running() == before
 
 
 def test_a_process_has_streams_and_a_log_of_its_own(forks: ForkServers) -> None:
@@ -111,12 +130,12 @@ def test_one_that_outlives_its_time_is_killed(forks: ForkServers) -> None:
 def test_a_server_with_threads_forks_nothing() -> None:
     threads = "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     with servers(threads) as forks:
-        assert [forks.start(case, "", {}) for case in ("a", "b", "a")] == [None] * 3
+        assert [forks.start(case, PLAIN) for case in ("a", "b", "a")] == [None] * 3
 
 
 def test_a_server_that_cannot_start_forks_nothing() -> None:
     with servers("import no_such_module") as forks:
-        assert forks.start("a", "", {}) is None
+        assert forks.start("a", PLAIN) is None
 
 
 def test_a_process_ends_with_its_server_and_the_next_case_has_another(forks: ForkServers) -> None:
@@ -126,7 +145,7 @@ def test_a_process_ends_with_its_server_and_the_next_case_has_another(forks: For
         process.send(b"time.sleep(60)\n")
         server.kill()
         assert process.ended().signal == "SIGKILL"
-    assert forks.start("b", "", {"THREADS": "1"}) is None  # started afresh, once
+    assert forks.start("b", PLAIN) is None  # started afresh, once
     assert told(forks, "c")[1] == "forked,1"
 
 
@@ -139,7 +158,7 @@ def test_nobody_waits_for_a_server_that_is_stopped(
         assert server is not None
         server.suspend()
     assert process.ended().signal == "SIGKILL"
-    assert forks.start("b", "", {"THREADS": "1"}) is None
+    assert forks.start("b", PLAIN) is None
     assert told(forks, "c")[1] == "forked,1"
 
 
@@ -147,9 +166,9 @@ def test_all_end_with_the_run() -> None:
     code = f"""
 import os, sys, time
 from facebench.harness.machine import fork_server
-from facebench.harness.machine.fork_server import ForkServers
+from facebench.harness.machine.fork_server import ForkServers, Parent
 forks = ForkServers(lambda imported: [sys.executable, "-c", {SERVER.format(before="from facebench.harness.machine.die_with_parent import die_with_parent; die_with_parent()")!r}, imported])
-process = forks.start("a", "", {{}})
+process = forks.start("a", Parent("", ()))
 print(process.pid, flush=True)
 time.sleep(60)
 """  # noqa: E501

@@ -133,7 +133,8 @@ class CountingWorkers:
 
     def execute(self, jobs: Sequence[Job], progress: Progress, *start: Start) -> Iterator[Record]:
         for one in jobs:
-            self.ran.append(one.case.runtime)
+            if not one.prepares:
+                self.ran.append(one.case.runtime)
             yield Record(one.case, "measured", self.status, fingerprint=one.fingerprint)
 
 
