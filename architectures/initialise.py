@@ -55,6 +55,18 @@ def create(name: str, seed: int = 0) -> nn.Module:
     return network.train().eval()
 
 
+def untrained(name: str) -> nn.Module:
+    """Return the network called `name` in evaluation mode, for weights from elsewhere.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        BadInputError: a timm backbone cannot serve as one.
+    """
+    with _deterministic(0):
+        network: nn.Module = find(name).build().eval().requires_grad_(False)
+        return network
+
+
 @contextmanager
 def _deterministic(seed: int) -> Iterator[None]:
     """Keep to one thread, as sums depend on how they are shared out, and a random state of its

@@ -13,7 +13,8 @@ from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
-    from facebench.harness.models import cost  # loads torch
+    from facebench.architectures.initialise import untrained  # loads torch
+    from facebench.harness.models import cost
     from facebench.harness.models.onnx_cost import counter
 
     if job.network.is_onnx:
@@ -21,8 +22,9 @@ def _obtain(job: Job) -> Outcome:
         found = loaded.found
         return Outcome(counter.count(loaded.model, found.image_shape, found.size, found.embedding))
     architecture = job.network.architecture()
-    module, size = job.network.module(), architecture.input_size
-    return Outcome(cost.count(module, size, architecture.embedding_size))
+    # To draw weights takes longer than to count them.
+    module = job.network.module() if job.network.trained else untrained(job.network.name)
+    return Outcome(cost.count(module, architecture.input_size, architecture.embedding_size))
 
 
 def _depends_on(job: Job) -> Any:

@@ -13,7 +13,7 @@ import copy
 import io
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,10 +90,7 @@ class Exported:
             from facebench.harness.models.onnx_network import in_torch
 
             return in_torch.module(onnx.load(self.onnx), facts["name"])
-        if facts["source"]:
-            path = self.folder / facts["source"]
-            return Network(facts["name"], facts["weights"], path).module()
-        return Network(facts["name"], facts["weights"]).module()
+        return Network(facts["name"], facts["weights"], self.folder / facts["source"]).module()
 
 
 def export(network: Network) -> Exported:
@@ -148,7 +145,6 @@ def _write(network: Network, folder: Path) -> None:
     facts = {
         "name": network.name,
         "weights": network.weights,
-        "source": "",
         "input_size": architecture.input_size,
         "embedding_size": architecture.embedding_size,
         "preprocessing": asdict(architecture.preprocessing),
@@ -170,9 +166,10 @@ def _write_module(network: Network, architecture: Architecture, folder: Path) ->
 
     module = network.module()
     inputs = answers.reference_inputs(architecture.input_size, architecture.preprocessing)
-    source = ""
-    if network.path is not None:
-        source = f"source{network.path.suffix}"
+    source = "source.pth" if network.path is None else f"source{network.path.suffix}"
+    if network.path is None:  # to draw them again takes a process seconds
+        (folder / source).write_bytes(_saved(torch.save, module.state_dict()))
+    else:
         (folder / source).write_bytes(network.path.read_bytes())
     with torch.no_grad(), _one_thread():
         folded = fold_batch_norm(module, architecture.input_size)
@@ -225,11 +222,16 @@ def _write_torchscript(folded: nn.Module, inputs: FloatArray, path: Path) -> Non
     with warnings.catch_warnings():
         # pnnx reads TorchScript alone, whatever its future in torch.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(folded, torch.from_numpy(inputs[:1]))  # type: ignore[no-untyped-call]
-        # Where a disk is full, torch's own writing of files ends the process.
-        made = io.BytesIO()
-        torch.jit.save(traced, made)
-    path.write_bytes(made.getvalue())
+        # What runs it is held against the reference; torch's own check would take as long again.
+        traced = torch.jit.trace(folded, torch.from_numpy(inputs[:1]), check_trace=False)  # type: ignore[no-untyped-call]
+    path.write_bytes(_saved(torch.jit.save, traced))
+
+
+def _saved(save: Callable[[Any, io.BytesIO], object], what: Any) -> bytes:
+    """Return what torch saves: where a disk is full, its own writing of files ends the process."""
+    made = io.BytesIO()
+    save(what, made)
+    return made.getvalue()
 
 
 def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:

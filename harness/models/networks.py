@@ -126,15 +126,15 @@ class Network:
 
             wrapped = self.loaded().wrapped(self.architecture().preprocessing.channels)
             return in_torch.module(wrapped, self.name)
-        from facebench.architectures.initialise import create
+        from facebench.architectures.initialise import create, untrained
 
-        seed = 0 if self.path else int(self.weights.partition(":")[2])
-        module = create(self.name, seed)
-        if self.path is not None:
-            found = state_dicts.match(
-                self.path, module.state_dict(), self.architecture().embedding_size
-            )
-            module.load_state_dict(found.tensors, strict=False)
+        if self.path is None:
+            return create(self.name, int(self.weights.partition(":")[2]))
+        module = untrained(self.name)
+        found = state_dicts.match(
+            self.path, module.state_dict(), self.architecture().embedding_size
+        )
+        module.load_state_dict(found.tensors, strict=False)
         return module
 
 
