@@ -76,15 +76,16 @@ class Forks:
 
     def __init__(self, jobs: Sequence[Job] = ()) -> None:
         self._servers = ForkServers(
-            lambda imported: python_module(_WORKER, str(os.getpid()), imported), map(_parent, jobs)
+            lambda imported: python_module(_WORKER, str(os.getpid()), imported),
+            [_parent(job) for job in jobs if _may_fork(job)],
         )
 
     def start(self, jobs: Sequence[Job]) -> ChildProcess:
         """Return a new process for a job."""
         (job,) = jobs
         case = job.case
-        # Of several threads some are there as soon as NumPy is imported, and survive no fork.
-        if case.threads > 1 or (job.begins_turns and MEASURES[case.measure].several is not None):
+        fresh = job.begins_turns and MEASURES[case.measure].several is not None
+        if fresh or not _may_fork(job):
             return _afresh(jobs)
         return self._servers.start(case.key, _parent(job)) or _afresh(jobs)
 
@@ -93,6 +94,13 @@ class Forks:
 
     def __exit__(self, *exception: object) -> None:
         self._servers.close()
+
+
+def _may_fork(job: Job) -> bool:
+    """Return whether it has one thread: others are there once NumPy is imported, and survive no
+    fork.
+    """
+    return job.case.threads == 1
 
 
 def _parent(job: Job) -> Parent:
