@@ -1,5 +1,7 @@
 """Which of many combinations the quick tests take; `tox -e full` takes all of them."""
 
+import os
+import random
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
@@ -28,5 +30,21 @@ def third(values: Sequence[Any], first: int) -> list[Any]:
     """
     return [
         pytest.param(value, marks=() if i % 3 == first else pytest.mark.slow)
+        for i, value in enumerate(values)
+    ]
+
+
+def today(values: Sequence[Any], count: int) -> list[Any]:
+    """All values, of which the quick tests take so many, others every day.
+
+    For what is no registered thing, such as ways to go wrong; `conftest.SEED` draws them.
+    """
+    seed = f"{os.environ['FACEBENCH_TEST_SEED']} {len(values)} {count}"
+    quick = random.Random(seed).sample(range(len(values)), count)
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            marks=() if i in quick else pytest.mark.slow,
+        )
         for i, value in enumerate(values)
     ]

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sampling import covering, third
+from tests.sampling import covering, third, today
 
 AXIS = st.lists(st.integers(), min_size=1, max_size=6, unique=True)
 
@@ -36,3 +37,14 @@ def test_a_part_of_the_first_axis_meets_each_value_of_the_others(values: list[in
 def test_three_properties_meet_each_value_once(values: list[int]) -> None:
     met = [value for first in range(3) for (value,) in quick(third(values, first))]
     assert sorted(met) == sorted(values)
+
+
+def test_a_day_takes_a_few_and_all_are_met_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    met: set[int] = set()
+    for day in range(60):
+        monkeypatch.setenv("FACEBENCH_TEST_SEED", f"day {day}")
+        params = today(range(9), 3)
+        assert [param.values for param in params] == [(value,) for value in range(9)]
+        assert len(quick(params)) == 3
+        met |= {value for (value,) in quick(params)}
+    assert met == set(range(9))

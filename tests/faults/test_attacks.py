@@ -9,9 +9,10 @@ import pytest
 from tests.faults import attack_kinds, attacks
 from tests.faults.attack_kinds import ATTACKS
 from tests.faults.attacks import ENDS, Attack, Try, attempt
+from tests.sampling import today
 
 # What takes seconds each is left to the campaign, and to tests of its own.
-_SLOW = {"onnx", "boards"}
+_QUICK = [name for name in ATTACKS if name not in ("onnx", "boards")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,7 +21,11 @@ def warm() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in _SLOW else n for n in ATTACKS]
+    "name",
+    [
+        *today(_QUICK, 5),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ATTACKS if n not in _QUICK),
+    ],
 )
 def test_an_attack_ends_in_a_result_or_a_sentence(
     name: str, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ from facebench.harness.runs import worker_pool
 from facebench.harness.runs.jobs import with_fingerprint
 from facebench.harness.storage.progress import SILENT
 from facebench.harness.timing.sampler import Budget
+from tests.sampling import today
 
 Faulty = Callable[..., list[Record]]
 
@@ -50,19 +51,22 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [
-        ("abort", "ended by SIGABRT: it crashed"),
-        ("leave", "ended with exit code 0 before its record was there"),
-        ("hang", "it hung: its process said nothing for 20 s .*limit_s.*waiting for a lock"),
-        ("exhaust", "too little memory for it here: .*allocate"),
-        ("oom", "ended by SIGKILL: by the system, where memory was short"),
-        ("not_a_number", "onnxruntime"),
-        ("infinite", "onnxruntime"),
-        ("short", r"output of shape \(1, 7\)"),
-        ("flat", r"output of shape \(8,\)"),
-        ("nothing", "onnxruntime"),
-        ("another", "onnxruntime"),
-    ],
+    today(
+        [
+            ("abort", "ended by SIGABRT: it crashed"),
+            ("leave", "ended with exit code 0 before its record was there"),
+            ("hang", "it hung: its process said nothing for 20 s .*limit_s.*waiting for a lock"),
+            ("exhaust", "too little memory for it here: .*allocate"),
+            ("oom", "ended by SIGKILL: by the system, where memory was short"),
+            ("not_a_number", "onnxruntime"),
+            ("infinite", "onnxruntime"),
+            ("short", r"output of shape \(1, 7\)"),
+            ("flat", r"output of shape \(8,\)"),
+            ("nothing", "onnxruntime"),
+            ("another", "onnxruntime"),
+        ],
+        5,
+    ),
 )
 def test_what_went_wrong_is_the_reason_and_the_next_case_runs(
     faulty: Faulty, fault: str, reason: str

@@ -80,7 +80,7 @@ def test_a_change_below_the_margin_is_no_alarm_however_certain() -> None:
     assert of(base, new, Policy(margin=0.002)).verdict is Verdict.SLOWER
 
 
-@pytest.mark.parametrize("cases", [1, 20, 100])
+@pytest.mark.parametrize("cases", [1, 20, pytest.param(100, marks=pytest.mark.slow)])
 def test_the_more_cases_the_fewer_alarms_each_may_raise(cases: int) -> None:
     # Chance of any false alarm in a comparison: 1 % by the rules, 100 comparisons here.
     runs = [many(0.0, 0.01, cases, 1000 * run) for run in range(100)]

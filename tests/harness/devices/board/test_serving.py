@@ -52,7 +52,7 @@ def test_latency_is_measured_on_a_board_from_the_command_line(
     board: Served, tiny: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
     device = f"rpc://127.0.0.1:{board.port}"
-    options = ("--runtime", "ncnn", "--seconds", "0.05", "--json")
+    options = ("--runtime", "ncnn", "--seconds", "0.05", "--processes", "1", "--json")
     assert facebench("latency", f"onnx:{tiny.path}", "--device", device, *options) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert (record["device"], record["kind"]) == (device, "measured")
