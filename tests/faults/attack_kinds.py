@@ -412,11 +412,11 @@ def _boards(one: Try, chance: random.Random) -> None:
 def _users(one: Try, chance: random.Random) -> None:
     """Another user, at the port of a relay and at that of a server with a key."""
     from facebench.harness.devices.board import relay
-    from facebench.harness.machine.processes import python_module
+    from facebench.harness.machine.processes import dying_with_parent, python_module
 
     served = socket.create_server(("127.0.0.1", 0))
     command = python_module(relay.__name__, "127.0.0.1", str(served.getsockname()[1]))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(dying_with_parent(command), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     port = int(process.stdout.readline())
     board, _ = served.accept()
