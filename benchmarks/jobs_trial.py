@@ -135,7 +135,7 @@ def slower(out: Path, clock: Clock) -> None:
     base, *others = (joined(own[0].name, own) for own in folders)
     for delay, side in zip(sides[1:], others, strict=True):
         found = compare(base, side)
-        (line,) = found.lines
+        (line,) = (line for line in found.lines if line.figure == "latency")
         low, high = line.interval or (float("nan"),) * 2
         told = f"{line.change:+.2%} ({low:+.2%} to {high:+.2%})" if line.change is not None else ""
         tell(f"{delay:.0%} slower, three jobs a side", told, [found])
