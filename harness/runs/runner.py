@@ -222,12 +222,19 @@ def export_missing(jobs: Sequence[Job]) -> dict[Network, Record]:
 
 
 def _side_by_side(jobs: Sequence[Job]) -> Iterator[Record]:
-    """Run jobs in as many processes as there are cores; those of a network stay together."""
+    """Run jobs in as many processes as there are cores; those of a target, or else of a network,
+    stay together: what they share is made once.
+    """
     if not jobs:
         return
     processes = len(os.sched_getaffinity(0))
-    numbers = {network: i for i, network in enumerate(dict.fromkeys(j.network for j in jobs))}
-    groups = [[j for j in jobs if numbers[j.network] % processes == i] for i in range(processes)]
+    by_target = len({job.case.target for job in jobs}) > 1
+    shared = [job.case.target if by_target else job.network for job in jobs]
+    numbers = {one: i for i, one in enumerate(dict.fromkeys(shared))}
+    groups = [
+        [job for job, one in zip(jobs, shared, strict=True) if numbers[one] % processes == i]
+        for i in range(processes)
+    ]
     streams = [worker_pool.execute(group, SILENT) for group in groups if group]
     yield from at_once(streams)
 

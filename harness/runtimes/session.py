@@ -80,6 +80,7 @@ class LocalSession:
 
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         chosen = RUNTIMES[runtime]
+        self._looks = busy.look(), pinning.look()
         import_ms = None if chosen.loaded() else _timed_ms(chosen.load)
         memory.begin_anew()
         self._before_bytes = memory.peak_bytes()
@@ -110,9 +111,10 @@ class LocalSession:
         """Time inferences of one batch `(N, 3, H, W)` in ms, once the machine is cool and quiet."""
         meter = Meter()
         heat.cool_down(_COOL_S)
-        looked = busy.look()  # the choice of a CPU looks for as long as is asked of a quiet moment
-        with pinning.pinned(self._threads if budget.pin else 0) as cpus:
-            waited = busy.wait_for_quiet(self._threads, _QUIET_S, since=looked)
+        # What the machine did while this session was opened and held against the reference.
+        since, cpus_since = self._looks
+        with pinning.pinned(self._threads if budget.pin else 0, cpus_since) as cpus:
+            waited = busy.wait_for_quiet(self._threads, _QUIET_S, since=since)
             meter.rest()
             before = busy.look()
             taken = sample(lambda: self._infer(images), budget, meter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from tvm import relax, tirx
@@ -58,6 +58,7 @@ def is_kernel(function: tirx.PrimFunc) -> bool:
     return bool(function.attrs) and KERNEL in function.attrs
 
 
+@lru_cache(maxsize=1024)
 def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
     """Return a workload's kernel with a tiling."""
     if isinstance(work, Convolution):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facebench.harness.machine import pinning
+from facebench.harness.machine.pinning import CpuTicks
 
 CPU = "sys/devices/system/cpu/cpu{}"
 
@@ -46,6 +47,31 @@ def test_of_equal_cpus_the_idlest_is_chosen(
     looks = iter([{0: 0, 1: 0, 2: 0}, {0: 9, 1: 1, 2: 5}])
     monkeypatch.setattr(pinning.busy, "by_cpu", lambda root: next(looks))
     assert pinning.choose(1, {0, 1, 2}, tmp_path) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("before", "waits"),
+    [
+        (CpuTicks({0: 0, 1: 0}, 0.0, 1, 0.0), False),
+        (CpuTicks({0: 0, 1: 0}, 0.0, 0, 0.0), True),  # it was moved meanwhile
+        (CpuTicks({0: 0, 1: 0}, 0.0, 1, 0.95), True),  # too short a time
+        (CpuTicks({0: 0, 1: 0}, -100.0, 1, 0.0), True),  # several threads
+        (CpuTicks({0: 0, 1: 0}, 0.0, None, 0.0), True),  # not known on which CPU
+    ],
+)
+def test_an_earlier_look_saves_the_wait_where_it_tells_what_others_did(
+    before: CpuTicks, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    # In the second since then this process kept CPU 1 busy for 0.8, and others CPU 0 for 0.3.
+    now = CpuTicks({0: 30, 1: 82}, 80.0, None if before.cpu is None else 1, 1.0)
+    looks = iter([now, CpuTicks({0: 30, 1: 91}, 80.0, 1, 1.1)])
+    monkeypatch.setattr(pinning, "_TICKS_A_SECOND", 100)
+    monkeypatch.setattr(pinning, "look", lambda root: next(looks))
+    monkeypatch.setattr(pinning.time, "sleep", waited.append)
+    chosen = pinning.choose(1, {0, 1}, tmp_path, since=before)
+    assert chosen == ((0,) if waits else (1,))
+    assert bool(waited) is waits
 
 
 def test_all_threads_are_pinned_and_let_go_again() -> None:
