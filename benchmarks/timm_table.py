@@ -18,6 +18,7 @@ the state file, so that the same command goes on where it was; `--write` makes t
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import re
 import subprocess
@@ -26,7 +27,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +93,35 @@ def require_counted(network: Any, found: dict[str, Any]) -> None:
     assert theirs == found["madds"], f"{found['madds']} counted, torch counts {theirs}"
 
 
-def published(backbone: str) -> tuple[float, int]:
-    """Return timm's own network's parameters, in millions, and multiply-adds at 224x224.
+def parameters(backbone: str) -> float:
+    """Return parameters of timm's own network, in millions, its classifier's among them."""
+    import timm
+    import torch
 
-    Of what it deploys as, without its classifier. Nothing is computed: tensors have no data.
+    with torch.device("meta"):
+        whole = timm.create_model(backbone)
+    return sum(p.numel() for p in whole.parameters()) / 1e6
+
+
+def published(backbone: str) -> int:
+    """Return timm's own multiply-adds at 224x224, without the classifier, or 0.
+
+    Of what it deploys as. Nothing is computed: tensors have no data.
     """
     import timm
     import torch
     from timm.utils.model import reparameterize_model
 
     with torch.device("meta"):
-        whole = timm.create_model(backbone)
         network = timm.create_model(backbone, num_classes=0).eval()
-    parameters = sum(p.numel() for p in whole.parameters()) / 1e6
     for module in network.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = False
     with torch.device("meta"):
-        return parameters, operations(reparameterize_model(network), 1, 224, "meta")
+        try:
+            return operations(reparameterize_model(network), 1, 224, "meta")
+        except Exception:  # one that cannot run without data, or at 224x224
+            return 0
 
 
 def run_runtime(name: str, exported: Any, target: str = "host") -> None:
@@ -130,19 +142,16 @@ def run_runtime(name: str, exported: Any, target: str = "host") -> None:
 
 def on_host(backbone: str) -> dict[str, Any]:
     """Return what was found of a network without TVM, which wants a process without torch."""
-    from facebench.architectures.initialise import create
+    from facebench.architectures import initialise
     from facebench.harness.models import export, networks
 
-    found: dict[str, Any] = {"backbone": backbone}
-    try:
-        found["parameters"], found["published"] = published(backbone)
-    except Exception:  # a network that cannot run without data, or at 224x224
-        found["parameters"], found["published"] = 0.0, 0
+    found: dict[str, Any] = {"backbone": backbone, "parameters": parameters(backbone)}
     if found["parameters"] > MOST_PARAMETERS and not FORCED:
         return found | {"large": True}
+    found["published"] = published(backbone)
     name = f"timm:{backbone}:gap"
     made: list[Any] = []
-    built = outcome(lambda: made.append(create(name)))
+    built = outcome(lambda: made.append(initialise.create(name, 0)))
     if not made:
         return found | dict.fromkeys(COLUMNS, built)
     found["cost"] = outcome(lambda: require_counted(made[0], found))
@@ -166,6 +175,14 @@ def in_tvm(backbone: str) -> dict[str, Any]:
     }
 
 
+def remember_networks() -> None:
+    """Keep the last network that was made: the count, the export and torch each make it."""
+    from facebench.architectures import initialise
+
+    made = lru_cache(maxsize=1)(initialise.create)
+    initialise.create = lambda *given: copy.deepcopy(made(*given))
+
+
 def add_unoptimized() -> None:
     """Register this machine as a target for which LLVM optimizes nothing."""
     from facebench.harness.compiler import targets, tvm
@@ -186,8 +203,8 @@ def child(part: str, names: list[str]) -> None:
     import warnings
 
     warnings.simplefilter("ignore")
-    if part == "tvm":
-        add_unoptimized()
+    prepare = add_unoptimized if part == "tvm" else remember_networks
+    prepare()
     for name in names:
         print(json.dumps({"begun": name}), flush=True)
         print(json.dumps(on_host(name) if part == "host" else in_tvm(name)), flush=True)
