@@ -16,7 +16,12 @@ from facebench.architectures.embedding import HEADS
 from facebench.architectures.errors import UnknownNameError
 from facebench.architectures.fit_timm import fitted
 from facebench.architectures.registry import Architecture, register_family
-from facebench.architectures.timm_layers import deployed, fix_padding, split_activations
+from facebench.architectures.timm_layers import (
+    deployed,
+    fix_padding,
+    pool_places,
+    split_activations,
+)
 
 EMBEDDING_SIZE = 128
 INPUT_SIZE = (112, 112)
@@ -89,6 +94,7 @@ def build(backbone: str, head: str) -> nn.Module:
             setattr(module, "fused_attn", False)  # noqa: B010
     fix_padding(network, image)
     split_activations(network)
+    pool_places(network)
     channels, *places = map_shape
     # What is pooled already is read as a map of one place.
     made = HEADS["fc" if head == "gap" else head](channels, (places[0], places[1]), EMBEDDING_SIZE)

@@ -39,6 +39,15 @@ def split_activations(network: nn.Module) -> None:
                 )
 
 
+def pool_places(network: nn.Module) -> None:
+    """Let LeViT take every n-th place of a map by a pooling: ncnn has no cut with steps."""
+    from timm.models.levit import Downsample
+
+    for module in network.modules():
+        if isinstance(module, Downsample) and module.pool is None:
+            module.pool = nn.MaxPool2d(1, module.stride)
+
+
 def fix_padding(network: nn.Module, image: torch.Tensor) -> None:
     """Give `SAME` convolutions the padding that they work out for maps of one size.
 

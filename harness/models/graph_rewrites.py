@@ -18,7 +18,6 @@ def rewrite(graph: fx.Graph, sizes: Sizes) -> None:
     _fix_reshapes(graph, sizes)
     _split_first(graph, sizes)
     _shuffle(graph, sizes)
-    _pool_steps(graph, sizes)
     _divide_by_norms(graph, sizes)
 
 
@@ -105,24 +104,6 @@ def _shuffle(graph: fx.Graph, sizes: Sizes) -> None:
 
 def _is_reshape(node: Any) -> TypeGuard[fx.Node]:
     return isinstance(node, fx.Node) and node.target in ("reshape", "view")
-
-
-def _pool_steps(graph: fx.Graph, sizes: Sizes) -> None:
-    """Write every n-th place of maps `(N, H, W, C)` as a pooling: ncnn cuts without steps."""
-    every = slice(None)
-    for node in list(graph.nodes):
-        if node.target is not operator.getitem or len(sizes.get(node, ((),))[0]) != 4:
-            continue
-        whole, places = node.args
-        if not isinstance(places, tuple) or len(places) != 3 or places[0] != every:
-            continue
-        steps = [one.step for one in places[1:] if isinstance(one, slice)]
-        if [slice(None, None, step) for step in steps] != [*places[1:]] or None in steps:
-            continue
-        with graph.inserting_before(node):
-            first = graph.call_method("permute", (whole, 0, 3, 1, 2))
-            pooled = graph.call_function(torch.nn.functional.max_pool2d, (first, 1, tuple(steps)))
-            node.replace_all_uses_with(graph.call_method("permute", (pooled, 0, 2, 3, 1)))
 
 
 def _divide_by_norms(graph: fx.Graph, sizes: Sizes) -> None:

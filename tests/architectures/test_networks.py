@@ -24,7 +24,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.from_timm import build
 from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, names
-from facebench.architectures.timm_layers import fix_padding
+from facebench.architectures.timm_layers import fix_padding, pool_places
 from facebench.harness.models.bn_folding import inference_form
 from tests.sampling import covering, third
 
@@ -215,6 +215,16 @@ def test_padding_that_tensorflow_works_out_is_the_same_when_it_is_fixed():
     assert not any(type(m) is Conv2dSame for m in ours.modules())
     assert torch.equal(ours(x), theirs(x))
     assert torch.allclose(inference_form(ours)(x), theirs(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [7, 14])
+def test_places_that_levit_leaves_out_are_pooled_away_exactly(side):
+    theirs = Downsample(2, side).eval()
+    ours = nn.Sequential(copy.deepcopy(theirs))
+    pool_places(ours)
+    assert isinstance(ours[0].pool, nn.MaxPool2d)
+    x = torch.randn(2, side * side, 6)
+    assert torch.equal(ours(x), theirs(x))
 
 
 class Odd(nn.Module):

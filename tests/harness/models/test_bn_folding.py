@@ -3,7 +3,6 @@
 import functools
 import io
 import math
-import operator
 import warnings
 
 import onnx
@@ -319,28 +318,6 @@ def test_cells_of_a_map_are_taken_apart_and_joined_in_four_dimensions(
     for batch in (1, 3):
         x = torch.randn(batch, 3, 6, 12)
         torch.testing.assert_close(folded(x), network(x))
-
-
-@pytest.mark.parametrize("steps", [(2, 2), (3, 1), (2, 5)])
-def test_every_nth_place_is_a_pooling(steps: tuple[int, int]) -> None:
-    class Steps(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x.permute(0, 2, 3, 1)[:, :: steps[0], :: steps[1]].flatten(1, 2)
-
-    folded = fold_batch_norm(Steps(), (7, 9))
-    assert not [n for n in folded.graph.nodes if n.target is operator.getitem]
-    x = torch.randn(2, 3, 7, 9)
-    torch.testing.assert_close(folded(x), Steps()(x), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("place", [(slice(None), slice(1, None, 2), slice(None, None, 2)), (0,)])
-def test_another_cut_stays_as_it_is(place: tuple[slice | int, ...]) -> None:
-    class Cut(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x[place]
-
-    x = torch.randn(2, 3, 7, 9)
-    torch.testing.assert_close(fold_batch_norm(Cut(), (7, 9))(x), x[place], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("order", "axis"), [(2.0, -1), (2.0, 1), (1.0, 2)])
