@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.layers.conv2d_same import Conv2dSame
+from timm.models.levit import Downsample
 from torch import nn
 
 from facebench.architectures.blocks import ChannelShuffle, ConvBNAct, InvertedResidual
