@@ -45,7 +45,7 @@ def pool_places(network: nn.Module) -> None:
 
     for module in network.modules():
         if isinstance(module, Downsample) and module.pool is None:
-            module.pool = nn.MaxPool2d(1, module.stride)
+            setattr(module, "pool", nn.MaxPool2d(1, module.stride))  # noqa: B010
 
 
 def fix_padding(network: nn.Module, image: torch.Tensor) -> None:
