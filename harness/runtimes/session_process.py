@@ -85,12 +85,12 @@ def _answer(session: LocalSession, words: list[str], payload: bytes) -> bytes:
 
 
 def _count(session: LocalSession, images: FloatArray) -> bytes:
-    """Mark one inference, then two: their difference is one without what surrounds it."""
+    """Mark no inference, then one: their difference is one without what surrounds it."""
     mark = ctypes.CDLL(None).syscall
     gc.disable()  # it would come at some point of some inference
     mark(_MARK, _RESET)
     session.infer(images)
-    for inferences in (1, 2):
+    for inferences in (0, 1):
         mark(_MARK, _START)
         for _ in range(inferences):
             session.infer(images)

@@ -61,7 +61,7 @@ def emulated(evidence: Evidence) -> Sequence[Block]:
         return []
     text = (
         "One inference of one thread in QEMU, which runs ARM code on this machine. Instructions "
-        "and bytes are exact counts of the difference between two inferences and one; misses are "
+        "and bytes are exact counts of the difference between one inference and none; misses are "
         "those of simulated caches, without prefetching. “To and from memory” is the lines that "
         "the last level of cache missed and wrote back. A modelled time is computed from these "
         "counts, a simulation of the core’s pipeline and published figures of the core; it was "

@@ -124,7 +124,7 @@ def tally(packed: bytes, machine: str, figures: Figures | None) -> tuple[Tally, 
         total.add(block, mix, cycles)
         kernels.setdefault(names(block.address), Tally()).add(block, mix, cycles)
     if total.instructions <= 0:
-        raise WrongAnswerError("two inferences executed no more than one: nothing was counted")
+        raise WrongAnswerError("an inference executed no more than none: nothing was counted")
     return total, kernels
 
 
