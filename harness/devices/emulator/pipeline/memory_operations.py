@@ -6,31 +6,23 @@ Each function takes the 32 bits of an instruction of its group.
 from __future__ import annotations
 
 from facebench.harness.devices.emulator.pipeline.operations import (
+    NOTHING,
     VECTOR,
     Kind,
     Operation,
+    Readers,
     field,
     integers,
-    matches,
+    read,
 )
 
 # LD1 to LD4 and ST1 to ST4 of whole registers: how many, by `opcode`.
 _STRUCTURE_REGISTERS = {0: 4, 2: 4, 4: 3, 6: 3, 7: 1, 8: 2, 10: 2}
 
-_NO_REGISTER = 31
-
 
 def load_or_store(word: int) -> Operation:
     """Return a load, store or prefetch."""
-    if matches(word, 0xBE000000, 0x0C000000):
-        return _structure(word)
-    if matches(word, 0x3A000000, 0x28000000):
-        return _pair(word)
-    if matches(word, 0x3B000000, 0x18000000):
-        return _literal(word)
-    if matches(word, 0x3F000000, 0x08000000):
-        return _exclusive(word)
-    return _single(word)
+    return read(word, _READERS, _single)
 
 
 def _structure(word: int) -> Operation:
@@ -47,7 +39,7 @@ def _structure(word: int) -> Operation:
     registers = tuple(VECTOR + (first + n) % 32 for n in range(count))
     # One element goes into a register whose others stay.
     merged = registers if one_element and not replicated else ()
-    stepped = integers(step) if moves and step != _NO_REGISTER else ()
+    stepped = integers(step) if moves and step != NOTHING else ()
     reads = integers(address) + stepped
     return _transfer(
         word >> 22 & 1 == 1, True, reads, registers, address if moves else None, size, merged
@@ -117,10 +109,18 @@ def _transfer(
     size: int,
     merged: tuple[int, ...] = (),
 ) -> Operation:
-    base = None if base == _NO_REGISTER else base
+    base = None if base == NOTHING else base
     transfers = max(1, len(registers)) if vector else 1
     if load:
         kind = Kind.VECTOR_LOAD if vector else Kind.LOAD
         return Operation(kind, reads + merged, registers, None, base, size, transfers)
     kind = Kind.VECTOR_STORE if vector else Kind.STORE
     return Operation(kind, reads + registers, (), None, base, size, transfers)
+
+
+_READERS: Readers = (
+    (0xBE000000, 0x0C000000, _structure),
+    (0x3A000000, 0x28000000, _pair),
+    (0x3B000000, 0x18000000, _literal),
+    (0x3F000000, 0x08000000, _exclusive),
+)

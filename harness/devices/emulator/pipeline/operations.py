@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,6 +62,18 @@ def integers(*numbers: int) -> tuple[int, ...]:
 def matches(word: int, mask: int, bits: int) -> bool:
     """Say whether the bits of an instruction that a mask chooses are these."""
     return word & mask == bits
+
+
+# Of encodings: the bits that tell them apart, what these are, and who reads the rest.
+Readers = Sequence[tuple[int, int, Callable[[int], Operation]]]
+
+
+def read(word: int, readers: Readers, otherwise: Callable[[int], Operation]) -> Operation:
+    """Return what the first of several readers makes of an instruction that has its bits."""
+    for mask, bits, reader in readers:
+        if matches(word, mask, bits):
+            return reader(word)
+    return otherwise(word)
 
 
 def field(word: int, low: int, width: int) -> int:

@@ -11,9 +11,11 @@ from facebench.harness.devices.emulator.pipeline.operations import (
     VECTOR,
     Kind,
     Operation,
+    Readers,
     field,
     integers,
     matches,
+    read,
 )
 
 # By element: opcodes that add to the register they write, whatever U is, and by U.
@@ -35,12 +37,10 @@ _SQUARE_ROOT = 0b11111
 
 def vector(word: int) -> Operation:
     """Return arithmetic on vectors, or on scalars in their registers."""
-    if matches(word, 0x5F000000, 0x1F000000):
-        return _scalar_fma(word)
-    if matches(word, 0x5F200000, 0x1E200000):
-        return _scalar_float(word)
-    if matches(word, 0x5F000000, 0x1E000000):
-        return _fixed_point(word)
+    return read(word, _READERS, _of_lanes)
+
+
+def _of_lanes(word: int) -> Operation:
     scalar = matches(word, 0x50000000, 0x50000000)
     size = 16 if field(word, 30, 1) and not scalar else 8
     # A scalar is encoded as the vector is, with two bits more.
@@ -216,3 +216,10 @@ def _table(word: int, size: int) -> Operation:
     count = field(word, 13, 2) + 1
     table = tuple(VECTOR + (field(word, 5, 5) + n) % 32 for n in range(count))
     return _written(word, (*table, _third(word)), field(word, 12, 1) == 1, size)
+
+
+_READERS: Readers = (
+    (0x5F000000, 0x1F000000, _scalar_fma),
+    (0x5F200000, 0x1E200000, _scalar_float),
+    (0x5F000000, 0x1E000000, _fixed_point),
+)
