@@ -60,7 +60,11 @@ class Trials:
 
 
 def search(
-    work: Workload, tilings: Sequence[Tiling], cost: TilingCost, trials: int
+    work: Workload,
+    tilings: Sequence[Tiling],
+    cost: TilingCost,
+    trials: int,
+    known: Tiling | None = None,
 ) -> Iterator[Trials]:
     """Try tilings of a workload; what was tried so far, after each batch.
 
@@ -69,12 +73,14 @@ def search(
         tilings: by modelled cost.
         cost: where they are tried.
         trials: how many of them; at least one.
+        known: what a search found before, which is tried among the first.
 
     Raises:
         LostError: the device answers no more.
     """
     done, proposals = Trials(tilings), Proposals(tilings)
-    numbers = proposals.first(min(_BATCH, trials))
+    before = tilings.index(known) if known in tilings else None
+    numbers = proposals.first(min(_BATCH, trials), before)
     while numbers:
         done.add(numbers, cost.measure_all(work, [tilings[number] for number in numbers]))
         yield done

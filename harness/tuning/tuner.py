@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from facebench.architectures.errors import WrongAnswerError
+from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.harness.compiler import records, tiling
-from facebench.harness.compiler.records import TuningRecord
+from facebench.harness.compiler.records import Records, TuningRecord
+from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.tuning import correctness
@@ -24,6 +25,7 @@ def tune(
     trials: int,
     listen: Callable[[Trials], None] = lambda done: None,
     warn: Callable[[str], None] = lambda sentence: None,
+    known: Tiling | None = None,
 ) -> TuningRecord:
     """Find the tiling of a workload that costs least.
 
@@ -36,6 +38,7 @@ def tune(
         trials: tilings to try at most.
         listen: told how far the search is.
         warn: told of kernels that are wrong.
+        known: what a search found before: what it now finds costs no more.
 
     Raises:
         WrongAnswerError: the model's choice is wrong, or cannot be run.
@@ -45,7 +48,7 @@ def tune(
         tiling.candidates(work, vectors), key=lambda one: tiling.cost(work, one, vectors)
     )
     done = Trials(by_model)
-    for done in search(work, by_model, cost, trials):
+    for done in search(work, by_model, cost, trials, known):
         listen(done)
     costs = _compared(work, done, cost)
     winner = _winner(work, done, costs, cost, warn)
@@ -58,6 +61,17 @@ def tune(
         how=cost.how,
         trials=done.count,
     )
+
+
+def known(found: Records, work: Workload, vectors: Vectors) -> Tiling | None:
+    """Return the tiling of a workload's record; None where it has none that its kernel can have."""
+    record = found.get(key(work))
+    if record is None:
+        return None
+    try:
+        return records.tiling_of(record, work, vectors)
+    except BadInputError:
+        return None
 
 
 def enough(record: TuningRecord, work: Workload, vectors: Vectors, trials: int) -> bool:

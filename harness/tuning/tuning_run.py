@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facebench.architectures.errors import BadInputError, WrongAnswerError
+from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler import records
 from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.workload import Workload, key
@@ -13,7 +13,7 @@ from facebench.harness.tuning.interruption import noticed
 from facebench.harness.tuning.listener import TuningListener
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.search import MODEL, Trials
-from facebench.harness.tuning.tuner import enough, tune
+from facebench.harness.tuning.tuner import enough, known, tune
 from facebench.harness.tuning.workloads import in_short
 
 
@@ -28,17 +28,12 @@ def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> l
     Raises:
         BadInputError: a file of records is damaged.
     """
-    known = records.load(goal.records)
+    found = records.load(goal.records)
 
     def done(work: Workload) -> bool:
-        record = known.get(key(work))
-        if record is None:
+        if known(found, work, goal.vectors) is None:
             return False
-        try:
-            records.tiling_of(record, work, goal.vectors)
-        except BadInputError:
-            return False
-        return missing or enough(record, work, goal.vectors, trials)
+        return missing or enough(found[key(work)], work, goal.vectors, trials)
 
     return [work for work in works if not done(work)]
 
@@ -56,6 +51,7 @@ def run(
     """
     found: list[TuningRecord] = []
     failures: list[str] = []
+    before = records.load(goal.records)
     with noticed() as check_interruption:
         for work in works:
             name = in_short(work)
@@ -67,7 +63,8 @@ def run(
                     listener.trying(name, done.count, best, scheduled, cost.unit)
 
             try:
-                record = tune(work, goal.vectors, cost, trials, listen, listener.say)
+                tiling = known(before, work, goal.vectors)
+                record = tune(work, goal.vectors, cost, trials, listen, listener.say, tiling)
                 check_interruption()
             except WrongAnswerError as error:
                 check_interruption()

@@ -20,7 +20,7 @@ from facebench.architectures.errors import (
     UnavailableError,
     WrongAnswerError,
 )
-from facebench.harness.compiler import workload
+from facebench.harness.compiler import records, workload
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.machine.die_with_parent import die_with_parent
@@ -44,11 +44,14 @@ def main() -> None:
         from facebench.harness.tuning.costs import TilingCost
 
         def answer(cost: TilingCost, work: workload.Workload) -> dict[str, Any]:
-            from facebench.harness.tuning.tuner import tune
+            from facebench.harness.tuning.tuner import known, tune
 
             warnings: list[str] = []
+            before = known(records.load(goal.records), work, goal.vectors)
             try:
-                record = tune(work, goal.vectors, cost, task["trials"], warn=warnings.append)
+                record = tune(
+                    work, goal.vectors, cost, task["trials"], warn=warnings.append, known=before
+                )
             except WrongAnswerError as error:
                 return {"failed": str(error), "warnings": warnings}
             return {"record": asdict(record), "warnings": warnings}

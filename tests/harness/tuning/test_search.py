@@ -56,6 +56,18 @@ def test_as_many_tilings_are_tried_as_were_asked_for_or_as_there_are(trials: int
     assert {ALL.index(one) for asked in cost.asked for one in asked} == set(done.costs)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, len(ALL) - 1), st.integers(2, 12))
+def test_what_is_found_costs_no_more_than_what_was_found_before(before: int, trials: int) -> None:
+    def reversed_order(one: Tiling) -> float:
+        """The model is wrong about all."""
+        return 1.0 + len(ALL) - ALL.index(one)
+
+    record = tune(WORK, REGISTERS, FakeCost(reversed_order), trials, known=ALL[before])
+    assert record.cost <= reversed_order(ALL[before])
+    assert record.trials == min(trials, len(ALL))
+
+
 def test_the_best_so_far_is_measured_again_with_each_batch() -> None:
     cost = FakeCost(in_order)
     list(search(WORK, ALL, cost, 20))
