@@ -16,7 +16,7 @@ import numpy as np
 
 from facebench.harness.devices.emulator import calibration
 from facebench.harness.devices.emulator.anchors import anchored
-from facebench.harness.devices.emulator.calibration import Left
+from facebench.harness.devices.emulator.calibration import Left, RatioError
 from facebench.harness.devices.emulator.published import Row, rows
 
 CONSTANTS = Path(__file__).parents[1] / "results" / "arm_model" / "constants.toml"
@@ -28,6 +28,8 @@ LEFT_OUT = {
     "core family and network": (calibration.family, calibration.network),
 }
 
+# Of pairs of networks, by how wide the interval of their ratio is.
+QUARTERS = ("the most alike quarter", "the second", "the third", "the least alike")
 
 # What is known of a device, beside the row that is modelled.
 KNOWN: dict[str, Callable[[Left, Left], bool]] = {
@@ -43,10 +45,9 @@ def main() -> None:
         "--save", action="store_true", help="write results/arm_model/constants.toml"
     )
     found = rows()
-    save = parser.parse_args().save
-    print("\n".join(table(found)))
-    if save:
+    if parser.parse_args().save:
         CONSTANTS.write_text(constants(found))
+    print("\n".join(table(found)))
 
 
 def table(found: Sequence[Row]) -> Iterator[str]:
@@ -70,10 +71,29 @@ def table(found: Sequence[Row]) -> Iterator[str]:
     for name, knows in KNOWN.items():
         yield _anchored(name, anchored(left, knows))
     yield ""
-    for name, of in (("times", _errors), ("ratios", calibration.ratios)):
-        reach = np.exp(calibration.half_width(of(left))) - 1
-        held = calibration.coverage(found, of)
-        yield f"95 % intervals of {name}: x or / {1 + reach:.2f}; hold {100 * held:.1f} % left out"
+    reach = np.exp(calibration.half_width(_errors(left)))
+    held = 100 * calibration.coverage(found)
+    yield f"95 % intervals of times: x or / {reach:.2f}; hold {held:.1f} % left out"
+    yield ""
+    yield "| ratios of two networks, core left out | pairs | mean error | interval | holds |"
+    yield "|---|---|---|---|---|"
+    yield from _ratios(calibration.ratio_coverage(found))
+
+
+def _ratios(found: Sequence[tuple[RatioError, float]]) -> Iterator[str]:
+    """Yield lines by how wide the interval is: the narrowest quarter of the pairs, and on."""
+    ordered = sorted(found, key=lambda one: one[1])
+    for name, part in [*zip(QUARTERS, np.array_split(np.arange(len(ordered)), 4), strict=True)]:
+        yield _ratio_line(name, [ordered[number] for number in part])
+    yield _ratio_line("all", ordered)
+
+
+def _ratio_line(name: str, found: Sequence[tuple[RatioError, float]]) -> str:
+    off = 100 * np.mean([np.exp(abs(pair.error)) - 1 for pair, _ in found])
+    least, most = (np.exp(reach) for reach in (found[0][1], found[-1][1]))
+    held = 100 * np.mean([abs(pair.error) <= reach for pair, reach in found])
+    width = f"x or / {least:.2f} to {most:.2f}"
+    return f"| {name} | {len(found)} | {off:.1f} % | {width} | {held:.1f} % |"
 
 
 def _anchored(name: str, found: Sequence[tuple[Left, float]]) -> str:
@@ -87,12 +107,17 @@ def constants(found: Sequence[Row]) -> str:
     by = calibration.fit(found)
     left = calibration.left_out(found, calibration.family)
     spread = calibration.spread(left)
+    pairs = calibration.pairs(left)
+    ratios = calibration.ratio_spread(pairs)
     lines = {
         "pipeline": by[0],
         "l1_misses": by[1],
         "memory": by[2],
         "time_reach": calibration.half_width(_errors(left)),
-        "ratio_reach": calibration.half_width(calibration.ratios(left)),
+        "ratio_base": ratios.base,
+        "ratio_memory": ratios.memory,
+        "ratio_size": ratios.size,
+        "ratio_reach": calibration.half_width(calibration.scores(pairs, ratios)),
         "between": spread.between,
         "within": spread.within,
     }

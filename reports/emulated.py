@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from facebench.harness.devices.emulator import calibration, model, published
 from facebench.harness.devices.emulator.calibration import Left
 from facebench.harness.devices.emulator.fit import Fit, FitRow, fit
+from facebench.harness.devices.emulator.ratio_spread import Load
 from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.machine.cores import CORES
 from facebench.harness.records.case import Case
@@ -127,8 +128,7 @@ class EmulatedCore:
         value = row.modelled.milliseconds["1"] / base.modelled.milliseconds["1"]
         if row is base:
             return ModelledRatio(value, (value, value))
-        known = row.modelled.interval_ms is not None and base.modelled.interval_ms is not None
-        return ModelledRatio(value, model.ratio_interval(value) if known else None)
+        return ModelledRatio(value, _ratio_interval(value, row, base))
 
     def table_2_ratio(self, row: EmulatedRow) -> float | None:
         """Return the ratio by the constants that were fitted to the paper's Table 2, four threads;
@@ -140,6 +140,23 @@ class EmulatedCore:
             return None
         ours, theirs = (model.TABLE_2.seconds(one) for one in terms if one is not None)
         return ours / theirs
+
+
+def _ratio_interval(
+    ratio: float, one: EmulatedRow, other: EmulatedRow
+) -> tuple[float, float] | None:
+    """Return the interval of a ratio; None where none is known of the runtime, or of the loads."""
+    loads = [_load(row) for row in (one, other)]
+    if loads[0] is None or loads[1] is None:
+        return None
+    return model.ratio_interval(ratio, loads[0], loads[1])
+
+
+def _load(row: EmulatedRow) -> Load | None:
+    counted, times = row.counted, row.modelled
+    if counted is None or times is None or times.interval_ms is None:
+        return None
+    return Load(counted.work.instructions, counted.memory_bytes)
 
 
 # Section, figure and summary of one report all ask for the same places.

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from facebench.harness.devices.emulator import model
+from facebench.harness.devices.emulator.ratio_spread import Load
 from facebench.harness.records.case import Case
 from facebench.harness.records.instructions import Cycles, Instructions, Work
 from facebench.harness.records.record import Record, from_json, to_json
@@ -98,6 +99,11 @@ def test_ratios_stand_beside_those_of_table_2() -> None:
     records = all_rows()
     times = {r.case.network: r.result for r in records if r.case.measure == "cycles"}
     base = times["mobilefacenet"]
+    loads = {
+        r.case.network: Load(r.result.work.instructions, r.result.memory_bytes)
+        for r in records
+        if isinstance(r.result, Instructions)
+    }
     found = cells(tables(records)[0])
     assert list(found) == [n for n in Evidence(records).networks if n in PUBLISHED]
     for network, row in found.items():
@@ -106,7 +112,7 @@ def test_ratios_stand_beside_those_of_table_2() -> None:
         assert isinstance(base, Cycles)
         ratio = ours.milliseconds["1"] / base.milliseconds["1"]
         assert row[-3].text == f"{ratio:.2f}"
-        low, high = model.ratio_interval(ratio)
+        low, high = model.ratio_interval(ratio, loads[network], loads["mobilefacenet"])
         if network != "mobilefacenet":
             assert row[-3].detail == "–".join(significant(end, 2) for end in (low, high))
     assert found["mobilenet_v1"][-1].text == "2.50"  # 60 ms of 24

@@ -9,19 +9,23 @@ same error; where it is told in per cent, it is modelled over published, less on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from facebench.harness.devices.emulator.published import Row
+from facebench.harness.devices.emulator.ratio_spread import Load, RatioSpread, features
 from facebench.harness.stats.arrays import Reals
 
 Key = Callable[[Row], Hashable]
 
 # What an interval is to hold.
 LEVEL = 0.95
+
+# How often variances are fitted, each time weighted by those before; and the least one.
+_FITTED, _LEAST_VARIANCE = 8, 1e-6
 
 
 def network(row: Row) -> Hashable:
@@ -85,16 +89,55 @@ def left_out(rows: Sequence[Row], *keys: Key) -> list[Left]:
     return found
 
 
-def ratios(left: Sequence[Left]) -> list[float]:
-    """Return the errors of ratios of two networks on one device, each pair once."""
-    by_device: dict[Hashable, list[Left]] = {}
-    for one in left:
-        by_device.setdefault(device(one.row), []).append(one)
+@dataclass(frozen=True)
+class RatioError:
+    """They are two networks on one device, with the error of the ratio of their times."""
+
+    one: Load
+    other: Load
+    error: float
+
+
+def pairs(left: Sequence[Left]) -> list[RatioError]:
+    """Return all pairs of networks on one device, each once."""
     return [
-        one.error - other.error
-        for group in by_device.values()
+        RatioError(_load(one.row), _load(other.row), one.error - other.error)
+        for group in _by_device(left)
         for one, other in combinations(group, 2)
     ]
+
+
+def _load(row: Row) -> Load:
+    return Load(row.count.instructions, row.count.memory_bytes)
+
+
+def _by_device(left: Sequence[Left]) -> Iterable[list[Left]]:
+    found: dict[Hashable, list[Left]] = {}
+    for one in left:
+        found.setdefault(device(one.row), []).append(one)
+    return found.values()
+
+
+def ratio_spread(found: Sequence[RatioError]) -> RatioSpread:
+    """Return how far ratios' errors vary, fitted to their squares.
+
+    Large errors are uncertain ones: each is weighted by the variance that it is expected to
+    have, which is fitted again until it stays.
+    """
+    from scipy.optimize import nnls
+
+    parts = np.array([features(pair.one, pair.other) for pair in found])
+    squares = np.array([pair.error**2 for pair in found])
+    expected = np.full(len(found), squares.mean())
+    for _ in range(_FITTED):
+        weights = nnls(parts / expected[:, None], squares / expected)[0]
+        expected = np.maximum(parts @ weights, _LEAST_VARIANCE)
+    return RatioSpread(*map(float, weights))
+
+
+def scores(found: Sequence[RatioError], by: RatioSpread) -> list[float]:
+    """Return errors of ratios over the deviation that they are expected to have."""
+    return [pair.error / by.deviation(pair.one, pair.other) for pair in found]
 
 
 def half_width(found: Sequence[float], level: float = LEVEL) -> float:
@@ -108,22 +151,36 @@ def half_width(found: Sequence[float], level: float = LEVEL) -> float:
     return ordered[rank - 1]
 
 
-def coverage(rows: Sequence[Row], of: Callable[[Sequence[Left]], Sequence[float]]) -> float:
-    """Return the share of errors of a left-out family that intervals of the others would hold.
+def coverage(rows: Sequence[Row]) -> float:
+    """Return the share of errors of a left-out family that intervals of the others would hold."""
+    held: list[bool] = []
+    for others, own in _families(rows):
+        width = half_width([one.error for one in others])
+        held += [abs(one.error) <= width for one in own]
+    return sum(held) / len(held)
 
-    Args:
-        rows: all of them.
-        of: from left-out rows to errors, of times or of ratios.
+
+def ratio_coverage(rows: Sequence[Row]) -> list[tuple[RatioError, float]]:
+    """Return the pairs of networks of left-out families, each with the half width of the interval
+    that the others give its ratio.
     """
-    held, count = 0, 0
-    by_family = dict.fromkeys(family(row) for row in rows)
-    for left_family in by_family:
+    found = []
+    for others, own in _families(rows):
+        known = pairs(others)
+        by = ratio_spread(known)
+        width = half_width(scores(known, by))
+        found += [(pair, width * by.deviation(pair.one, pair.other)) for pair in pairs(own)]
+    return found
+
+
+def _families(rows: Sequence[Row]) -> Iterator[tuple[list[Left], list[Left]]]:
+    """Yield for each family the errors of all others, each family of theirs left out in turn, and
+    its own.
+    """
+    for left_family in dict.fromkeys(map(family, rows)):
         others = [row for row in rows if family(row) != left_family]
-        width = half_width(of(left_out(others, family)))
-        own = of(errors([row for row in rows if family(row) == left_family], fit(others)))
-        held += sum(abs(error) <= width for error in own)
-        count += len(own)
-    return held / count
+        own = [row for row in rows if family(row) == left_family]
+        yield left_out(others, family), errors(own, fit(others))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from facebench.harness.devices.emulator.ratio_spread import Load, RatioSpread
 from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.records.instructions import Cycles
 from facebench.harness.storage import shipped
@@ -40,7 +41,9 @@ class Constants:
         devices, families: how many these are of.
         fitted_to: what these are, in words.
         time_reach: 95 % of the errors of times are no larger.
-        ratio_reach: 95 % of the errors of ratios of two networks on one device are no larger.
+        ratio_base, ratio_memory, ratio_size: of `RatioSpread`: how far ratios of two networks on
+            one device vary.
+        ratio_reach: 95 % of the errors of ratios are no larger, in so many of their deviations.
         between, within: standard deviations of what a device's errors share, and of the rest.
     """
 
@@ -52,6 +55,9 @@ class Constants:
     families: int
     fitted_to: str
     time_reach: float
+    ratio_base: float
+    ratio_memory: float
+    ratio_size: float
     ratio_reach: float
     between: float
     within: float
@@ -188,7 +194,9 @@ def cycles(
     )
 
 
-def ratio_interval(ratio: float) -> tuple[float, float]:
-    """Return the 95 % interval of a ratio of two modelled times on one device."""
-    reach = math.exp(constants().ratio_reach)
+def ratio_interval(ratio: float, one: Load, other: Load) -> tuple[float, float]:
+    """Return the 95 % interval of a ratio of two networks' modelled times on one device."""
+    by = constants()
+    spread = RatioSpread(by.ratio_base, by.ratio_memory, by.ratio_size)
+    reach = math.exp(by.ratio_reach * spread.deviation(one, other))
     return ratio / reach, ratio * reach

@@ -10,6 +10,7 @@ import pytest
 
 from facebench.harness.devices.emulator import calibration, model
 from facebench.harness.devices.emulator.published import Row, counts, rows, times
+from facebench.harness.devices.emulator.ratio_spread import Load, RatioSpread
 from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.machine.boards import BOARDS
 
@@ -29,8 +30,13 @@ def test_the_shipped_constants_are_those_of_the_shipped_data() -> None:
     assert calibration.half_width([one.error for one in left]) == pytest.approx(
         shipped.time_reach, abs=1e-5
     )
-    assert calibration.half_width(calibration.ratios(left)) == pytest.approx(
-        shipped.ratio_reach, abs=1e-5
+    pairs = calibration.pairs(left)
+    spread = calibration.ratio_spread(pairs)
+    assert vars(spread) == pytest.approx(
+        {name: getattr(shipped, f"ratio_{name}") for name in ("base", "memory", "size")}, abs=1e-5
+    )
+    assert calibration.half_width(calibration.scores(pairs, spread)) == pytest.approx(
+        shipped.ratio_reach, abs=1e-4
     )
 
 
@@ -40,10 +46,42 @@ def test_families_of_cores_that_were_left_out_are_off_by_no_more_than_promised()
     assert np.percentile(found, 90) <= 24
 
 
-@pytest.mark.parametrize("of", ["times", "ratios"])
-def test_intervals_hold_what_was_left_out(of: str) -> None:
-    errors = {"times": lambda left: [one.error for one in left], "ratios": calibration.ratios}[of]
-    assert 0.90 <= calibration.coverage(rows(), errors) <= 0.98
+def test_intervals_of_times_hold_what_was_left_out() -> None:
+    assert 0.90 <= calibration.coverage(rows()) <= 0.98
+
+
+def test_intervals_of_ratios_hold_what_was_left_out_however_wide_they_are() -> None:
+    found = sorted(calibration.ratio_coverage(rows()), key=lambda one: one[1])
+    held = [abs(pair.error) <= reach for pair, reach in found]
+    assert 0.90 <= np.mean(held) <= 0.98
+    for part in np.array_split(held, 4):
+        assert np.mean(part) >= 0.90
+
+
+def test_ratios_of_networks_that_are_alike_are_known_better_than_times() -> None:
+    shipped = model.constants()
+    one = Load(70_000_000, 20_000_000)
+    low, high = model.ratio_interval(1.0, one, one)
+    assert np.log(high) == pytest.approx(-np.log(low))
+    assert np.log(high) < 0.8 * shipped.time_reach
+    for other in (Load(700_000_000, 200_000_000), Load(70_000_000, 200_000_000)):
+        assert model.ratio_interval(1.0, one, other)[1] > high
+
+
+def test_a_spread_of_ratios_that_is_known_is_found() -> None:
+    draw, known = np.random.default_rng(4), RatioSpread(0.004, 0.002, 0.01)
+    pairs = []
+    for _ in range(20_000):
+        one, other = (
+            Load(int(draw.uniform(1e7, 1e9)), int(draw.uniform(1e6, 1e9))) for _ in range(2)
+        )
+        if max(one.bytes_each, other.bytes_each) < 4:
+            error = known.deviation(one, other) * float(draw.normal())
+            pairs.append(calibration.RatioError(one, other, error))
+    found = calibration.ratio_spread(pairs)
+    assert vars(found) == pytest.approx(vars(known), rel=0.15)
+    inside = np.abs(calibration.scores(pairs, found)) < 1.96
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.01)
 
 
 def test_what_is_left_out_is_not_in_the_constants() -> None:

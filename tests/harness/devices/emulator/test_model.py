@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.harness.devices.emulator import model
+from facebench.harness.devices.emulator.ratio_spread import Load
 from facebench.harness.devices.emulator.terms import Terms
 from facebench.harness.machine.boards import BOARDS, described
 from facebench.harness.machine.cores import CORES, Figures
@@ -101,7 +102,7 @@ def test_one_measured_figure_corrects_and_narrows_and_more_do_more() -> None:
 
 @given(st.floats(0.05, 20.0))
 def test_the_interval_of_a_ratio_holds_it(ratio: float) -> None:
-    low, high = model.ratio_interval(ratio)
+    low, high = model.ratio_interval(ratio, Load(10**8, 10**7), Load(10**7, 10**7))
     assert low < ratio < high
     assert high / ratio == pytest.approx(ratio / low)
 
