@@ -21,6 +21,7 @@ from facebench.architectures.timm_layers import (
     fix_padding,
     pool_places,
     split_activations,
+    split_response_norms,
 )
 
 EMBEDDING_SIZE = 128
@@ -94,6 +95,7 @@ def build(backbone: str, head: str) -> nn.Module:
             setattr(module, "fused_attn", False)  # noqa: B010
     fix_padding(network, image)
     split_activations(network)
+    split_response_norms(network)
     pool_places(network)
     channels, *places = map_shape
     # What is pooled already is read as a map of one place.

@@ -24,6 +24,35 @@ class PaddedConvolution(nn.Conv2d):
         return nn.Sequential(nn.ZeroPad2d(self.amounts), _convolution(nn.Conv2d, self, (0, 0)))
 
 
+class ResponseNorm(nn.Module):
+    """It is the global response normalization of ConvNeXt V2, its sum and product by themselves.
+
+    timm writes both as one operator, which ncnn has not.
+    """
+
+    def __init__(self, like: Any) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = like.weight, like.bias, like.eps
+        self.places, self.channels, self.shape = like.spatial_dim, like.channel_dim, like.wb_shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map `(N, C, H, W)`, or with the channels last, to as much."""
+        lengths = x.norm(p=2, dim=self.places, keepdim=True)
+        ratios = lengths / (lengths.mean(dim=self.channels, keepdim=True) + self.eps)
+        scaled = self.weight.view(self.shape) * (x * ratios)
+        return x + (self.bias.view(self.shape) + scaled)
+
+
+def split_response_norms(network: nn.Module) -> None:
+    """Write global response normalizations in operators that every runtime has."""
+    from timm.layers.grn import GlobalResponseNorm
+
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if type(child) is GlobalResponseNorm:
+                setattr(parent, name, ResponseNorm(child))
+
+
 def split_activations(network: nn.Module) -> None:
     """Part timm's joint BN and activation, so that every tool sees a plain BN."""
     from timm.layers.norm_act import BatchNormAct2d

@@ -19,7 +19,6 @@ def rewrite(graph: fx.Graph, sizes: Sizes) -> None:
     _split_first(graph, sizes)
     _shuffle(graph, sizes)
     _divide_by_norms(graph, sizes)
-    _add_products(graph)
 
 
 def _fix_reshapes(graph: fx.Graph, sizes: Sizes) -> None:
@@ -126,16 +125,6 @@ def _divide_by_norms(graph: fx.Graph, sizes: Sizes) -> None:
             node.replace_all_uses_with(
                 graph.call_function(operator.truediv, (given["input"], kept))
             )
-
-
-def _add_products(graph: fx.Graph) -> None:
-    """Write `addcmul` as a product and a sum, which ncnn has (ConvNeXt V2)."""
-    for node in list(graph.nodes):
-        if node.target is torch.addcmul and not node.kwargs and len(node.args) == 3:
-            with graph.inserting_before(node):
-                product = graph.call_function(operator.mul, node.args[1:])
-                total = graph.call_function(operator.add, (node.args[0], product))
-            node.replace_all_uses_with(total)
 
 
 def _parts(turned: fx.Node) -> list[tuple[int, fx.Node]]:

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.grn import GlobalResponseNorm
 from timm.models.levit import Downsample
 from torch import nn
 
@@ -25,7 +26,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.from_timm import build
 from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, names
-from facebench.architectures.timm_layers import fix_padding, pool_places
+from facebench.architectures.timm_layers import fix_padding, pool_places, split_response_norms
 from facebench.harness.models.bn_folding import inference_form
 from tests.sampling import covering, third
 
@@ -226,6 +227,18 @@ def test_places_that_levit_leaves_out_are_pooled_away_exactly(side):
     assert isinstance(ours[0].pool, nn.MaxPool2d)
     x = torch.randn(2, side * side, 6)
     assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_response_norms_are_timms_own_in_other_words(channels_last):
+    theirs = GlobalResponseNorm(6, channels_last=channels_last)
+    nn.init.normal_(theirs.weight)
+    nn.init.normal_(theirs.bias)
+    ours = nn.Sequential(theirs)
+    split_response_norms(ours)
+    assert type(ours[0]) is not GlobalResponseNorm
+    x = torch.randn(2, 6, 6, 6)
+    torch.testing.assert_close(ours(x), theirs(x))
 
 
 class Odd(nn.Module):

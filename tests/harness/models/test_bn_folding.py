@@ -320,17 +320,6 @@ def test_cells_of_a_map_are_taken_apart_and_joined_in_four_dimensions(
         torch.testing.assert_close(folded(x), network(x))
 
 
-def test_a_sum_with_a_product_is_written_as_both() -> None:
-    class Scaled(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.addcmul(x, x.mean(1, keepdim=True), x)
-
-    folded = fold_batch_norm(Scaled(), (5, 6))
-    assert not [node for node in folded.graph.nodes if node.target is torch.addcmul]
-    x = torch.randn(2, 3, 5, 6)
-    torch.testing.assert_close(folded(x), Scaled()(x))
-
-
 @pytest.mark.parametrize(("order", "axis"), [(2.0, -1), (2.0, 1), (1.0, 2)])
 def test_normalizing_is_a_division_whose_shape_nobody_works_out(order: float, axis: int) -> None:
     class Normalized(nn.Module):

@@ -121,7 +121,8 @@ def test_lists_of_names(data: st.DataObject, names: list[str], end: str, encodin
     except BadInputError:
         return
     if encoding.startswith("utf-8"):
-        assert found == [name.strip() for name in names]
+        # Behind "./" a space is the name's own; at the ends of a line it is nobody's.
+        assert all(one in (name, name.strip()) for one, name in zip(found, names, strict=True))
     assert len(found) == len(names)
 
 
