@@ -40,7 +40,8 @@ class ResponseNorm(nn.Module):
         lengths = x.norm(p=2, dim=self.places, keepdim=True)
         ratios = lengths / (lengths.mean(dim=self.channels, keepdim=True) + self.eps)
         scaled = self.weight.view(self.shape) * (x * ratios)
-        return x + (self.bias.view(self.shape) + scaled)
+        shifted: torch.Tensor = x + (self.bias.view(self.shape) + scaled)
+        return shifted
 
 
 def split_response_norms(network: nn.Module) -> None:
