@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, NoReturn, Self
 
+from facebench.harness.machine import memory
 from facebench.harness.machine.die_with_parent import die_with_parent
 from facebench.harness.machine.processes import ChildProcess
 
@@ -35,6 +36,9 @@ _NUMBER = 8
 _forked = False
 _imported = ""
 
+# Pages of files that this process's parent had in its memory.
+_parents_pages: Sequence[int] | None = None
+
 
 def how_started() -> str:
     """Return how this process was started, for a record's provenance."""
@@ -43,9 +47,19 @@ def how_started() -> str:
     return f"forked, {_imported} imported before" if _imported else "forked"
 
 
-def forked() -> bool:
-    """Say whether this process is a fork."""
-    return _forked
+def as_afresh() -> bool:
+    """Return whether this process is like one that was started afresh, from here on.
+
+    A page of a file that its parent has read counts as a fork's own once it is touched, whatever
+    touches it: where nothing was imported beforehand, all of them are touched now, and count for
+    nothing later.
+    """
+    if not _forked:
+        return True
+    if _imported or _parents_pages is None:
+        return False
+    memory.hold(_parents_pages)
+    return True
 
 
 @dataclass(frozen=True)
@@ -69,16 +83,20 @@ class ForkServers:
     Args:
         command: returns the command of a server that ends in `serve`, whose file descriptor is
             added to it; it is told what to import beforehand, or nothing.
-        expected: those that will be asked for.
+        first: those that the first processes of cases will ask for.
+        later: those that later ones will.
     """
 
     def __init__(
-        self, command: Callable[[str], Sequence[str]], expected: Iterable[Parent] = ()
+        self,
+        command: Callable[[str], Sequence[str]],
+        first: Iterable[Parent] = (),
+        later: Iterable[Parent] = (),
     ) -> None:
         self._command = command
         self._servers: dict[Parent, _ForkServer] = {}
         self._served: set[str] = set()
-        self._next, self._asked = set(expected), set[Parent]()
+        self._next, self._later = set(first), set(later)
         self._threaded: set[Parent] = set()
 
     def start(self, case: str, parent: Parent) -> ChildProcess | None:
@@ -95,7 +113,6 @@ class ForkServers:
             return None
         if parent not in self._servers:
             self._begin({parent, *self._next} - self._threaded - {*self._servers})
-        self._asked.add(parent)
         server = self._servers[parent]
         try:
             if server.threads() == 1:
@@ -112,7 +129,7 @@ class ForkServers:
             server.close()
         self._servers.clear()
         self._served.clear()
-        self._next, self._asked = self._asked, set()
+        self._next = self._later
 
     def _begin(self, parents: Iterable[Parent]) -> None:
         """Start servers, and wait until all have imported."""
@@ -169,13 +186,15 @@ def serve(descriptor: int, work: Callable[[], None], imported: str) -> None:
         work: what a child does, on standard streams of its own.
         imported: the package that was imported for it beforehand, or nothing.
     """
-    global _imported
+    global _imported, _parents_pages
     _imported = imported
     requests = socket.socket(fileno=descriptor)
     # What is there now is nobody's garbage: children need not look through it, or copy it.
     gc.collect()
     gc.freeze()
-    _send(requests, len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0)
+    _parents_pages = None if imported else memory.pages_of_files()
+    known = sys.platform == "linux" and (imported or _parents_pages is not None)
+    _send(requests, len(os.listdir("/proc/self/task")) if known else 0)
     server = os.getpid()
     while True:
         _, streams, _, _ = socket.recv_fds(requests, 1, 3)

@@ -7,6 +7,7 @@ import ctypes
 import gc
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,34 @@ def peak_bytes(root: Path = _ROOT) -> int:
     except (OSError, StopIteration, ValueError, IndexError):
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
+
+
+def pages_of_files(root: Path = _ROOT) -> list[int] | None:
+    """Return addresses of the pages of files that are resident; None where that cannot be read.
+
+    See proc_pid_pagemap(5): eight bytes a page, the highest bit of which says that it is there.
+    """
+    size = resource.getpagesize()
+    found: list[int] = []
+    try:
+        with (root / "proc/self/pagemap").open("rb") as flags:
+            for line in (root / "proc/self/maps").read_text().splitlines():
+                span, rights, *_, name = line.split(maxsplit=5)
+                if not name.startswith("/") or not rights.startswith("r"):
+                    continue
+                start, end = (int(part, 16) for part in span.split("-"))
+                flags.seek(start // size * 8)
+                highest = flags.read((end - start) // size * 8)[7::8]
+                found += [start + i * size for i, flag in enumerate(highest) if flag & 0x80]
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def hold(pages: Sequence[int]) -> None:
+    """Read a byte of each page of this process, so that it is resident."""
+    for address in pages:
+        ctypes.string_at(address, 1)
 
 
 def begin_anew(root: Path = _ROOT) -> None:

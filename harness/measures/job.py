@@ -64,7 +64,7 @@ class Job:
     def begins_turns(self) -> bool:
         """Say whether its process is the case's first that takes turns with all other cases.
 
-        That one starts afresh, and the machine's peak is in its record.
+        That one imports its runtime itself, and the machine's peak is in its record.
         """
         return self.process == self.budget.ahead
 

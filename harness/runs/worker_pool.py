@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 
 from facebench.harness.machine.fork_server import ForkServers, Parent
@@ -17,7 +18,7 @@ from facebench.harness.machine.processes import (
     thread_variables,
 )
 from facebench.harness.measures.job import Job
-from facebench.harness.measures.registry import MEASURES, failed
+from facebench.harness.measures.registry import failed
 from facebench.harness.records.record import Record, from_json
 from facebench.harness.runtimes.registry import imported_before_fork
 from facebench.harness.storage.progress import Progress
@@ -68,26 +69,27 @@ def execute(
 class Forks:
     """Starts processes by forking, of jobs that run alone: no two of a case from one server.
 
-    One of several processes of a case starts afresh: figures of start-up and memory are its.
+    One of several processes of a case imports its runtime itself: figures of start-up and memory
+    are those of such processes.
 
     Args:
         jobs: that it will start processes of.
     """
 
     def __init__(self, jobs: Sequence[Job] = ()) -> None:
+        forking = [job for job in jobs if _may_fork(job)]
         self._servers = ForkServers(
             lambda imported: python_module(_WORKER, str(os.getpid()), imported),
-            [_parent(job) for job in jobs if _may_fork(job)],
+            first=[_parent(job) for job in forking],
+            later=[_parent(replace(job, process=job.budget.ahead + 1)) for job in forking],
         )
 
     def start(self, jobs: Sequence[Job]) -> ChildProcess:
         """Return a new process for a job."""
         (job,) = jobs
-        case = job.case
-        fresh = job.begins_turns and MEASURES[case.measure].several is not None
-        if fresh or not _may_fork(job):
+        if not _may_fork(job):
             return _afresh(jobs)
-        return self._servers.start(case.key, _parent(job)) or _afresh(jobs)
+        return self._servers.start(job.case.key, _parent(job)) or _afresh(jobs)
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +107,8 @@ def _may_fork(job: Job) -> bool:
 
 def _parent(job: Job) -> Parent:
     case = job.case
-    imported = imported_before_fork(case.runtime) if case.runtime else ""
+    ready = case.runtime and not job.begins_turns
+    imported = imported_before_fork(case.runtime) if ready else ""
     return Parent(imported, tuple(thread_variables(case.threads).items()))
 
 

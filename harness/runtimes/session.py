@@ -81,6 +81,8 @@ class LocalSession:
     def __init__(self, runtime: str, path: Path, threads: int) -> None:
         chosen = RUNTIMES[runtime]
         self._looks = busy.look(), pinning.look()
+        # Others tell nothing of a start, nor of memory.
+        self._whole = fork_server.as_afresh()
         import_ms = None if chosen.loaded() else _timed_ms(chosen.load)
         memory.begin_anew()
         self._before_bytes = memory.peak_bytes()
@@ -92,9 +94,6 @@ class LocalSession:
         self._threads = threads
         self._images: FloatArray | None = None
         self._first_ms: float | None = None
-        # A forked process tells nothing of a start, nor of memory: a page of a file that its
-        # parent has read counts once it is touched, whatever touches it.
-        self._whole = not fork_server.forked()
         self._footprint = Footprint(import_ms, open_ms) if self._whole else Footprint()
         self._no_energy = ""
 

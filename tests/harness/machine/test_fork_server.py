@@ -28,9 +28,11 @@ PLAIN = Parent("", (("THREADS", "1"),))
 TELL = b"print(os.getppid(), fork_server.how_started(), os.environ['THREADS'], sep=',')\n"
 
 
-def servers(before: str = "", expected: Sequence[Parent] = ()) -> ForkServers:
+def servers(
+    before: str = "", first: Sequence[Parent] = (), later: Sequence[Parent] = ()
+) -> ForkServers:
     code = SERVER.format(before=before)
-    return ForkServers(lambda imported: [sys.executable, "-c", code, imported], expected)
+    return ForkServers(lambda imported: [sys.executable, "-c", code, imported], first, later)
 
 
 @pytest.fixture
@@ -65,21 +67,21 @@ def test_what_is_to_be_imported_or_set_otherwise_has_a_server_of_its_own(
     assert [how for _, how in found] == ["forked,1", "forked, tvm imported before,1", "forked,2"]
 
 
-def test_expected_servers_start_together_and_then_those_that_were_asked() -> None:
+def test_servers_that_are_foreseen_start_together() -> None:
     parents = [Parent(imported, (("THREADS", "1"),)) for imported in ("", "tvm", "torch")]
 
     def running() -> int:
         return len(psutil.Process().children())
 
     before = running()
-    with servers(expected=parents[:2]) as forks:
+    with servers(first=parents[:2], later=parents) as forks:
         assert running() == before
         told(forks, "a")
         assert running() == before + 2
         told(forks, "b", "torch")
         assert running() == before + 3
         told(forks, "a")
-        assert running() == before + 2
+        assert running() == before + 3
     assert running() == before
 
 

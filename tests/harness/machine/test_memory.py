@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from facebench.harness.machine.memory import Memory, begin_anew, peak_bytes
+from facebench.harness.machine.memory import (
+    Memory,
+    begin_anew,
+    pages_of_files,
+    peak_bytes,
+)
 
 GROWS = """
 from facebench.harness.machine.memory import begin_anew, peak_bytes
@@ -18,6 +23,36 @@ held = bytearray(64 * 2**20)
 held[:: 4096] = bytes(len(held[:: 4096]))
 print(peak_bytes() - before)
 """
+
+FORKS = """
+import os
+import numpy
+from facebench.harness.machine import memory
+
+def of_files():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssFile"))
+
+pages = memory.pages_of_files()
+print(of_files(), flush=True)
+if not os.fork():
+    print(of_files(), flush=True)
+    memory.hold(pages)
+    print(of_files(), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_fork_that_has_touched_the_pages_of_its_parent_holds_as_many() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
+    parent, before, after = map(int, done.stdout.split())
+    assert before < 0.9 * parent
+    assert after == pytest.approx(parent, rel=0.02)
+
+
+def test_where_pages_are_not_shown_none_are_known(tmp_path: Path) -> None:
+    assert pages_of_files(tmp_path) is None
 
 
 def test_what_a_process_takes_is_seen() -> None:
