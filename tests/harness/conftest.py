@@ -37,8 +37,11 @@ def write_onnx(module: nn.Module, path: Path, size: int = SIZE) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_onnx(tiny_module(), tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+def tiny_onnx(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Path:
+    """It is exported already, here where torch is: each process that did would import it first."""
+    path = write_onnx(tiny_module(), tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+    export.export(networks.resolve(f"onnx:{path}"))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import nn
 
+from facebench.harness.models import export
+from facebench.harness.models.networks import resolve
 from facebench.harness.records.accuracy import Identification
 from facebench.harness.records.store import Store
 from facebench.harness.runs import fastest
@@ -38,7 +40,7 @@ def answer(capfd: Output, *arguments: object) -> list[dict]:  # type: ignore[typ
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def networks(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> list[str]:
     """Two networks, the second of which sees little of a face."""
     names = []
     for seed, cell in enumerate((8, 56)):
@@ -58,6 +60,8 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
                 module, (torch.zeros(1, 3, 112, 112),), str(path), dynamo=False, opset_version=17
             )
         names.append(f"onnx:{path}")
+        # Here, where torch is, and not in a process for each that would import it first.
+        export.export(resolve(names[-1]))
     return names
 
 
