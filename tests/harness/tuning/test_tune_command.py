@@ -111,4 +111,4 @@ def test_costs_and_gains_are_in_words() -> None:
     summary = TuningSummary("t", "p", "measured on paper", 3, 1, [record, same], [])
     assert summary.improved == 1
     assert summary.gain == pytest.approx((4 / 3) ** 0.5)
-    assert "3 workloads, 1 had records, 2 tuned; 1 improved, 1.155 times" in summary.in_words()
+    assert "3 workloads, 1 had records, 2 tuned; 1 improved, at most 1.155" in summary.in_words()
