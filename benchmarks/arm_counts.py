@@ -5,8 +5,9 @@
     python benchmarks/arm_counts.py ncnn/benchmark/models cortex-a76 --half
 
 The networks are the `.param` files of ncnn's sources, which are not ours to ship. Each takes
-a minute or several. Cores that have no code of their own in ncnn are simulated on the
-counts of the core that is emulated.
+a minute or several. Of an ncnn that has no wheel, arm_counts_guest.cpp is built with its
+sources (by `python -m ziglang c++ -target aarch64-linux-gnu.2.28`) for `--program`. Cores that
+have no code of their own in ncnn are simulated on the counts of the core that is emulated.
 """
 
 from __future__ import annotations
@@ -42,19 +43,26 @@ def main() -> None:
     parser.add_argument("core", help="that is emulated")
     parser.add_argument("networks", nargs="*", help="all that counts are shipped of by default")
     parser.add_argument("--half", action="store_true", help="compute in half precision")
+    parser.add_argument("--program", type=Path, help="arm_counts_guest.cpp, built with an ncnn")
+    parser.add_argument("--ncnn", default="", help="the date of that ncnn, such as 20200612")
     given = parser.parse_args()
+    if bool(given.program) != bool(given.ncnn) or (given.program and given.half):
+        parser.error("--program goes with --ncnn, and computes in single precision")
     known = dict.fromkeys(one.network for one in counts())
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for network in given.networks or known:
         path = given.models / f"{network}.param"
-        writer.writerows(rows(path, given.core, "fp16" if given.half else "fp32"))
+        precision = "fp16" if given.half else "fp32"
+        version = given.ncnn or find().versions["ncnn"].rpartition(".")[2]
+        packed = counted(path, given.core, precision, given.program)
+        writer.writerows(rows(packed, path.stem, given.core, precision, version))
         sys.stdout.flush()
 
 
-def rows(path: Path, core: str, precision: str) -> Iterator[list[str | int]]:
+def rows(
+    packed: bytes, network: str, core: str, precision: str, version: str
+) -> Iterator[list[str | int]]:
     """Yield the rows of one network: of the core that is emulated, and of those like it."""
-    packed = counted(path, core, precision)
-    version = find().versions["ncnn"].rpartition(".")[2]
     levels = CORES[core].figures
     assert levels is not None
     for name in (core, *_ALSO.get(core, ())):
@@ -62,22 +70,23 @@ def rows(path: Path, core: str, precision: str) -> Iterator[list[str | int]]:
         work = counters.work(total, len(levels.levels))
         memory = work.memory_bytes([level.line_bytes for level in levels.levels])
         yield [
-            *(version, core, name, path.stem, precision, work.instructions),
+            *(version, core, name, network, precision, work.instructions),
             *(round(work.cycles or 0), work.misses[0], memory),
         ]
 
 
-def counted(path: Path, core: str, precision: str) -> bytes:
+def counted(path: Path, core: str, precision: str, built: Path | None) -> bytes:
     """Return the counters of two inferences and of one, as `counters.tally` reads them."""
     emulated, launcher = find(), EmulatedLauncher(core)
     with tempfile.TemporaryDirectory() as folder:
         counted_to = Path(folder, "counters")
         command = launcher.command("ncnn", counted_to)
         python = overlay(emulated, CORES[core]) / "usr/bin/python3.11"
-        program = command[: command.index(str(python)) + 1]
+        emulator = command[: command.index(str(python))]
+        guest = [str(built)] if built else [str(python), "-P", str(_GUEST)]
         size = str(_SIZES.get(path.stem, 224))
         done = subprocess.run(
-            [*program, "-P", str(_GUEST), str(path), size, precision],
+            [*emulator, *guest, str(path), size, precision],
             env=os.environ | {"PYTHONPATH": str(emulated.site), "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
