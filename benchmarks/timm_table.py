@@ -295,7 +295,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "| share | " + " | ".join(shares) + " |",
     ]
     notes = [f"{number}. {sentence}" for sentence, number in sentences.items()]
-    return "\n".join([*summary, "", *lines, "", "Refused with these sentences:", "", *notes]) + "\n"
+    if notes:
+        notes = ["", "Refused with these sentences:", "", *notes]
+    return "\n".join([*summary, "", *lines, *notes]) + "\n"
 
 
 def _share(right: int, asked: int) -> str:
