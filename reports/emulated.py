@@ -69,11 +69,13 @@ class ModelledRatio:
     """It is a modelled time over the baseline's, of one thread.
 
     Attributes:
-        interval: of 95 %; None where none is known of the runtime.
+        interval: of 95 %; None where none is known.
+        why_not: why none is known, in a sentence.
     """
 
     value: float
     interval: tuple[float, float] | None
+    why_not: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,16 @@ class EmulatedCore:
         value = row.modelled.milliseconds["1"] / base.modelled.milliseconds["1"]
         if row is base:
             return ModelledRatio(value, (value, value))
-        return ModelledRatio(value, _ratio_interval(value, row, base))
+        if row.modelled.interval_ms is None or base.modelled.interval_ms is None:
+            why = f"No published times of {self.case.runtime} were held against the model, so its "
+            return ModelledRatio(value, None, f"{why}ratio has no interval and decides nothing.")
+        if row.counted is None or base.counted is None:
+            why = "The interval of a ratio goes by what both networks execute, and of one of them "
+            why += "no instructions are recorded: 'facebench latency' there counts them."
+            return ModelledRatio(value, None, why)
+        return ModelledRatio(
+            value, model.ratio_interval(value, _load(row.counted), _load(base.counted))
+        )
 
     def table_2_ratio(self, row: EmulatedRow) -> float | None:
         """Return the ratio by the constants that were fitted to the paper's Table 2, four threads;
@@ -142,20 +153,7 @@ class EmulatedCore:
         return ours / theirs
 
 
-def _ratio_interval(
-    ratio: float, one: EmulatedRow, other: EmulatedRow
-) -> tuple[float, float] | None:
-    """Return the interval of a ratio; None where none is known of the runtime, or of the loads."""
-    loads = [_load(row) for row in (one, other)]
-    if loads[0] is None or loads[1] is None:
-        return None
-    return model.ratio_interval(ratio, loads[0], loads[1])
-
-
-def _load(row: EmulatedRow) -> Load | None:
-    counted, times = row.counted, row.modelled
-    if counted is None or times is None or times.interval_ms is None:
-        return None
+def _load(counted: Instructions) -> Load:
     return Load(counted.work.instructions, counted.memory_bytes)
 
 

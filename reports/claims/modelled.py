@@ -28,9 +28,8 @@ def modelled(
             continue
         name = f"{place.label}, 1 thread"
         if found.interval is None:
-            why = f"No published times of {place.case.runtime} were held against the model, so "
-            why += "its ratio has no interval and decides nothing."
-            yield ClaimFinding(UNDECIDED, name, f"{found.value:.2f}×", "", kinds, why)
+            figure = f"{found.value:.2f}×"
+            yield ClaimFinding(UNDECIDED, name, figure, "", kinds, found.why_not)
             continue
         estimate = Estimate(found.value, *found.interval)
         verdict = judge(estimate)

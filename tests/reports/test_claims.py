@@ -397,16 +397,24 @@ def test_untuned_code_decides_nothing() -> None:
     ("times", "verdict"), [(4.0, SUPPORTED), (2.2, UNDECIDED), (1.8, UNDECIDED), (1.1, REFUTED)]
 )
 def test_a_modelled_ratio_decides_where_its_interval_does(times: float, verdict: str) -> None:
-    base, rival = emulated("mobilefacenet")[1], emulated("mobilenet_v2")[1]
+    counts, base = emulated("mobilefacenet")
+    theirs, rival = emulated("mobilenet_v2")
     assert isinstance(base.result, Cycles)
     slower = replace(base.result, milliseconds={"1": times * base.result.milliseconds["1"]})
-    one = said("speed-up", base, replace(rival, result=slower))
+    one = said("speed-up", counts, base, theirs, replace(rival, result=slower))
     (finding,) = one.findings
     assert one.verdict == finding.verdict == verdict
     assert finding.kinds[0] == "modelled"
     assert finding.why.startswith("Modelled")
     assert "1 thread" in finding.place
     assert finding.interval
+
+
+def test_a_modelled_ratio_without_counts_decides_nothing_and_says_what_to_do() -> None:
+    (_, base), both = emulated("mobilefacenet"), emulated("mobilenet_v2")
+    (finding,) = said("speed-up", base, *both).findings
+    assert finding.verdict == UNDECIDED
+    assert "'facebench latency' there counts them" in finding.why
 
 
 def test_a_modelled_ratio_of_a_runtime_that_was_not_validated_decides_nothing() -> None:
