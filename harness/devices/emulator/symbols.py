@@ -10,9 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
 
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \d+\s+(/\S.*)$")
 
@@ -71,6 +68,10 @@ class _Functions:
     """Where a library's functions begin, in order, and the names of those that have one."""
 
     def __init__(self, path: Path) -> None:
+        # They take a while to load, and every timed process and `list` import this module.
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile
+
         self.fixed = False
         self.names: dict[int, str] = {}
         starts: set[int] = set()
@@ -88,6 +89,8 @@ class _Functions:
         self.starts = sorted(starts | self.names.keys())
 
     def _read(self, section: object) -> None:
+        from elftools.elf.sections import SymbolTableSection
+
         if not isinstance(section, SymbolTableSection):
             return
         for symbol in section.iter_symbols():
