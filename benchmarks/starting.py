@@ -69,7 +69,7 @@ def measured(jobs: Sequence[Job], rounds: int) -> Found:
             for job in jobs:
                 ways = [(AFRESH, None), (FORKED, forks.start)]
                 for way, start in ways[:: -1 if number % 2 else 1]:
-                    # Not the case's first, which starts afresh.
+                    # Not the case's first, whose parent imports nothing.
                     one = replace(job, process=number + 1)
                     (record,) = worker_pool.execute([one], SILENT, start)
                     if not isinstance(record.result, Latency):

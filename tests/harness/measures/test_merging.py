@@ -106,7 +106,7 @@ def test_a_case_that_ran_ahead_takes_as_many_processes_again() -> None:
     ahead = job(replace(BUDGET, ahead=3))
     assert [merging.enough(ahead, measured[:n]) for n in (3, 4, 5, 6)] == [False] * 3 + [True]
     slow = parts(STEADY, duration_s=30.0)
-    # Not for ever; but one that starts afresh comes after those that ran ahead.
+    # Not for ever; but one that imports its runtime itself comes after those that ran ahead.
     assert [merging.enough(ahead, slow[:n]) for n in (3, 4)] == [False, True]
 
 
