@@ -137,10 +137,14 @@ class Baselines:
 
 
 def default_root() -> Path:
-    """Return `results/baselines` of the checkout of the current folder, or of the folder."""
+    """Return `results/baselines` of the checkout of the current folder, or of the folder.
+
+    Raises:
+        BadInputError: it is a link, or lies below one: nobody chose what that leads to.
+    """
     here = Path.cwd()
     checkout = next((p for p in (here, *here.parents) if (p / ".git").exists()), here)
-    return checkout / FOLDER
+    return writing.unchosen(checkout / FOLDER, checkout, "--store")
 
 
 def file_name(case: Case) -> str:

@@ -119,6 +119,27 @@ def folder(path: Path, below: Path) -> Path:
     return path
 
 
+def unchosen(path: Path, here: Path, option: str) -> Path:
+    """Return a folder that is a default, if no link leads to it: nobody chose what that is.
+
+    Args:
+        path: the folder, in `here`.
+        here: where the user stands; itself it may be a link.
+        option: what chooses another folder.
+
+    Raises:
+        BadInputError: it is a link, or lies below one.
+    """
+    made = here
+    for part in path.relative_to(here).parts:
+        made /= part
+        if made.is_symlink():
+            raise BadInputError(
+                f"{made} is a link, and nobody chose where it leads: name the folder with {option}"
+            )
+    return path
+
+
 def _require_regular(path: Path) -> None:
     try:
         mode = path.lstat().st_mode

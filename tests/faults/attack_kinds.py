@@ -303,7 +303,7 @@ def _links(one: Try, chance: random.Random) -> None:
               Path("/dev/full"))  # fmt: skip
     for name in chance.sample(_WRITTEN, chance.choice((1, 2, 4))):
         path = one.folder / name
-        if name in ("out", "cache") and chance.random() < 0.8:
+        if str(path) in one.commands[0] or (name in ("out", "cache") and chance.random() < 0.8):
             continue  # chosen by the user: it may be a link
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import case_options, options
@@ -18,17 +19,28 @@ from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.runs.plan_estimate import EstimateRequest, estimate_plan
 from facebench.harness.runs.plan_run import RunRequest, run_plan
-from facebench.harness.storage import eviction
+from facebench.harness.storage import eviction, writing
 
 DEFAULT_OUT = Path("reports/out")
 
 
+def _no_link_by_default(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    if context.get_parameter_source(str(parameter.name)) is ParameterSource.DEFAULT:
+        writing.unchosen(value, Path(), "-o")
+    return value
+
+
+def _out(text: str) -> Callable[[options.Command], options.Command]:
+    """Return the option that names the folder of a run, with what its help says."""
+    return click.option(
+        "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
+        show_default=True, callback=_no_link_by_default, help=text,
+    )  # fmt: skip
+
+
 @click.command()
 @click.argument("plan", default="paper")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
-    show_default=True, help="Folder of the records and the report.",
-)  # fmt: skip
+@_out("Folder of the records and the report.")
 @options.data
 @case_options.plan_weights
 @click.option(
@@ -97,10 +109,7 @@ def run(
 
 @click.command("plan")
 @click.argument("plan", default="paper")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
-    show_default=True, help="Folder of the records: what is in them does not run again.",
-)  # fmt: skip
+@_out("Folder of the records: what is in them does not run again.")
 @options.data
 @click.option("--connect", is_flag=True, help="Ask the boards that the plan names what they are.")
 @click.option("--estimate", is_flag=True, help="Say how long it takes, here and on a cluster.")
@@ -159,10 +168,7 @@ def _counts(text: str) -> list[int]:
 @click.argument(
     "results", nargs=-1, type=click.Path(path_type=Path), metavar="[RESULTS]...",
 )  # fmt: skip
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT,
-    show_default=True, help="Folder to write to.",
-)  # fmt: skip
+@_out("Folder to write to.")
 @click.option(
     "--only", multiple=True, metavar="figure:NAME|table:NAME",
     help="Only this figure, or LaTeX table, for a paper; may be given again.",

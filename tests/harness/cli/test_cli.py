@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -368,3 +369,22 @@ def test_export_writes_through_no_link(tmp_path: Path, capfd: Output) -> None:
     assert facebench("export", "mobilefacenet", "-o", tmp_path / "models") == 2
     assert "mobilefacenet.onnx is a link" in capfd.readouterr().err
     assert elsewhere.read_text() == "not ours"
+
+
+@pytest.mark.parametrize("command", [("run", "quick"), ("plan", "quick"), ("report",)])
+@pytest.mark.parametrize("planted", ["reports", "reports/out"])
+def test_a_folder_that_nobody_chose_is_no_link(
+    command: Sequence[str], planted: str, tmp_path: Path, capfd: Output,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "theirs/reports").mkdir(parents=True)
+    link = tmp_path / "theirs" / planted
+    if planted == "reports":
+        link.rmdir()
+    link.symlink_to(elsewhere)
+    monkeypatch.chdir(tmp_path / "theirs")
+    assert facebench(*command) == 2
+    assert f"{planted} is a link, and nobody chose where it leads" in one_sentence(capfd)
+    assert not [*elsewhere.iterdir()]

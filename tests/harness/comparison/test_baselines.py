@@ -195,6 +195,19 @@ def test_the_store_is_that_of_the_checkout_wherever_one_stands(
     assert default_root() == tmp_path / "results/baselines"
 
 
+@pytest.mark.parametrize("planted", ["results", "results/baselines"])
+def test_a_store_that_nobody_chose_is_no_link(
+    planted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs/.git").mkdir(parents=True)
+    link = tmp_path / "theirs" / planted
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path / "theirs")
+    with pytest.raises(BadInputError, match="is a link, and nobody chose where it leads.*--store"):
+        default_root()
+
+
 def git(folder: Path, *arguments: str) -> None:
     who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
     subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
