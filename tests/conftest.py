@@ -25,8 +25,8 @@ settings.load_profile("tests")
 _LIMITS = str(Path(__file__).parent / "limits")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LIMITS, os.environ.get("PYTHONPATH")]))
 
-# Files with few tests that take long, boards' silences and clusters' starts among them: begun
-# first, so that no process is left with one of them at the end.
+# Files that take long, boards' silences and clusters' starts among them: begun first, so that
+# no process is left with one of them at the end.
 _LONG = (
     "board/test_boards.py",
     "board/test_serving.py",
@@ -37,6 +37,16 @@ _LONG = (
     "test_extending.py",
     "test_two_processes.py",
     "test_browser.py",
+    "runtimes/test_flushing_runtimes.py",
+    "runtimes/test_runtimes.py",
+    "architectures/test_networks.py",
+    "models/test_cost.py",
+    "cli/test_cli.py",
+    "cli/test_verify_command.py",
+    "runs/test_runner.py",
+    "compiler/test_compiler.py",
+    "emulator/test_emulated_device.py",
+    "models/test_export.py",
 )
 
 # What tests that draw by chance begin with; processes of pytest-xdist are given it.
