@@ -39,6 +39,8 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except ValueError as error:  # no file's name holds a NUL
+        raise BadInputError(f"cannot read {str(path)!r}: {error}; check the path") from error
 
 
 def root() -> Path:

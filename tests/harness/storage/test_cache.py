@@ -81,6 +81,11 @@ def test_a_missing_file_is_named() -> None:
         cache.file_digest(Path("/nowhere/x"))
 
 
+def test_a_name_that_no_file_can_have_is_one_sentence() -> None:
+    with pytest.raises(BadInputError, match=r"cannot read '/nowhere\\x00': embedded null byte"):
+        cache.file_digest(Path("/nowhere\0"))
+
+
 def test_a_fifo_is_no_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "weights.pth")
     with pytest.raises(BadInputError, match="weights.pth is no file"):
