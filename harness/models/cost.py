@@ -118,8 +118,14 @@ RULES = _table()
 
 @dataclass
 class _Trace(CostTally):
-    """It is what one pass over the network's operators found, and those without a rule."""
+    """It is what one pass over the network's operators found.
 
+    Attributes:
+        state: parameters and buffers, as the trace is given them after the image.
+        unknown: operators without a rule.
+    """
+
+    state: Sequence[torch.Tensor] = ()
     unknown: set[str] = field(default_factory=set)
 
     def visit(self, kind: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
@@ -147,7 +153,7 @@ class _Trace(CostTally):
             kind.removeprefix("aten::").strip("_"),
             rule.role,
             tuple(get_shape(output)),
-            _parameters(read, self.buffers),
+            _parameters(read, self.buffers, self.state),
             operations,
             rule.convention,
         )
@@ -168,7 +174,9 @@ def _trace(
     network: nn.Module, input_size: tuple[int, int], others: frozenset[str] = frozenset()
 ) -> _Trace:
     """Return what one pass over the network finds, also looking at the operators `others`."""
-    trace = _Trace()
+    # A tensor that two layers share is given once.
+    state = {id(tensor): tensor for tensor in network.state_dict(keep_vars=True).values()}
+    trace = _Trace(state=list(state.values()))
     analysis = FlopCountAnalysis(network, torch.zeros(1, 3, *input_size)).clear_op_handles()
     # fvcore passes over some operators in silence, which we must not.
     kinds = {*RULES, *_IGNORED_OPS, *others}
@@ -220,14 +228,21 @@ def _elements(value: Value) -> int:
     return int(prod(get_shape(value)))
 
 
-def _parameters(values: Iterable[Value], activations: dict[str, Any]) -> dict[str, int]:
-    """Return elements of the parameters among values, or that values were worked out from."""
+def _parameters(
+    values: Iterable[Value], activations: dict[str, Any], state: Sequence[torch.Tensor]
+) -> dict[str, int]:
+    """Return elements of the parameters among values, or that values were worked out from.
+
+    Buffers, such as the frequencies of a positional encoding, are none.
+    """
     found: dict[str, int] = {}
     for value in values:
         if value.debugName() in activations:
             continue
         if value.node().kind() == "prim::Param":
-            found |= {value.debugName(): _elements(value)} if _is_tensor(value) else {}
+            given = [one.debugName() for one in value.node().outputs()][1:]
+            if isinstance(state[given.index(value.debugName())], nn.Parameter):
+                found[value.debugName()] = _elements(value)
         else:
-            found |= _parameters(value.node().inputs(), activations)
+            found |= _parameters(value.node().inputs(), activations, state)
     return found
