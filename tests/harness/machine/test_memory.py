@@ -48,7 +48,9 @@ def test_a_fork_that_has_touched_the_pages_of_its_parent_holds_as_many() -> None
     done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
     parent, before, after = map(int, done.stdout.split())
     assert before < 0.9 * parent
-    assert after == pytest.approx(parent, rel=0.02)
+    # Around a page that is touched the kernel maps those that it holds in its cache already,
+    # among them some that the parent never touched.
+    assert 0.98 * parent < after < 1.1 * parent
 
 
 def test_where_pages_are_not_shown_none_are_known(tmp_path: Path) -> None:
