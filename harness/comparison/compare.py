@@ -146,7 +146,7 @@ def _draft(
         named = ", ".join(map(str, hindering))
         return _Draft(replace(line, reason=f"they differ in {named}; --across {kinds} allows it"))
     if isinstance(before, Counted) and isinstance(now, Counted):
-        return _Draft(_counted(line, before, now, policy.margin_of(before)))
+        return _Draft(_counted(line, before, now, policy))
     disturbed = () if _in_turns(before, now) else _disturbances(base, new)
     if isinstance(now, Timed) and disturbed:
         return _Draft(_not_judged(line, disturbed))
@@ -207,8 +207,9 @@ def _question(base: Entry, new: Entry, before: Figure, now: Figure, policy: Poli
     raise RefusedError("the two sides hold figures of different sorts or units")
 
 
-def _counted(line: Line, before: Counted, now: Counted, margin: float) -> Line:
-    """No chance is in a count: what differs, differs."""
+def _counted(line: Line, before: Counted, now: Counted, policy: Policy) -> Line:
+    """No chance is in a count: what differs, differs. Only peak memory has some."""
+    margin = policy.margin_of(now)
     worse, better = Verdict.WORSE, Verdict.BETTER
     if now.is_time:
         worse, better = Verdict.SLOWER, Verdict.FASTER
@@ -219,6 +220,12 @@ def _counted(line: Line, before: Counted, now: Counted, margin: float) -> Line:
     change = now.value / before.value - 1
     # Not by the ratio: a change of just the margin would fall to either side by rounding.
     more, allowed = now.value - before.value, margin * before.value
+    if not now.exact and allowed < abs(more) <= policy.memory_step_bytes:
+        reason = (
+            "one process a side tells it, and those of the same code differ by up to "
+            f"{policy.memory_step_bytes / 1e6:.0f} MB"
+        )
+        return replace(line, verdict=Verdict.NOT_DECIDABLE, change=change, reason=reason)
     verdict = worse if more > allowed else better if more < -allowed else Verdict.SAME
     where = "within" if verdict is Verdict.SAME else "beyond"
     why = f"{where} the margin" if margin else "a count has no spread: what differs, differs"

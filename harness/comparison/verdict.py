@@ -53,10 +53,10 @@ class Policy:
         across: kinds of difference, of `environments.KINDS`, that are no hindrance.
         between_jobs: standard deviation between jobs of the same code, relative, where they are
             too few to show it; None for what the machine's history shows, or a cautious default.
-        memory_margin: of peak memory, relative; one process tells it, and processes of the same
-            code differ.
-        memory_step_bytes: of peak memory too, where that is more: memory comes in steps of some
-            2 MB, of which a process takes one or two more by chance.
+        memory_margin: of peak memory, relative.
+        memory_step_bytes: what decides nothing of peak memory beyond that margin: one process
+            tells it, memory comes in steps of some 2 MB, and processes of the same code take
+            one or two more by chance.
     """
 
     margin: float = 0.01
@@ -74,8 +74,7 @@ class Policy:
         if isinstance(figure, Decided):
             return self.accuracy_margin
         if isinstance(figure, Counted) and not figure.exact:
-            steps = self.memory_step_bytes / figure.value if figure.value else 0.0
-            return max(self.memory_margin, steps)
+            return self.memory_margin
         count = isinstance(figure, Counted) and not figure.is_time
         return self.count_margin if count else self.margin
 

@@ -138,8 +138,10 @@ def _jobs(request: VerificationRequest, listener: RunListener) -> Iterator[Job]:
             best = find_fastest(network, how, request.threads or cores(), listener)
             name, batch = best.case.runtime, best.case.batch
             # One that no runtime runs fails in its own case, and leaves the others theirs.
-            found = f"fastest in {name} with a batch of {batch}" * (best.status == "ok")
-            listener.say(f"{network.name}: {found or 'no runtime runs it'}")
+            found = f"fastest in {name} with a batch of {batch}"
+            listener.say(
+                f"{network.name}: {found if best.status == 'ok' else 'no runtime runs it'}"
+            )
         yield jobs.with_fingerprint(
             jobs.scoring_job(network, name, scoring, data, how, request.threads, batch, device)
         )
