@@ -76,7 +76,8 @@ def test_a_clock_that_is_set_at_every_look_changes_no_figure(
     assert isinstance(record.result, Latency)
     assert min(record.result.samples_ms) > 0
     assert sum(record.result.samples_ms) / 1e3 < took_s
-    assert 0 < record.duration_s < took_s
+    # It is kept to a millisecond, which may round it up.
+    assert 0 < record.duration_s < took_s + 5e-4
     assert datetime.fromisoformat(record.created)
 
 
