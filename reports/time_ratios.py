@@ -82,6 +82,15 @@ def fastest(rows: Sequence[LatencyRow]) -> LatencyRow | None:
     return first if all(_faster(first.record, row.record) for row in others) else None
 
 
+def not_slower(rows: Sequence[LatencyRow]) -> list[LatencyRow]:
+    """Return the rows that are not shown to be slower than the one of the least time; it is first.
+
+    Rows that may not be ranked are left out.
+    """
+    ranked = sorted((row for row in rows if row.ranked), key=_value)
+    return [row for row in ranked if row is ranked[0] or not _faster(ranked[0].record, row.record)]
+
+
 def _faster(one: Record, other: Record) -> bool:
     found = undisturbed(time_ratio(one, other), one, other)
     return found is not None and found.high < 1

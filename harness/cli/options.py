@@ -39,6 +39,11 @@ def comma_list(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def runtimes(text: str | None) -> list[str]:
+    """Return the runtimes in a comma-separated text; none stands for all that are installed."""
+    return [] if text is None or text.strip() == "all" else comma_list(text)
+
+
 def gathered(
     argument: str, make: Callable[..., Any], *options: Callable[[Command], Command]
 ) -> Callable[[Command], Command]:

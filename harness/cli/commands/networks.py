@@ -21,6 +21,7 @@ from facebench.harness.measures.job import Job
 from facebench.harness.models.export import export as export_network
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.records.record import Record
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import Precision
 from facebench.harness.runs.requests import LatencyRequest
@@ -110,7 +111,7 @@ def compile_(
 
 @click.command()
 @case_options.networks
-@click.option("--runtime", metavar="R[,R]", help="Default: all that are installed.")
+@click.option("--runtime", metavar="R[,R]", help="Default: all, that is all that are installed.")
 @options.device
 @options.target
 @case_options.precisions
@@ -130,12 +131,14 @@ def latency(
     """Measure latency, each case in several processes of its own.
 
     Processes of the cases take turns, and more are started until the median is known
-    well enough or there are twice as many; the record says which.
+    well enough or there are twice as many; the record says which. The fastest runtime
+    comes first, and a sentence says which others are not shown to be slower.
 
     On an emulated core, where time says nothing, count instructions and model
     cycles instead.
 
     \b
+    facebench latency mobilefacenet --runtime all
     facebench latency mobilefacenet mobilenet_v2 --runtime ncnn,onnxruntime --threads 2
     facebench latency mobilefacenet --runtime onnxruntime --precision fp32,int8
     facebench latency mobilefacenet --runtime ncnn --processes 5 --known-to 1%
@@ -145,7 +148,7 @@ def latency(
     """
     request = LatencyRequest(
         networks,
-        options.comma_list(runtime or ""),
+        options.runtimes(runtime),
         options.comma_list(device),
         precisions=precisions,
         **chosen,
@@ -155,9 +158,19 @@ def latency(
         terminal.as_json([console.flat(record) for record in records])
     else:
         console.timings(records)
+        _say_what_to_ship(records)
         if (started := start.starts(records)) is not None:
             terminal.out.print(started)
     raise_failures(records)
+
+
+def _say_what_to_ship(records: Sequence[Record]) -> None:
+    if len({record.case.runtime for record in records}) > 1:
+        from facebench.reports.evidence import Evidence  # loads pandas
+        from facebench.reports.shipping import choices, sentence
+
+        for choice in choices(Evidence(records)):
+            terminal.out.print(sentence(choice), markup=False, soft_wrap=True)
 
 
 def _copy(source: Path, target: Path) -> Path:

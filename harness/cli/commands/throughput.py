@@ -30,7 +30,7 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> S
 
 @click.command()
 @case_options.networks
-@click.option("--runtime", metavar="R[,R]", help="Default: all that are installed.")
+@click.option("--runtime", metavar="R[,R]", help="Default: all, that is all that are installed.")
 @case_options.precisions
 @click.option(
     "--batch", default="1,4,16", show_default=True, metavar="N[,N]", callback=_numbers,
@@ -67,7 +67,7 @@ def throughput(
     facebench throughput mobilefacenet --batch 1,4,16 --threads 1,2
     facebench throughput mobilefacenet mobilenet_v2 --runtime onnxruntime --precision int8
     """
-    runtimes = options.comma_list(runtime or "")
+    runtimes = options.runtimes(runtime)
     sampling = Sampling(sampling_s, pin=pin)
     request = ThroughputRequest(networks, runtimes, precisions, threads, batch, data, sampling)
     records = run_jobs(request.jobs())

@@ -125,14 +125,14 @@ def _place(record: Record) -> Case:
 
 
 def latencies(records: Sequence[Record]) -> Table:
-    """Return a table with cases down; median with its interval, tail, and how the figure was
-    obtained.
+    """Return a table with cases down, of one network the fastest first; median with its interval,
+    tail, and how the figure was obtained.
     """
     table = new_table("network", "runtime", "precision", "threads", "median ms", "95 % interval")
     for name in ("long run", "P90", "minimum", "samples", "processes"):
         table.add_column(name, justify="right")
     table.add_column("kind")
-    for record in records:
+    for record in _fastest_first(records):
         if isinstance(result := record.result, Latency):
             lower, upper = result.interval_ms
             p90 = f"{result.p90_ms:.3g}" if result.p90_ms is not None else "too few"
@@ -152,6 +152,19 @@ def latencies(records: Sequence[Record]) -> Table:
                 " ".join(filter(None, (record.kind, result.label))),
             )
     return table
+
+
+def _fastest_first(records: Sequence[Record]) -> list[Record]:
+    """Return records by network, precision and threads as they came, then by median time."""
+    groups: dict[tuple[str, str, int], list[Record]] = {}
+    for record in records:
+        case = record.case
+        groups.setdefault((case.network, case.precision, case.threads), []).append(record)
+    return [one for group in groups.values() for one in sorted(group, key=_median_ms)]
+
+
+def _median_ms(record: Record) -> float:
+    return record.result.median_ms if isinstance(record.result, Latency) else 0.0
 
 
 def warn(records: Sequence[Record]) -> None:
