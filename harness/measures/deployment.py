@@ -115,9 +115,20 @@ class Deployment:
     @property
     def digest(self) -> str:
         """Hash of the artifact's bytes."""
+        return files.digest([files.file_digest(path) for path in self._files()])
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes of the artifact on disk."""
+        return sum(path.stat().st_size for path in self._files())
+
+    def left_wider(self) -> tuple[str, ...]:
+        """Return the operators that the runtime computes in more bits than the case says."""
+        return self.runtime.left_wider(self.artifact.path, self.job.case.precision)
+
+    def _files(self) -> Sequence[Path]:
         path = self.artifact.path
-        parts: Sequence[Path] = [p for p in sorted([path, *path.rglob("*")]) if p.is_file()]
-        return files.digest([files.file_digest(path) for path in parts])
+        return [one for one in sorted([path, *path.rglob("*")]) if one.is_file()]
 
 
 def deploy(job: Job) -> Deployment:

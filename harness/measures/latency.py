@@ -65,6 +65,9 @@ def _obtain(job: Job) -> Outcome:
     # Of a process among several nothing can be said but that it computes the right thing.
     checks = () if job.budget.processes > 1 else validity.checks(latency, job.budget, seconds)
     provenance = _provenance(deployment, mode) | unknown
+    local = job.begins_turns and not DEVICES[job.case.device].remote
+    if local and (wider := deployment.left_wider()):
+        provenance["left_wider"] = wider
     provenance |= dict(zip(_HEAT, samples.heat, strict=False))
     if no_energy:
         provenance[NO_ENERGY] = no_energy
@@ -107,6 +110,7 @@ def _peak(job: Job) -> tuple[Peak | None, dict[str, str]]:
 def _provenance(deployment: Deployment, mode: str | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "artifact_sha256": deployment.digest,
+        "artifact_bytes": deployment.size_bytes,
         "denormal_weights": deployment.exported.facts()["denormal_weights"],
     }
     if mode is not None:

@@ -79,6 +79,8 @@ class Runtime:
         importing: imports its package, where that takes more than its name.
         survives_fork: whether a process may fork that has imported its package, which then starts
             no thread.
+        left_wider: names the operators of an artifact that it computes in more bits than a
+            precision has, as far as it tells them.
         depends_on: what an artifact for a target depends on beside packages and code, such as
             what was tuned for it.
     """
@@ -95,6 +97,7 @@ class Runtime:
     converts: bool = False
     importing: Callable[[], object] | None = None
     survives_fork: bool = False
+    left_wider: Callable[[Path, str], tuple[str, ...]] = lambda path, precision: ()
     depends_on: Callable[[str], str] = lambda target: ""
 
     def require_flushing(self) -> None:

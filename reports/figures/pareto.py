@@ -10,10 +10,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from facebench.reports.evidence import BASELINE, Evidence
 from facebench.reports.figures import FIGURES, Drawing
-from facebench.reports.figures.labels import name_points
+from facebench.reports.figures.labels import Bar, name_points
 from facebench.reports.figures.pareto_chart import chart
 from facebench.reports.figures.style import Theme, new, settle, short, sides
-from facebench.reports.pareto import Plane, planes
+from facebench.reports.pareto import Plane, Spot, planes
 from facebench.reports.recorded import said_of
 from facebench.reports.trade_off import THREADS, mirrored, real_dataset
 
@@ -41,8 +41,10 @@ def draw(evidence: Evidence, theme: Theme) -> Figure:
     # Where names may go is known only once the panels have their final size.
     settle(figure)
     for axes, plane in zip(flat, shown, strict=False):
-        named = [(spot.network, spot.x.value, spot.y.value) for spot in plane.spots]
-        name_points(axes, named, theme)
+        ordered = sorted(plane.spots, key=lambda spot: (not spot.shown, not spot.front))
+        named = [(spot.network, spot.x.value, spot.y.value) for spot in ordered]
+        bars = [bar for spot in plane.spots for bar in _bars(spot)]
+        name_points(axes, named, theme, bars=bars)
     return figure
 
 
@@ -98,6 +100,11 @@ def _elsewhere(drawn: Sequence[Plane]) -> str:
         f"Where a runtime was timed but not scored, the accuracy is that of the same weights in "
         f"{', '.join(sorted(others))}, in single precision."
     )
+
+
+def _bars(spot: Spot) -> tuple[Bar, Bar]:
+    x, y = spot.x, spot.y
+    return (x.low, y.value, x.high, y.value), (x.value, y.low, x.value, y.high)
 
 
 def _panel(axes: Axes, plane: Plane, theme: Theme) -> None:
