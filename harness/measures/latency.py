@@ -63,7 +63,11 @@ def _obtain(job: Job) -> Outcome:
     )
     seconds = time.perf_counter() - start
     # Of a process among several nothing can be said but that it computes the right thing.
-    checks = () if job.budget.processes > 1 else validity.checks(latency, job.budget, seconds)
+    checks = (
+        ()
+        if job.budget.processes > 1
+        else validity.checks(latency, job.budget, seconds, job.case.threads)
+    )
     provenance = _provenance(deployment, mode) | unknown
     local = job.begins_turns and not DEVICES[job.case.device].remote
     if local and (wider := deployment.left_wider()):
@@ -85,6 +89,7 @@ def _process(samples: Samples, load_ms: float, footprint: Footprint) -> Process:
         samples.conditions,
         samples.grown_bytes,
         footprint,
+        samples.working_threads,
     )
 
 

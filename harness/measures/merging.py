@@ -48,7 +48,7 @@ def merge(job: Job, parts: Sequence[Record]) -> Record:
     return replace(
         first,
         result=latency,
-        checks=(*first.checks, *validity.checks(latency, job.budget, seconds)),
+        checks=(*first.checks, *validity.checks(latency, job.budget, seconds, job.case.threads)),
         provenance=_joined(parts) | _after(last) | _started(parts),
         created=last.created,
         duration_s=round(seconds, 3),

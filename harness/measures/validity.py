@@ -37,15 +37,17 @@ _LEAK_IN_ALL_BYTES = 2**20
 _BUSY_CPUS = 0.5
 
 
-def checks(latency: Latency, budget: Budget, seconds: float) -> tuple[Check, ...]:
+def checks(latency: Latency, budget: Budget, seconds: float, threads: int) -> tuple[Check, ...]:
     """Return the conditions of validity of a latency.
 
     Args:
         latency: of one process or several, each with its facts.
         budget: what was to be sampled.
         seconds: that its processes took.
+        threads: that its runtime was asked for.
     """
     return (
+        *_as_many_threads(latency.process_facts, threads),
         *_kept_its_speed(latency),
         *checks_of_processes(latency),
         *_cpus_enough(latency.process_facts),
@@ -115,6 +117,17 @@ def _causes(latency: Latency) -> Iterator[str]:
             f"processes differ by {found.between:.1%} (standard deviation) and their samples "
             f"explain {found.within:.1%}: code layout or allocation, anew in each"
         )
+
+
+def _as_many_threads(facts: Sequence[Process], threads: int) -> Iterator[Check]:
+    """Yield whether no process had more threads at work than its runtime was asked for.
+
+    Fewer may be: a small network does not keep all of them busy.
+    """
+    counted = [one.working_threads for one in facts if one.working_threads is not None]
+    if counted:
+        detail = f"{max(counted)} worked, {threads} asked for"
+        yield Check("no more threads than asked for", max(counted) <= threads, detail)
 
 
 def _kept_its_speed(latency: Latency) -> tuple[Check, ...]:

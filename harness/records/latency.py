@@ -32,6 +32,8 @@ class Process:
         grown_bytes: of its memory, from its first sample to its last; None where that is not
             known, as in records before schema 6.
         footprint: its start, memory and energy; None in records before schema 6.
+        working_threads: how many of its threads worked while it was sampled; None where that is
+            not known, as in records before schema 10.
     """
 
     load_ms: float
@@ -43,6 +45,7 @@ class Process:
     conditions: Conditions | None = None
     grown_bytes: int | None = None
     footprint: Footprint | None = None
+    working_threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ Version history of the schema:
     9 (2026-11): `Work` has the cycles of a simulated pipeline, and `Cycles` the time of one
         thread with its interval. A record of an earlier schema has neither; its modelled
         times are of another model.
+    10 (2026-11): a process of `Latency` says how many of its threads worked. A record of an
+        earlier schema is read as one that does not know it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.storage.serialization import Packed, convert, without
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file; `recorded` was
 # measured elsewhere, and its record came with facebench: reports say so, no file does.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.harness.machine import heat, reference
+from facebench.harness.machine import heat, reference, working_threads
 from facebench.harness.machine.conditions import Conditions
 from facebench.harness.machine.energy import Meter
 from facebench.harness.machine.resident import grown_bytes, resident_bytes
@@ -77,6 +77,7 @@ class Samples:
     could be read of clocks and temperatures before and after, see `heat.ThermalState`.
     `conditions` is None where the machine is not ours to look at. `grown_bytes` is what
     the process's memory grew by from the first sample to the last; None where that is not known.
+    `working_threads` is how many of its threads worked meanwhile; None likewise.
     """
 
     warmup_ms: tuple[float, ...]
@@ -88,6 +89,7 @@ class Samples:
     heat: tuple[dict[str, Any], ...] = ()
     conditions: Conditions | None = None
     grown_bytes: int | None = None
+    working_threads: int | None = None
 
 
 def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = None) -> Samples:
@@ -104,7 +106,8 @@ def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = No
     before = resident_bytes()
     if meter is not None:
         meter.start()
-    looked = time.perf_counter()
+    threads = working_threads.cpu_seconds()
+    began = looked = time.perf_counter()
     end = looked + budget.share_s
     while len(samples) < budget.share_of_samples or time.perf_counter() < end:
         samples.append(timed_ms(infer))
@@ -112,6 +115,8 @@ def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = No
             references.append(reference.time_us())
             states.append(heat.capture())
             looked = time.perf_counter()
+    took_s = time.perf_counter() - began
+    worked = working_threads.worked(threads, working_threads.cpu_seconds(), took_s)
     grown = grown_bytes(before, resident_bytes())
     if meter is not None:
         meter.stop(len(samples))
@@ -126,6 +131,7 @@ def sample(infer: Callable[[], object], budget: Budget, meter: Meter | None = No
         heat.throttled(first, last, between),
         (first.to_json(), last.to_json()),
         grown_bytes=grown,
+        working_threads=worked,
     )
 
 

@@ -25,11 +25,11 @@ def joined(*processes: Latency) -> Latency:
 
 def check(name: str, *processes: Latency) -> Check:
     latency = joined(*processes) if len(processes) > 1 else processes[0]
-    return next(c for c in validity.checks(latency, BUDGET, 6.0) if c.name == name)
+    return next(c for c in validity.checks(latency, BUDGET, 6.0, 1) if c.name == name)
 
 
 def test_a_steady_case_holds_all_conditions() -> None:
-    found = validity.checks(joined(*STEADY), BUDGET, 6.0)
+    found = validity.checks(joined(*STEADY), BUDGET, 6.0, 1)
     assert [one.name for one in found if not one.passed] == []
     assert {one.name for one in found} >= {"no drift", "one mode", "warm-up settled"}
 
@@ -109,10 +109,21 @@ def test_an_unstable_median_is_said_with_its_cause(processes: list[Latency], cau
 )
 def test_what_was_asked_for_is_in_the_name(share: float, text: str) -> None:
     budget = replace(BUDGET, known_to=share)
-    assert validity.checks(STEADY[0], budget, 1.0)[-1].name == f"median is known to {text}"
+    assert validity.checks(STEADY[0], budget, 1.0, 1)[-1].name == f"median is known to {text}"
 
 
 def test_a_machine_that_shows_nothing_leaves_its_speed_open() -> None:
     bare = [process(noise(5.0, i), fastest_us=0.0, conditions=None) for i in range(3)]
-    names = {one.name for one in validity.checks(joined(*bare), BUDGET, 6.0)}
+    names = {one.name for one in validity.checks(joined(*bare), BUDGET, 6.0, 1)}
     assert "machine kept its speed" not in names
+
+
+@pytest.mark.parametrize(
+    ("working", "asked", "passed"), [(1, 1, True), (1, 2, True), (3, 2, False)]
+)
+def test_threads_are_counted_not_trusted(working: int, asked: int, passed: bool) -> None:
+    latency = joined(*(process(noise(5.0, seed), working_threads=working) for seed in range(2)))
+    found = {one.name: one for one in validity.checks(latency, BUDGET, 6.0, asked)}
+    assert found["no more threads than asked for"].passed is passed
+    unknown = validity.checks(joined(*STEADY), BUDGET, 6.0, asked)
+    assert "no more threads than asked for" not in {one.name for one in unknown}
