@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation, Text
+from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 from facebench.reports.evidence import BASELINE
@@ -56,9 +56,10 @@ def name_points(
     for point in ordered[:MOST_LABELS]:
         for place in _places(far=bool(bars)):
             text = _named(axes, point, place, theme)
-            box = Text.get_window_extent(text)
+            box = text.get_window_extent()
             if _within(frame, box) and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
+                _lead(axes, point, place, theme)
                 break
             text.remove()
 
@@ -74,13 +75,18 @@ def _places(far: bool) -> Iterator[Place]:
 def _named(axes: Axes, point: Named, place: Place, theme: Theme) -> Annotation:
     name, horizontal, vertical = point
     offset, side, level = place
-    away = place not in _BESIDE
-    line = {"arrowstyle": "-", "color": theme.faint, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3}
     return axes.annotate(
         short(name, 22), (horizontal, vertical), offset, textcoords="offset points",
         ha=side, va=level, fontsize=7, color=theme.ink, zorder=5,
-        arrowprops=line if away else None,
     )  # fmt: skip
+
+
+def _lead(axes: Axes, point: Named, place: Place, theme: Theme) -> None:
+    """Draw a line from a point to its name, where that lies farther away."""
+    if place not in _BESIDE:
+        line = {"arrowstyle": "-", "color": theme.faint, "linewidth": 0.5, "shrinkA": 0,
+                "shrinkB": 3}  # fmt: skip
+        axes.annotate("", point[1:], place[0], textcoords="offset points", arrowprops=line)
 
 
 def _box(axes: Axes, bar: Bar) -> Bbox:
@@ -91,5 +97,6 @@ def _box(axes: Axes, bar: Bar) -> Bbox:
 
 
 def _within(frame: Bbox, box: Bbox) -> bool:
-    across = frame.x0 <= box.x0 and box.x1 <= frame.x1
-    return across and frame.y0 <= box.y0 and box.y1 <= frame.y1
+    across: bool = frame.x0 <= box.x0 and box.x1 <= frame.x1
+    upright: bool = frame.y0 <= box.y0 and box.y1 <= frame.y1
+    return across and upright

@@ -197,12 +197,13 @@ def test_markdown_is_escaped(text: str, expected: str) -> None:
 def test_csv_gives_the_numbers_back(rendered: Path, records: list[Record]) -> None:
     table = pd.read_csv(rendered / "latency.csv", keep_default_na=False)
     found = {
-        (row["network"], row["runtime"], int(row["threads"])): row["median_ms"]
+        (row["network"], row["runtime"], int(row["threads"]), row["precision"]): row["median_ms"]
         for _, row in table.iterrows()
     }
     for record in records:
         if isinstance(record.result, Latency):
-            key = (record.case.network, record.case.runtime, record.case.threads)
+            case = record.case
+            key = (case.network, case.runtime, case.threads, case.precision)
             assert float(found[key]) == record.result.median_ms
     costs = {row["network"]: row for row in _rows(rendered / "cost.csv")}
     for record in records:
