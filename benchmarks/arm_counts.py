@@ -81,7 +81,7 @@ def counted(path: Path, core: str, precision: str, built: Path | None) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         counted_to = Path(folder, "counters")
         command = launcher.command("ncnn", counted_to)
-        python = overlay(emulated, CORES[core]) / "usr/bin/python3.11"
+        python = overlay(emulated.root("aarch64"), CORES[core]) / "usr/bin/python3.11"
         emulator = command[: command.index(str(python))]
         guest = [str(built)] if built else [str(python), "-P", str(_GUEST)]
         size = str(_SIZES.get(path.stem, 224))

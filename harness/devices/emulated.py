@@ -42,7 +42,7 @@ class EmulatedDevice:
     @cache  # noqa: B019  # a few cores at most
     def facts(self) -> Facts:
         """Return the facts about the device."""
-        launcher = EmulatedLauncher(self._core)
+        launcher = self._launcher()
         return Facts(
             launcher.target,
             tuple(launcher.runtimes()),
@@ -52,9 +52,12 @@ class EmulatedDevice:
             launcher.name,
         )
 
+    def _launcher(self) -> EmulatedLauncher:
+        return EmulatedLauncher(self._core)
+
     def open(self, runtime: str, artifact: Path, threads: int, counting: bool = False) -> Session:
         """Open a session on a server of its own, which ends with it."""
-        self.facts()  # that it is set up
+        self._launcher().require(runtime)
         # Of this session alone: another user of this machine may find the port.
         key = secrets.token_hex(16)
         server = _serve(self._core, key)

@@ -126,6 +126,8 @@ class Core:
             that code for `target` uses.
         implementer: the designer's number in MIDR (`CPU implementer` in /proc/cpuinfo).
         parts: the core's numbers there (`CPU part`).
+        features: what Linux says there that its programs may use (`Features`), in Linux's order;
+            of that, what `qemu_cpu` executes.
         figures: for modelling; None for a core that is only recognised.
         sources: where each figure comes from, by its name or that of its cache.
     """
@@ -136,6 +138,7 @@ class Core:
     qemu_cpu: str
     implementer: int
     parts: tuple[int, ...]
+    features: str
     figures: Figures | None = None
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
 

@@ -15,6 +15,7 @@ from facebench.harness.measures.registry import Measure, Outcome, Per, labelled,
 from facebench.harness.records.comparable import Counted
 from facebench.harness.records.instructions import Cycles
 from facebench.harness.records.record import Record
+from facebench.harness.runtimes.registry import RUNTIMES
 
 # Whose times were published, and held against the model.
 _VALIDATED = ("ncnn",)
@@ -32,7 +33,8 @@ def _obtain(job: Job) -> Outcome:
     runtime = job.case.runtime
     validated = runtime in _VALIDATED
     precision = "" if job.case.precision == "fp32" else f"in {job.case.precision}"
-    named = filter(None, (runtime, emulated.environment.get(runtime, ""), precision))
+    version = emulated.environment.get(RUNTIMES[runtime].packages[0], "")
+    named = filter(None, (runtime, version, precision))
     return Outcome(
         model.cycles(
             emulated.figures,

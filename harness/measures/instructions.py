@@ -23,7 +23,7 @@ from facebench.harness.records.instructions import Instructions, Work
 from facebench.harness.records.record import Check, Record
 
 # Packages that make of an exported network what a runtime executes.
-_MAKERS = {"ncnn": ("pnnx",), "onnxruntime": (), "tvm": ("apache-tvm", "apache-tvm-ffi")}
+_MAKERS = {"ncnn": ("pnnx",), "tvm": ("apache-tvm", "apache-tvm-ffi")}
 
 _REPETITIONS = 7
 
@@ -116,7 +116,7 @@ def _of(counter: Counter, infer: Callable[[], object], inferences: int) -> int:
 def circumstances(job: Job, emulated: EmulatedInference) -> dict[str, Any]:
     """Return the emulated machine's environment, and the versions of what made the code here."""
     here = environment.versions()
-    makers = ("torch", "onnx", *_MAKERS[job.case.runtime])
+    makers = ("torch", "onnx", *_MAKERS.get(job.case.runtime, ()))
     return {name: here[name] for name in makers if name in here} | emulated.environment
 
 

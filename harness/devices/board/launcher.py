@@ -50,12 +50,12 @@ class Launcher(Protocol):
         `counters`.1.
 
         Raises:
-            RefusedError: the runtime does not run there.
+            FacebenchError: the runtime does not run there.
         """
         ...
 
-    def environment(self) -> dict[str, str]:
-        """Return variables that a session needs beyond the server's own."""
+    def environment(self, runtime: str) -> dict[str, str]:
+        """Return variables that a session of a runtime needs beyond the server's own."""
         ...
 
 
@@ -97,6 +97,6 @@ class HereLauncher:
         # -P: a folder called `harness` where the server runs is not ours.
         return [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, runtime: str) -> dict[str, str]:
         """Return no variables: a session here needs none of its own."""
         return {}

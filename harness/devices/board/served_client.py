@@ -91,7 +91,7 @@ class ServedClient:
             command = self._launcher.command(runtime, counters)
         except FacebenchError as error:
             return str(error)
-        variables = thread_variables(threads) | self._launcher.environment()
+        variables = thread_variables(threads) | self._launcher.environment(runtime)
         self._session = _ServedSession(command, variables, counters)
         self.send(wire.request(["open", runtime, str(threads)], str(folder / name).encode()))
         return ""

@@ -8,19 +8,17 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import UnavailableError
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.devices.emulator import wheels
 from facebench.harness.devices.emulator.overlay import overlay
-from facebench.harness.devices.emulator.setup import Emulated, find
+from facebench.harness.devices.emulator.setup import COMMAND, Emulated, find
 from facebench.harness.machine.boards import described
 from facebench.harness.machine.cores import Core
 from facebench.harness.storage import cache, fingerprints
 
 # Runtimes with a build for the emulated Python, or a session in C, by architecture.
 _RUNTIMES = {"aarch64": ("ncnn", "onnxruntime", "tvm"), "armhf": ("tvm",)}
-
-# The folder that `facebench` is imported from.
-_PACKAGES = Path(__file__).parents[4]
 
 
 class EmulatedLauncher:
@@ -62,20 +60,38 @@ class EmulatedLauncher:
 
     def runtimes(self) -> list[str]:
         """Return those that can be opened."""
-        return list(_RUNTIMES[self.architecture])
+        extras = self._emulated.extras() if self.architecture == "aarch64" else []
+        return [*_RUNTIMES[self.architecture], *extras]
+
+    def require(self, runtime: str) -> None:
+        """See that a runtime can be opened.
+
+        Raises:
+            UnavailableError: there is no build of it for the core's architecture, or it is not
+                set up.
+        """
+        if runtime in self.runtimes():
+            return
+        if self.architecture == "aarch64" and runtime in wheels.EXTRAS:
+            reason = self._emulated.absent(runtime)
+            raise UnavailableError(
+                f"runtime {runtime} is not set up on emulated cores"
+                + (f" ({reason})" if reason else "")
+                + f": '{COMMAND}' sets it up where it can be had"
+            )
+        raise UnavailableError(
+            f"runtime {runtime} does not run on the emulated {self.name}: use "
+            f"{' or '.join(self.runtimes())}"
+        )
 
     def command(self, runtime: str, counters: Path | None) -> list[str]:
         """Return the command of a session, which writes its counters to `counters`.0 and .1.
 
         Raises:
-            RefusedError: there is no build of the runtime for the core's architecture.
+            UnavailableError: the runtime does not run there.
         """
-        if runtime not in self.runtimes():
-            raise RefusedError(
-                f"runtime {runtime} does not run on the emulated {self.name}: use "
-                f"{' or '.join(self.runtimes())}"
-            )
-        root = overlay(self._emulated, self._core, self.architecture)
+        self.require(runtime)
+        root = overlay(self._emulated.root(self.architecture), self._core)
         qemu = "qemu-arm" if self.architecture == "armhf" else "qemu-aarch64"
         command = [qemu, "-seed", "1", "-L", str(root), "-cpu", self._core.qemu_cpu]
         if counters is not None:
@@ -93,9 +109,9 @@ class EmulatedLauncher:
             "facebench.harness.runtimes.session_process",
         ]
 
-    def environment(self) -> dict[str, str]:
-        """Return variables that a session needs."""
-        path = os.pathsep.join([str(self._emulated.site), str(_PACKAGES)])
+    def environment(self, runtime: str) -> dict[str, str]:
+        """Return variables that a session of a runtime needs."""
+        path = os.pathsep.join(map(str, self._emulated.packages(runtime)))
         return {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 
     def _levels(self) -> str:

@@ -1,9 +1,9 @@
 """Shows emulated programs a named core's files where they would read this machine's own.
 
 Runtimes choose their code by it: ncnn sizes its tiles by the caches that it finds
-under /sys, ONNX Runtime picks kernels by the core that /proc/cpuinfo names. QEMU
-opens a file below its `-L` folder where there is one, and otherwise this machine's,
-so a file that must not be found there is put in its way, empty.
+under /sys, ONNX Runtime picks kernels by the core that /proc/cpuinfo names, MNN by the
+features. QEMU opens a file below its `-L` folder where there is one, and otherwise this
+machine's, so a file that must not be found there is put in its way, empty.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.machine.cores import Cache, Core
 from facebench.harness.storage import cache
 
 _CPUS = "sys/devices/system/cpu"
+_NODES = "sys/devices/system/node"
 
 # Of a cache, in sysfs: what a core has none of is empty.
 _FILES = (
@@ -29,25 +29,27 @@ _FILES = (
     "shared_cpu_list",
 )
 
-# More levels than any machine has that an emulator runs on.
+# Twice QEMU's own timer of 62.5 MHz, in millions: what Linux prints of it.
+_BOGOMIPS = "125.00"
+
+# More levels, and more nodes of memory, than most machines have that an emulator runs on.
 _INDICES = 8
+_NODE_COUNT = 8
+
+# Of the clock, which no count may depend on: one of this machine's is in none of them.
+_CLOCK = ("cpuinfo_max_freq", "cpuinfo_min_freq", "scaling_max_freq", "stats/time_in_state")
 
 # Of the sysroot; the kernel's folders and those of data are this machine's.
 _NOT_LINKED = {"dev", "home", "proc", "root", "run", "sys", "tmp"}
 
 
-def overlay(emulated: Emulated, core: Core, architecture: str = "aarch64") -> Path:
+def overlay(root: Path, core: Core) -> Path:
     """Return the folder for `qemu -L` in which programs find a core's own processors and caches.
 
     Args:
-        emulated: whose sysroot it is laid over.
+        root: the sysroot that it is laid over.
         core: whose figures are shown; where it has none, no caches are.
-        architecture: `aarch64` or `armhf`.
-
-    Raises:
-        UnavailableError: the architecture is not set up.
     """
-    root = emulated.root(architecture)
     links = [path for path in sorted(root.iterdir()) if path.name not in _NOT_LINKED]
     texts = {path: f"{text}\n" if text else "" for path, text in _texts(core)}
 
@@ -68,9 +70,19 @@ def _texts(core: Core) -> Iterator[tuple[str, str]]:
     yield "proc/cpuinfo", "\n\n".join(_processor(core, cpu) for cpu in range(count))
     for name in ("online", "possible", "present"):
         yield f"{_CPUS}/{name}", every
+    yield f"{_CPUS}/kernel_max", "255"
+    for node in range(_NODE_COUNT):
+        yield f"{_NODES}/node{node}/cpulist", "" if node else every
     for cpu in range(count):
+        yield f"{_CPUS}/cpu{cpu}/topology/physical_package_id", "0"
+        yield f"{_CPUS}/cpu{cpu}/topology/core_id", str(cpu)
         for name in ("thread_siblings_list", "core_cpus_list"):
             yield f"{_CPUS}/cpu{cpu}/topology/{name}", str(cpu)
+        for name in ("core_siblings_list", "cluster_cpus_list", "package_cpus_list"):
+            yield f"{_CPUS}/cpu{cpu}/topology/{name}", every
+        yield f"{_CPUS}/cpufreq/stats/cpu{cpu}/time_in_state", ""
+        for name in _CLOCK:
+            yield f"{_CPUS}/cpu{cpu}/cpufreq/{name}", ""
         yield f"{_CPUS}/cpu{cpu}/regs/identification/midr_el1", f"{_midr(core):#018x}"
         for index in range(_INDICES):
             facts = _cache_facts(core, index, cpu, count)
@@ -79,11 +91,14 @@ def _texts(core: Core) -> Iterator[tuple[str, str]]:
 
 
 def _processor(core: Core, cpu: int) -> str:
-    """Return a paragraph of /proc/cpuinfo."""
+    """Return a paragraph of /proc/cpuinfo, as Linux prints it."""
+    version = 8 if "asimd" in core.features.split() else 7
     return (
         f"processor\t: {cpu}\n"
+        f"BogoMIPS\t: {_BOGOMIPS}\n"
+        f"Features\t: {core.features}\n"
         f"CPU implementer\t: {core.implementer:#04x}\n"
-        "CPU architecture: 8\n"
+        f"CPU architecture: {version}\n"
         "CPU variant\t: 0x0\n"
         f"CPU part\t: {core.parts[0]:#05x}\n"
         "CPU revision\t: 0"

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from facebench.harness.devices.emulator import crossbuild, sysroot, wheels
-from facebench.harness.devices.emulator.pieces import Piece, folder, read, write
+from facebench.harness.devices.emulator import crossbuild, qemu, sysroot, wheels
+from facebench.harness.devices.emulator.overlay import overlay
+from facebench.harness.devices.emulator.pieces import Make, Piece, folder, read, write
+from facebench.harness.machine.cores import CORES
+from facebench.harness.runtimes import registry
 from facebench.harness.storage import cache, fingerprints
 
 # The architectures that are emulated, by the triple that their session is built for.
@@ -17,9 +20,15 @@ _SOURCES = Path(__file__).parent
 # Says which ncnn was asked for.
 _NCNN = "ncnn.json"
 
+# The folder that `facebench` is imported from.
+PACKAGES = Path(__file__).parents[4]
+
+# As which wheels are tried out, with the extensions of its day.
+_TRIED = "cortex-a76"
+
 
 def pieces(given: Path | None) -> list[Piece]:
-    """Return all of them, in the order they are made in.
+    """Return all that there must be, in the order they are made in.
 
     Args:
         given: a folder of the user's that serves as the sysroot of aarch64; None
@@ -47,6 +56,41 @@ def built() -> list[Piece]:
         for architecture, triple in TRIPLES.items()
     ]
     return [plugin, *sessions]
+
+
+def extras() -> list[Piece]:
+    """Return the runtimes that are installed here on demand, by their names; each was imported
+    under QEMU once it is made.
+    """
+    installed = {runtime: wheels.extra(runtime) for runtime in wheels.EXTRAS}
+    return [
+        _wheels(extra(runtime), packages, partial(_install_extra, runtime, packages))
+        for runtime, packages in installed.items()
+        if packages
+    ]
+
+
+def extra(runtime: str) -> str:
+    """Return the path of a runtime of `wheels.EXTRAS` below `folder()`."""
+    return f"aarch64/{runtime}"
+
+
+def try_out(code: str, mend: str, *own: Path) -> None:
+    """Run Python code on the emulated machine, where it sees a core as in a session.
+
+    Args:
+        code: statements.
+        mend: what to do where it fails.
+        own: folders that it may import from, beside what all runtimes need.
+
+    Raises:
+        UnavailableError: it fails.
+    """
+    root = overlay(folder() / "aarch64" / "root", CORES[_TRIED])
+    packages = [str(path) for path in (*own, folder() / "aarch64" / "site", PACKAGES)]
+    # facebench comes first: it says what no package may do, such as report to its makers.
+    code = f"import sys; sys.path[:0] = {packages}; import facebench; {code}"
+    qemu.run_python(root, code, mend)
 
 
 def linked() -> Path | None:
@@ -94,13 +138,19 @@ def choose_ncnn(version: str) -> None:
 
 def _site() -> Piece:
     packages = wheels.wanted(chosen_ncnn())
+    return _wheels("aarch64/site", packages, partial(wheels.install, packages))
+
+
+def _wheels(path: str, packages: dict[str, str], make: Make) -> Piece:
     names = ", ".join(f"{name} {version}" for name, version in packages.items())
-    return Piece(
-        "aarch64/site",
-        f"aarch64 wheels: {names}",
-        cache.digest(packages),
-        partial(wheels.install, packages),
-    )
+    return Piece(path, f"aarch64 wheels: {names}", cache.digest(packages), make)
+
+
+def _install_extra(runtime: str, packages: dict[str, str], path: Path) -> dict[str, str]:
+    versions = wheels.install(packages, path)
+    load = f"from {registry.__name__} import RUNTIMES; RUNTIMES[{runtime!r}].load()"
+    try_out(load, f"another release of {runtime} may run", path)
+    return versions
 
 
 def _build_plugin(path: Path) -> dict[str, str]:

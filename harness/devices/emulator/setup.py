@@ -59,6 +59,20 @@ class Emulated:
         """Return the folder of Python packages for aarch64."""
         return self.folder / "aarch64" / "site"
 
+    def packages(self, runtime: str) -> list[Path]:
+        """Return the folders that Python packages of a runtime are imported from."""
+        own = [self.folder / recipes.extra(runtime)] if runtime in wheels.EXTRAS else []
+        return [*own, self.site, recipes.PACKAGES]
+
+    def extras(self) -> list[str]:
+        """Return the runtimes of `wheels.EXTRAS` that run there, in this machine's versions."""
+        return [piece.path.rpartition("/")[2] for piece in self._extras()]
+
+    def absent(self, runtime: str) -> str:
+        """Return why a runtime could not be set up; empty where that was not tried."""
+        kept = pieces.read(self.folder / _SETUP)
+        return str(kept["absent"].get(recipes.extra(runtime), ""))
+
     @property
     def plugin(self) -> Path:
         """Return QEMU's plugin that counts, built for this machine."""
@@ -68,7 +82,18 @@ class Emulated:
     def versions(self) -> dict[str, str]:
         """Return versions of the emulator and of the sysroot's and Python's packages, by name."""
         kept = pieces.read(self.folder / _SETUP)
-        return {**kept["packages"]["aarch64"], **kept["wheels"], "qemu": qemu.version()}
+        extras = {
+            name: found for piece in self._extras() for name, found in piece.versions().items()
+        }
+        return {
+            **kept["packages"]["aarch64"],
+            **kept["wheels"],
+            **extras,
+            "qemu": qemu.version(),
+        }
+
+    def _extras(self) -> list[Piece]:
+        return [piece for piece in recipes.extras() if piece.is_made()]
 
     def _of(self, architecture: str, name: str) -> Path:
         path = self.folder / architecture / name
@@ -166,7 +191,8 @@ def _set_up(sysroot: Path | None, progress: Progress, ncnn: str) -> Emulated:
 
 
 def _complete(sysroot: Path | None, progress: Progress) -> Emulated:
-    wanted = recipes.pieces(sysroot)
+    demanded, extras = recipes.pieces(sysroot), recipes.extras()
+    wanted = [*demanded, *extras]
     setup = pieces.folder() / _SETUP
     kept = pieces.read(setup)
     emulated = Emulated(pieces.folder())
@@ -174,17 +200,22 @@ def _complete(sysroot: Path | None, progress: Progress) -> Emulated:
         progress.say(f"all is there: {emulated.folder}")
         return emulated
     setup.unlink(missing_ok=True)
-    # A folder of the user's stands for apt, which may be missing altogether.
-    optional = [_ARMV7] if sysroot or recipes.linked() else []
+    optional = {piece.path: piece.name for piece in extras}
+    if sysroot or recipes.linked():
+        # A folder of the user's stands for apt, which may be missing altogether.
+        optional[_ARMV7] = "ARMv7"
     absent = _make(wanted, optional, progress)
     progress.say("trying all of it out under QEMU")
     _try_out(emulated)
-    pieces.write(setup, _summary(wanted, absent))
+    pieces.write(setup, _summary(demanded, absent))
     return emulated
 
 
-def _make(wanted: list[Piece], optional: list[str], progress: Progress) -> dict[str, str]:
+def _make(wanted: list[Piece], optional: dict[str, str], progress: Progress) -> dict[str, str]:
     """Make what is not there.
+
+    Args:
+        optional: what one goes on without where it cannot be made: paths, and names for people.
 
     Returns:
         Why an optional piece could not be made, by its path.
@@ -201,16 +232,14 @@ def _make(wanted: list[Piece], optional: list[str], progress: Progress) -> dict[
             if piece.path not in optional:
                 raise
             absent[piece.path] = str(error)
-            progress.say(f"goes on without ARMv7: {error}")
+            progress.say(f"goes on without {optional[piece.path]}: {error}")
     return absent
 
 
 def _try_out(emulated: Emulated) -> None:
     """Run what was made once. Python keeps its byte code at that."""
     mend = f"remove {emulated.folder} and run '{COMMAND}' again"
-    imports = ", ".join(wheels.wanted())
-    code = f"import sys; sys.path.insert(0, {str(emulated.site)!r}); import {imports}"
-    qemu.run_python(emulated.root("aarch64"), code, mend)
+    recipes.try_out(f"import {', '.join(wheels.wanted())}", mend)
     for architecture in recipes.TRIPLES:
         root = emulated.folder / architecture / "root"
         if root.exists():

@@ -13,12 +13,16 @@ from facebench.harness.devices.emulator import programs
 from facebench.harness.machine import environment
 
 # As they are here, so that both machines run the same release.
-_SAME = ("numpy", "ncnn", "psutil", "platformdirs")
+_SAME = ("numpy", "ncnn", "onnxruntime", "psutil", "platformdirs")
 
-# Newer wheels than this one die with a segmentation fault under QEMU 7.2, at their import.
-_PINNED = {"onnxruntime": "1.24.4"}
+# What runtimes need beside these that are installed here on demand.
+EXTRAS = {"openvino": ("openvino",)}
 
-_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+# Up to the C library of Debian 12, whose files the emulated machine has.
+_PLATFORMS = (
+    *(f"manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)),
+    "manylinux2014_aarch64",
+)
 
 
 def wanted(ncnn: str = "") -> dict[str, str]:
@@ -36,7 +40,15 @@ def wanted(ncnn: str = "") -> dict[str, str]:
         raise UnavailableError(
             f"{missing[0]} is not installed: 'pip install {missing[0]}' installs it"
         )
-    return versions | ({"ncnn": ncnn} if ncnn else {}) | _PINNED
+    return versions | ({"ncnn": ncnn} if ncnn else {})
+
+
+def extra(runtime: str) -> dict[str, str]:
+    """Return the versions of the packages of a runtime of `EXTRAS`; empty where it is not
+    installed here.
+    """
+    versions = {name: environment.version(name) or "" for name in EXTRAS[runtime]}
+    return versions if all(versions.values()) else {}
 
 
 def install(packages: dict[str, str], folder: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Cores are described as data, every figure with its source, and recognised by their numbers."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.machine import cores
 from facebench.harness.machine.cores import CORES, Cache, Core, Figures, identify, parse
 
@@ -55,6 +57,49 @@ def test_qemu_knows_the_core(core: Core) -> None:
         pytest.skip(f"{qemu} is not installed")
     help_ = subprocess.run([qemu, "-cpu", "help"], capture_output=True, text=True, check=False)
     assert core.qemu_cpu in help_.stdout.split()
+
+
+# What LLVM calls the features that Linux prints. The reference manual of the architecture has
+# some of them of every core from a version on.
+LLVM = {
+    "asimd": "neon",
+    "aes": "aes",
+    "sha2": "sha2",
+    "crc32": "crc",
+    "atomics": "lse",
+    "asimdhp": "fullfp16",
+    "asimdrdm": "rdm",
+    "lrcpc": "rcpc",
+    "dcpop": "ccpp",
+    "asimddp": "dotprod",
+}
+FROM_8_0 = {"fp", "asimd"}
+FROM_8_2 = {*FROM_8_0, "crc32", "atomics", "asimdrdm", "dcpop"}
+
+
+@pytest.mark.parametrize("core", MODELLED, ids=lambda core: core.name)
+def test_features_are_those_that_llvm_knows_of_the_core(core: Core) -> None:
+    tvm = import_tvm()
+    from tvm.target import codegen
+
+    described = tvm.target.Target(
+        {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": core.name}
+    )
+    known = {str(name) for name in codegen.llvm_get_cpu_features(described)}
+    printed = core.features.split()
+    assert {name for name, llvm in LLVM.items() if llvm in known} == set(printed) & set(LLVM)
+
+
+@pytest.mark.parametrize("core", MODELLED, ids=lambda core: core.name)
+def test_what_an_architecture_demands_is_among_the_features(core: Core) -> None:
+    version = re.match(r"ARMv8(\.2)?-A", core.description)
+    assert version
+    printed = set(core.features.split())
+    assert printed >= (FROM_8_2 if version[1] else FROM_8_0)
+    assert version[1] or not printed & {"atomics", "asimdrdm", "dcpop"}
+    # Half precision and dot products are options from 8.2 on; the former is of both or of none.
+    assert version[1] or not printed & {"asimdhp", "asimddp"}
+    assert ("fphp" in printed) == ("asimdhp" in printed)
 
 
 @pytest.mark.parametrize("core", MODELLED, ids=lambda core: core.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facebench.architectures.errors import UnavailableError
-from facebench.harness.devices.emulator import crossbuild, recipes, setup
+from facebench.harness.devices.emulator import crossbuild, recipes, setup, wheels
 from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.storage import cache
 from tests.progress import Told
@@ -132,6 +132,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("PYTHONPATH", str(folder / "python"))
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(recipes, "_SOURCES", folder / "sources")
+    # Whatever is installed here; tests of extras name some.
+    monkeypatch.setattr(wheels, "EXTRAS", {})
 
     def log(line: str) -> None:
         with made.log.open("a") as file:

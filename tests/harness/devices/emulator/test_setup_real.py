@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from facebench.architectures.errors import UnavailableError
-from facebench.harness.devices.emulator import qemu, setup
+from facebench.harness.devices.emulator import qemu, setup, wheels
 from facebench.harness.devices.emulator.overlay import overlay
+from facebench.harness.machine import environment
 from facebench.harness.machine.cores import CORES
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.storage.progress import SILENT
 from tests.progress import Told
 
@@ -20,6 +22,7 @@ import sys
 sys.path.insert(0, {site!r})
 import platform, numpy, ncnn, onnxruntime
 print(platform.machine(), numpy.__version__, ncnn.__version__, onnxruntime.__version__)
+print(open("/proc/cpuinfo").read().count("asimddp"))
 print(open("/sys/devices/system/cpu/cpu0/cache/index2/size").read())
 """
 
@@ -37,10 +40,14 @@ def test_what_is_set_up_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip(f"a registry cannot be reached: {error}")
     assert setup.ready() == ""
 
-    folder = overlay(emulated, CORES["cortex-a76"])
+    folder = overlay(emulated.root("aarch64"), CORES["cortex-a76"])
     said = qemu.run_python(folder, _SEEN.format(site=str(emulated.site)), "").split()
     versions = emulated.versions
-    assert said == ["aarch64", versions["numpy"], versions["ncnn"], "1.24.4", "512K"]
+    same = [environment.version(name) for name in ("numpy", "ncnn", "onnxruntime")]
+    assert said == ["aarch64", *same, "4", "512K"]
+    assert [versions[name] for name in ("numpy", "ncnn", "onnxruntime")] == same
+    here = [name for name in wheels.EXTRAS if RUNTIMES[name].installed()]
+    assert emulated.extras() == here
 
     told = Told()
     setup.run(None, told)
