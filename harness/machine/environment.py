@@ -25,6 +25,7 @@ PACKAGES = (
     "onnx",
     "onnxruntime",
     "opencv-python-headless",
+    "mnn",
     "openvino",
     "pnnx",
     "torch",

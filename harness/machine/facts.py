@@ -20,6 +20,7 @@ PACKAGES = {
     "apache-tvm-ffi": "tvm",
     "ncnn": "ncnn",
     "onnxruntime": "onnxruntime",
+    "mnn": "mnn",
     "openvino": "openvino",
     "pnnx": "ncnn",
 }

@@ -169,7 +169,7 @@ class Runtime:
 
 
 # Distributions whose module has another name.
-_MODULES = {"apache-tvm": "tvm"}
+_MODULES = {"apache-tvm": "tvm", "mnn": "MNN"}
 
 
 def _module(package: str) -> str:

@@ -16,7 +16,7 @@ from facebench.architectures.errors import (
     WrongAnswerError,
 )
 from facebench.harness.machine.processes import thread_variables
-from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.deployment import Deployment, deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.models import export
@@ -64,8 +64,12 @@ def test_a_session_keeps_no_state_between_inferences(
     np.testing.assert_array_equal(session(inputs[:1]), first)
 
 
-# A table of positions by which its first attention is shifted.
-REFUSED = {("edgeface_xs", "ncnn"): "ncnn has no layer for pnnx.Expression"}
+REFUSED = {
+    # A table of positions by which its first attention is shifted.
+    ("edgeface_xs", "ncnn"): "ncnn has no layer for pnnx.Expression",
+    # Its activations are off by more than rounding explains.
+    ("edgeface_xs", "mnn"): "mnn on edgeface_xs in fp32 differs from the network itself",
+}
 
 
 @pytest.mark.parametrize(
@@ -85,12 +89,14 @@ REFUSED = {("edgeface_xs", "ncnn"): "ncnn has no layer for pnnx.Expression"}
 def test_every_network_agrees_with_torch_in_every_runtime_or_is_refused(name: str, of: str) -> None:
     runtime = usable(of)
     if reason := REFUSED.get((name, runtime.name)):
-        with pytest.raises(BadInputError, match=reason):
-            deploy(job(resolve(name), runtime.name))
+        with pytest.raises((BadInputError, WrongAnswerError), match=reason):
+            checked(deploy(job(resolve(name), runtime.name)))
         return
-    deployment = deploy(job(resolve(name), runtime.name))
-    error, _ = deployment.check(deployment.open(1).infer)
-    assert error < RUNTIME_TOLERANCE
+    assert checked(deploy(job(resolve(name), runtime.name))) < RUNTIME_TOLERANCE
+
+
+def checked(deployment: Deployment) -> float:
+    return deployment.check(deployment.open(1).infer)[0]
 
 
 def job(network: Network, runtime: str) -> Job:
