@@ -10,7 +10,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.cli.options import comma_list, gathered
 from facebench.harness.models.networks import (
-    ONNX_PREFIX,
+    GRAPH_PREFIXES,
     RANDOM,
     SHIPPED,
     Network,
@@ -47,8 +47,10 @@ def resolve_networks(
             f"--weights names {sorted(unused)[0]}, which is not among the networks asked for"
         )
     chosen = preprocessing(channels, mean, scale)
-    if (size or output) and not any(name.startswith(ONNX_PREFIX) for name in networks):
-        raise BadInputError("--size and --output are of ONNX files, and no network is one")
+    if (size or output) and not any(name.startswith(GRAPH_PREFIXES) for name in networks):
+        raise BadInputError(
+            "--size and --output are of ONNX and TFLite files, and no network is one"
+        )
     return told_apart(
         [
             resolve(
@@ -67,14 +69,14 @@ def parse_weights(weights: Sequence[str]) -> tuple[dict[str, str], str]:
     """Return `NETWORK=FILE` texts as a table; and `shipped` where others get that, else nothing.
 
     Raises:
-        BadInputError: a text has no equals sign, or names an ONNX network.
+        BadInputError: a text has no equals sign, or names a graph of the user.
     """
     files = {}
     for text in weights:
         if text == SHIPPED:
             continue
         name, equals, file = text.partition("=")
-        if not equals or not file or name.startswith(ONNX_PREFIX):
+        if not equals or not file or name.startswith(GRAPH_PREFIXES):
             raise BadInputError(
                 f"--weights {text!r} is not valid: write NETWORK=FILE, with a registered network, "
                 "or shipped"
@@ -167,11 +169,12 @@ weights = (
     ),
     click.option(
         "--size", callback=_size, metavar="HxW",
-        help="Of images, where an ONNX file leaves their height and width free.",
+        help="Of images, where an ONNX or TFLite file leaves their height and width free.",
     ),
     click.option(
         "--output", metavar="NAME",
-        help="Of an ONNX file with several outputs, the one that holds the embedding.",
+        help="Of an ONNX or TFLite file with several outputs, the one that holds the embedding; of "
+        "several signatures, SIGNATURE or SIGNATURE:OUTPUT.",
     ),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ def _obtain(job: Job) -> Outcome:
     from facebench.harness.models import cost
     from facebench.harness.models.onnx_cost import counter
 
-    if job.network.is_onnx:
+    if job.network.is_graph:
         loaded = job.network.loaded()
         found = loaded.found
         return Outcome(counter.count(loaded.model, found.image_shape, found.size, found.embedding))

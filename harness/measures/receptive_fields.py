@@ -22,7 +22,7 @@ def _summary(record: Record, result: Fields) -> str:
 
 
 def _suits(network: Network) -> bool:
-    return network.trained and not network.is_onnx
+    return network.trained and not network.is_graph
 
 
 # Nothing is compared: of two maps no one figure is the better.

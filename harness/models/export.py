@@ -50,8 +50,8 @@ class Exported:
     def onnx(self) -> Path:
         """Return the ONNX file: `image` (N, 3, H, W) to `embedding` (N, E).
 
-        Of a network of torch BN is folded and the opset is 17; of a user's ONNX file the graph
-        is the user's own, wrapped.
+        Of a network of torch BN is folded and the opset is 17; of a user's file the graph is the
+        user's own, wrapped.
         """
         return self.folder / "network.onnx"
 
@@ -62,7 +62,7 @@ class Exported:
 
     @property
     def from_onnx(self) -> bool:
-        """Say whether the network is a user's ONNX file, of which there is no TorchScript."""
+        """Say whether the network is a user's graph, of which there is no TorchScript."""
         return bool(self.facts()["from_onnx"])
 
     def reference(self) -> tuple[FloatArray, FloatArray]:
@@ -81,7 +81,7 @@ class Exported:
         """Return the network as trained, BN not folded: what torch runs eagerly.
 
         Raises:
-            RefusedError: it is a user's ONNX file that cannot be converted to torch.
+            RefusedError: it is a user's graph that cannot be converted to torch.
         """
         facts = self.facts()
         if facts["from_onnx"]:
@@ -106,7 +106,7 @@ def export(network: Network) -> Exported:
 
 
 def write_torchscript(exported: Exported, folder: Path) -> None:
-    """Write `network.pt` of a user's ONNX file, BN folded as far as torch has it.
+    """Write `network.pt` of a user's graph, BN folded as far as torch has it.
 
     Raises:
         RefusedError: it cannot be converted to torch.
@@ -150,7 +150,7 @@ def _write(network: Network, folder: Path) -> None:
         "preprocessing": asdict(architecture.preprocessing),
         "architecture": network.facts(),
     }
-    if network.is_onnx:
+    if network.is_graph:
         from facebench.harness.models.onnx_network import exporting
 
         facts |= exporting.write(network.loaded(), network.name, architecture.preprocessing, folder)

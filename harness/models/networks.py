@@ -1,4 +1,4 @@
-"""Makes a network of a name and weights: registered, `timm:` or `onnx:`."""
+"""Makes a network of a name and weights: registered, `timm:`, `onnx:` or `tflite:`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from facebench.harness.models.onnx_network.loaded import Loaded
 
-ONNX_PREFIX = "onnx:"
+# Of a user's file whose graph is the network.
+ONNX_PREFIX, TFLITE_PREFIX = "onnx:", "tflite:"
+GRAPH_PREFIXES = (ONNX_PREFIX, TFLITE_PREFIX)
 # Of a path, parts that tell two files of one name apart.
 _MOST_FOLDERS = 50
 
@@ -35,14 +37,14 @@ class Network:
     """A network is an architecture with the weights that fill it.
 
     Attributes:
-        name: as the user gave it; of an `onnx:` network, the prefix and the file's name.
+        name: as the user gave it; of a user's graph, the prefix and the file's name.
         weights: identity of the weights: `random:<seed>` or `sha256:<digest>`.
         path: the file that holds them, or None where they are random.
         preprocessing: given by the user, or None for the architecture's own.
         source: of an architecture from outside this project, what defines it: see there.
-        size: height and width of an ONNX graph's image, where the graph leaves them free.
-        output: of an ONNX graph with several, the one that holds the embedding.
-        precision: of its weights as they are given: `fp32`, or what an ONNX file computes in.
+        size: height and width of a user's graph's image, where the graph leaves them free.
+        output: of a user's graph with several, the one that holds the embedding.
+        precision: of its weights as they are given: `fp32`, or what a user's graph computes in.
     """
 
     name: str
@@ -55,9 +57,14 @@ class Network:
     precision: str = "fp32"
 
     @property
-    def is_onnx(self) -> bool:
-        """Say whether the network is a user's ONNX file."""
-        return self.name.startswith(ONNX_PREFIX)
+    def is_graph(self) -> bool:
+        """Say whether the network is the graph in a user's file, ONNX or TFLite."""
+        return self.name.startswith(GRAPH_PREFIXES)
+
+    @property
+    def is_tflite(self) -> bool:
+        """Say whether that file is a TFLite one."""
+        return self.name.startswith(TFLITE_PREFIX)
 
     @property
     def trained(self) -> bool:
@@ -65,21 +72,21 @@ class Network:
         return self.path is not None
 
     def architecture(self) -> Architecture:
-        """Return the facts of the network; of an ONNX file, those its graph states.
+        """Return the facts of the network; of a user's graph, those it states.
 
         Raises:
             UnknownNameError: no architecture has this name.
-            BadInputError: the ONNX file holds no embedding network.
+            BadInputError: the user's file holds no embedding network.
         """
-        if self.is_onnx:
-            return _onnx_architecture(self)
+        if self.is_graph:
+            return _graph_architecture(self)
         found = registry.find(self.name)
         if self.preprocessing is None:
             return found
         return replace(found, preprocessing=self.preprocessing)
 
     def loaded(self) -> Loaded:
-        """Return what its ONNX file holds.
+        """Return what its file holds.
 
         Raises:
             BadInputError: it holds no embedding network.
@@ -87,12 +94,13 @@ class Network:
         from facebench.harness.models.onnx_network import loaded
 
         assert self.path is not None
-        return loaded.load(self.path, self.weights, self.size, self.output)
+        read = loaded.load_tflite if self.is_tflite else loaded.load
+        return read(self.path, self.weights, self.size, self.output)
 
     @property
     def module_name(self) -> str:
         """Return the full name of the Python module that defines it."""
-        return __name__ if self.is_onnx else registry.module(self.name)
+        return __name__ if self.is_graph else registry.module(self.name)
 
     def facts(self) -> dict[str, Any]:
         """Return what a report tells of architecture and weights, for a record's provenance.
@@ -106,7 +114,7 @@ class Network:
             "reference": found.reference,
             "note": found.note,
         }
-        if self.path is None or self.is_onnx:
+        if self.path is None or self.is_graph:
             return facts
         training = weights_card.conditions(self.path)
         matched = state_dicts.match(self.path, found.build().state_dict(), found.embedding_size)
@@ -119,9 +127,9 @@ class Network:
 
         Raises:
             BadInputError: the file does not hold weights for this architecture.
-            RefusedError: it is an ONNX file that cannot be converted to torch.
+            RefusedError: it is a user's graph that cannot be converted to torch.
         """
-        if self.is_onnx:
+        if self.is_graph:
             from facebench.harness.models.onnx_network import in_torch
 
             wrapped = self.loaded().wrapped(self.architecture().preprocessing.channels)
@@ -148,19 +156,21 @@ def resolve(
     """Return the network called `name`, its name and files checked.
 
     Args:
-        name: a registered name, `timm:<backbone>[:<head>]` or `onnx:<file>`.
+        name: a registered name, `timm:<backbone>[:<head>]`, `onnx:<file>` or `tflite:<file>`.
         weights: `random:<seed>`, `shipped` (those that come with the project) or a file; None
-            is `random:0`. An ONNX file is its own weights.
+            is `random:0`. A user's graph has its own.
         preprocessing: how pixels become its input, where the architecture's own does not fit.
-        size: height and width of an ONNX graph's image, where the graph leaves them free.
-        output: of an ONNX graph with several, the one that holds the embedding.
+        size: height and width of a user's graph's image, where the graph leaves them free.
+        output: of a user's graph with several, the one that holds the embedding.
 
     Raises:
         UnknownNameError: no such network; the message names the nearest.
         BadInputError: a file is missing, or no weights of this network are shipped.
     """
-    if name.startswith(ONNX_PREFIX):
-        return _onnx(Path(name.removeprefix(ONNX_PREFIX)).absolute(), preprocessing, size, output)
+    for prefix in GRAPH_PREFIXES:
+        if name.startswith(prefix):
+            path = Path(name.removeprefix(prefix)).absolute()
+            return _graph(prefix, path, preprocessing, size, output)
     found = registry.find(name)
     name = found.name
     text = str(weights) if weights is not None else RANDOM
@@ -173,36 +183,46 @@ def resolve(
 
 
 def told_apart(networks: Sequence[Network]) -> list[Network]:
-    """Return networks with the folders of their ONNX files in their names, where these have one
-    name and other weights.
+    """Return networks with the folders of their files in their names, where these have one name
+    and other weights.
     """
     parts = 1
     found = list(networks)
     while parts < _MOST_FOLDERS and (twice := _of_one_name(found)):
         parts += 1
         found = [
-            replace(one, name=_onnx_name(one, parts)) if one.name in twice else one for one in found
+            replace(one, name=_graph_name(one, parts)) if one.name in twice else one
+            for one in found
         ]
     return found
 
 
 def _of_one_name(networks: Sequence[Network]) -> set[str]:
-    """Return names of ONNX files that several networks of other weights have."""
+    """Return names of users' graphs that several networks of other weights have."""
     weights: dict[str, set[str]] = {}
     for one in networks:
-        if one.is_onnx:
+        if one.is_graph:
             weights.setdefault(one.name, set()).add(one.weights)
     return {name for name, several in weights.items() if len(several) > 1}
 
 
-def _onnx(
-    path: Path, preprocessing: Preprocessing | None, size: tuple[int, int] | None, output: str
+def _graph(
+    prefix: str,
+    path: Path,
+    preprocessing: Preprocessing | None,
+    size: tuple[int, int] | None,
+    output: str,
 ) -> Network:
-    from facebench.harness.models.onnx_network import files
+    if prefix == TFLITE_PREFIX:
+        from facebench.harness.models.tflite_network import reading
 
-    digest, precision = files.identity(path)
+        digest, precision = reading.identity(path, output)
+    else:
+        from facebench.harness.models.onnx_network import files
+
+        digest, precision = files.identity(path)
     network = Network(
-        ONNX_PREFIX,
+        prefix,
         f"sha256:{digest}",
         path,
         preprocessing,
@@ -210,16 +230,28 @@ def _onnx(
         output=output,
         precision=precision,
     )
-    return replace(network, name=_onnx_name(network, 1))
+    return replace(network, name=_graph_name(network, 1))
 
 
-def _onnx_name(network: Network, parts: int) -> str:
+def _graph_name(network: Network, parts: int) -> str:
     """Return the file's name, with so many of the last parts of its path, and what was chosen."""
     assert network.path is not None
     chosen = [network.output] if network.output else []
     chosen += ["{}x{}".format(*network.size)] if network.size else []
     file = "/".join(network.path.parts[-parts:])
-    return "@".join([f"{ONNX_PREFIX}{file}", *chosen])
+    prefix = TFLITE_PREFIX if network.is_tflite else ONNX_PREFIX
+    return "@".join([f"{prefix}{file}", *chosen])
+
+
+def with_prefix(text: str) -> str:
+    """Return the name of a bare file, such as `my.onnx`, with the prefix that makes it a network.
+
+    Any other text is returned as it is.
+    """
+    if text.startswith(GRAPH_PREFIXES):
+        return text
+    suffix = Path(text).suffix
+    return next((f"{one}{text}" for one in GRAPH_PREFIXES if suffix == f".{one[:-1]}"), text)
 
 
 def is_random(text: str) -> bool:
@@ -263,7 +295,7 @@ def _shipped(name: str) -> Path:
     return known[name]
 
 
-def _onnx_architecture(network: Network) -> Architecture:
+def _graph_architecture(network: Network) -> Architecture:
     loaded = network.loaded()
     found = loaded.found
     return Architecture(
@@ -271,7 +303,7 @@ def _onnx_architecture(network: Network) -> Architecture:
         build=network.module,
         input_size=found.size,
         embedding_size=found.embedding_size,
-        reference="an ONNX file of the user",
+        reference=f"{'a TFLite' if network.is_tflite else 'an ONNX'} file of the user",
         note=str(found),
         preprocessing=loaded.preprocessing(network.preprocessing),
     )

@@ -17,7 +17,8 @@ class Case:
 
     Attributes:
         measure: the name of a measure, such as `latency` or `accuracy`.
-        network: an architecture's name, `timm:<backbone>:<head>` or `onnx:<file>`.
+        network: an architecture's name, `timm:<backbone>:<head>`, `onnx:<file>` or
+            `tflite:<file>`.
         weights: `random:<seed>` or `sha256:<digest of the file>`.
         precision: `fp32`, `fp16` or `int8`.
         runtime: what executes the artifact, such as `onnxruntime`.

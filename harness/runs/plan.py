@@ -27,10 +27,10 @@ A plan is a TOML file. Every key may be left out:
     [weights]                    # a file, relative to the plan's folder, "shipped" or "random:1"
     mobilefacenet = "weights.pth"
 
-    [sizes]                      # of images, of ONNX files that leave height and width free
+    [sizes]                      # of images, of files that leave height and width free
     "onnx:my.onnx" = "112x112"
 
-    [outputs]                    # of ONNX files with several, the one that holds the embedding
+    [outputs]                    # of files with several, the one that holds the embedding
     "onnx:my.onnx" = "embedding"
 """
 
@@ -54,7 +54,7 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.job import LIMIT_S, Job
 from facebench.harness.measures.registry import MEASURES, Measure, Per
 from facebench.harness.models.networks import (
-    ONNX_PREFIX,
+    GRAPH_PREFIXES,
     RANDOM,
     SHIPPED,
     Network,
@@ -232,11 +232,13 @@ def network_names(plan: Plan) -> Sequence[str]:
 
 
 def _networks(plan: Plan, names: Sequence[str]) -> Iterator[Network]:
-    """Yield networks with their weights; of an ONNX file, with the size and output asked for."""
+    """Yield networks with their weights; of a user's graph, with the size and output asked for."""
     for key in ("sizes", "outputs"):
         for name in getattr(plan, key):
-            if name not in names or not name.startswith(ONNX_PREFIX):
-                raise BadInputError(f"[{key}] names {name!r}, which is no ONNX file of the plan's")
+            if name not in names or not name.startswith(GRAPH_PREFIXES):
+                raise BadInputError(
+                    f"[{key}] names {name!r}, which is no ONNX or TFLite file of the plan's"
+                )
     for name in names:
         size = plan.sizes.get(name)
         yield resolve(

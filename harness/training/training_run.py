@@ -14,7 +14,12 @@ from scipy.special import stdtrit
 from facebench.architectures.errors import BadInputError, FacebenchError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
-from facebench.harness.models.networks import ONNX_PREFIX, Network, resolve
+from facebench.harness.models.networks import (
+    GRAPH_PREFIXES,
+    Network,
+    resolve,
+    with_prefix,
+)
 from facebench.harness.stats.procedures import procedure
 from facebench.harness.storage import writing
 from facebench.harness.storage.progress import ProgressStep
@@ -208,9 +213,9 @@ def check(request: TrainingRequest) -> TrainingPlan:
 
 
 def _student(name: str) -> Network:
-    if name.startswith(ONNX_PREFIX):
+    if name.startswith(GRAPH_PREFIXES):
         raise BadInputError(
-            f"{name} cannot be trained: BN is folded in ONNX files; name a registered network or "
+            f"{name} cannot be trained: BN is folded in such files; name a registered network or "
             "timm:BACKBONE, and this file as its --teacher"
         )
     return resolve(name)
@@ -230,9 +235,8 @@ def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
             f"recipe {recipe.name} has no use for a teacher: leave --teacher out, or use distill, "
             "or a recipe of your own with a teacher_weight"
         )
-    if text.endswith(".onnx") and not text.startswith(ONNX_PREFIX) and "=" not in text:
-        text = ONNX_PREFIX + text
-    if text.startswith(ONNX_PREFIX):
+    text = text if "=" in text else with_prefix(text)
+    if text.startswith(GRAPH_PREFIXES):
         return resolve(text, preprocessing=preprocessing)
     name, equals, file = text.partition("=")
     if not equals or not file:

@@ -15,7 +15,7 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.options import Command
 from facebench.harness.cli.output import terminal
 from facebench.harness.cli.output.progress import Bar
-from facebench.harness.models.networks import ONNX_PREFIX, Network
+from facebench.harness.models.networks import Network, with_prefix
 from facebench.harness.training.data.cleaning import Finding, write
 from facebench.harness.training.data.overlap import Limits
 
@@ -31,8 +31,7 @@ def _as_networks(
     context: click.Context, parameter: click.Parameter, teacher: str
 ) -> tuple[str, ...]:
     """Return the name as a command line names networks: of a file, with what says so."""
-    bare = teacher.endswith(".onnx") and not teacher.startswith(ONNX_PREFIX)
-    return (f"{ONNX_PREFIX}{teacher}" if bare else teacher,)
+    return (with_prefix(teacher),)
 
 
 # Arrives as `teachers`: a list of one `Network`.
@@ -41,7 +40,7 @@ _teacher = options.gathered(
     case_options.resolve_networks,
     click.option(
         "--teacher", "networks", required=True, metavar="NETWORK", callback=_as_networks,
-        help="An ONNX file, or a network with --weights; trained on faces.",
+        help="An ONNX or TFLite file, or a network with --weights; trained on faces.",
     ),
     *case_options.weights,
 )  # fmt: skip

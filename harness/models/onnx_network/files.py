@@ -65,7 +65,7 @@ def structure(path: Path) -> ModelProto:
     except BadInputError:
         raise
     except Exception as error:  # protobuf raises a dozen kinds
-        raise _no_onnx(path, error) from error
+        raise _no_graph(path, error, "ONNX file") from error
     if not model.graph.node:
         raise BadInputError(f"{path} is no ONNX file: it holds no graph; export the network again")
     return model
@@ -83,7 +83,7 @@ def checked(model: ModelProto, path: Path) -> ModelProto:
         onnx.checker.check_model(model)
         found = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # onnx raises a dozen kinds
-        raise _no_onnx(path, error) from error
+        raise _no_graph(path, error) from error
     graph = found.graph
     elements = sum(
         math.prod(max(dim, 1) for dim in shape(value))
@@ -222,8 +222,8 @@ def _bytes(path: Path, tensor: TensorProto) -> bytes:
         return file.read(length)
 
 
-def _no_onnx(path: Path, error: Exception) -> BadInputError:
+def _no_graph(path: Path, error: Exception, kind: str = "graph") -> BadInputError:
     first: list[str] = str(error).strip().splitlines() or [type(error).__name__]
     return BadInputError(
-        f"{path} is no ONNX file that can be read ({first[0]}); export the network again"
+        f"{path} is no {kind} that can be read ({first[0]}); export the network again"
     )

@@ -1,4 +1,4 @@
-"""A user's ONNX file, read once: its graph, what it takes and what it gives."""
+"""A user's file, read once: its graph, what it takes and what it gives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.models.onnx_network import canonical, files, interface
 from facebench.harness.models.onnx_network.interface import Interface
+from facebench.harness.models.tflite_network import reading
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -82,6 +83,13 @@ def load(path: Path, identity: str, size: tuple[int, int] | None, output: str) -
         BadInputError: it holds no embedding network.
     """
     model = files.read(path)
+    return Loaded(path, model, interface.find(model, str(path), size, output))
+
+
+@lru_cache(maxsize=2)
+def load_tflite(path: Path, identity: str, size: tuple[int, int] | None, output: str) -> Loaded:
+    """Return what a TFLite file holds, as a graph of ONNX; see `load`."""
+    model, output = reading.read(path, output)
     return Loaded(path, model, interface.find(model, str(path), size, output))
 
 

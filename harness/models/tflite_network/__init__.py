@@ -1,0 +1,1 @@
+"""Reads a user's TFLite file as an ONNX graph."""
