@@ -40,6 +40,7 @@ WRITES = {
     "harness/models/onnx_network/exporting.py": _ENTRY,
     "harness/models/precision.py": _ENTRY,
     "harness/models/quantize.py": _ENTRY,
+    "harness/runtimes/litert_cpu.py": _ENTRY,
     "harness/runtimes/ncnn_cpu.py": _ENTRY,
     "harness/runtimes/ncnn_half.py": _ENTRY,
     "harness/storage/cache.py": "it makes the entries, of random names",

@@ -18,6 +18,7 @@ from facebench.harness.storage.cache import digest
 
 # What a figure can depend on. A package that is not installed is left out.
 PACKAGES = (
+    "ai-edge-litert",
     "apache-tvm",
     "apache-tvm-ffi",
     "ncnn",

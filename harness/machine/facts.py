@@ -16,6 +16,7 @@ SYSTEM = ("kernel", "system")
 
 # Packages by the runtime that they belong to: cases of other runtimes don't run on them.
 PACKAGES = {
+    "ai-edge-litert": "litert",
     "apache-tvm": "tvm",
     "apache-tvm-ffi": "tvm",
     "ncnn": "ncnn",

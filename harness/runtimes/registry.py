@@ -169,7 +169,7 @@ class Runtime:
 
 
 # Distributions whose module has another name.
-_MODULES = {"apache-tvm": "tvm", "mnn": "MNN"}
+_MODULES = {"ai-edge-litert": "ai_edge_litert", "apache-tvm": "tvm", "mnn": "MNN"}
 
 
 def _module(package: str) -> str:

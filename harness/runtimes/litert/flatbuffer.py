@@ -1,0 +1,202 @@
+"""Writes the file that LiteRT reads: tensors, operators that join them, and a signature.
+
+The format's schema comes with the runtime (`ai_edge_litert.schema_py_generated`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# What the format calls the options of an operator, where it has any that are set here.
+_OPTIONS = {
+    "ADD": "AddOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "DIV": "DivOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "GELU": "GeluOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "MEAN": "ReducerOptions",
+    "MUL": "MulOptions",
+    "REDUCE_MAX": "ReducerOptions",
+    "REDUCE_MIN": "ReducerOptions",
+    "RESHAPE": "ReshapeOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "SPLIT": "SplitOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
+    "SUB": "SubOptions",
+    "SUM": "ReducerOptions",
+}
+
+# Operators that can apply an activation to what they give.
+_FUSING = frozenset({"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV",
+                     "FULLY_CONNECTED", "MAX_POOL_2D", "MUL", "SUB"})  # fmt: skip
+
+# Options that are one word of an enumeration.
+_WORDS = {"padding": "Padding", "fusedActivationFunction": "ActivationFunctionType"}
+
+# Readers of this version of the format, of operators whose code takes more than seven bits.
+_VERSION, _SMALL_CODES = 3, 127
+
+# Bytes at whose multiples the format wants constants to begin.
+_ALIGNED = 16
+
+
+class ModelWriter:
+    """It collects a network of one graph, and writes it.
+
+    Tensors are known by their numbers, in the order in which they were made.
+    """
+
+    def __init__(self) -> None:
+        from ai_edge_litert import schema_py_generated
+
+        self._schema: Any = schema_py_generated
+        self._tensors: list[Any] = []
+        self._buffers: list[Any] = [self._schema.BufferT()]  # the first one is of no constant
+        self._operators: list[Any] = []
+        self._codes: dict[str, int] = {}
+        self._made_by: dict[int, tuple[str, Any]] = {}
+        self._constants: dict[tuple[Any, ...], int] = {}
+
+    def tensor(self, name: str, shape: Sequence[int]) -> int:
+        """Add a tensor of real numbers that is worked out."""
+        return self._add_tensor(name, shape, "FLOAT32", 0)
+
+    def constant(self, array: Array, name: str = "") -> int:
+        """Add a tensor of given numbers, float32 or int32, of any shape; the same ones once."""
+        data = np.ascontiguousarray(array)
+        key = (data.dtype.str, data.shape, data.tobytes())
+        if key not in self._constants:
+            self._buffers.append(self._aligned(data))
+            kind = {"f": "FLOAT32", "i": "INT32"}[data.dtype.kind]
+            name = name or f"constant_{len(self._constants)}"
+            number = self._add_tensor(name, data.shape, kind, len(self._buffers) - 1)
+            self._constants[key] = number
+        return self._constants[key]
+
+    def add(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any) -> None:
+        """Add an operator.
+
+        Args:
+            kind: as the format names it, such as `CONV_2D`.
+            inputs: tensors; -1 where one is left out.
+            outputs: tensors.
+            options: as the format names them, with words for its enumerations.
+        """
+        schema = self._schema
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.setdefault(kind, len(self._codes))
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
+        if name := _OPTIONS.get(kind):
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+            operator.builtinOptions = getattr(schema, f"{name}T")()
+            for option, value in options.items():
+                given = (
+                    getattr(getattr(schema, _WORDS[option]), value) if option in _WORDS else value
+                )
+                setattr(operator.builtinOptions, option, given)
+        self._operators.append(operator)
+        self._made_by |= dict.fromkeys(outputs, (kind, operator))
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        """Return a tensor's shape."""
+        return tuple(self._tensors[tensor].shape)
+
+    def name(self, tensor: int) -> str:
+        """Return a tensor's name."""
+        return str(self._tensors[tensor].name)
+
+    def rename(self, tensor: int, name: str) -> None:
+        """Call a tensor otherwise."""
+        self._tensors[tensor].name = name
+
+    def fuse(self, tensor: int, activation: str) -> bool:
+        """Have the operator that makes a tensor apply an activation too, and say whether it can."""
+        kind, operator = self._made_by.get(tensor, ("", None))
+        if kind not in _FUSING or operator.builtinOptions.fusedActivationFunction:
+            return False
+        number = getattr(self._schema.ActivationFunctionType, activation)
+        operator.builtinOptions.fusedActivationFunction = number
+        return True
+
+    def activation(self, tensor: int) -> str:
+        """Return the activation that a tensor comes from; or nothing."""
+        kind, operator = self._made_by.get(tensor, ("", None))
+        words = vars(self._schema.ActivationFunctionType).items()
+        numbers = {number: word for word, number in words if isinstance(number, int) and number}
+        if kind in _FUSING:
+            return str(numbers.get(operator.builtinOptions.fusedActivationFunction, ""))
+        return kind if kind in numbers.values() else ""
+
+    def add_bias(self, tensor: int, bias: Array) -> bool:
+        """Have the product that makes a tensor add a bias `(N,)` too, and say whether it can."""
+        kind, operator = self._made_by.get(tensor, ("", None))
+        if kind != "FULLY_CONNECTED" or operator.inputs[2] != -1:
+            return False
+        if operator.builtinOptions.fusedActivationFunction:
+            return False
+        operator.inputs[2] = self.constant(bias)
+        return True
+
+    def written(self, image: int, embedding: int) -> bytes:
+        """Return the file, whose signature `serving_default` maps `image` to `embedding`."""
+        import flatbuffers
+
+        schema = self._schema
+        graph = schema.SubGraphT()
+        graph.name, graph.tensors, graph.operators = "main", self._tensors, self._operators
+        graph.inputs, graph.outputs = [image], [embedding]
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+        signature.inputs = [self._named("image", image)]
+        signature.outputs = [self._named("embedding", embedding)]
+        model = schema.ModelT()
+        model.version, model.description = _VERSION, "facebench"
+        model.operatorCodes = [self._code(kind) for kind in self._codes]
+        model.subgraphs, model.buffers, model.signatureDefs = [graph], self._buffers, [signature]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _add_tensor(self, name: str, shape: Sequence[int], kind: str, buffer: int) -> int:
+        tensor = self._schema.TensorT()
+        tensor.name, tensor.shape, tensor.buffer = name, [int(size) for size in shape], buffer
+        tensor.type, tensor.hasRank = getattr(self._schema.TensorType, kind), True
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def _aligned(self, data: Array) -> Any:
+        base: Any = self._schema.BufferT
+
+        class Aligned(base):  # type: ignore[misc]
+            def Pack(self, builder: Any) -> Any:  # noqa: N802
+                builder.Prep(_ALIGNED, len(self.data))
+                return super().Pack(builder)
+
+        buffer = Aligned()
+        buffer.data = np.frombuffer(data.tobytes(), np.uint8)
+        return buffer
+
+    def _code(self, kind: str) -> Any:
+        code = self._schema.OperatorCodeT()
+        code.builtinCode = getattr(self._schema.BuiltinOperator, kind)
+        code.deprecatedBuiltinCode, code.version = min(code.builtinCode, _SMALL_CODES), 1
+        return code
+
+    def _named(self, name: str, tensor: int) -> Any:
+        named = self._schema.TensorMapT()
+        named.name, named.tensorIndex = name, tensor
+        return named
