@@ -52,7 +52,7 @@ def median(row: LatencyRow, notes: Notes, *, strong: bool = False) -> Cell:
     """Return a median time with its interval; or the status, and why, where there is none."""
     if row.median is None:
         return absent(row.status, row.reason, notes)
-    marks = notes.add(*doubts(row.record), few_samples(row))
+    marks = notes.add(*doubts(row.record), few_samples(row), row.remark)
     badge = "untuned" if row.untuned else ""
     return Cell(
         earned(row.median), interval(row.median), row.setting.kind, badge, marks, strong=strong

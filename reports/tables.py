@@ -80,6 +80,11 @@ class LatencyRow:
         """Say whether the code that was timed was never tuned."""
         return "untuned" in self.label
 
+    @property
+    def remark(self) -> str:
+        """Say what else limits what the time means, such as operators that were not delegated."""
+        return f"{self.setting.label}, {self.label}" if self.label and not self.untuned else ""
+
 
 def latency_rows(records: Iterable[Record]) -> list[LatencyRow]:
     """Return the latency records as rows."""

@@ -152,9 +152,19 @@ def _caption(evidence: Evidence, left_out: Sequence[Setting], scores: Sequence[R
     lines.append(mirrored(scores))
     if any(row.untuned for row in evidence.latencies):
         lines.append("untuned: some of its kernels are plain loops; it is never ranked.")
+    lines += _remarks(evidence)
     if left_out:
         lines.append(f"In the report too: {', '.join(one.label for one in left_out)}.")
     return escape("\n".join(filter(None, lines)))
+
+
+def _remarks(evidence: Evidence) -> list[str]:
+    """Return what limits the meaning of times, each with the networks of which it is true."""
+    found: dict[str, dict[str, None]] = {}
+    for row in evidence.latencies:
+        if row.remark and row.setting.threads == THREADS:
+            found.setdefault(row.remark, {})[plain(row.network)] = None
+    return [f"{remark} (in {', '.join(names)})." for remark, names in found.items()]
 
 
 def _first_cores(evidence: Evidence) -> list[EmulatedCore]:

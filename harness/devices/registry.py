@@ -83,5 +83,5 @@ def require_precision(runtime: str, precision: str, device: str) -> None:
             reached.
     """
     chosen = RUNTIMES[runtime]
-    everywhere = precision in chosen.precisions
+    everywhere = precision in chosen.precisions_on()
     chosen.require(precision, "" if everywhere else DEVICES[device].facts().target)

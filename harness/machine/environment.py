@@ -21,6 +21,7 @@ PACKAGES = (
     "ai-edge-litert",
     "apache-tvm",
     "apache-tvm-ffi",
+    "executorch",
     "ncnn",
     "numpy",
     "onnx",

@@ -19,6 +19,7 @@ PACKAGES = {
     "ai-edge-litert": "litert",
     "apache-tvm": "tvm",
     "apache-tvm-ffi": "tvm",
+    "executorch": "executorch",
     "ncnn": "ncnn",
     "onnxruntime": "onnxruntime",
     "mnn": "mnn",

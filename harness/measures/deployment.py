@@ -145,7 +145,7 @@ def deploy(job: Job) -> Deployment:
     require_precision(runtime.name, case.precision, case.device)
     own = _own_half(runtime, case)
     given = "fp32" if own else case.precision
-    exported = precision.lower(job.export(), given, lambda: _calibration(job))
+    exported = precision.lower(job.export(), given, lambda: _calibration(job), runtime.int8)
     _require_batch(exported, case)
     prepare = own.prepare if own else runtime.prepare
     return Deployment(job, exported, runtime, prepare(exported, case.batch, case.target))
@@ -175,7 +175,8 @@ def faces_digest(name: str, data: Path | None) -> str:
 
 def _own_half(runtime: Runtime, case: Case) -> OwnHalfPrecision | None:
     """Return how a runtime puts the case's network into half precision, where it does itself."""
-    return runtime.half if case.precision not in runtime.precisions else None
+    itself = case.precision == "fp16" and "fp16" not in runtime.precisions
+    return runtime.half if itself else None
 
 
 def _require_shape(answer: Any, expected: tuple[int, int], what: str) -> None:

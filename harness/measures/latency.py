@@ -118,7 +118,9 @@ def _provenance(deployment: Deployment, mode: str | None) -> dict[str, Any]:
         "artifact_bytes": deployment.size_bytes,
         "denormal_weights": deployment.exported.facts()["denormal_weights"],
     }
-    if mode is not None:
+    if deployment.runtime.flushes:
+        facts["flush_to_zero"] = True
+    elif mode is not None:
         facts["flush_to_zero"] = {flushing.KEPT: False, flushing.FLUSHED: True}.get(mode, mode)
     return facts
 

@@ -76,15 +76,18 @@ def lower(
     exported: Exported,
     precision: str,
     calibration: Calibration | Callable[[], Calibration] | None = None,
+    quantizer: quantize.Quantizer | None = None,
 ) -> Exported:
     """Return the network in another precision, or find it in the cache; in its own it is itself.
 
-    Its folder holds what runtimes read of an ONNX network, and no TorchScript.
+    Its folder holds what runtimes read of an ONNX network, and no TorchScript; or in int8 what
+    the quantizer of one runtime writes.
 
     Args:
         exported: the network in fp32.
         precision: one of `PRECISIONS`.
         calibration: faces for int8, or what draws them where they are needed.
+        quantizer: of the runtime that int8 is for, where it has its own.
 
     Raises:
         UnknownNameError: there is no such precision.
@@ -115,10 +118,13 @@ def lower(
         faces and faces.digest,
         fingerprints.code(__name__),
         {name: version(name) for name in ("numpy", "onnx", "onnxruntime")},
+        quantizer and faces and quantizer.depends_on(),
     )
-    return Exported(
-        cache.entry("lowered", key, lambda folder: _write(exported, precision, faces, folder))
-    )
+
+    def make(folder: Path) -> None:
+        _write(exported, precision, faces, quantizer, folder)
+
+    return Exported(cache.entry("lowered", key, make))
 
 
 def require_known(precision: str) -> None:
@@ -182,7 +188,11 @@ def faithful(lowered: Exported) -> Check | None:
 
 
 def _write(
-    exported: Exported, precision: str, calibration: Calibration | None, folder: Path
+    exported: Exported,
+    precision: str,
+    calibration: Calibration | None,
+    quantizer: quantize.Quantizer | None,
+    folder: Path,
 ) -> None:
     lowered = folder / "network.onnx"
     facts = exported.facts()
@@ -192,9 +202,13 @@ def _write(
         inputs, expected = exported.reference()
         found = agreement(_embed(lowered, inputs), expected)
     else:
-        quantize.quantize(facts["name"], exported.onnx, lowered, calibration)
         inputs = np.concatenate(list(calibration.batches()))
-        found = agreement(_embed(lowered, inputs), _embed(exported.onnx, inputs))
+        if quantizer is None:
+            quantize.quantize(facts["name"], exported.onnx, lowered, calibration)
+            embeddings = _embed(lowered, inputs)
+        else:
+            embeddings = quantizer.write(exported, inputs, folder)
+        found = agreement(embeddings, _embed(exported.onnx, inputs))
         done |= {"calibration": calibration.name, "calibration_digest": calibration.digest}
     require_agreement(facts["name"], precision, found)
     done |= {"images": len(inputs), **asdict(found)}

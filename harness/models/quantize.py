@@ -18,11 +18,32 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.models.export import Exported
 from facebench.harness.stats.arrays import FloatArray
-from facebench.harness.verification.calibration import Calibration
+
+if TYPE_CHECKING:
+    from facebench.harness.verification.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """It puts networks in int8 for one runtime, which does not read the ONNX file that others do.
+
+    Attributes:
+        write: writes a network in int8 into a folder, where the runtime's `prepare` finds it; of
+            the network in single precision, images (N, 3, H, W) that set the ranges of its
+            activations, and the folder. Returns the runtime's embeddings (N, E) of these images.
+        depends_on: returns what its files depend on beside network and images.
+    """
+
+    write: Callable[[Exported, FloatArray, Path], FloatArray]
+    depends_on: Callable[[], object]
 
 
 def halve(source: Path, target: Path) -> None:

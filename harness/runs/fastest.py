@@ -39,7 +39,7 @@ def find_fastest(
             jobs.throughput_job(network, name, threads, batch, how, Budget(0, _SAMPLING_S))
         )
         for name in installed()
-        if how.given(network).name in RUNTIMES[name].precisions
+        if how.given(network).name in RUNTIMES[name].precisions_on()
         for batch in _BATCHES
         if batch == 1 or RUNTIMES[name].batches
     ]

@@ -62,6 +62,7 @@ RUNTIMES.add(
         _prepare,
         _open,
         install="pip install '.[litert]'",
+        flushes=True,
         importing=lambda: importlib.import_module("ai_edge_litert.interpreter"),
     ),
 )

@@ -18,6 +18,7 @@ from facebench.architectures.extensions import load_installed
 from facebench.architectures.registry import Registry
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.models.export import Exported
+from facebench.harness.models.quantize import Quantizer
 from facebench.harness.stats.arrays import FloatArray
 
 # One inference: images (N, 3, H, W) to embeddings (N, E), both float32.
@@ -69,11 +70,13 @@ class Runtime:
             where it is compiled, a target.
         open: loads an artifact to run on so many threads.
         install: the command that installs it.
-        precisions: those of networks that it runs on any CPU, of
+        precisions: those of networks that it is given and runs on any CPU, of
             `facebench.harness.models.precision.PRECISIONS`.
         half: how it computes networks of single precision in half, where it does that itself.
+        int8: how it puts networks of single precision in int8, where it does that itself.
         flushing: how a program of one's own has it flush denormal numbers. Only for one whose
             threads do what the thread does that opens it; else empty.
+        flushes: whether it flushes them whatever that thread does.
         batches: whether it infers several images at once.
         converts: whether `prepare` takes seconds, and nothing else of a run has done it before.
         importing: imports its package, where that takes more than its name.
@@ -92,7 +95,9 @@ class Runtime:
     install: str = "pip install ."
     precisions: tuple[str, ...] = ("fp32",)
     half: OwnHalfPrecision | None = None
+    int8: Quantizer | None = None
     flushing: str = ""
+    flushes: bool = False
     batches: bool = True
     converts: bool = False
     importing: Callable[[], object] | None = None
@@ -132,10 +137,11 @@ class Runtime:
         else:
             importlib.import_module(_module(self.packages[0]))
 
-    def precisions_on(self, target: str) -> tuple[str, ...]:
-        """Return the precisions that it runs on CPUs of a target."""
-        own = self.half is not None and target in self.half.targets()
-        return (*self.precisions, "fp16") if own else self.precisions
+    def precisions_on(self, target: str = "") -> tuple[str, ...]:
+        """Return the precisions in which it runs a network of fp32, on CPUs of a target or any."""
+        half = self.half is not None and target in self.half.targets()
+        own = {"fp16": half, "int8": self.int8 is not None}
+        return (*self.precisions, *(name for name, has in own.items() if has))
 
     def require(self, precision: str = "fp32", target: str = "") -> None:
         """See that it can be used here, for networks of this precision.
@@ -155,9 +161,9 @@ class Runtime:
                     f"{self.half.feature} alone: use fp32, or a device of "
                     f"{' or '.join(self.half.targets())}"
                 )
-            able = [runtime.name for runtime in RUNTIMES if precision in runtime.precisions]
+            able = [runtime.name for runtime in RUNTIMES if precision in runtime.precisions_on()]
             raise RefusedError(
-                f"runtime {self.name} runs {', '.join(self.precisions)}, not {precision}: "
+                f"runtime {self.name} runs {', '.join(self.precisions_on())}, not {precision}: "
                 f"use {' or '.join(able)} for it"
                 if able
                 else f"no runtime runs {precision}: use fp32"

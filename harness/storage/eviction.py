@@ -29,9 +29,10 @@ EXPIRES_S = {"parts": 24 * 3600.0}
 # What is made again when it is wanted; nothing in other folders is touched.
 KINDS = frozenset(
     {
-        *("crops", "embeddings", "emulation", "export", "kernels", "landmarks", "lowered"),
-        *("measures", "ncnn", "networks", "overlays", "parts", "peak", "reports", "search"),
-        *("synthetic", "torchscript", "training-index", "training-survey", "tvm", "vega"),
+        *("crops", "embeddings", "emulation", "executorch", "export", "kernels", "landmarks"),
+        *("lowered", "measures", "ncnn", "networks", "overlays", "parts", "peak", "reports"),
+        *("search", "synthetic", "torchscript", "training-index", "training-survey", "tvm"),
+        "vega",
     }
 )
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.reports.terminal import summary
 from tests.reports.report_records import NETWORKS, hostile_run, latency, synthetic
@@ -52,3 +54,12 @@ def test_hostile_names_do_not_reach_the_terminal() -> None:
     text = printed(hostile_run())
     assert "\x07" not in text
     assert "\u202e" not in text
+
+
+def test_operators_that_a_runtime_does_not_delegate_are_named() -> None:
+    made = latency("shufflenet_v1", "ncnn")
+    assert isinstance(made.result, Latency)
+    left = replace(made, result=replace(made.result, label="not delegated: avg_pool2d"))
+    text = " ".join(printed([left, latency("mobilefacenet", "ncnn")]).split())
+    assert "ncnn, not delegated: avg_pool2d (in shufflenet_v1)." in text
+    assert "untuned" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from facebench.harness.models.onnx_network.unfused import first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-    from torch import nn
+    from torch import fx, nn
 
 # The last opset that onnx2torch reads, and operators that later ones changed in nothing but the
 # types they take, as https://onnx.ai/onnx/operators says of each.
@@ -57,7 +58,8 @@ def _converted(model: ModelProto, name: str) -> nn.Module:
         node.name = f"{node.op_type}_{number}"
     shape = [dim.dim_value or 1 for dim in model.graph.input[0].type.tensor_type.shape.dim]
     try:
-        made: nn.Module = onnx2torch.convert(model).eval()
+        made: fx.GraphModule = onnx2torch.convert(model).eval()
+        _restore_prelu(made)
         # Attributes and indices that make no sense show when it runs.
         with torch.no_grad():
             made(torch.zeros(*shape))
@@ -67,6 +69,31 @@ def _converted(model: ModelProto, name: str) -> nn.Module:
             "such as onnxruntime"
         ) from error
     return made
+
+
+def _restore_prelu(made: fx.GraphModule) -> None:
+    """Put torch's own PReLU where slopes are those of channels, or one for all.
+
+    onnx2torch shapes them anew at each inference: to ExecuTorch they are no parameter then, and
+    PReLU is none.
+    """
+    from onnx2torch.node_converters.activations import OnnxPReLU
+    from torch import nn
+
+    for node in list(made.graph.nodes):
+        if node.op != "call_module" or type(made.get_submodule(node.target)) is not OnnxPReLU:
+            continue
+        image, slopes = node.args
+        if slopes.op != "get_attr":
+            continue
+        held = attrgetter(slopes.target)(made)
+        if held.numel() != 1 and held.shape[-3:] != (held.numel(), 1, 1):
+            continue
+        prelu = nn.PReLU(held.numel())
+        prelu.weight.data = held.detach().reshape(-1).clone()
+        made.set_submodule(node.target, prelu.eval())
+        node.args = (image,)
+    made.recompile()
 
 
 def _lowered(model: ModelProto) -> ModelProto:
