@@ -43,6 +43,8 @@ WRITES = {
     "harness/runtimes/litert_cpu.py": _ENTRY,
     "harness/runtimes/executorch_cpu.py": _OWN,
     "harness/runtimes/executorch_export.py": _ENTRY,
+    "harness/runtimes/openvino_cpu.py": _OWN,
+    "harness/runtimes/openvino_quantize.py": _ENTRY,
     "harness/runtimes/ncnn_cpu.py": _ENTRY,
     "harness/runtimes/ncnn_half.py": _ENTRY,
     "harness/storage/cache.py": "it makes the entries, of random names",

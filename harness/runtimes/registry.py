@@ -141,7 +141,8 @@ class Runtime:
         """Return the precisions in which it runs a network of fp32, on CPUs of a target or any."""
         half = self.half is not None and target in self.half.targets()
         own = {"fp16": half, "int8": self.int8 is not None}
-        return (*self.precisions, *(name for name, has in own.items() if has))
+        known = (*self.precisions, *(name for name, has in own.items() if has))
+        return tuple(dict.fromkeys(known))
 
     def require(self, precision: str = "fp32", target: str = "") -> None:
         """See that it can be used here, for networks of this precision.
