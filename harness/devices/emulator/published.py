@@ -122,12 +122,12 @@ def rows() -> tuple[Row, ...]:
     """Return the times that there are counts of the same age for: one for each device and
     network, the closest in age.
     """
+    alike: dict[tuple[str, str, str], list[Count]] = {}
+    for count in counts():
+        alike.setdefault((count.core, count.network, count.precision), []).append(count)
     closest: dict[tuple[str, str], tuple[int, Row]] = {}
     for time in times():
-        for count in counts():
-            alike = (count.core, count.network, count.precision)
-            if alike != (time.core, time.network, time.precision):
-                continue
+        for count in alike.get((time.core, time.network, time.precision), []):
             days = abs((_released(count.ncnn) - time.published).days)
             key = (time.device + time.board, time.network)
             if days <= _SAME_AGE_DAYS and (key not in closest or days < closest[key][0]):
