@@ -142,7 +142,8 @@ def deploy(job: Job) -> Deployment:
     case = job.case
     runtime = RUNTIMES[case.runtime]
     _require_precision(job, runtime)
-    require_precision(runtime.name, case.precision, case.device)
+    itself = runtime.runs_as_it_is(job.network, case.precision)
+    require_precision(runtime.name, "fp32" if itself else case.precision, case.device)
     own = _own_half(runtime, case)
     given = "fp32" if own else case.precision
     exported = precision.lower(job.export(), given, lambda: _calibration(job), runtime.int8)
@@ -195,9 +196,13 @@ def _require_shape(answer: Any, expected: tuple[int, int], what: str) -> None:
 def _require_precision(job: Job, runtime: Runtime) -> None:
     """Refuse what a runtime does not run, of a network that is given in its precision."""
     own = job.network.precision
-    if own != job.case.precision or own in runtime.precisions:
+
+    def runs(one: Runtime) -> bool:
+        return own in one.precisions or one.runs_as_it_is(job.network, own)
+
+    if own != job.case.precision or runs(runtime):
         return
-    able = [one.name for one in RUNTIMES if own in one.precisions]
+    able = [one.name for one in RUNTIMES if runs(one)]
     raise RefusedError(
         f"{job.case.network} is {precision.ALREADY[own]} already, and runtime {runtime.name} does "
         f"not run {own}: use {' or '.join(able)}, or give the fp32 file, and --precision {own} "

@@ -61,6 +61,12 @@ class Exported:
         return self.folder / "network.pt"
 
     @property
+    def tflite(self) -> Path | None:
+        """Return the folder of the user's own TFLite file, where the network is one."""
+        folder = self.folder / "tflite"
+        return folder if folder.is_dir() else None
+
+    @property
     def from_onnx(self) -> bool:
         """Say whether the network is a user's graph, of which there is no TorchScript."""
         return bool(self.facts()["from_onnx"])
@@ -152,8 +158,12 @@ def _write(network: Network, folder: Path) -> None:
     }
     if network.is_graph:
         from facebench.harness.models.onnx_network import exporting
+        from facebench.harness.models.tflite_network import calling
 
-        facts |= exporting.write(network.loaded(), network.name, architecture.preprocessing, folder)
+        own, pixels = network.loaded(), architecture.preprocessing
+        facts |= exporting.write(own, network.name, pixels, folder)
+        if network.is_tflite:
+            calling.write(own, network.output, pixels.channels, folder / "tflite")
     else:
         facts |= _write_module(network, architecture, folder)
     (folder / "facts.json").write_text(json.dumps(facts, indent=1))

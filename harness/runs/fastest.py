@@ -8,7 +8,7 @@ from facebench.harness.records.store import Store
 from facebench.harness.records.throughput import Throughput
 from facebench.harness.runs import jobs, runner
 from facebench.harness.runs.rounds import RunListener
-from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
 from facebench.harness.storage import cache
 from facebench.harness.timing.sampler import Budget
 
@@ -39,13 +39,17 @@ def find_fastest(
             jobs.throughput_job(network, name, threads, batch, how, Budget(0, _SAMPLING_S))
         )
         for name in installed()
-        if how.given(network).name in RUNTIMES[name].precisions_on()
+        if _runs(RUNTIMES[name], network, how.given(network).name)
         for batch in _BATCHES
         if batch == 1 or RUNTIMES[name].batches
     ]
     store = Store(cache.root() / "throughput.jsonl")
     store.mend()
     return max(runner.run(wanted, store, listener), key=_rate)
+
+
+def _runs(runtime: Runtime, network: Network, precision: str) -> bool:
+    return precision in runtime.precisions_on() or runtime.runs_as_it_is(network, precision)
 
 
 def _rate(record: Record) -> float:

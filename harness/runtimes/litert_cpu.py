@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from facebench.architectures.errors import RefusedError
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
+from facebench.harness.models.tflite_network import calling
+from facebench.harness.runtimes.litert.own_file import open_own
 from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
@@ -15,6 +18,8 @@ _FILE = "network.tflite"
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
+    if exported.tflite is not None:
+        return _own(exported, exported.tflite)
     key = cache.digest(
         cache.file_digest(exported.onnx),
         batch,
@@ -23,6 +28,15 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     )
     folder = cache.entry("litert", key, lambda made: _convert(exported, batch, made))
     return Artifact(folder / _FILE)
+
+
+def _own(exported: Exported, folder: Path) -> Artifact:
+    if graph := calling.read(folder).graph:
+        raise RefusedError(
+            f"{exported.facts()['name']} is graph {graph} of its file, and runtime litert opens "
+            "the first alone: use another runtime, such as onnxruntime"
+        )
+    return Artifact(folder)
 
 
 def _convert(exported: Exported, batch: int, folder: Path) -> None:
@@ -37,6 +51,8 @@ def _convert(exported: Exported, batch: int, folder: Path) -> None:
 def _open(path: Path, threads: int) -> Infer:
     from ai_edge_litert.interpreter import Interpreter
 
+    if path.is_dir():
+        return open_own(path, threads)
     interpreter = Interpreter(str(path), num_threads=threads)
     interpreter.allocate_tensors()
     (image,), (embedding,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -62,6 +78,7 @@ RUNTIMES.add(
         _prepare,
         _open,
         install="pip install '.[litert]'",
+        tflite=True,
         flushes=True,
         importing=lambda: importlib.import_module("ai_edge_litert.interpreter"),
     ),

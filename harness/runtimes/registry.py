@@ -18,6 +18,7 @@ from facebench.architectures.extensions import load_installed
 from facebench.architectures.registry import Registry
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.models.export import Exported
+from facebench.harness.models.networks import Network
 from facebench.harness.models.quantize import Quantizer
 from facebench.harness.stats.arrays import FloatArray
 
@@ -74,6 +75,7 @@ class Runtime:
             `facebench.harness.models.precision.PRECISIONS`.
         half: how it computes networks of single precision in half, where it does that itself.
         int8: how it puts networks of single precision in int8, where it does that itself.
+        tflite: whether it runs a user's TFLite file as that is, in whatever precision.
         flushing: how a program of one's own has it flush denormal numbers. Only for one whose
             threads do what the thread does that opens it; else empty.
         flushes: whether it flushes them whatever that thread does.
@@ -96,6 +98,7 @@ class Runtime:
     precisions: tuple[str, ...] = ("fp32",)
     half: OwnHalfPrecision | None = None
     int8: Quantizer | None = None
+    tflite: bool = False
     flushing: str = ""
     flushes: bool = False
     batches: bool = True
@@ -143,6 +146,10 @@ class Runtime:
         own = {"fp16": half, "int8": self.int8 is not None}
         known = (*self.precisions, *(name for name, has in own.items() if has))
         return tuple(dict.fromkeys(known))
+
+    def runs_as_it_is(self, network: Network, precision: str) -> bool:
+        """Say whether it runs a user's file itself, which is in this precision."""
+        return self.tflite and network.is_tflite and network.precision == precision
 
     def require(self, precision: str = "fp32", target: str = "") -> None:
         """See that it can be used here, for networks of this precision.

@@ -51,7 +51,7 @@ def adapted(images: FloatArray, found: Interface, channels: str = "RGB") -> Floa
     """Return what a graph's own input takes of images (N, 3, H, W): its layout, type and grey."""
     given = images.astype(np.float64)
     if found.channels == 1:
-        given = np.einsum("nchw,c->nhw", given, _luma(channels))[:, None]
+        given = np.einsum("nchw,c->nhw", given, luma(channels))[:, None]
     if found.raw:
         given = given.round()
     if found.channels_last:
@@ -59,7 +59,8 @@ def adapted(images: FloatArray, found: Interface, channels: str = "RGB") -> Floa
     return given.astype(found.element)
 
 
-def _luma(channels: str) -> tuple[float, ...]:
+def luma(channels: str) -> tuple[float, ...]:
+    """Return what a grey image has of each channel, in their order: `RGB` or `BGR`."""
     from facebench.architectures.light_cnn import LUMA  # loads torch
 
     return LUMA if channels == "RGB" else LUMA[::-1]
@@ -102,7 +103,7 @@ def _before(found: Interface, name: str, channels: str) -> _Part:
     steps: list[_Step] = []
     constants: dict[str, np.ndarray] = {}
     if found.channels == 1:
-        constants[f"{_OURS}luma"] = np.asarray(_luma(channels), np.float32).reshape(1, 3, 1, 1)
+        constants[f"{_OURS}luma"] = np.asarray(luma(channels), np.float32).reshape(1, 3, 1, 1)
         steps.append(("Conv", [f"{_OURS}luma"], {"kernel_shape": [1, 1]}))
     if found.raw and found.channels == 1:
         steps.append(("Round", [], {}))

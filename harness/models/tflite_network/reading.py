@@ -82,15 +82,23 @@ def chosen(file: TfliteFile, output: str) -> tuple[Signature, str]:
     )
 
 
+def outputs_of(signature: Signature) -> dict[str, int]:
+    """Return a signature's outputs by their names in ONNX: another where an input has it."""
+    return {
+        f"{name}_given" if name in signature.inputs else name: number
+        for name, number in signature.outputs.items()
+    }
+
+
 def _converted(graph: TfliteGraph, signature: Signature, output: str) -> ModelProto:
-    asked = {output: signature.outputs[output]} if output in signature.outputs else None
-    outputs = asked or signature.outputs
+    known = outputs_of(signature)
+    outputs = {output: known[output]} if output in known else known
     translation = Translation(graph)
     translation.reserve([*signature.inputs, *outputs])
     given = [translation.start(*named) for named in signature.inputs.items()]
     for place, one in enumerate(_needed(graph.operators, list(outputs.values()))):
         _convert(translation, one, place)
-    made = [translation.finish(_free(name, signature), number) for name, number in outputs.items()]
+    made = [translation.finish(*named) for named in outputs.items()]
     model = translation.model(given, made)
     _require_shapes(translation, model)
     return model
@@ -120,11 +128,6 @@ def _needed(operators: Sequence[TfliteOperator], outputs: Sequence[int]) -> list
             needed.update(one.inputs)
             kept.append(one)
     return kept[::-1]
-
-
-def _free(name: str, signature: Signature) -> str:
-    """Return the name of an output; another where an input has it."""
-    return f"{name}_given" if name in signature.inputs else name
 
 
 def _require_shapes(translation: Translation, model: ModelProto) -> None:

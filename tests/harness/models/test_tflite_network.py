@@ -16,6 +16,7 @@ from facebench.architectures.errors import BadInputError, FacebenchError, Unavai
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.cli.main import cli
 from facebench.harness.measures.cost import _obtain as obtain_cost
+from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.models.answers import cosines, relative_error
 from facebench.harness.models.export import Exported, export
@@ -124,6 +125,51 @@ def test_every_runtime_takes_the_file(runtime: str, tmp_path: Path, cache_folder
     assert relative_error(found, expected(made.written(), drawn)) < 1e-4
 
 
+def litert(exported: Exported, drawn: Array, batch: int = 1) -> Array:
+    """What the runtime answers of the user's own file."""
+    artifact = RUNTIMES["litert"].prepare(exported, batch, "host").path
+    assert (artifact / "network.tflite").is_file()
+    opened = RUNTIMES["litert"].open(artifact, 1)
+    return np.concatenate([opened(drawn[at : at + batch]) for at in range(0, len(drawn), batch)])
+
+
+def test_litert_runs_the_file_as_it_is(tmp_path: Path, cache_folder: Path) -> None:
+    made = two_outputs()
+    name = saved(made, tmp_path / "net.tflite")
+    exported = export(resolve(name, output=made.tensors[made.outputs[0]].name))
+    artifact = RUNTIMES["litert"].prepare(exported, 1, "host").path
+    assert (artifact / "network.tflite").read_bytes() == made.written()
+    drawn = (pixels(4) - 127.5) / 128
+    known = expected(made.written(), drawn)
+    for batch in (1, 4):
+        assert relative_error(litert(exported, drawn, batch), known) < 1e-5
+
+
+def test_litert_takes_grey_raw_and_quantized_images(tmp_path: Path, cache_folder: Path) -> None:
+    drawn = (pixels(6) - 127.5) / 128
+    grey = network(1, SIZE, SIZE, 1)
+    exported = export(
+        resolve(saved(grey, tmp_path / "grey.tflite"), preprocessing=Preprocessing("BGR"))
+    )
+    weighed = np.einsum("nchw,c->nhw", drawn, [0.114, 0.587, 0.299])[:, None].astype(np.float32)
+    assert relative_error(litert(exported, drawn), expected(grey.written(), weighed)) < 1e-5
+    raw = raw_pixels()
+    exported = export(resolve(saved(raw, tmp_path / "raw.tflite")))
+    assert relative_error(litert(exported, pixels()), expected(raw.written(), pixels())) < 1e-5
+    for kind in ("INT8", "UINT8"):
+        made = network()
+        made.completed()
+        small = quantized(made, drawn.transpose(0, 2, 3, 1)[:, None], kind)
+        (tmp_path / f"{kind}.tflite").write_bytes(small.written())
+        own = resolve(f"tflite:{tmp_path / kind}.tflite")
+        job = Job(Case("latency", own.name, own.weights, "int8", "litert"), own)
+        deployed = deploy(job)
+        found = litert(deployed.exported, drawn)
+        assert cosines(found, expected(small.written(), drawn)).min() > 0.99
+        error, checks = deployed.check(deployed.open(1).infer)
+        assert all(one.passed for one in checks), error
+
+
 def counted(name: str) -> Cost:
     network = resolve(name)
     result = obtain_cost(Job(Case("cost", network.name, network.weights), network)).result
@@ -205,12 +251,17 @@ def test_weights_in_8_bits_alone_are_int8(tmp_path: Path, cache_folder: Path) ->
     assert cosines(found, expected(made.written(), drawn)).min() > 0.99
 
 
-def test_raw_pixels_are_taken_as_they_are(tmp_path: Path, cache_folder: Path) -> None:
+def raw_pixels() -> Made:
     made = Made()
     image = made.image(1, SIZE, SIZE, 3, kind="UINT8")
     real = made.add("CAST", image, inDataType=3, outDataType=0)
     scaled = made.add("MUL", real, made.constant(np.float32(1 / 128)), fusedActivationFunction=0)
     made.outputs = [body(made, scaled)]
+    return made
+
+
+def test_raw_pixels_are_taken_as_they_are(tmp_path: Path, cache_folder: Path) -> None:
+    made = raw_pixels()
     network_of = resolve(saved(made, tmp_path / "net.tflite"))
     assert network_of.architecture().preprocessing == RAW
     found = infer(export(network_of), pixels())
@@ -258,10 +309,13 @@ def test_a_free_size_and_batch_are_asked_for_and_taken(tmp_path: Path, cache_fol
     assert exported.facts()["batch"] == 0
     drawn = (pixels() - 127.5) / 128
     assert relative_error(infer(exported, drawn), expected(made.written(), drawn)) < 1e-5
+    assert relative_error(litert(exported, drawn), expected(made.written(), drawn)) < 1e-5
     odd = export(resolve(f"tflite:{path}", size=(31, 17)))
     made.tensors[made.inputs[0]].shape = (1, 31, 17, 3)
     cut = drawn[:, :, :31, :17]
-    assert relative_error(infer(odd, cut), expected(made.completed(), cut)) < 1e-5
+    known = expected(made.completed(), cut)
+    assert relative_error(infer(odd, cut), known) < 1e-5
+    assert relative_error(litert(odd, cut, 2), known) < 1e-5
 
 
 def two_outputs() -> Made:
