@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from facebench.harness.models.export import Exported
 from facebench.harness.models.quantize import Quantizer
 from facebench.harness.runtimes.executorch_export import (
     EMBEDDINGS,
+    FLOATING,
     IMAGES,
     OUTSIDE,
     PROGRAM,
@@ -41,12 +41,22 @@ _open_programs: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
-    key = cache.digest(cache.file_digest(_source(exported)), batch, _depends_on())
-    folder = cache.entry(
-        "executorch", key, lambda made: _run(exported, "export", str(batch), str(made))
-    )
+    folder = exported.folder
+    if batch > 1 or not (folder / PROGRAM).exists():  # the quantizer makes one, for one image
+        key = cache.digest(cache.file_digest(_source(exported)), batch, _depends_on())
+        folder = cache.entry(
+            "executorch", key, lambda made: _run(exported, "export", str(batch), str(made))
+        )
     outside = json.loads((folder / OUTSIDE).read_text())
     return Artifact(folder / PROGRAM, f"not delegated: {', '.join(outside)}" if outside else "")
+
+
+def _left_wider(program: Path, precision: str) -> tuple[str, ...]:
+    """Return what a program in int8 computes in floating point, within XNNPACK and outside."""
+    if precision != "int8":
+        return ()
+    kinds = Counter(json.loads((program.parent / FLOATING).read_text()))
+    return tuple(f"{count} {kind}" for kind, count in kinds.most_common() if "quant" not in kind)
 
 
 def _source(exported: Exported) -> Path:
@@ -96,7 +106,7 @@ def _import() -> Any:
 def _open(path: Path, threads: int) -> Infer:
     import torch
 
-    with _silent():
+    with contextlib.redirect_stderr(io.StringIO()):  # it says what it sets, and where it looks
         engine = _import()
         _use(engine, threads)
         loaded = engine._load_for_executorch(
@@ -131,20 +141,6 @@ def _use(engine: Any, threads: int) -> None:
         )
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep ExecuTorch from writing to standard error what it sets and where it looks."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 RUNTIMES.add(
     "executorch",
     Runtime(
@@ -154,6 +150,7 @@ RUNTIMES.add(
         _open,
         install="pip install '.[executorch]'",
         int8=Quantizer(_quantize, _depends_on),
+        left_wider=_left_wider,
         flushes=True,
         converts=True,
         importing=_import,

@@ -13,6 +13,7 @@ from facebench.harness.models.onnx_network.plain import plain
 from facebench.harness.models.onnx_network.unfused import first_line
 
 if TYPE_CHECKING:
+    import torch
     from onnx import ModelProto, NodeProto
     from torch import fx, nn
 
@@ -31,16 +32,19 @@ _THE_SAME = set(
 _REDUCTIONS = {f"Reduce{kind}" for kind in ("L1", "L2", "Max", "Mean", "Min", "Prod", "SumSquare")}
 
 
-def module(wrapped: ModelProto, name: str) -> nn.Module:
+def module(wrapped: ModelProto, name: str, batch: int | None = None) -> nn.Module:
     """Return a wrapped graph as a module in evaluation mode; its batch is free where that goes.
 
     Args:
         wrapped: the graph.
         name: of the network, for sentences.
+        batch: for so many images at once; None leaves it free.
 
     Raises:
         RefusedError: onnx2torch cannot convert it, or it does not run in torch.
     """
+    if batch is not None:
+        return _converted(plain(wrapped, batch), name)
     free = not wrapped.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     if free:
         with contextlib.suppress(RefusedError):
@@ -59,7 +63,7 @@ def _converted(model: ModelProto, name: str) -> nn.Module:
     shape = [dim.dim_value or 1 for dim in model.graph.input[0].type.tensor_type.shape.dim]
     try:
         made: fx.GraphModule = onnx2torch.convert(model).eval()
-        _restore_prelu(made)
+        _restore(made)
         # Attributes and indices that make no sense show when it runs.
         with torch.no_grad():
             made(torch.zeros(*shape))
@@ -71,29 +75,56 @@ def _converted(model: ModelProto, name: str) -> nn.Module:
     return made
 
 
-def _restore_prelu(made: fx.GraphModule) -> None:
-    """Put torch's own PReLU where slopes are those of channels, or one for all.
+def _restore(made: fx.GraphModule) -> None:
+    """Put torch's own operators where onnx2torch works with slopes and sizes as with any tensor.
 
-    onnx2torch shapes them anew at each inference: to ExecuTorch they are no parameter then, and
-    PReLU is none.
+    ExecuTorch's exporter takes no size out of a tensor, and no PReLU whose slopes are shaped anew
+    at each inference.
     """
     from onnx2torch.node_converters.activations import OnnxPReLU
-    from torch import nn
+    from onnx2torch.node_converters.expand import OnnxExpand
+    from onnx2torch.node_converters.reshape import OnnxReshape
 
     for node in list(made.graph.nodes):
-        if node.op != "call_module" or type(made.get_submodule(node.target)) is not OnnxPReLU:
+        if node.op != "call_module" or node.args[1:] == ():
             continue
-        image, slopes = node.args
-        if slopes.op != "get_attr":
+        kind = type(made.get_submodule(node.target))
+        image, second = node.args[:2]
+        if not isinstance(second, type(node)) or second.op != "get_attr":
             continue
-        held = attrgetter(slopes.target)(made)
-        if held.numel() != 1 and held.shape[-3:] != (held.numel(), 1, 1):
-            continue
-        prelu = nn.PReLU(held.numel())
-        prelu.weight.data = held.detach().reshape(-1).clone()
-        made.set_submodule(node.target, prelu.eval())
-        node.args = (image,)
+        held = attrgetter(second.target)(made)
+        of_channels = held.numel() == 1 or held.shape[-3:] == (held.numel(), 1, 1)
+        if kind is OnnxPReLU and of_channels:
+            made.set_submodule(node.target, _prelu(held))
+            node.args = (image,)
+        elif kind in (OnnxReshape, OnnxExpand):
+            how = _reshaped if kind is OnnxReshape else _expanded
+            with made.graph.inserting_after(node):
+                plainer = made.graph.call_function(how, (image, tuple(held.tolist())))
+            node.replace_all_uses_with(plainer)
+            made.graph.erase_node(node)
+    made.delete_all_unused_submodules()
     made.recompile()
+
+
+def _prelu(slopes: torch.Tensor) -> nn.Module:
+    from torch import nn
+
+    prelu = nn.PReLU(slopes.numel())
+    prelu.weight.data = slopes.detach().reshape(-1).clone()
+    return prelu.eval()
+
+
+def _reshaped(tensor: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+    """Return a tensor in the shape that ONNX's Reshape asks for: where it says 0, its own size."""
+    return tensor.reshape([size or tensor.shape[axis] for axis, size in enumerate(sizes)])
+
+
+def _expanded(tensor: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+    """Return a tensor in the shape that ONNX's Expand asks for, to which both are broadcast."""
+    import torch
+
+    return tensor.expand(torch.broadcast_shapes(tensor.shape, sizes))  # type: ignore[no-untyped-call]
 
 
 def _lowered(model: ModelProto) -> ModelProto:

@@ -103,7 +103,9 @@ def test_any_of_these_together_is_answered_as_by_hand(form: Form) -> None:
     assert relative_error(found, value(form, drawn.astype(float))) < tolerance(form)
 
 
-@pytest.mark.parametrize("runtime", ["openvino", "torch", "torch_frozen", "ncnn", "tvm"])
+@pytest.mark.parametrize(
+    "runtime", ["executorch", "openvino", "torch", "torch_frozen", "ncnn", "tvm"]
+)
 def test_every_runtime_takes_the_file(runtime: str, tmp_path: Path, cache_folder: Path) -> None:
     if not RUNTIMES[runtime].installed():
         pytest.skip(f"{runtime} is not installed")

@@ -114,6 +114,17 @@ def test_as_many_threads_run_as_are_asked_for_and_nothing_is_printed(
 
 
 @installed
+def test_programs_that_are_open_at_once_work_with_as_many_threads(tiny_exported: Exported) -> None:
+    path = EXECUTORCH.prepare(tiny_exported, 1, "").path
+    first = EXECUTORCH.open(path, 2)
+    with pytest.raises(RefusedError, match="one pool of threads .* close it first"):
+        EXECUTORCH.open(path, 1)
+    assert EXECUTORCH.open(path, 2) is not first
+    del first
+    EXECUTORCH.open(path, 1)
+
+
+@installed
 def test_a_network_that_cannot_be_converted_is_refused_in_a_sentence(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
@@ -142,6 +153,7 @@ def test_int8_is_for_any_batch_and_near_to_single_precision(
     together = EXECUTORCH.open(EXECUTORCH.prepare(lowered, 4, "").path, 1)(inputs)
     assert relative_error(together, found) < 1e-6
     assert 0.95 < cosines(found, single).min() < 1 - 1e-7
+    assert EXECUTORCH.left_wider(EXECUTORCH.prepare(lowered, 1, "").path, "int8") == ("1 PReLU",)
     facts = lowered.facts()["lowered"]
     assert facts["lowest_cosine"] == pytest.approx(cosines(found, single).min(), abs=1e-4)
 
