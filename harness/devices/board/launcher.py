@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +56,7 @@ class Launcher(Protocol):
         ...
 
     def environment(self, runtime: str) -> dict[str, str]:
-        """Return variables that a session of a runtime needs beyond the server's own."""
+        """Return the variables of a session of a runtime, but for those that limit threads."""
         ...
 
 
@@ -98,5 +99,5 @@ class HereLauncher:
         return [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
 
     def environment(self, runtime: str) -> dict[str, str]:
-        """Return no variables: a session here needs none of its own."""
-        return {}
+        """Return this process's: a session here needs none of its own."""
+        return dict(os.environ)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import queue
 import tarfile
 import tempfile
@@ -91,7 +90,7 @@ class ServedClient:
             command = self._launcher.command(runtime, counters)
         except FacebenchError as error:
             return str(error)
-        variables = thread_variables(threads) | self._launcher.environment(runtime)
+        variables = self._launcher.environment(runtime) | thread_variables(threads)
         self._session = _ServedSession(command, variables, counters)
         self.send(wire.request(["open", runtime, str(threads)], str(folder / name).encode()))
         return ""
@@ -134,7 +133,7 @@ class _ServedSession:
         self.replies: queue.Queue[bytes] = queue.Queue()
         self.counters = counters
         # Whatever the session is written in.
-        self._process = ChildProcess(dying_with_parent(command), environment=os.environ | variables)
+        self._process = ChildProcess(dying_with_parent(command), environment=variables)
         # The end of a client's process calls these; nothing calls `atexit` there.
         util.Finalize(self, self._process.kill, exitpriority=1)
         threading.Thread(target=self._exchange, daemon=True).start()

@@ -1,7 +1,7 @@
 """Reads what an emulated inference executed: our plugin's counters, by kernel and by kind of work.
 
 A session marks two regions, the second of one inference more than the first (see
-`sessions.process`); their difference is one, without start-up and what surrounds it.
+`runtimes.counted_process`); their difference is one, without start-up and what surrounds it.
 """
 
 from __future__ import annotations

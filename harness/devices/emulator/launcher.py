@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from facebench.architectures.errors import UnavailableError
 from facebench.harness.compiler.targets import TARGETS
-from facebench.harness.devices.emulator import wheels
+from facebench.harness.devices.emulator import bytecode, qemu, wheels
 from facebench.harness.devices.emulator.overlay import overlay
 from facebench.harness.devices.emulator.setup import COMMAND, Emulated, find
 from facebench.harness.machine.boards import described
@@ -92,27 +93,33 @@ class EmulatedLauncher:
         """
         self.require(runtime)
         root = overlay(self._emulated.root(self.architecture), self._core)
-        qemu = "qemu-arm" if self.architecture == "armhf" else "qemu-aarch64"
-        command = [qemu, "-seed", "1", "-L", str(root), "-cpu", self._core.qemu_cpu]
+        # By their paths, since a session has no PATH.
+        emulator = shutil.which(qemu.PROGRAMS[self.architecture]) or ""
+        command = [emulator, "-seed", "1", "-L", str(root), "-cpu", self._core.qemu_cpu]
         if counters is not None:
             command += ["-plugin", f"{self._emulated.plugin},out={counters}{self._levels()}"]
-        if shutil.which("setarch"):
+        if setarch := shutil.which("setarch"):
             # Without it, addresses differ from run to run, and with them a few instructions.
-            command = ["setarch", "-R", *command]
+            command = [setarch, "-R", *command]
         if runtime == "tvm":
             return [*command, str(self._emulated.session(self.architecture))]
+        bytecode.of_session()
         return [
             *command,
-            str(root / "usr/bin/python3.11"),
+            str(root / qemu.PYTHON),
             "-P",
             "-m",
-            "facebench.harness.runtimes.session_process",
+            "facebench.harness.runtimes.counted_process",
         ]
 
     def environment(self, runtime: str) -> dict[str, str]:
-        """Return variables that a session of a runtime needs."""
+        """Return the variables of a session of a runtime.
+
+        None of the user's: Python keeps copies of them, and where its data lie hangs on these.
+        """
         path = os.pathsep.join(map(str, self._emulated.packages(runtime)))
-        return {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+        kept = {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}
+        return {"PYTHONPATH": path, "PYTHONHASHSEED": "0", **kept}
 
     def _levels(self) -> str:
         if self._core.figures is None:

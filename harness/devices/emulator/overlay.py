@@ -3,7 +3,8 @@
 Runtimes choose their code by it: ncnn sizes its tiles by the caches that it finds
 under /sys, ONNX Runtime picks kernels by the core that /proc/cpuinfo names, MNN by the
 features. QEMU opens a file below its `-L` folder where there is one, and otherwise this
-machine's, so a file that must not be found there is put in its way, empty.
+machine's, so a file that must not be found there is put in its way, empty. Folders
+are listed as they are there: OpenVINO reads each cache that it finds listed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from facebench.harness.storage import cache
 _CPUS = "sys/devices/system/cpu"
 _NODES = "sys/devices/system/node"
 
-# Of a cache, in sysfs: what a core has none of is empty.
+# Of a cache, in sysfs.
 _FILES = (
     "level",
     "type",
@@ -32,9 +33,8 @@ _FILES = (
 # Twice QEMU's own timer of 62.5 MHz, in millions: what Linux prints of it.
 _BOGOMIPS = "125.00"
 
-# More levels, and more nodes of memory, than most machines have that an emulator runs on.
-_INDICES = 8
-_NODE_COUNT = 8
+# As many caches as any machine has that an emulator runs on.
+_INDICES = 4
 
 # Of the clock, which no count may depend on: one of this machine's is in none of them.
 _CLOCK = ("cpuinfo_max_freq", "cpuinfo_min_freq", "scaling_max_freq", "stats/time_in_state")
@@ -66,14 +66,16 @@ def overlay(root: Path, core: Core) -> Path:
 def _texts(core: Core) -> Iterator[tuple[str, str]]:
     """Yield each file's path and what is in it."""
     count = core.figures.cores if core.figures else 1
-    every = f"0-{count - 1}" if count > 1 else "0"
+    every = _listed(range(count))
     yield "proc/cpuinfo", "\n\n".join(_processor(core, cpu) for cpu in range(count))
     for name in ("online", "possible", "present"):
         yield f"{_CPUS}/{name}", every
     yield f"{_CPUS}/kernel_max", "255"
-    for node in range(_NODE_COUNT):
-        yield f"{_NODES}/node{node}/cpulist", "" if node else every
+    yield f"{_NODES}/node0/cpulist", every
+    for node in Path("/", _NODES).glob("node[1-9]*"):
+        yield f"{_NODES}/{node.name}/cpulist", ""
     for cpu in range(count):
+        yield f"{_NODES}/node0/cpu{cpu}/topology/core_id", str(cpu)
         yield f"{_CPUS}/cpu{cpu}/topology/physical_package_id", "0"
         yield f"{_CPUS}/cpu{cpu}/topology/core_id", str(cpu)
         for name in ("thread_siblings_list", "core_cpus_list"):
@@ -105,6 +107,11 @@ def _processor(core: Core, cpu: int) -> str:
     )
 
 
+def _listed(cpus: range) -> str:
+    """Return processors as Linux lists them: `0-3`."""
+    return f"{cpus[0]}-{cpus[-1]}" if len(cpus) > 1 else str(cpus[0])
+
+
 def _midr(core: Core) -> int:
     """Return the identification register, of the first revision; Arm's manual, MIDR_EL1."""
     by_features = 0xF
@@ -115,22 +122,21 @@ def _cache_facts(core: Core, index: int, cpu: int, count: int) -> dict[str, str]
     """Return files of a cache: L1 data, L1 instructions, L2, L3, in the order that Linux numbers
     them in.
 
-    Of the instruction cache we know that there is one.
+    Of the instruction cache we know that there is one. In the place of a third level that a
+    core lacks is its second again: empty files would be a cache that cannot be read.
     """
     if core.figures is None:
         return {}
     if index == 1:
         return {"level": "1", "type": "Instruction"}
-    levels = {0: core.figures.l1d, 2: core.figures.l2, 3: core.figures.l3}
-    found = levels.get(index)
-    if found is None:
-        return {}
-    level, kind = (1, "Data") if index == 0 else (index, "Unified")
-    return {"level": str(level), "type": kind, **_geometry(found, cpu, count)}
+    level = min(max(index, 1), len(core.figures.levels))
+    kind = "Unified" if index else "Data"
+    geometry = _geometry(core.figures.levels[level - 1], cpu, count)
+    return {"level": str(level), "type": kind, **geometry}
 
 
 def _geometry(found: Cache, cpu: int, count: int) -> dict[str, str]:
-    sharing = range(count) if found.shared else [cpu]
+    sharing = range(count) if found.shared else range(cpu, cpu + 1)
     ways, line = found.associativity, found.line_bytes
     return {
         "size": f"{found.size_bytes // 1024}K",
@@ -138,5 +144,5 @@ def _geometry(found: Cache, cpu: int, count: int) -> dict[str, str]:
         "coherency_line_size": str(line),
         "number_of_sets": str(found.size_bytes // (ways * line)),
         "shared_cpu_map": f"{sum(1 << one for one in sharing):x}",
-        "shared_cpu_list": ",".join(map(str, sharing)),
+        "shared_cpu_list": _listed(sharing),
     }

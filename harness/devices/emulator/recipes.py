@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from facebench.harness.devices.emulator import crossbuild, qemu, sysroot, wheels
+from facebench.harness.devices.emulator.bytecode import PACKAGES
 from facebench.harness.devices.emulator.overlay import overlay
 from facebench.harness.devices.emulator.pieces import Make, Piece, folder, read, write
 from facebench.harness.machine.cores import CORES
@@ -19,9 +20,6 @@ _SOURCES = Path(__file__).parent
 
 # Says which ncnn was asked for.
 _NCNN = "ncnn.json"
-
-# The folder that `facebench` is imported from.
-PACKAGES = Path(__file__).parents[4]
 
 # As which wheels are tried out, with the extensions of its day.
 _TRIED = "cortex-a76"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.architectures.errors import BadInputError, UnavailableError
-from facebench.harness.devices.emulator import pieces, qemu, recipes, wheels
+from facebench.harness.devices.emulator import bytecode, pieces, qemu, recipes, wheels
 from facebench.harness.devices.emulator.pieces import Piece
 from facebench.harness.storage.progress import Progress
 
@@ -62,7 +62,7 @@ class Emulated:
     def packages(self, runtime: str) -> list[Path]:
         """Return the folders that Python packages of a runtime are imported from."""
         own = [self.folder / recipes.extra(runtime)] if runtime in wheels.EXTRAS else []
-        return [*own, self.site, recipes.PACKAGES]
+        return [*own, self.site, bytecode.PACKAGES]
 
     def extras(self) -> list[str]:
         """Return the runtimes of `wheels.EXTRAS` that run there, in this machine's versions."""
@@ -205,6 +205,7 @@ def _complete(sysroot: Path | None, progress: Progress) -> Emulated:
         # A folder of the user's stands for apt, which may be missing altogether.
         optional[_ARMV7] = "ARMv7"
     absent = _make(wanted, optional, progress)
+    bytecode.of_folder(emulated.folder / "aarch64")
     progress.say("trying all of it out under QEMU")
     _try_out(emulated)
     pieces.write(setup, _summary(demanded, absent))
@@ -237,7 +238,7 @@ def _make(wanted: list[Piece], optional: dict[str, str], progress: Progress) -> 
 
 
 def _try_out(emulated: Emulated) -> None:
-    """Run what was made once. Python keeps its byte code at that."""
+    """Run what was made once."""
     mend = f"remove {emulated.folder} and run '{COMMAND}' again"
     recipes.try_out(f"import {', '.join(wheels.wanted())}", mend)
     for architecture in recipes.TRIPLES:

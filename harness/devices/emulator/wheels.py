@@ -16,7 +16,7 @@ from facebench.harness.machine import environment
 _SAME = ("numpy", "ncnn", "onnxruntime", "psutil", "platformdirs")
 
 # What runtimes need beside these that are installed here on demand.
-EXTRAS = {"openvino": ("openvino",)}
+EXTRAS = {"litert": ("ai-edge-litert",), "openvino": ("openvino",)}
 
 # Up to the C library of Debian 12, whose files the emulated machine has.
 _PLATFORMS = (

@@ -1,5 +1,6 @@
 """Sessions: what goes over their pipes, and one in a process of its own."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 from facebench.architectures.errors import RefusedError
 from facebench.harness.models.answers import RUNTIME_TOLERANCE, relative_error
 from facebench.harness.models.export import Exported
-from facebench.harness.runtimes import wire
+from facebench.harness.runtimes import counted_process, session_process, wire
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.runtimes.session import LocalSession
 from facebench.harness.storage.serialization import convert
@@ -60,12 +62,18 @@ def test_an_error_is_raised_with_its_sentence() -> None:
         wire.answer(wire.error("no such file"))
 
 
+@contextlib.contextmanager
+def started(module: ModuleType) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-P", "-m", module.__name__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-P", "-m", "facebench.harness.runtimes.session_process"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
-        yield started
-        started.kill()
+    with started(session_process) as process:
+        yield process
 
 
 def ask(process: subprocess.Popen[bytes], request: bytes) -> bytes:
@@ -97,8 +105,25 @@ def test_a_process_does_all_that_a_stand_does(
     assert len(sampled.conditions.pinned) == 1
     assert sampled.conditions.during is not None
     assert "cpu_model" in json.loads(ask(process, wire.request(["environment"])))
-    # Without an emulator the marks are a system call that fails; the count still ends.
-    assert b"r-xp" in ask(process, wire.images_request("count", inputs[:1]))
+
+
+def test_a_process_that_is_counted_infers_and_counts_and_takes_no_time(
+    tiny_exported: Exported,
+) -> None:
+    inputs, expected = tiny_exported.reference()
+    opening = wire.request(["open", "onnxruntime", "1"], str(tiny_exported.onnx).encode())
+    with started(counted_process) as process:
+        with pytest.raises(wire.SessionError, match="nothing is open"):
+            ask(process, wire.images_request("infer", inputs[:1]))
+        # A time would be of another length in each process.
+        assert ask(process, opening) == b"{}"
+        answer = ask(process, wire.images_request("infer", inputs[:1]))
+        embedding = np.frombuffer(answer, np.float32).reshape(1, -1)
+        assert relative_error(embedding, expected[:1]) < RUNTIME_TOLERANCE
+        # Without an emulator the marks are a system call that fails; the count still ends.
+        assert b"r-xp" in ask(process, wire.images_request("count", inputs[:1]))
+        with pytest.raises(wire.SessionError, match="does not know 'warm'"):
+            ask(process, wire.images_request("warm", inputs[:1], 0.1))
 
 
 def test_a_process_answers_what_it_cannot_do_and_goes_on(
@@ -126,6 +151,7 @@ _INFERS = """
 import sys
 import numpy as np
 from pathlib import Path
+from types import ModuleType
 from facebench.harness.runtimes.session import LocalSession
 session = LocalSession("onnxruntime", Path(sys.argv[1]), 1)
 session.infer(np.load(sys.argv[2]))

@@ -1,13 +1,16 @@
 """The emulated device, from a network to its counts; skipped where it is not set up."""
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import facebench
 from facebench.architectures.errors import RefusedError, UnavailableError, UnknownNameError
 from facebench.harness.devices.emulator import counters
+from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.devices.registry import DEVICES
 from facebench.harness.machine.cores import CORES
@@ -17,7 +20,8 @@ from facebench.harness.measures.registry import MEASURES, kind_of
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.instructions import Cycles, Instructions
-from facebench.harness.runtimes import ncnn_half
+from facebench.harness.runtimes import ncnn_half, onnxruntime_cpu
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.stats.arrays import FloatArray
 from tests.depthwise import SIZE, written
 
@@ -53,10 +57,17 @@ def counted(wanted: Job) -> Instructions:
     return result
 
 
-@pytest.mark.parametrize("runtime", ["ncnn", "tvm", "onnxruntime"])
+def require_runtime(runtime: str) -> None:
+    """Skip a test of a runtime that is not there, or not in this machine's version."""
+    if runtime not in EmulatedLauncher("cortex-a72").runtimes():
+        pytest.skip(f"{runtime} is not set up on emulated cores")
+
+
+@pytest.mark.parametrize("runtime", ["ncnn", "tvm", "onnxruntime", "openvino", "litert"])
 def test_an_inference_is_counted_with_its_kernels(
     emulated_here: Emulated, tiny: Network, runtime: str
 ) -> None:
+    require_runtime(runtime)
     found = counted(job(tiny, runtime))
     parts = [kernel.work for kernel in found.kernels]
     assert sum(part.instructions for part in parts) == found.work.instructions
@@ -77,14 +88,24 @@ def test_kernels_of_a_compiled_network_go_by_their_names(
     assert {kernel.name for kernel in found.kernels[:3]} <= called
 
 
+def forget_byte_code() -> None:
+    """As after a change of what a session imports first and last."""
+    for module in (facebench, onnxruntime_cpu):
+        Path(importlib.util.cache_from_source(module.__file__ or "")).unlink(missing_ok=True)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["ncnn", "tvm"])
+@pytest.mark.parametrize("runtime", ["ncnn", "tvm", "onnxruntime", "openvino", "litert"])
 def test_two_runs_of_a_case_execute_the_same_instructions(
-    emulated_here: Emulated, tiny: Network, runtime: str
+    emulated_here: Emulated, tiny: Network, runtime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_runtime(runtime)
     deployment = deploy(job(tiny, runtime))
     counts = []
-    for _ in range(2):
+    for run in range(2):
+        if run == 0:
+            forget_byte_code()
+        monkeypatch.setenv("OF_THE_USER_IN_THIS_RUN", "x" * 100 * run)
         session = deployment.open(1, counting=True)
         counts.append(session.count(deployment.batch_of_images()))
         session.close()
@@ -144,6 +165,19 @@ def test_every_core_has_a_time_that_is_modelled(
     assert outcome.result.interval_ms is None  # of TVM no times were published
     cycles = sum(outcome.result.terms.values())
     assert one == pytest.approx(cycles / outcome.result.frequency_hz * 1e3, rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "litert"])
+def test_a_time_of_a_runtime_that_was_not_validated_has_no_interval(
+    emulated_here: Emulated, tiny: Network, runtime: str
+) -> None:
+    require_runtime(runtime)
+    outcome = MEASURES["cycles"].obtain(job(tiny, runtime, measure="cycles"))
+    assert isinstance(outcome.result, Cycles)
+    assert outcome.result.interval_ms is None
+    package = RUNTIMES[runtime].packages[0]
+    assert f"{runtime} {emulated_here.versions[package]}" in outcome.result.sentence()
 
 
 @pytest.mark.slow
