@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facebench.harness.models.tflite_network.files import TfliteFile
-from facebench.harness.models.tflite_network.reading import chosen, outputs_of
-
 if TYPE_CHECKING:
     from facebench.harness.models.onnx_network.loaded import Loaded
 
@@ -47,7 +44,10 @@ def write(loaded: Loaded, output: str, channels: str, folder: Path) -> None:
         channels: their order in the images.
         folder: to be made.
     """
+    # A session on an emulated core reads what is written here, and has no onnx.
     from facebench.harness.models.onnx_network.canonical import luma
+    from facebench.harness.models.tflite_network.files import TfliteFile
+    from facebench.harness.models.tflite_network.reading import chosen, outputs_of
 
     signature, _ = chosen(TfliteFile(loaded.path), output)
     found = loaded.found

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.devices.emulator import wheels
 from facebench.harness.models.answers import RUNTIME_TOLERANCE, relative_error
 from facebench.harness.models.export import Exported
 from facebench.harness.runtimes import counted_process, session_process, wire
@@ -139,6 +140,31 @@ def test_a_process_answers_what_it_cannot_do_and_goes_on(
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(30) == 0
+
+
+_WITHOUT = """
+import sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in {there}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Nothing())
+import {module}
+from facebench.harness.runtimes.registry import RUNTIMES
+print(*RUNTIMES.names())
+"""
+
+
+def test_a_session_that_is_counted_imports_what_an_emulated_machine_has() -> None:
+    there = {"facebench", *wheels.wanted()} - set(RUNTIMES.names())
+    code = _WITHOUT.format(there=there, module=counted_process.__name__)
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert set(done.stdout.split()) >= {"ncnn", "onnxruntime", "litert", "openvino"}
 
 
 def test_a_stand_here_counts_nothing(tiny_exported: Exported) -> None:
