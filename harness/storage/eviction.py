@@ -30,9 +30,9 @@ EXPIRES_S = {"parts": 24 * 3600.0}
 KINDS = frozenset(
     {
         *("crops", "embeddings", "emulation", "executorch", "export", "kernels", "landmarks"),
-        *("lowered", "measures", "ncnn", "networks", "overlays", "parts", "peak", "reports"),
-        *("search", "synthetic", "torchscript", "training-index", "training-survey", "tvm"),
-        "vega",
+        *("litert", "lowered", "measures", "mnn", "ncnn", "networks", "overlays", "parts", "peak"),
+        *("reports", "search", "synthetic", "torchscript", "training-index", "training-survey"),
+        *("tvm", "vega"),
     }
 )
 

@@ -20,8 +20,8 @@ from facebench.harness.storage.unpacking import unpack
 # What is made for any machine, and is small for the time it takes. Crops are neither.
 KINDS = frozenset(
     {
-        *("embeddings", "emulation", "executorch", "export", "kernels", "landmarks", "lowered"),
-        *("ncnn", "search", "tvm"),
+        *("embeddings", "emulation", "executorch", "export", "kernels", "landmarks", "litert"),
+        *("lowered", "mnn", "ncnn", "search", "tvm"),
     }
 )
 

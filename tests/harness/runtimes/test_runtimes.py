@@ -166,6 +166,7 @@ def test_ncnn_files_that_cannot_be_made_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("package", sorted({r.packages[0] for r in RUNTIMES if r.survives_fork}))
 def test_a_runtime_that_survives_a_fork_has_one_thread_once_it_is_imported(package: str) -> None:
     name = next(one.name for one in RUNTIMES if one.packages[0] == package)
+    usable(name)
     code = (
         "import os; from facebench.harness.runtimes.registry import RUNTIMES; "
         f"RUNTIMES[{name!r}].load(); print(len(os.listdir('/proc/self/task')))"

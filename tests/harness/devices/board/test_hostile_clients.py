@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zlib
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -100,7 +101,8 @@ def test_an_emulated_core_s_server_has_a_key_that_nobody_can_see_or_guess(
         asked.append(key)
         raise UnavailableError("seen")
 
-    monkeypatch.setattr(emulated.EmulatedDevice, "facts", lambda self: None)
+    launcher = SimpleNamespace(require=lambda runtime: None)
+    monkeypatch.setattr(emulated.EmulatedDevice, "_launcher", lambda self: launcher)
     monkeypatch.setattr(emulated, "ChildProcess", Process)
     monkeypatch.setattr(emulated, "_port", lambda server: 1)
     monkeypatch.setattr(emulated, "connect", connected)
