@@ -16,6 +16,9 @@ from facebench.harness.storage import cache, fingerprints
 
 _FILE = "network.tflite"
 
+# Operators that only move what they are given, or change its precision.
+_MOVING = ("CONCATENATION", "DEQUANTIZE", "RESHAPE", "SLICE", "SPLIT", "TRANSPOSE")
+
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
     if exported.tflite is not None:
@@ -70,6 +73,17 @@ def _open(path: Path, threads: int) -> Infer:
     return infer
 
 
+def _left_wider(path: Path, precision: str) -> tuple[str, ...]:
+    """Return the operators of a quantized network that compute in single precision."""
+    if precision != "int8":
+        return ()
+    from facebench.harness.runtimes.litert.flatbuffer import computed_in_float
+
+    file = path / calling.FILE if path.is_dir() else path
+    kinds = computed_in_float(file.read_bytes()).most_common()
+    return tuple(f"{count} {kind}" for kind, count in kinds if kind not in _MOVING)
+
+
 RUNTIMES.add(
     "litert",
     Runtime(
@@ -80,6 +94,8 @@ RUNTIMES.add(
         install="pip install '.[litert]'",
         tflite=True,
         flushes=True,
+        precisions=("fp32", "int8"),
+        left_wider=_left_wider,
         importing=lambda: importlib.import_module("ai_edge_litert.interpreter"),
     ),
 )

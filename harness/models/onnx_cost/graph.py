@@ -14,9 +14,10 @@ from onnx import inliner, numpy_helper
 
 from facebench.architectures.errors import BadInputError
 
-# What they give is what they are given, in other digits: a quantized graph is its float graph.
-_TRANSPARENT = frozenset({"Identity", "Cast", "CastLike", "Dropout", "QuantizeLinear",
-                          "DequantizeLinear"})  # fmt: skip
+# What they give is what they are given, in digits of another type.
+SAME_VALUES = frozenset({"Identity", "Cast", "CastLike", "Dropout"})
+# Or in fewer digits: a quantized graph is its float graph.
+_TRANSPARENT = SAME_VALUES | {"QuantizeLinear", "DequantizeLinear"}
 # Which of their inputs are weights in digits of their own.
 _QUANTIZED = {"DequantizeLinear": (0,), "QLinearConv": (3, 8), "QLinearMatMul": (0, 3)}
 # Their values depend on the image's size alone.
@@ -106,13 +107,19 @@ def _type(table: Any) -> Any:
     return onnx.helper.tensor_dtype_to_np_dtype(table.data_type)
 
 
-def read(model: Any, shape: Sequence[int], output: str | None = None) -> OnnxGraph:
+def read(
+    model: Any,
+    shape: Sequence[int],
+    output: str | None = None,
+    passing: frozenset[str] = _TRANSPARENT,
+) -> OnnxGraph:
     """Return the graph of a model whose input has this shape, its batch first.
 
     Args:
         model: with its weights; it stays as it was.
         shape: of the input.
         output: name of the one to count up to; the first where None.
+        passing: operators that only pass values on, and are left out.
 
     Raises:
         BadInputError: the shapes cannot be worked out.
@@ -128,7 +135,7 @@ def read(model: Any, shape: Sequence[int], output: str | None = None) -> OnnxGra
     for number, node in enumerate(graph.node):
         inputs = tuple(alias.get(name, name) for name in node.input)
         quantized.update(inputs[at] for at in _QUANTIZED.get(node.op_type, ()) if at < len(inputs))
-        if node.op_type in _TRANSPARENT:
+        if node.op_type in passing:
             alias[node.output[0]] = inputs[0]
         elif node.op_type != "Constant":
             operators.append(_operator(node, number, inputs))

@@ -8,7 +8,7 @@ moved where an operator needs its dimensions in places of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Registry
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, Operator
-from facebench.harness.runtimes.litert.flatbuffer import ModelWriter
+from facebench.harness.runtimes.litert.flatbuffer import ModelWriter, Quantization
 
 Order = tuple[int, ...]
 
@@ -72,10 +72,17 @@ class Conversion:
     Args:
         graph: of plain operators, with shapes for its number of images.
         arrays: its constants, by their names.
+        quantizations: of values that are int8, by their names.
     """
 
-    def __init__(self, graph: OnnxGraph, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        arrays: dict[str, npt.NDArray[Any]],
+        quantizations: dict[str, Quantization],
+    ) -> None:
         self.graph = graph
+        self.quantizations = quantizations
         self.writer = ModelWriter()
         self._arrays = arrays
         self._kept: dict[str, Placed] = {}
@@ -113,8 +120,8 @@ class Conversion:
     def kept(self, name: str) -> Placed:
         """Return where a value is that is worked out, or a constant, as it is in ONNX."""
         if name not in self._kept:
-            array = self._real(name)
-            self._kept[name] = Placed(self.writer.constant(array, name), tuple(range(array.ndim)))
+            order = tuple(range(self._arrays[name].ndim))
+            self._kept[name] = Placed(self.stored(name, order), order)
         return self._kept[name]
 
     def keep(self, name: str, kept: Placed) -> None:
@@ -124,8 +131,39 @@ class Conversion:
     def tensor(self, name: str, order: Sequence[int]) -> int:
         """Return a tensor of the value with its dimensions in this order, moved where need be."""
         if name in self._arrays:
-            return self.writer.constant(self._real(name).transpose(order))
+            return self.stored(name, order)
         return self.moved(self.kept(name), tuple(order))
+
+    def stored(self, name: str, order: Sequence[int], shape: Sequence[int] | None = None) -> int:
+        """Return a tensor of a constant, transposed and then of a shape of as many elements.
+
+        It holds integers where the graph says for which numbers these stand.
+        """
+        array, how = self._arrays[name].transpose(order), self.quantizations.get(name)
+        if how is None:
+            array = array.astype(np.float32)
+        elif len(how.scales) > 1:
+            how = replace(how, axis=along(order, how.axis))
+        return self.writer.constant(array if shape is None else array.reshape(shape), name, how)
+
+    def bias(self, one: Operator, image: int, weights: int, count: int) -> int:
+        """Return the tensor of a product's terms `(count,)`, zeros where it has none.
+
+        Args:
+            one: the operator, whose third input they are.
+            image: the tensor that is multiplied.
+            weights: the tensor it is multiplied with.
+            count: how many there are.
+        """
+        array = np.zeros(count, np.float32)
+        if self.given(one, 2):
+            array = self.constant(one, 2, "bias").reshape(-1)
+        factors = self.writer.quantization(image), self.writer.quantization(weights)
+        if factors[0] is None or factors[1] is None:
+            return self.writer.constant(np.broadcast_to(array, count).astype(np.float32))
+        product = np.float32(factors[0].scales[0]) * np.asarray(factors[1].scales, np.float32)
+        how = Quantization(tuple(map(float, product)))
+        return self.writer.constant(array.astype(np.int32), f"{one.name}/bias", how)
 
     def moved(self, kept: Placed, order: Order) -> int:
         """Return a tensor with its dimensions in this order, moved where need be."""
@@ -140,24 +178,28 @@ class Conversion:
         """Return a tensor of another shape with the same elements in the same places."""
         if self.writer.shape(tensor) == tuple(shape):
             return tensor
-        made = self.writer.tensor(f"{self.writer.name(tensor)}/reshaped", shape)
         extents = self.writer.constant(np.asarray(shape, np.int32))
-        self.writer.add("RESHAPE", [tensor, extents], [made], newShape=list(shape))
-        return made
+        name = self.writer.name(tensor)
+        return self.between("RESHAPE", [tensor, extents], shape, name, newShape=list(shape))
 
     def emit(
         self, name: str, kind: str, inputs: Sequence[int], order: Sequence[int], **options: Any
     ) -> None:
         """Add the operator that gives a value, its dimensions in this order."""
-        made = self.writer.tensor(name, [self.shape(name)[one] for one in order])
+        shape = [self.shape(name)[one] for one in order]
+        made = self.writer.tensor(name, shape, self.quantizations.get(name))
         self.writer.add(kind, inputs, [made], **options)
         self.keep(name, Placed(made, tuple(order)))
 
     def between(
         self, kind: str, inputs: Sequence[int], shape: Sequence[int], name: str, **options: Any
     ) -> int:
-        """Add an operator whose output is no value of ONNX's, and return its tensor."""
-        made = self.writer.tensor(f"{name}/{kind.lower()}", shape)
+        """Add an operator whose output is no value of ONNX's, and return its tensor.
+
+        Where the first input is of integers, so is the output, which stand for the same numbers.
+        """
+        quantization = self.writer.quantization(inputs[0])
+        made = self.writer.tensor(f"{name}/{kind.lower()}", shape, quantization)
         self.writer.add(kind, inputs, [made], **options)
         return made
 
@@ -167,9 +209,6 @@ class Conversion:
         own = kept is not None and self.writer.name(kept.tensor) == name
         return own and self.graph.readers[name] == 1
 
-    def _real(self, name: str) -> npt.NDArray[Any]:
-        return self._arrays[name].astype(np.float32)
-
     def _turned(self, tensor: int, turn: Order) -> int:
         """Transpose, or reshape where only dimensions of one element change places."""
         extents = self.writer.shape(tensor)
@@ -177,10 +216,8 @@ class Conversion:
         wide = [one for one in turn if extents[one] != 1]
         if wide == sorted(wide):
             return self.reshaped(tensor, shape)
-        made = self.writer.tensor(f"{self.writer.name(tensor)}/transposed", shape)
         places = self.writer.constant(np.asarray(turn, np.int32))
-        self.writer.add("TRANSPOSE", [tensor, places], [made])
-        return made
+        return self.between("TRANSPOSE", [tensor, places], shape, self.writer.name(tensor))
 
 
 def along(order: Sequence[int], axis: int) -> int:

@@ -19,6 +19,7 @@ from facebench.harness.runtimes.litert.conversion import (
     RULES,
     Conversion,
 )
+from facebench.harness.runtimes.litert.quantized import quantized
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -38,11 +39,13 @@ def convert(model: ModelProto) -> bytes:
         BadInputError: LiteRT has no operator for one of its operators.
     """
     image = model.graph.input[0].type.tensor_type.shape.dim
-    graph = onnx_graph.read(model, [one.dim_value for one in image])
+    shape = [one.dim_value for one in image]
+    graph = onnx_graph.read(model, shape, passing=onnx_graph.SAME_VALUES)
     arrays = {name: numpy_helper.to_array(table) for name, table in graph.tables.items()}
-    graph = patterns.joined(graph, arrays)
+    whole = quantized(patterns.joined(graph, arrays), arrays)
+    graph = whole.graph
     _require_rules({one.kind for one in graph.operators})
-    conversion = Conversion(graph, arrays)
+    conversion = Conversion(graph, whole.arrays, whole.quantizations)
     given = conversion.start(CHANNELS_LAST)
     for one in graph.operators:
         RULES[one.kind](conversion, one)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from facebench.harness.models.onnx_cost.graph import Operator
 from facebench.harness.runtimes.litert.conversion import (
@@ -48,6 +47,16 @@ _LIMITS = {
     (-1.0, 1.0): "RELU_N1_TO_1",
 }
 _FUSED = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
+
+
+@rule("QuantizeLinear", "Requantize")
+def _quantize(conversion: Conversion, one: Operator) -> None:
+    _map(conversion, one, "QUANTIZE")
+
+
+@rule("DequantizeLinear")
+def _dequantize(conversion: Conversion, one: Operator) -> None:
+    _map(conversion, one, "DEQUANTIZE")
 
 
 @rule(*_OF_ONE)
@@ -169,7 +178,7 @@ def _add_bias(conversion: Conversion, one: Operator) -> bool:
     """Have a product before add a bias itself, and say whether it does."""
     for source, other in (one.inputs, one.inputs[::-1]):
         bias = conversion.array(other)
-        if bias is None or not conversion.read_once(source):
+        if bias is None or other in conversion.quantizations or not conversion.read_once(source):
             continue
         kept, shape = conversion.kept(source), conversion.shape(source)
         fits = bias.shape == shape[-1:] and kept.order[-1] == len(shape) - 1
@@ -200,19 +209,15 @@ def _order(conversion: Conversion, one: Operator) -> Order:
 def _operand(conversion: Conversion, name: str, order: Order) -> int:
     """Return a tensor of a value with its dimensions in this order, ones before them if need be."""
     missing = len(order) - len(conversion.shape(name))
-    array = conversion.array(name)
-    if array is not None:
-        return conversion.writer.constant(_constant(array, order), name)
+    if (array := conversion.array(name)) is not None:
+        turn = [axis - missing for axis in order if axis >= missing]
+        shape = [array.shape[axis - missing] if axis >= missing else 1 for axis in order]
+        while len(shape) > 1 and shape[0] == 1:
+            shape.pop(0)
+        return conversion.stored(name, turn, shape or [1])
     kept = conversion.kept(name)
     if missing:
         shape = [1] * missing + list(conversion.writer.shape(kept.tensor))
         lifted = (*range(missing), *(axis + missing for axis in kept.order))
         kept = Placed(conversion.reshaped(kept.tensor, shape), lifted)
     return conversion.moved(kept, order)
-
-
-def _constant(array: npt.NDArray[np.generic], order: Order) -> npt.NDArray[np.float32]:
-    """Return a constant in this order, without the dimensions of one element that lead."""
-    full = array.reshape((1,) * (len(order) - array.ndim) + array.shape).transpose(order)
-    leading = next((i for i, size in enumerate(full.shape) if size != 1), full.ndim - 1)
-    return full.reshape(full.shape[max(leading, 0) :] or (1,)).astype(np.float32)

@@ -5,7 +5,9 @@ The format's schema comes with the runtime (`ai_edge_litert.schema_py_generated`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,21 @@ _VERSION, _SMALL_CODES = 3, 127
 _ALIGNED = 16
 
 
+@dataclass(frozen=True)
+class Quantization:
+    """It says for what real numbers the integers of a tensor stand: scale * (integer - zero).
+
+    Attributes:
+        scales: one, or one for each place along an axis.
+        zero: the integer that stands for zero.
+        axis: of the tensor, along which scales differ.
+    """
+
+    scales: tuple[float, ...]
+    zero: int = 0
+    axis: int = 0
+
+
 class ModelWriter:
     """It collects a network of one graph, and writes it.
 
@@ -69,22 +86,34 @@ class ModelWriter:
         self._operators: list[Any] = []
         self._codes: dict[str, int] = {}
         self._made_by: dict[int, tuple[str, Any]] = {}
+        self._quantizations: dict[int, Quantization] = {}
         self._constants: dict[tuple[Any, ...], int] = {}
 
-    def tensor(self, name: str, shape: Sequence[int]) -> int:
-        """Add a tensor of real numbers that is worked out."""
-        return self._add_tensor(name, shape, "FLOAT32", 0)
+    def tensor(
+        self, name: str, shape: Sequence[int], quantization: Quantization | None = None
+    ) -> int:
+        """Add a tensor that is worked out, of real numbers, or of int8 that stand for some."""
+        kind = "FLOAT32" if quantization is None else "INT8"
+        return self._add_tensor(name, shape, kind, 0, quantization)
 
-    def constant(self, array: Array, name: str = "") -> int:
-        """Add a tensor of given numbers, float32 or int32, of any shape; the same ones once."""
+    def constant(
+        self, array: Array, name: str = "", quantization: Quantization | None = None
+    ) -> int:
+        """Add a tensor of given numbers of any shape, float32, int32 or int8; the same ones once.
+
+        Args:
+            array: the numbers.
+            name: the tensor's, where it is not added yet.
+            quantization: of integers that stand for real numbers.
+        """
         data = np.ascontiguousarray(array)
-        key = (data.dtype.str, data.shape, data.tobytes())
+        key = (data.dtype.str, data.shape, data.tobytes(), quantization)
         if key not in self._constants:
             self._buffers.append(self._aligned(data))
-            kind = {"f": "FLOAT32", "i": "INT32"}[data.dtype.kind]
+            kind = data.dtype.name.upper()
             name = name or f"constant_{len(self._constants)}"
-            number = self._add_tensor(name, data.shape, kind, len(self._buffers) - 1)
-            self._constants[key] = number
+            buffer = len(self._buffers) - 1
+            self._constants[key] = self._add_tensor(name, data.shape, kind, buffer, quantization)
         return self._constants[key]
 
     def add(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any) -> None:
@@ -114,6 +143,10 @@ class ModelWriter:
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Return a tensor's shape."""
         return tuple(self._tensors[tensor].shape)
+
+    def quantization(self, tensor: int) -> Quantization | None:
+        """Return for what its integers stand; None of one of real numbers."""
+        return self._quantizations.get(tensor)
 
     def name(self, tensor: int) -> str:
         """Return a tensor's name."""
@@ -171,12 +204,26 @@ class ModelWriter:
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def _add_tensor(self, name: str, shape: Sequence[int], kind: str, buffer: int) -> int:
+    def _add_tensor(
+        self,
+        name: str,
+        shape: Sequence[int],
+        kind: str,
+        buffer: int,
+        quantization: Quantization | None,
+    ) -> int:
         tensor = self._schema.TensorT()
         tensor.name, tensor.shape, tensor.buffer = name, [int(size) for size in shape], buffer
         tensor.type, tensor.hasRank = getattr(self._schema.TensorType, kind), True
         self._tensors.append(tensor)
-        return len(self._tensors) - 1
+        number = len(self._tensors) - 1
+        if quantization is not None:
+            self._quantizations[number] = quantization
+            tensor.quantization = self._schema.QuantizationParametersT()
+            tensor.quantization.scale = list(quantization.scales)
+            tensor.quantization.zeroPoint = [quantization.zero] * len(quantization.scales)
+            tensor.quantization.quantizedDimension = quantization.axis
+        return number
 
     def _aligned(self, data: Array) -> Any:
         base: Any = self._schema.BufferT
@@ -200,3 +247,19 @@ class ModelWriter:
         named = self._schema.TensorMapT()
         named.name, named.tensorIndex = name, tensor
         return named
+
+
+def computed_in_float(content: bytes) -> Counter[str]:
+    """Return how many operators of each kind give real numbers, of a file's first graph."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = {number: kind for kind, number in vars(schema.BuiltinOperator).items()}
+    model = schema.ModelT.InitFromPackedBuf(content)
+    # Older files have a code in its old place alone.
+    codes = [max(one.builtinCode, one.deprecatedBuiltinCode) for one in model.operatorCodes]
+    graph = model.subgraphs[0]
+    return Counter(
+        kinds[codes[one.opcodeIndex]]
+        for one in graph.operators
+        if graph.tensors[one.outputs[0]].type == schema.TensorType.FLOAT32
+    )

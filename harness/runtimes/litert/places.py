@@ -71,7 +71,8 @@ def _split(conversion: Conversion, one: Operator) -> None:
     sizes = [conversion.shape(name)[axis] for name in one.outputs]
     if len(set(sizes)) == 1 and len(sizes) <= _MOST_PARTS:
         shapes = [[conversion.shape(name)[i] for i in kept.order] for name in one.outputs]
-        made = [writer.tensor(*each) for each in zip(one.outputs, shapes, strict=True)]
+        made = [writer.tensor(name, shape, conversion.quantizations.get(name))
+                for name, shape in zip(one.outputs, shapes, strict=True)]  # fmt: skip
         number = writer.constant(np.asarray(place, np.int32))
         writer.add("SPLIT", [number, kept.tensor], made, numSplits=len(made))
         for name, tensor in zip(one.outputs, made, strict=True):
@@ -192,6 +193,8 @@ def _slice_of(
     conversion: Conversion, kept: Placed, starts: Sequence[int], sizes: Sequence[int], name: str
 ) -> Placed:
     writer = conversion.writer
+    if writer.shape(kept.tensor) == tuple(sizes):
+        return kept
     limits = [writer.constant(np.asarray(each, np.int32)) for each in (starts, sizes)]
     return Placed(conversion.between("SLICE", [kept.tensor, *limits], sizes, name), kept.order)
 

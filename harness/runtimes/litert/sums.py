@@ -22,22 +22,18 @@ _REDUCTIONS = {"ReduceMax": "REDUCE_MAX", "ReduceMean": "MEAN", "ReduceMin": "RE
 
 @rule("Gemm")
 def _gemm(conversion: Conversion, one: Operator) -> None:
-    weights = conversion.constant(one, 1, "weights")
+    turned = one.attributes.get("transB")
+    filters = conversion.constant(one, 1, "weights").shape[0 if turned else 1]
     if one.attributes.get("transA"):
         refuse(one, "of a transposed input")
-    if not one.attributes.get("transB"):
-        weights = weights.T
-    table = (weights * one.attributes.get("alpha", 1.0)).astype(np.float32)
-    bias = np.zeros(len(table), np.float32)
-    if conversion.given(one, 2):
-        terms = conversion.constant(one, 2, "bias") * one.attributes.get("beta", 1.0)
-        if terms.ndim == 2 and terms.shape[0] > 1:
-            refuse(one, "with a bias for each image")
-        bias = np.broadcast_to(terms.reshape(-1), bias.shape).astype(np.float32)
-    inputs = [conversion.tensor(one.inputs[0], (0, 1)),
-              conversion.writer.constant(table, one.inputs[1]),
-              conversion.writer.constant(bias)]  # fmt: skip
-    conversion.emit(one.output, "FULLY_CONNECTED", inputs, (0, 1))
+    if any(one.attributes.get(word, 1.0) != 1.0 for word in ("alpha", "beta")):
+        refuse(one, "with factors")
+    if conversion.given(one, 2) and conversion.constant(one, 2, "bias").size not in (1, filters):
+        refuse(one, "with a bias for each image")
+    image = conversion.tensor(one.inputs[0], (0, 1))
+    table = conversion.stored(one.inputs[1], (0, 1) if turned else (1, 0))
+    bias = conversion.bias(one, image, table, filters)
+    conversion.emit(one.output, "FULLY_CONNECTED", [image, table, bias], (0, 1))
 
 
 @rule("MatMul")
@@ -62,8 +58,7 @@ def _product_with_weights(conversion: Conversion, one: Operator) -> None:
     """Write a product along the last dimension; the others may lie in any order."""
     kept = conversion.kept(one.inputs[0])
     order = _last(kept.order, len(kept.order) - 1)
-    table = conversion.constant(one, 1, "weights").T
-    inputs = [conversion.moved(kept, order), conversion.writer.constant(table, one.inputs[1]), -1]
+    inputs = [conversion.moved(kept, order), conversion.stored(one.inputs[1], (1, 0)), -1]
     conversion.emit(one.output, "FULLY_CONNECTED", inputs, order, keepNumDims=True)
 
 

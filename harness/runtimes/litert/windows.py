@@ -73,18 +73,15 @@ def _convolution(conversion: Conversion, one: Operator) -> None:
     axes = _axes(conversion, one, weights.shape[2:])
     image = conversion.tensor(one.inputs[0], CHANNELS_LAST)
     channels, filters = conversion.shape(one.inputs[0])[1], weights.shape[0]
-    image, options = _bordered(conversion, image, axes, "CONV")
+    image, options = _bordered(conversion, image, axes)
     options |= {"dilationHFactor": axes[0].dilation, "dilationWFactor": axes[1].dilation}
     if depthwise := 1 < groups == channels:
         options["depthMultiplier"] = filters // channels
     # Its filters are the last dimension where each is of one channel, otherwise the first.
-    table = weights.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1)).astype(np.float32)
-    bias = np.zeros(filters, np.float32)
-    if conversion.given(one, 2):
-        bias = conversion.constant(one, 2, "bias").astype(np.float32)
-    constants = conversion.writer.constant(table, one.inputs[1]), conversion.writer.constant(bias)
+    table = conversion.stored(one.inputs[1], (1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
+    bias = conversion.bias(one, image, table, filters)
     kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-    conversion.emit(one.output, kind, [image, *constants], CHANNELS_LAST, **options)
+    conversion.emit(one.output, kind, [image, table, bias], CHANNELS_LAST, **options)
 
 
 @rule("AveragePool")
@@ -95,7 +92,7 @@ def _average_pool(conversion: Conversion, one: Operator) -> None:
     if all(axis.is_same for axis in axes) and not with_border:
         _pool(conversion, one, "AVERAGE_POOL_2D", image, axes, padding="SAME")
         return
-    image, options = _bordered(conversion, image, axes, "AVERAGE_POOL", same=False)
+    image, options = _bordered(conversion, image, axes, same=False)
     counts = np.outer(*(axis.counts(with_border) for axis in axes))
     whole = axes[0].width * axes[1].width
     if (counts == whole).all():
@@ -117,7 +114,7 @@ def _max_pool(conversion: Conversion, one: Operator) -> None:
     least = 0.0
     if conversion.writer.activation(image) not in _NOT_NEGATIVE:
         least = float(np.finfo(np.float32).min)
-    image, options = _bordered(conversion, image, axes, "MAX_POOL", least)
+    image, options = _bordered(conversion, image, axes, least)
     _pool(conversion, one, "MAX_POOL_2D", image, axes, **options)
 
 
@@ -179,7 +176,6 @@ def _bordered(
     conversion: Conversion,
     image: int,
     axes: list[_Axis],
-    name: str,
     fill: float = 0.0,
     same: bool = True,
 ) -> tuple[int, dict[str, Any]]:
@@ -194,10 +190,9 @@ def _bordered(
     shape = np.asarray(conversion.writer.shape(image)) + border.sum(axis=1)
     inputs, kind = [image, conversion.writer.constant(border)], "PAD"
     if fill:
-        inputs.append(conversion.writer.constant(np.asarray(fill, np.float32)))
+        how = conversion.writer.quantization(image)
+        least = np.asarray(fill, np.float32) if how is None else np.asarray(-128, np.int8)
+        inputs.append(conversion.writer.constant(least, quantization=how))
         kind = "PADV2"
-    tensor = conversion.writer.tensor(
-        f"{conversion.writer.name(image)}/{name.lower()}", shape.tolist()
-    )
-    conversion.writer.add(kind, inputs, [tensor])
+    tensor = conversion.between(kind, inputs, shape.tolist(), conversion.writer.name(image))
     return tensor, {"padding": "VALID"} | strides

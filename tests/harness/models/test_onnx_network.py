@@ -104,7 +104,7 @@ def test_any_of_these_together_is_answered_as_by_hand(form: Form) -> None:
 
 
 @pytest.mark.parametrize(
-    "runtime", ["executorch", "openvino", "torch", "torch_frozen", "ncnn", "tvm"]
+    "runtime", ["executorch", "litert", "openvino", "torch", "torch_frozen", "ncnn", "tvm"]
 )
 def test_every_runtime_takes_the_file(runtime: str, tmp_path: Path, cache_folder: Path) -> None:
     if not RUNTIMES[runtime].installed():
@@ -268,7 +268,7 @@ def test_a_quantized_graph_is_what_it_says_and_nothing_else(
     exported = export(network)
     drawn = images(Form())
     steps = (np.rint(drawn * 64) + 128).clip(0, 255) / 64 - 2
-    for runtime in ("onnxruntime", "openvino"):
+    for runtime in ("onnxruntime", "openvino", "litert"):
         if RUNTIMES[runtime].installed():
             found = infer(exported, runtime, drawn)
             assert relative_error(found, value(Form(), steps.astype(float))) < 1e-5

@@ -332,6 +332,13 @@ def test_a_slice(starts: list[int], ends: list[int], axes: list[int], steps: lis
     written(image, graph(image, [("Slice", ["x", *given], {})], **given))
 
 
+def test_a_slice_that_takes_all_is_left_out() -> None:
+    image = numbers(1, 3, 4, 5)
+    given = {"starts": np.asarray([0]), "ends": np.asarray([9]), "axes": np.asarray([1])}
+    nodes: list[Node] = [("Abs", ["x"], {}), ("Slice", ["x", *given], {})]
+    assert written(image, graph(image, nodes, **given)) == ["ABS", "TRANSPOSE"]
+
+
 @pytest.mark.parametrize("places", [2, -1, [1, 2]])
 def test_a_gather_of_places_in_a_row(places: int | list[int]) -> None:
     image = numbers(1, 6, 4, 5)
