@@ -52,6 +52,9 @@ _WORDS = {"padding": "Padding", "fusedActivationFunction": "ActivationFunctionTy
 # Readers of this version of the format, of operators whose code takes more than seven bits.
 _VERSION, _SMALL_CODES = 3, 127
 
+# Operators that LiteRT has from a later version on than the first.
+_LATER = {"BROADCAST_TO": 2}
+
 # Bytes at whose multiples the format wants constants to begin.
 _ALIGNED = 16
 
@@ -240,7 +243,8 @@ class ModelWriter:
     def _code(self, kind: str) -> Any:
         code = self._schema.OperatorCodeT()
         code.builtinCode = getattr(self._schema.BuiltinOperator, kind)
-        code.deprecatedBuiltinCode, code.version = min(code.builtinCode, _SMALL_CODES), 1
+        code.deprecatedBuiltinCode = min(code.builtinCode, _SMALL_CODES)
+        code.version = _LATER.get(kind, 1)
         return code
 
     def _named(self, name: str, tensor: int) -> Any:

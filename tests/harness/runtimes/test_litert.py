@@ -339,6 +339,13 @@ def test_a_slice_that_takes_all_is_left_out() -> None:
     assert written(image, graph(image, nodes, **given)) == ["ABS", "TRANSPOSE"]
 
 
+@pytest.mark.parametrize("shape", [[1, 6, 4, 5], [3, 1, 6, 1, 1]])
+def test_numbers_that_are_repeated(shape: list[int]) -> None:
+    image = numbers(1, 6, 4, 5)
+    nodes: list[Node] = [("GlobalAveragePool", ["x"], {}), ("Expand", ["x", "shape"], {})]
+    assert "BROADCAST_TO" in written(image, graph(image, nodes, shape=np.asarray(shape)))
+
+
 @pytest.mark.parametrize("places", [2, -1, [1, 2]])
 def test_a_gather_of_places_in_a_row(places: int | list[int]) -> None:
     image = numbers(1, 6, 4, 5)
