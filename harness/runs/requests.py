@@ -27,7 +27,8 @@ class LatencyRequest:
 
     Attributes:
         networks: with their weights.
-        runtimes: by name; where there are none, all that are installed here and there.
+        runtimes: by name; where there are none, all that are installed here and there, each in
+            those of the precisions that it runs.
         devices: where; on an emulated one instructions and cycles are obtained instead.
         target: what TVM compiles for; where empty, what the device says it is.
         precisions: each in which a network is timed.
@@ -59,9 +60,7 @@ class LatencyRequest:
         wanted = [
             replace(job, data=data_root(self.data))
             for device in self.devices
-            for network, runtime, how in product(
-                self.networks, self._runtimes(device), self.precisions
-            )
+            for network, (runtime, how) in product(self.networks, self._combinations(device))
             for job in jobs.device_jobs(
                 jobs.latency_job(
                     network, runtime, self.threads, self.batch, how, budget, device, self.target
@@ -73,11 +72,12 @@ class LatencyRequest:
                 require_precision(job.case.runtime, job.case.precision, job.case.device)
         return wanted
 
-    def _runtimes(self, device: str) -> Sequence[str]:
+    def _combinations(self, device: str) -> list[tuple[str, Precision]]:
         if self.runtimes:
-            return self.runtimes
-        there = DEVICES[device].facts().runtimes
-        return [name for name in installed() if name in there]
+            return list(product(self.runtimes, self.precisions))
+        facts = DEVICES[device].facts()
+        there = [name for name in installed() if name in facts.runtimes]
+        return _able(there, self.precisions, facts.target)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class ThroughputRequest:
 
     Attributes:
         networks: with their weights.
-        runtimes: by name; where there are none, all that are installed.
+        runtimes: by name; where there are none, all that are installed, each in those of the
+            precisions that it runs.
         precisions: each in which a network is measured.
         threads: numbers of sessions that work side by side, each of one thread.
         batches: images in one inference.
@@ -110,17 +111,18 @@ class ThroughputRequest:
             UnavailableError: a runtime is not installed.
             RefusedError: a runtime does not run a precision.
         """
-        runtimes = self.runtimes or installed()
-        for name, how in product(runtimes, self.precisions):
+        combinations = list(product(self.runtimes, self.precisions))
+        for name, how in combinations:
             RUNTIMES[name].require(how.name)
+        combinations = combinations or _able(installed(), self.precisions)
         budget = self.sampling.over(jobs.BUDGET)
         return [
             replace(
                 jobs.throughput_job(network, name, threads, batch, how, budget),
                 data=data_root(self.data),
             )
-            for network, name, how, threads, batch in product(
-                self.networks, runtimes, self.precisions, self.threads, self.batches
+            for network, (name, how), threads, batch in product(
+                self.networks, combinations, self.threads, self.batches
             )
         ]
 
@@ -192,3 +194,18 @@ class DenormalsRequest:
             for mode in (KEPT, FLUSHED)
         ]
         return counts + times
+
+
+def _able(
+    runtimes: Sequence[str], precisions: Sequence[Precision], target: str = ""
+) -> list[tuple[str, Precision]]:
+    """Return runtimes with those of the precisions that they run on CPUs of a target.
+
+    Raises:
+        RefusedError: none of them runs one of the precisions; the message names who does.
+    """
+    able = {name: RUNTIMES[name].precisions_on(target) for name in runtimes}
+    for how in precisions:
+        if runtimes and not any(how.name in names for names in able.values()):
+            RUNTIMES[runtimes[0]].require(how.name, target)
+    return [(name, how) for name, how in product(runtimes, precisions) if how.name in able[name]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.architectures.errors import FacebenchError, UnknownNameError
+from facebench.architectures.errors import FacebenchError, RefusedError, UnknownNameError
 from facebench.harness.models.networks import resolve
 from facebench.harness.runs.jobs import BUDGET, Precision, Sampling
 from facebench.harness.runs.plan import Plan
@@ -17,7 +17,7 @@ from facebench.harness.runs.requests import (
     LatencyRequest,
     ThroughputRequest,
 )
-from facebench.harness.runtimes.registry import installed
+from facebench.harness.runtimes.registry import RUNTIMES, installed
 
 NETWORKS = [resolve("mobilefacenet_s"), resolve("mobilenet_v2")]
 
@@ -36,6 +36,26 @@ def test_latency_is_of_every_combination() -> None:
 def test_runtimes_are_those_that_are_installed_where_none_is_named() -> None:
     jobs = LatencyRequest(NETWORKS[:1]).jobs()
     assert [job.case.runtime for job in jobs] == installed()
+
+
+@pytest.mark.parametrize("request_of", [LatencyRequest, ThroughputRequest])
+def test_all_runtimes_are_asked_for_the_precisions_that_they_run(
+    request_of: type[LatencyRequest] | type[ThroughputRequest],
+) -> None:
+    how = [Precision("fp32"), Precision("int8")]
+    jobs = request_of(NETWORKS[:1], precisions=how).jobs()
+    asked = {(job.case.runtime, job.case.precision) for job in jobs}
+    assert asked == {
+        (name, one.name)
+        for name, one in product(installed(), how)
+        if one.name in RUNTIMES[name].precisions_on()
+    }
+    assert {one for name, one in asked if name == "ncnn"} == {"fp32"}
+
+
+def test_a_precision_that_none_of_them_runs_is_refused() -> None:
+    with pytest.raises(RefusedError, match="no runtime runs fp8: use fp32"):
+        LatencyRequest(NETWORKS[:1], precisions=[Precision("fp32"), Precision("fp8")]).jobs()
 
 
 def test_what_is_said_of_sampling_takes_the_place_of_what_is_usual() -> None:
