@@ -225,7 +225,8 @@ precisions = gathered(
     ),
     click.option(
         "--calibration", default="synthetic", show_default=True, metavar="DATASET",
-        help="Faces that int8's ranges come from; none of them may be in a test.",
+        help="Faces that int8's ranges come from; none of them may be in a test. Those of a folder "
+        "without landmarks.csv are aligned crops.",
     ),
 )  # fmt: skip
 

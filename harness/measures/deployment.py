@@ -31,7 +31,6 @@ from facebench.harness.runtimes.session import Session
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache as files
 from facebench.harness.storage import fingerprints
-from facebench.harness.verification import preparation
 from facebench.harness.verification.datasets.registry import DATASETS
 
 
@@ -235,7 +234,7 @@ def _calibration(job: Job) -> precision.Calibration:
     stored = facts["preprocessing"]
     own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
     height, width = facts["input_size"]
-    faces = preparation.locate(DATASETS[job.calibration].open(job.data), "file")
+    faces = DATASETS[job.calibration].open(job.data)
     return precision.calibration_of(faces, own, (height, width))
 
 

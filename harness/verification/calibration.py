@@ -16,6 +16,7 @@ from facebench.harness.storage import cache
 from facebench.harness.verification.alignment import align
 from facebench.harness.verification.embedding import preprocess
 from facebench.harness.verification.faces import FaceSet
+from facebench.harness.verification.preparation import locate
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +62,18 @@ def calibration_of(
     """Draw faces evenly over identities, and align them.
 
     Args:
-        faces: where they are drawn from; all of them where there are fewer than `count`.
+        faces: where they are drawn from; all of them where there are fewer than `count`. Where
+            nobody says where they are, the images are aligned crops, as in training.
         preprocessing: what the network's input expects.
         input_size: its height and width in pixels.
         count: how many.
         seed: of the draw.
 
     Raises:
-        BadInputError: no image has landmarks, or one can't be read or aligned.
+        BadInputError: there are landmarks, but of none of the images or in another order; or an
+            image can't be read or aligned.
     """
+    faces = locate(faces, "file" if faces.landmarks else "aligned")
     keys = _drawn(faces, count, seed)
     if not keys:
         raise BadInputError(

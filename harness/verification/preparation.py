@@ -188,7 +188,7 @@ def _aligned_points(faces: FaceSet, key: str) -> Floats:
         raise BadInputError(
             f"{where} is {size[0]}x{size[1]}, and of aligned crops of that size it is not known "
             f"where the face is (only of {known}): find the faces with --landmarks scrfd, or "
-            "resize the crops"
+            "give landmarks.csv beside the images, or resize the crops"
         )
     return template(size)
 

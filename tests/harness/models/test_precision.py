@@ -250,7 +250,7 @@ def test_an_embedding_of_zeros_is_like_none() -> None:
 
 def test_a_runtime_refuses_a_precision_and_names_those_that_run_it() -> None:
     RUNTIMES["onnxruntime"].require("int8")
-    with pytest.raises(RefusedError, match="ncnn runs fp32, not int8: use executorch or onnxr"):
+    with pytest.raises(RefusedError, match="ncnn runs fp32, not int8: use .*onnxruntime or openvino"):
         RUNTIMES["ncnn"].require("int8")
     with pytest.raises(RefusedError, match="no runtime runs int4: use fp32"):
         RUNTIMES["ncnn"].require("int4")
@@ -306,10 +306,38 @@ def test_the_draw_is_the_same_each_time_and_another_with_another_seed(drawn: Fac
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_set_without_landmarks_cannot_calibrate() -> None:
-    empty = replace(faces_of("none", {"a": b""}, {}), landmarks={})
+def test_a_set_whose_landmarks_are_of_no_image_cannot_calibrate() -> None:
+    others = replace(faces_of("none", {"a": b""}, {}), landmarks={"b": TEMPLATES[112, 112]})
     with pytest.raises(BadInputError, match="dataset none has no face to calibrate"):
-        precision.calibration_of(empty, Preprocessing(), (112, 112))
+        precision.calibration_of(others, Preprocessing(), (112, 112))
+
+
+def png(drawn: Picture) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(drawn).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_faces_without_landmarks_are_aligned_crops() -> None:
+    """Crops calibrate as the same images do of which the template's points are written down."""
+    rng = np.random.default_rng(0)
+    drawn = {key: rng.integers(0, 256, (112, 112, 3), np.uint8) for key in "abcd"}
+    placed = faces_of("faces", {key: png(each) for key, each in drawn.items()}, {})
+    crops = replace(placed, landmarks={})
+    found, same = (
+        precision.calibration_of(each, Preprocessing(), (112, 112)) for each in (crops, placed)
+    )
+    assert found.digest == same.digest
+    assert {each.tobytes() for each in found.pictures} == {
+        each.tobytes() for each in drawn.values()
+    }
+
+
+def test_crops_of_which_it_is_not_known_where_the_face_is_cannot_calibrate() -> None:
+    crop = png(np.zeros((90, 100, 3), np.uint8))
+    crops = replace(faces_of("faces", {"a": crop}, {}), landmarks={})
+    with pytest.raises(BadInputError, match=r"a is 90x100, and .* give landmarks\.csv"):
+        precision.calibration_of(crops, Preprocessing(), (112, 112))
 
 
 def test_a_face_that_cannot_be_decoded_is_named() -> None:
