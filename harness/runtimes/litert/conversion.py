@@ -73,6 +73,7 @@ class Conversion:
         graph: of plain operators, with shapes for its number of images.
         arrays: its constants, by their names.
         quantizations: of values that are int8, by their names.
+        half: keep constants in half precision, as `ModelWriter` does.
     """
 
     def __init__(
@@ -80,10 +81,11 @@ class Conversion:
         graph: OnnxGraph,
         arrays: dict[str, npt.NDArray[Any]],
         quantizations: dict[str, Quantization],
+        half: bool = False,
     ) -> None:
         self.graph = graph
         self.quantizations = quantizations
-        self.writer = ModelWriter()
+        self.writer = ModelWriter(half)
         self._arrays = arrays
         self._kept: dict[str, Placed] = {}
         self._moved: dict[tuple[int, Order], int] = {}

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 _RULES_IN = (elementwise, places, sums, windows)
 
 
-def convert(model: ModelProto) -> bytes:
+def convert(model: ModelProto, half: bool = False) -> bytes:
     """Return the file that computes what a graph in plain operators does.
 
     Args:
         model: from `image` (N, 3, H, W) to `embedding` (N, E), for one N. The file's own `image`
             is (N, H, W, 3).
+        half: keep its constants in half precision, and let LiteRT compute in it where the CPU
+            does so.
 
     Raises:
         BadInputError: LiteRT has no operator for one of its operators.
@@ -45,7 +47,7 @@ def convert(model: ModelProto) -> bytes:
     whole = quantized(patterns.joined(graph, arrays), arrays)
     graph = whole.graph
     _require_rules({one.kind for one in graph.operators})
-    conversion = Conversion(graph, whole.arrays, whole.quantizations)
+    conversion = Conversion(graph, whole.arrays, whole.quantizations, half)
     given = conversion.start(CHANNELS_LAST)
     for one in graph.operators:
         RULES[one.kind](conversion, one)

@@ -55,6 +55,10 @@ _VERSION, _SMALL_CODES = 3, 127
 # Operators that LiteRT has from a later version on than the first.
 _LATER = {"BROADCAST_TO": 2}
 
+# What a file says that may be computed in half precision where the CPU does so: XNNPACK's
+# documentation, "IEEE FP16 Operators".
+_HALF = ("reduced_precision_support", b"fp16accfp16")
+
 # Bytes at whose multiples the format wants constants to begin.
 _ALIGNED = 16
 
@@ -78,12 +82,17 @@ class ModelWriter:
     """It collects a network of one graph, and writes it.
 
     Tensors are known by their numbers, in the order in which they were made.
+
+    Args:
+        half: keep real constants in half precision, and let the network be computed in it where
+            the CPU does so.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, half: bool = False) -> None:
         from ai_edge_litert import schema_py_generated
 
         self._schema: Any = schema_py_generated
+        self._half = half
         self._tensors: list[Any] = []
         self._buffers: list[Any] = [self._schema.BufferT()]  # the first one is of no constant
         self._operators: list[Any] = []
@@ -112,12 +121,21 @@ class ModelWriter:
         data = np.ascontiguousarray(array)
         key = (data.dtype.str, data.shape, data.tobytes(), quantization)
         if key not in self._constants:
-            self._buffers.append(self._aligned(data))
-            kind = data.dtype.name.upper()
             name = name or f"constant_{len(self._constants)}"
-            buffer = len(self._buffers) - 1
-            self._constants[key] = self._add_tensor(name, data.shape, kind, buffer, quantization)
+            self._constants[key] = self._stored(data, name, quantization)
         return self._constants[key]
+
+    def _stored(self, data: Array, name: str, quantization: Quantization | None) -> int:
+        halved = self._half and data.dtype == np.float32
+        stored = data.astype(np.float16) if halved else data
+        self._buffers.append(self._aligned(stored.tobytes()))
+        kind, buffer = stored.dtype.name.upper(), len(self._buffers) - 1
+        if not halved:
+            return self._add_tensor(name, data.shape, kind, buffer, quantization)
+        half = self._add_tensor(f"{name}/half", data.shape, kind, buffer, None)
+        widened = self.tensor(name, data.shape)
+        self.add("DEQUANTIZE", [half], [widened])
+        return widened
 
     def add(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any) -> None:
         """Add an operator.
@@ -203,6 +221,8 @@ class ModelWriter:
         model.version, model.description = _VERSION, "facebench"
         model.operatorCodes = [self._code(kind) for kind in self._codes]
         model.subgraphs, model.buffers, model.signatureDefs = [graph], self._buffers, [signature]
+        if self._half:
+            model.metadata = [self._metadata(*_HALF)]
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -228,7 +248,13 @@ class ModelWriter:
             tensor.quantization.quantizedDimension = quantization.axis
         return number
 
-    def _aligned(self, data: Array) -> Any:
+    def _metadata(self, name: str, content: bytes) -> Any:
+        metadata = self._schema.MetadataT()
+        metadata.name, metadata.buffer = name, len(self._buffers)
+        self._buffers.append(self._aligned(content))
+        return metadata
+
+    def _aligned(self, data: bytes) -> Any:
         base: Any = self._schema.BufferT
 
         class Aligned(base):  # type: ignore[misc]
@@ -237,7 +263,7 @@ class ModelWriter:
                 return super().Pack(builder)
 
         buffer = Aligned()
-        buffer.data = np.frombuffer(data.tobytes(), np.uint8)
+        buffer.data = np.frombuffer(data, np.uint8)
         return buffer
 
     def _code(self, kind: str) -> Any:

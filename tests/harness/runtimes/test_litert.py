@@ -479,3 +479,30 @@ def test_its_kernels_flush_denormal_numbers_whatever_the_thread_does() -> None:
               for i, exponent in enumerate((-65, -65, 100, 30))}  # fmt: skip
     found = run(convert(graph(image, nodes, **scales)), image)
     assert not found.any(), "docs/runtimes.md says so"
+
+
+def test_constants_in_half_precision_are_half_as_large_and_compute_as_they_are() -> None:
+    """On a CPU that computes in single precision, as a graph whose weights are rounded."""
+    image = numbers(1, 3, 16, 16)
+    nodes: list[Node] = [
+        ("Conv", ["x", "w", "b"], {}), ("PRelu", ["x", "s"], {}),
+        ("Conv", ["x", "d"], {"group": 64}), ("GlobalAveragePool", ["x"], {}),
+        ("Flatten", ["x"], {}), ("Gemm", ["x", "m", "n"], {}),
+    ]  # fmt: skip
+    given = {"w": numbers(64, 3, 3, 3), "b": numbers(64), "s": numbers(64, 1, 1),
+             "d": numbers(64, 1, 3, 3), "m": numbers(64, 128), "n": numbers(128)}  # fmt: skip
+    rounded = {name: each.astype(np.float16).astype(np.float32) for name, each in given.items()}
+    half = convert(graph(image, nodes, **given), half=True)
+    session = onnxruntime.InferenceSession(graph(image, nodes, **rounded).SerializeToString())
+    (expected,) = session.run(None, {"image": image})
+    np.testing.assert_allclose(run(half, image), expected, atol=1e-5 * np.abs(expected).max())
+    whole = convert(graph(image, nodes, **given))
+    weights = sum(each.size for each in given.values())
+    assert abs(len(whole) - len(half) - 2 * weights) < 3000  # and its tables
+
+
+def test_half_precision_is_of_cores_that_have_it_alone() -> None:
+    litert = RUNTIMES["litert"]
+    assert litert.precisions_on("cortex-a76") == ("fp32", "int8", "fp16")
+    for target in ("cortex-a72", "cortex-a53", "host", ""):
+        assert litert.precisions_on(target) == ("fp32", "int8")

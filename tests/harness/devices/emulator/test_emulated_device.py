@@ -201,18 +201,20 @@ def test_the_embeddings_of_100_images_agree_with_torch(
         assert (1 - cosine).max() < 1e-4
 
 
-def test_fp16_in_ncnn_is_half_precision_on_a_core_that_has_it(
-    emulated_here: Emulated, tiny: Network
+@pytest.mark.parametrize("runtime", ["ncnn", "litert"])
+def test_fp16_is_half_precision_on_a_core_that_has_it(
+    emulated_here: Emulated, tiny: Network, runtime: str
 ) -> None:
+    require_runtime(runtime)
     single, half = (
         counted(replace(one, case=replace(one.case, precision=precision)))
         for precision in ("fp32", "fp16")
-        for one in [job(tiny, "ncnn", "cortex-a76")]
+        for one in [job(tiny, runtime, "cortex-a76")]
     )
     # Twice the lanes; and rounding that is seen, but no more than that.
     assert half.work.mix["fma"] < 0.7 * single.work.mix["fma"]
     assert 1e-5 < half.output_error < 2e-2
-    without = job(tiny, "ncnn")
+    without = job(tiny, runtime)
     with pytest.raises(RefusedError, match="fp16 on CPUs that have fullfp16 alone"):
         counted(replace(without, case=replace(without.case, precision="fp16")))
 
