@@ -77,8 +77,7 @@ def serve(
                 tell(f"a client ended badly; the next one can come: {error}")
                 os.chdir("/")
     finally:
-        for client in multiprocessing.active_children():
-            client.kill()
+        _end_clients()
         listening.close()
 
 
@@ -101,9 +100,20 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _end_clients() -> None:
+    for client in multiprocessing.active_children():
+        client.kill()
+
+
 def _end_on_signals() -> None:
+    own = os.getpid()
+
     def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
+        if os.getpid() != own:
+            raise SystemExit(0)
+        # An exception is lost where Python is in a finalizer just then: it would serve for ever.
+        _end_clients()
+        os._exit(0)
 
     multiprocessing.set_start_method("fork", force=True)
     for number in (signal.SIGTERM, signal.SIGINT):

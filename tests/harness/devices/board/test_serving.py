@@ -127,6 +127,32 @@ def test_a_server_that_is_ended_leaves_no_session(
         session.infer(tiny_exported.reference()[0][:1])
 
 
+FINALIZER = """
+import os, signal, sys, time
+from facebench.harness.devices.board import server
+
+server._end_on_signals()
+
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+told = Told()
+del told
+print("went on", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_signal_that_comes_in_a_finalizer_ends_the_server_too() -> None:
+    """Python prints an exception that is raised there, and goes on."""
+    done = subprocess.run(
+        [sys.executable, "-c", FINALIZER], capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_a_client_that_hangs_up_leaves_no_session(board: Served, tiny_exported: Exported) -> None:
     session = opened(board, tiny_exported)
     assert len(below(board)) >= 2

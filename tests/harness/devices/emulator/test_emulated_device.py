@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import facebench
 from facebench.architectures.errors import RefusedError, UnavailableError, UnknownNameError
@@ -17,13 +19,14 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.deployment import deploy
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.registry import MEASURES, kind_of
-from facebench.harness.models.networks import Network
+from facebench.harness.models.networks import Network, resolve
 from facebench.harness.records.case import Case
 from facebench.harness.records.instructions import Cycles, Instructions
 from facebench.harness.runtimes import ncnn_half, onnxruntime_cpu
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.stats.arrays import FloatArray
 from tests.depthwise import SIZE, written
+from tests.harness.conftest import write_onnx
 
 # Three convolutions: 3x3 of three channels to eight, 3x3 of each, 8x8 of all. Of their
 # taps in a row of eight outputs, one or two of 24 fall on padding and may be left out.
@@ -203,18 +206,25 @@ def test_the_embeddings_of_100_images_agree_with_torch(
 
 @pytest.mark.parametrize("runtime", ["ncnn", "litert"])
 def test_fp16_is_half_precision_on_a_core_that_has_it(
-    emulated_here: Emulated, tiny: Network, runtime: str
+    emulated_here: Emulated, runtime: str, tmp_path: Path
 ) -> None:
     require_runtime(runtime)
+    # As many channels as fill the vectors of either precision.
+    torch.manual_seed(0)
+    wide = nn.Sequential(
+        nn.Conv2d(3, 32, 3, 2, 1), nn.PReLU(32), nn.Conv2d(32, 32, 3, 1, 1, groups=32),
+        nn.Conv2d(32, 64, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 8),
+    )  # fmt: skip
+    network = resolve(f"onnx:{write_onnx(wide, tmp_path / 'wide.onnx')}")
     single, half = (
         counted(replace(one, case=replace(one.case, precision=precision)))
         for precision in ("fp32", "fp16")
-        for one in [job(tiny, runtime, "cortex-a76")]
+        for one in [job(network, runtime, "cortex-a76")]
     )
     # Twice the lanes; and rounding that is seen, but no more than that.
     assert half.work.mix["fma"] < 0.7 * single.work.mix["fma"]
     assert 1e-5 < half.output_error < 2e-2
-    without = job(tiny, runtime)
+    without = job(network, runtime)
     with pytest.raises(RefusedError, match="fp16 on CPUs that have fullfp16 alone"):
         counted(replace(without, case=replace(without.case, precision="fp16")))
 
