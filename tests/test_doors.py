@@ -39,6 +39,7 @@ WRITES = {
     "harness/models/known_networks.py": _ENTRY,
     "harness/models/onnx_network/exporting.py": _ENTRY,
     "harness/models/tflite_network/calling.py": _ENTRY,
+    "harness/models/integer_network/network.py": _ENTRY,
     "harness/models/precision.py": _ENTRY,
     "harness/models/quantize.py": _ENTRY,
     "harness/runtimes/litert_cpu.py": _ENTRY,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler import library, link, records
 from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
-from facebench.harness.compiler.vectors import vectors
+from facebench.harness.compiler.vectors import BYTE_FEATURES, vectors
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
+from facebench.harness.models.integer_network import network as integer_network
 from facebench.harness.records.artifacts import Compilation
 from facebench.harness.storage import cache, fingerprints
 
@@ -59,7 +62,11 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
         fingerprints.code(__name__),
     )
-    return Library(cache.entry("tvm", key, lambda folder: _write(exported, target, batch, folder)))
+
+    def module(described: Any, features: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
+        return _reals(exported, batch, resolved, described, features)
+
+    return Library(cache.entry("tvm", key, lambda folder: _write(module, resolved, folder)))
 
 
 def tuning(target: Target) -> records.Records:
@@ -70,17 +77,44 @@ def tuning(target: Target) -> records.Records:
     return records.load(tuned_as(target, features_of(target, described)))
 
 
-def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None:
+def compile_integers(folder: Path, target: Target, batch: int) -> Library:
+    """Compile the network of integers in a folder for a target, or find the library in the cache.
+
+    Raises:
+        RefusedError: the target lacks the instructions that its kernels are written in, or a
+            step has no kernel.
+        UnavailableError: LLVM does not know the CPU.
+        WrongAnswerError: the library is not what the target asks for.
+    """
+    resolved = resolve(target)
+    key = cache.digest(
+        integer_network.digest(folder),
+        batch,
+        asdict(resolved),
+        [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
+        fingerprints.code(__name__),
+    )
+
+    def module(described: Any, features: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
+        return _integers(folder, batch, resolved, described, features)
+
+    return Library(cache.entry("tvm", key, lambda made: _write(module, resolved, made)))
+
+
+# Makes a module of kernels for TVM's description of a target and LLVM's features of it; and says
+# how many are tuned, scheduled by rule, or plain loops.
+_Lowered = Callable[[Any, tuple[str, ...]], tuple[Any, dict[str, int]]]
+
+
+def _write(lowered: _Lowered, target: Target, folder: Path) -> None:
     start = time.perf_counter()
-    target = resolve(target)
     tvm = import_tvm()
     # These need TVM to be imported, and without torch.
     from facebench.harness.compiler import objects, program
 
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
-    module = import_network(exported, batch)
-    module, kernels = _lower(module, target, described, features)
+    module, kernels = lowered(described, features)
     calling, kernel_objects = objects.separated(module, target, described)
     executable = tvm.relax.build(calling, described, relax_pipeline=_finish(described))
     path = folder / "network.so"
@@ -102,11 +136,11 @@ def _write(exported: Exported, target: Target, batch: int, folder: Path) -> None
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
 
 
-def _lower(
-    module: Any, target: Target, described: Any, features: tuple[str, ...]
+def _reals(
+    exported: Exported, batch: int, target: Target, described: Any, features: tuple[str, ...]
 ) -> tuple[Any, dict[str, int]]:
-    """Operators to kernels; and how many are tuned, scheduled by rule, or plain loops."""
-    tvm = import_tvm()
+    """Return the kernels of a network in single precision."""
+    import_tvm()
     # These need TVM to be imported, and without torch.
     from facebench.harness.compiler.fold import fold_constants
     from facebench.harness.compiler.graph.rewrite import rewrite
@@ -115,19 +149,50 @@ def _lower(
 
     registers = vectors(target.triple, features)
     provider = Kernels(registers, records.tilings(tuning(target), registers))
-    module = rewrite(fold_constants(module), provider)
-    pipeline = tvm.relax.backend.cpu_generic.pipeline
-    passes = pipeline.library_dispatch_passes(described) + pipeline.legalize_passes(described)
-    with described:
-        module = tvm.transform.Sequential(passes)(module)
+    module = rewrite(fold_constants(import_network(exported, batch)), provider)
+    module = _legalised(module, described)
     kernels = Counter(provider.schedules.values())
     for variable, function in module.functions_items():
-        if isinstance(function, tvm.tirx.PrimFunc) and not _settled(function):
+        if _is_loops(function):
             blocked = scheduled(function, registers)
             kernels["plain" if blocked is None else "scheduled"] += 1
             if blocked is not None:
                 module[variable] = blocked.with_attrs(function.attrs)
     return module, {kind: kernels[kind] for kind in ("tuned", "scheduled", "plain")}
+
+
+def _integers(
+    folder: Path, batch: int, target: Target, described: Any, features: tuple[str, ...]
+) -> tuple[Any, dict[str, int]]:
+    """Return the kernels of a network of integers."""
+    tvm = import_tvm()
+    from facebench.harness.compiler.integers.module import module
+    from facebench.harness.compiler.kernels.provider import is_kernel
+
+    missing = sorted(set(BYTE_FEATURES) - set(features))
+    if missing:
+        raise RefusedError(
+            f"runtime tvm computes int8 on CPUs that have {', '.join(BYTE_FEATURES)}, and target "
+            f"{target.name} has no {', '.join(missing)}: use fp32, or another runtime"
+        )
+    lowered = _legalised(module(integer_network.load(folder), batch), described)
+    functions = (function for _, function in lowered.functions_items())
+    count = sum(isinstance(one, tvm.tirx.PrimFunc) and is_kernel(one) for one in functions)
+    return lowered, {"tuned": 0, "scheduled": count, "plain": 0}
+
+
+def _legalised(module: Any, described: Any) -> Any:
+    """Return a module whose operators have become functions of loops."""
+    tvm = import_tvm()
+    pipeline = tvm.relax.backend.cpu_generic.pipeline
+    passes = pipeline.library_dispatch_passes(described) + pipeline.legalize_passes(described)
+    with described:
+        return tvm.transform.Sequential(passes)(module)
+
+
+def _is_loops(function: Any) -> bool:
+    """Return whether a function is loops that have no schedule yet."""
+    return isinstance(function, import_tvm().tirx.PrimFunc) and not _settled(function)
 
 
 def _settled(function: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Collection
 from pathlib import Path
 
 from facebench.architectures.errors import RefusedError
 
-# Features that hold vector code up, where LLVM and the kernel have one name for them.
+# Features that hold vector code up, where LLVM and the kernel have one name for them but for
+# the kernel's underscores.
 _VECTORS = frozenset(
     {"avx", "avx2", "bmi2", "f16c", "fma"}
-    | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
+    | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl", "avx512vnni"}
 )
 
 
@@ -32,6 +34,11 @@ def require(features: Collection[str], what: str) -> None:
         )
 
 
+def executes(features: Collection[str]) -> bool:
+    """Say whether this machine's processor has features of x86-64's vectors, by LLVM's names."""
+    return platform.machine() == "x86_64" and set(features) <= _flags()
+
+
 def _flags() -> frozenset[str]:
     """Features that the kernel lists; of another architecture they have other names."""
     try:
@@ -39,4 +46,4 @@ def _flags() -> frozenset[str]:
     except OSError:
         return _VECTORS  # nothing is known, so nothing is refused
     found = [line.partition(":")[2].split() for line in lines if line.startswith("flags")]
-    return frozenset(found[0]) if found else _VECTORS
+    return frozenset(name.replace("_", "") for name in found[0]) if found else _VECTORS

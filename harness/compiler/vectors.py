@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+# Features of a CPU, as LLVM names them, without which there are no kernels of integers.
+BYTE_FEATURES = ("avx512bw", "avx512f", "avx512vl", "avx512vnni")
+
 
 @dataclass(frozen=True)
 class Vectors:

@@ -204,7 +204,7 @@ def _write(
     else:
         inputs = np.concatenate(list(calibration.batches()))
         if quantizer is None:
-            quantize.quantize(facts["name"], exported.onnx, lowered, calibration)
+            quantize.quantize(facts["name"], exported.onnx, lowered, inputs)
             embeddings = _embed(lowered, inputs)
         else:
             embeddings = quantizer.write(exported, inputs, folder)

@@ -21,14 +21,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.models.export import Exported
 from facebench.harness.stats.arrays import FloatArray
-
-if TYPE_CHECKING:
-    from facebench.harness.verification.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -40,10 +36,12 @@ class Quantizer:
             the network in single precision, images (N, 3, H, W) that set the ranges of its
             activations, and the folder. Returns the runtime's embeddings (N, E) of these images.
         depends_on: returns what its files depend on beside network and images.
+        features: of a CPU, as LLVM names them, without which the runtime has no int8.
     """
 
     write: Callable[[Exported, FloatArray, Path], FloatArray]
     depends_on: Callable[[], object]
+    features: tuple[str, ...] = ()
 
 
 def halve(source: Path, target: Path) -> None:
@@ -58,7 +56,7 @@ def halve(source: Path, target: Path) -> None:
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
 
 
-def quantize(name: str, source: Path, target: Path, calibration: Calibration) -> None:
+def quantize(name: str, source: Path, target: Path, images: FloatArray) -> None:
     """Put weights in int8, symmetric for each output channel; activations in uint8 (QDQ format).
 
     Weights take 7 of the 8 bits: AVX2 without VNNI adds pairs of u8 times s8 in 16 bits, which
@@ -67,10 +65,10 @@ def quantize(name: str, source: Path, target: Path, calibration: Calibration) ->
     512 faces from 0.92 down to 0.60, for the same time. It is so everywhere: a file whose
     accuracy depended on where it was made could not be compared.
 
-    The largest 0.001 % of each activation is cut. Over 512 faces, calibrated on 128 others,
-    the cosine's 1st percentile is 0.974 with that, 0.970 with the whole range (MinMax) and
-    0.973 at 99.99 % for a public MobileFaceNet with ReLU, and 0.976, 0.967 and 0.961 for one
-    with PReLU. Entropy with the package's 128 bins is MinMax.
+    Images (N, 3, H, W) set the ranges; the largest 0.001 % of each activation is cut. Over 512
+    faces, calibrated on 128 others, the cosine's 1st percentile is 0.974 with that, 0.970 with
+    the whole range (MinMax) and 0.973 at 99.99 % for a public MobileFaceNet with ReLU, and 0.976,
+    0.967 and 0.961 for one with PReLU. Entropy with the package's 128 bins is MinMax.
     """
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -83,7 +81,7 @@ def quantize(name: str, source: Path, target: Path, calibration: Calibration) ->
             quantization.quantize_static(
                 prepared,
                 target,
-                _CalibrationReader(calibration),
+                _CalibrationReader(images),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=True,
@@ -109,22 +107,21 @@ def quantize(name: str, source: Path, target: Path, calibration: Calibration) ->
 class _CalibrationReader:
     """Calibration images one at a time, as the quantizer asks for them."""
 
-    def __init__(self, calibration: Calibration) -> None:
-        self._images = calibration.batches()
-        self._count = len(calibration.pictures)
-        self._left = 0
+    def __init__(self, images: FloatArray) -> None:
+        self._images = images
+        self._next = self._end = 0
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._images)
 
     def set_range(self, start_index: int, end_index: int) -> None:
-        self._left = end_index - start_index
+        self._next, self._end = start_index, end_index
 
     def get_next(self) -> dict[str, FloatArray] | None:
-        if not self._left:
+        if self._next >= self._end:
             return None
-        self._left -= 1
-        return {"image": next(self._images)}
+        self._next += 1
+        return {"image": self._images[self._next - 1 : self._next]}
 
 
 def _holds_int8(path: Path) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.architectures.extensions import load_installed
 from facebench.architectures.registry import Registry
+from facebench.harness.compiler import host
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
@@ -143,7 +144,7 @@ class Runtime:
     def precisions_on(self, target: str = "") -> tuple[str, ...]:
         """Return the precisions in which it runs a network of fp32, on CPUs of a target or any."""
         half = self.half is not None and target in self.half.targets()
-        own = {"fp16": half, "int8": self.int8 is not None}
+        own = {"fp16": half, "int8": self.int8 is not None and _has(target, self.int8.features)}
         known = (*self.precisions, *(name for name, has in own.items() if has))
         return tuple(dict.fromkeys(known))
 
@@ -170,6 +171,11 @@ class Runtime:
                     f"{' or '.join(self.half.targets())}"
                 )
             able = [runtime.name for runtime in RUNTIMES if precision in runtime.precisions_on()]
+            if precision == "int8" and self.int8 is not None:
+                raise RefusedError(
+                    f"runtime {self.name} computes in int8 on CPUs that have "
+                    f"{', '.join(self.int8.features)} alone: use fp32, or {' or '.join(able)}"
+                )
             raise RefusedError(
                 f"runtime {self.name} runs {', '.join(self.precisions_on())}, not {precision}: "
                 f"use {' or '.join(able)} for it"
@@ -180,6 +186,13 @@ class Runtime:
             raise UnavailableError(
                 f"runtime {self.name} is not installed: {self.install!r} installs it"
             )
+
+
+def _has(target: str, features: tuple[str, ...]) -> bool:
+    """Say whether CPUs of a target have all features; of any CPU, where it is empty."""
+    if target == "host":
+        return not features or host.executes(features)
+    return set(features) <= set(TARGETS[target].required if target else ())
 
 
 # Distributions whose module has another name.

@@ -5,17 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
+from facebench.harness.compiler.vectors import BYTE_FEATURES
 from facebench.harness.machine import flushing
 from facebench.harness.models.export import Exported
+from facebench.harness.models.integer_network import network as integer_network
+from facebench.harness.models.quantize import Quantizer
 from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import fingerprints
+
+# What a network in int8 and its embeddings of calibration faces depend on.
+_INTEGERS = "facebench.harness.models.integer_network"
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
-    from facebench.harness.compiler.build import compile_network
+    from facebench.harness.compiler.build import compile_integers, compile_network
     from facebench.harness.compiler.targets import TARGETS
 
-    library = compile_network(exported, TARGETS[target], batch)
+    if integer_network.is_in(exported.folder):
+        library = compile_integers(exported.folder, TARGETS[target], batch)
+    else:
+        library = compile_network(exported, TARGETS[target], batch)
     return Artifact(library.folder, library.label)
 
 
@@ -51,6 +63,20 @@ def _tuned(target: str) -> str:
     return records.stored(target)
 
 
+def _quantize(exported: Exported, images: FloatArray, folder: Path) -> FloatArray:
+    """Put a network in integers from end to end, as `Quantizer.write` does."""
+    from facebench.harness.models.integer_network import quantizing, reference
+
+    made = quantizing.integer_network(exported, images)
+    made.save(folder)
+    # What its kernels give is the same to the last bit.
+    return np.concatenate([reference.embed(made, image[None]) for image in images])
+
+
+def _depends_on() -> object:
+    return fingerprints.code(_INTEGERS)
+
+
 RUNTIMES.add(
     "tvm",
     Runtime(
@@ -58,6 +84,7 @@ RUNTIMES.add(
         ("apache-tvm",),
         _prepare,
         _open,
+        int8=Quantizer(_quantize, _depends_on, BYTE_FEATURES),
         flushing=flushing.OF_THREAD,
         importing=_import,
         survives_fork=True,

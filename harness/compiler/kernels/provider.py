@@ -15,7 +15,7 @@ from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Workload, key, name
 
 # TVM's class of functions that it fuses with no other.
-_OPAQUE = 8
+OPAQUE = 8
 
 # The attribute by which functions are known as kernels of ours.
 KERNEL = "kernel"
@@ -47,7 +47,7 @@ class Kernels:
         return self._made[work]
 
     def _make(self, builder: relax.BlockBuilder, work: Workload, tiling: Tiling) -> Kernel:
-        attributes = {"op_pattern": _OPAQUE, KERNEL: key(work)}
+        attributes = {"op_pattern": OPAQUE, KERNEL: key(work)}
         made = function(work, tiling, self._vectors).with_attrs(attributes)
         variable = builder.add_func(made, name(work))
         return Kernel(variable, packing(work, tiling, self._vectors))

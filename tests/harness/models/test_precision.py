@@ -209,7 +209,9 @@ def test_a_network_without_weights_to_quantize_is_refused(
     }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "plain.onnx")
     with pytest.raises(RefusedError, match="plain has no operator whose weights .*: use fp32"):
-        quantize.quantize("plain", tmp_path / "plain.onnx", tmp_path / "out.onnx", tiny_calibration)
+        quantize.quantize(
+            "plain", tmp_path / "plain.onnx", tmp_path / "out.onnx", inputs_of(tiny_calibration)
+        )
 
 
 def test_a_file_that_the_quantizer_cannot_read_is_refused_in_one_sentence(
@@ -217,7 +219,9 @@ def test_a_file_that_the_quantizer_cannot_read_is_refused_in_one_sentence(
 ) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no graph")
     with pytest.raises(RefusedError, match="bad cannot be quantized to int8 .*: use fp32 or fp16"):
-        quantize.quantize("bad", tmp_path / "bad.onnx", tmp_path / "out.onnx", tiny_calibration)
+        quantize.quantize(
+            "bad", tmp_path / "bad.onnx", tmp_path / "out.onnx", inputs_of(tiny_calibration)
+        )
 
 
 def test_outputs_too_far_off_are_a_wrong_answer() -> None:

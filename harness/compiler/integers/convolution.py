@@ -1,0 +1,220 @@
+"""Provides dense and grouped convolutions of bytes: four input channels in one instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import tirx
+from tvm.tirx.script.builder import ir as T
+
+from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.integers.sums import (
+    OUTSIDE,
+    Finish,
+    IntegerSums,
+    arguments,
+    either_row,
+    operands,
+)
+from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels.emit import Blocks, Expr
+from facebench.harness.compiler.kernels.window import Columns, columns
+from facebench.harness.compiler.workload import Convolution
+
+
+@dataclass(frozen=True)
+class IntegerTiling:
+    """How a kernel of integers is blocked.
+
+    Attributes:
+        pixels: rows of a tile of sums.
+        width: channels of a row.
+        chunk: pixels of a task where the convolution is pointwise; else it has one row.
+        weights_first: a block of weights stays in the cache while the pixels go by; else a
+            chunk of pixels does.
+    """
+
+    pixels: int
+    width: int
+    chunk: int
+    weights_first: bool
+
+
+def emit_convolution(work: Convolution, tiling: IntegerTiling) -> tirx.PrimFunc:
+    """Return the kernel: arguments input, weights, bias, then those of `sums.operands`."""
+    return emit.function("convolution", _IntegerConvolution(work, tiling).emit)
+
+
+def channel_order(work: Convolution, tiling: IntegerTiling) -> list[int]:
+    """Return the filter at each place of the kernel's bias and multipliers."""
+    filters = work.filters // work.groups
+    packed = "real" not in work.epilogue
+    order: list[int] = []
+    for start in range(0, work.filters, filters):
+        for first in range(0, filters, tiling.width):
+            width = min(tiling.width, filters - first)
+            order += [start + first + place for place in vector.order(width, packed)]
+    return order
+
+
+def pack(work: Convolution, tiling: IntegerTiling, weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return weights `(F, C / groups, KH, KW)` in the order in which the kernel reads them, flat.
+
+    That is group, block of filters, tap, four input channels, filter, channel of the four.
+    """
+    filters = work.filters // work.groups
+    ordered = weights[channel_order(work, tiling)]
+    parts = []
+    for start in range(0, work.filters, filters):
+        for first in range(0, filters, tiling.width):
+            block = ordered[start + first : start + min(first + tiling.width, filters)]
+            taps = block.transpose(2, 3, 1, 0)
+            split = taps.reshape(*taps.shape[:2], -1, vector.QUAD, len(block))
+            parts.append(split.transpose(0, 1, 2, 4, 3).ravel())
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+class _IntegerConvolution:
+    """One kernel while it is emitted."""
+
+    def __init__(self, work: Convolution, tiling: IntegerTiling) -> None:
+        self._work = work
+        self._tiling = tiling
+        self._filters = work.filters // work.groups
+        self._channels = work.channels // work.groups
+        self._blocks = Blocks(self._filters, tiling.width)
+        self._pointwise = work.window.pointwise()
+
+    def emit(self) -> None:
+        work = self._work
+        output = (work.batch, *work.output, work.filters)
+        reduced = self._channels * work.window.taps
+        shapes: dict[str, tuple[tuple[int, ...], str]] = {
+            "input": ((work.batch, *work.input, work.channels), "uint8"),
+            "weights": ((work.filters * reduced,), "int8"),
+            "bias": ((work.filters,), "int32"),
+        }
+        self._buffers = arguments(shapes | operands(work.epilogue, work.filters, output))
+        self._tasks()
+
+    def _tasks(self) -> None:
+        """Emit one loop over chunks of pixels, groups and blocks of filters, run by threads."""
+        work, tiling = self._work, self._tiling
+        rows = work.batch * work.output[0]
+        chunks = rows * work.output[1] // tiling.chunk if self._pointwise else rows
+        blocks = work.groups * self._blocks.count
+        with T.parallel(0, chunks * blocks) as task:
+            if tiling.weights_first:
+                chunk, block = task % chunks, task // chunks
+            else:
+                chunk, block = task // blocks, task % blocks
+            group, block = T.Bind(block // self._blocks.count), T.Bind(block % self._blocks.count)
+            chunk = T.Bind(chunk)
+            self._blocks.emit(block, lambda width: self._task(chunk, group, block, width))
+
+    def _task(self, chunk: Expr, group: Expr, block: Expr, width: int) -> None:
+        first = T.Bind(group * self._filters + block * self._blocks.width)
+        weights = T.Bind(first * self._channels * self._work.window.taps)
+        tiles = self._pointwise_tiles if self._pointwise else self._row_tiles
+        tiles(chunk, group, first, weights, width)
+
+    def _pointwise_tiles(
+        self, chunk: Expr, group: Expr, first: Expr, weights: Expr, width: int
+    ) -> None:
+        work, size = self._work, self._tiling.chunk
+        for start, count, pixels in emit.spans(size, self._tiling.pixels):
+
+            def tile(number: Expr, start: int = start, pixels: int = pixels) -> None:
+                pixel = T.Bind(chunk * size + start + number * pixels)
+                sums = self._start(pixels, width, first)
+                base = T.Bind(pixel * work.channels + group * self._channels)
+                inputs = [base + i * work.channels for i in range(pixels)]
+                self._channel_loop(sums, inputs, weights, width)
+                finish = Finish(work.epilogue, self._buffers, first)
+                sums.finish(finish, lambda i: (pixel + i) * work.filters + first)
+
+            emit.repeat(count, tile)
+
+    def _row_tiles(self, row: Expr, group: Expr, first: Expr, weights: Expr, width: int) -> None:
+        work = self._work
+        image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
+        for tiles in columns(work.window, work.input[1], work.output[1], self._tiling.pixels):
+
+            def tile(number: Expr, tiles: Columns = tiles) -> None:
+                x = tiles.start + number * tiles.pixels
+                sums = self._start(tiles.pixels, width, first)
+                left = x * work.window.stride[1] - work.window.padding[1]
+                with T.serial(0, work.window.kernel[0]) as ky:
+                    self._row(sums, tiles, (image, y, left, ky), group, weights, width)
+                finish = Finish(work.epilogue, self._buffers, first)
+                start = (row * work.output[1] + x) * work.filters + first
+                sums.finish(finish, lambda i: start + i * work.filters)
+
+            emit.repeat(tiles.count, tile)
+
+    def _row(
+        self,
+        sums: IntegerSums,
+        tiles: Columns,
+        place: tuple[Expr, Expr, Expr, Expr],
+        group: Expr,
+        weights: Expr,
+        width: int,
+    ) -> None:
+        """Emit the taps of one row of the window, inside the map or not."""
+        work, window = self._work, self._work.window
+        image, y, left, ky = place
+        line = T.Bind(y * window.stride[0] - window.padding[0] + ky * window.dilation[0])
+        base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
+        start = group * self._channels
+
+        def taps(inside: bool) -> None:
+            for kx in range(window.kernel[1]):
+                inputs = [
+                    (base + column) * work.channels + start
+                    if inside and column is not None
+                    else None
+                    for column in tiles.taps(kx)
+                ]
+                at = weights + (ky * window.kernel[1] + kx) * self._channels * width
+                self._channel_loop(sums, inputs, at, width)
+
+        either_row(line, work.input[0], taps)
+
+    def _start(self, pixels: int, width: int, first: Expr) -> IntegerSums:
+        sums = IntegerSums(pixels, width, packed="real" not in self._work.epilogue)
+        sums.start(self._buffers["bias"], first)
+        return sums
+
+    def _channel_loop(
+        self, sums: IntegerSums, inputs: Sequence[Expr | None], weights: Expr, width: int
+    ) -> None:
+        """Sums over a group's channels: `inputs` are the pixels' places, None outside."""
+        places = [None if place is None else T.Bind(place) for place in inputs]
+        quads = self._channels // vector.QUAD
+
+        def step(quad: Expr) -> None:
+            rows = sums.weights(self._buffers["weights"], weights + quad * vector.QUAD * width)
+            for pixel, place in enumerate(places):
+                word = self._word(None if place is None else place + quad * vector.QUAD)
+                for register, row in enumerate(rows):
+                    bytes_ = vector.in_all(word, sums.lanes[register])
+                    sums.add_dot(pixel, register, bytes_, row)
+
+        unroll = next(n for n in (4, 2, 1) if quads % n == 0)
+
+        def steps(number: Expr) -> None:
+            for i in range(unroll):
+                step(number * unroll + i)
+
+        emit.repeat(quads // unroll, steps)
+
+    def _word(self, place: Expr | None) -> Expr:
+        """Return four channels of a pixel as an int32."""
+        if place is None:
+            return T.Bind(emit.load(self._buffers["settings"], OUTSIDE, 1))
+        four = emit.load(self._buffers["input"], place, vector.QUAD)
+        return T.Bind(tirx.reinterpret("int32", four))

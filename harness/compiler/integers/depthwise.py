@@ -1,0 +1,207 @@
+"""Provides depthwise convolutions of bytes: four taps of a row in one instruction.
+
+Four columns of a row are interleaved byte by byte. One such vector serves several neighbouring
+outputs where the window has fewer than four taps more: their weights stand further to the right.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import tirx
+from tvm.tirx.script.builder import ir as T
+
+from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.integers.convolution import IntegerTiling
+from facebench.harness.compiler.integers.sums import (
+    OUTSIDE,
+    Finish,
+    IntegerSums,
+    arguments,
+    either_row,
+    operands,
+)
+from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels.emit import Blocks, Expr
+from facebench.harness.compiler.kernels.window import Columns, columns
+from facebench.harness.compiler.workload import Depthwise, Window
+
+
+def emit_depthwise(work: Depthwise, tiling: IntegerTiling) -> tirx.PrimFunc:
+    """Return the kernel: arguments input, weights, bias, then those of `sums.operands`."""
+    return emit.function("depthwise", _IntegerDepthwise(work, tiling).emit)
+
+
+def channel_order(work: Depthwise, tiling: IntegerTiling) -> list[int]:
+    """Return the channel at each place of the kernel's bias and multipliers."""
+    order: list[int] = []
+    for first in range(0, work.channels, tiling.width):
+        width = min(tiling.width, work.channels - first)
+        order += [first + place for place in vector.order(width)]
+    return order
+
+
+def pack(work: Depthwise, tiling: IntegerTiling, weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return weights (C, 1, KH, KW) in the order in which the kernel reads them, flat.
+
+    That is block of channels, row of taps, how far the taps stand to the right, four of them,
+    channel, tap of the four.
+    """
+    window = work.window
+    ordered = weights[channel_order(work, tiling), 0]
+    shifted = np.zeros((*ordered.shape[:2], _shifts(window), _taps(window)), np.int8)
+    for shift in range(_shifts(window)):
+        shifted[:, :, shift, shift : shift + window.kernel[1]] = ordered
+    parts = []
+    for first in range(0, work.channels, tiling.width):
+        block = shifted[first : first + tiling.width]
+        split = block.reshape(*block.shape[:3], -1, vector.QUAD)
+        parts.append(split.transpose(1, 2, 3, 0, 4).ravel())
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _taps(window: Window) -> int:
+    """Return the taps of a row, rounded up to fours."""
+    return -(-window.kernel[1] // vector.QUAD) * vector.QUAD
+
+
+def _shifts(window: Window) -> int:
+    """Return how many neighbouring outputs have all their taps in the same columns."""
+    alike = window.stride[1] == window.dilation[1] == 1
+    return _taps(window) - window.kernel[1] + 1 if alike else 1
+
+
+class _IntegerDepthwise:
+    """One kernel while it is emitted."""
+
+    def __init__(self, work: Depthwise, tiling: IntegerTiling) -> None:
+        self._work = work
+        self._tiling = tiling
+        self._blocks = Blocks(work.channels, tiling.width)
+
+    def emit(self) -> None:
+        work, window = self._work, self._work.window
+        output = (work.batch, *work.output, work.channels)
+        held = work.channels * window.kernel[0] * _shifts(window) * _taps(window)
+        shapes: dict[str, tuple[tuple[int, ...], str]] = {
+            "input": ((work.batch, *work.input, work.channels), "uint8"),
+            "weights": ((held,), "int8"),
+            "bias": ((work.channels,), "int32"),
+        }
+        self._buffers = arguments(shapes | operands(work.epilogue, work.channels, output))
+        rows = work.batch * work.output[0]
+        with T.parallel(0, rows * self._blocks.count) as task:
+            if self._tiling.weights_first:
+                row, block = task % rows, task // rows
+            else:
+                row, block = task // self._blocks.count, task % self._blocks.count
+            row, block = T.Bind(row), T.Bind(block)
+            self._blocks.emit(block, lambda width: self._row(row, block, width))
+
+    def _row(self, row: Expr, block: Expr, width: int) -> None:
+        work = self._work
+        first = T.Bind(block * self._blocks.width)
+        for tiles in columns(work.window, work.input[1], work.output[1], self._tiling.pixels):
+            emit.repeat(tiles.count, partial(self._tile, row, first, width, tiles))
+
+    def _tile(self, row: Expr, first: Expr, width: int, tiles: Columns, number: Expr) -> None:
+        work, window = self._work, self._work.window
+        image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
+        x = T.Bind(tiles.start + number * tiles.pixels)
+        left = x * window.stride[1] - window.padding[1]
+        sums = IntegerSums(tiles.pixels, width)
+        sums.start(self._buffers["bias"], first)
+        row_of_weights = _shifts(window) * _taps(window)
+        with T.serial(0, window.kernel[0]) as ky:
+            line = T.Bind(y * window.stride[0] - window.padding[0] + ky * window.dilation[0])
+            base = (image * work.input[0] + line) * work.input[1] + left
+            place = T.Bind(base * work.channels + first)
+            at = T.Bind((first * window.kernel[0] + ky * width) * row_of_weights)
+
+            def taps(inside: bool) -> None:
+                _Row(self._work, self._buffers, tiles, place if inside else None).emit(
+                    sums, at, width
+                )
+
+            either_row(line, work.input[0], taps)
+        finish = Finish(work.epilogue, self._buffers, first)
+        start = T.Bind((row * work.output[1] + x) * work.channels + first)
+        sums.finish(finish, lambda i: start + i * work.channels)
+
+
+class _Row:
+    """It is one row of the windows of a tile, which reads each column once.
+
+    Args:
+        place: of the first column in the input; None where the row is outside.
+    """
+
+    def __init__(
+        self, work: Depthwise, buffers: dict[str, Expr], tiles: Columns, place: Expr
+    ) -> None:
+        self._channels = work.channels
+        self._window = work.window
+        self._buffers = buffers
+        self._tiles = tiles
+        self._place = place
+        self._inside = {
+            column for kx in range(work.window.kernel[1]) for column in tiles.taps(kx)
+        } - {None}
+        self._loaded: dict[tuple[int, int], Expr] = {}
+        self._paired: dict[tuple[int, int, int], list[Expr]] = {}
+
+    def emit(self, sums: IntegerSums, weights: Expr, width: int) -> None:
+        """Add the row's products to a tile's sums."""
+        window, shifts = self._window, _shifts(self._window)
+        for four in range(0, _taps(window), vector.QUAD):
+            rows = [
+                sums.weights(
+                    self._buffers["weights"], weights + (shift * _taps(window) + four) * width
+                )
+                for shift in range(shifts)
+            ]
+            for pixel in range(0, self._tiles.pixels, shifts):
+                start = pixel * window.stride[1] + four * window.dilation[1]
+                bytes_ = self._bytes(sums, start)
+                for shift in range(min(shifts, self._tiles.pixels - pixel)):
+                    for register, row in enumerate(rows[shift]):
+                        sums.add_dot(pixel + shift, register, bytes_[register], row)
+
+    def _bytes(self, sums: IntegerSums, start: int) -> list[Expr]:
+        """Return four columns from `start` on, interleaved for each register."""
+        made: list[Expr] = []
+        columns = [start + i * self._window.dilation[1] for i in range(vector.QUAD)]
+        for together in sums.together:
+            offset, width = sums.offsets[len(made)], sum(together)
+            if self._place is None:
+                word = T.Bind(emit.load(self._buffers["settings"], OUTSIDE, 1))
+                made += [vector.in_all(word, lanes) for lanes in together]
+            elif len(together) == 1:
+                vectors = [self._load(column, offset, width) for column in columns]
+                made.append(T.Bind(vector.interleaved(vectors, width)))
+            else:
+                first = self._pair(columns[0], columns[1], offset)
+                second = self._pair(columns[2], columns[3], offset)
+                made += [T.Bind(one) for one in vector.quads(first, second)]
+        return made
+
+    def _pair(self, left: int, right: int, offset: int) -> list[Expr]:
+        key = (left, right, offset)
+        if key not in self._paired:
+            vectors = [self._load(column, offset, vector.PACKED) for column in (left, right)]
+            self._paired[key] = [T.Bind(half) for half in vector.pairs(*vectors)]
+        return self._paired[key]
+
+    def _load(self, column: int, offset: int, width: int) -> Expr:
+        """Return channels of a column, zeros where it is outside or its weights are zero."""
+        if (column, offset) not in self._loaded:
+            if self._place is not None and column in self._inside:
+                place = self._place + column * self._channels + offset
+                made = emit.load(self._buffers["input"], place, width)
+            else:
+                word = emit.load(self._buffers["settings"], OUTSIDE, 1)
+                made = vector.in_all(word, width // vector.QUAD)
+            self._loaded[column, offset] = T.Bind(made)
+        return self._loaded[column, offset]

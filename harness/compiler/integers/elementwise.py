@@ -1,0 +1,155 @@
+"""Provides what makes bytes of an image, and pools of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm import tirx
+from tvm.tirx.script.builder import ir as T
+
+from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.integers.sums import (
+    OUTSIDE,
+    ZERO,
+    Finish,
+    IntegerSums,
+    arguments,
+    operands,
+    rounded,
+)
+from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels.emit import Blocks, Expr
+from facebench.harness.compiler.kernels.window import Columns, Rows, columns
+from facebench.harness.compiler.workload import Pooling
+
+# Pixels of the image that are done at once, and the channels that a pixel is filled up to.
+_PIXELS, PLANES = vector.LANES, 4
+
+# Places in what an image's kernel is told: limits of a pixel, and the multiplier.
+LOW, HIGH, MULTIPLIER = range(3)
+
+
+@dataclass(frozen=True)
+class ImageBytes:
+    """It makes bytes (N, H, W, 4) of an image (N, 3, H, W); the fourth stands for zero.
+
+    Attributes:
+        batch: images.
+        input: height and width.
+    """
+
+    batch: int
+    input: tuple[int, int]
+
+
+def emit_image(work: ImageBytes) -> tirx.PrimFunc:
+    """Return the kernel: arguments image, limits and multiplier, settings, output."""
+    return emit.function("image", lambda: _image(work))
+
+
+def _image(work: ImageBytes) -> None:
+    height, width = work.input
+    area = height * width
+    buffers = arguments({
+        "input": ((work.batch, 3, height, width), "float32"),
+        "scaling": ((3,), "float32"),
+        "settings": ((5,), "int32"),
+        "output": ((work.batch, height, width, PLANES), "uint8"),
+    })  # fmt: skip
+
+    def pixels(image: Expr, start: Expr, lanes: int) -> None:
+        def told(place: int) -> Expr:
+            return emit.splat(emit.load(buffers["scaling"], place, 1), lanes)
+
+        zero = emit.splat(emit.load(buffers["settings"], ZERO, 1), lanes)
+        outside = emit.splat(emit.load(buffers["settings"], OUTSIDE, 1), lanes)
+        word = tirx.bitwise_and(outside, vector.integers(-(1 << 24), lanes))
+        for plane in range(3):
+            value = emit.load(buffers["input"], (image * 3 + plane) * area + start, lanes)
+            value = tirx.Min(tirx.Max(value, told(LOW)), told(HIGH))
+            bits = tirx.reinterpret(f"int32x{lanes}", rounded(value, told(MULTIPLIER), lanes))
+            byte = tirx.Max(bits - zero, vector.integers(0, lanes))
+            byte = tirx.Min(byte, vector.integers(255, lanes))
+            word = tirx.bitwise_or(word, tirx.shift_left(byte, vector.integers(8 * plane, lanes)))
+        made = tirx.reinterpret(f"uint8x{PLANES * lanes}", word)
+        emit.store(buffers["output"], (image * area + start) * PLANES, made, PLANES * lanes)
+
+    rest = area % _PIXELS
+    with T.parallel(0, work.batch * (area // _PIXELS)) as task:
+        image = T.Bind(task // (area // _PIXELS))
+        pixels(image, task % (area // _PIXELS) * _PIXELS, _PIXELS)
+    if rest:
+        with T.serial(0, work.batch) as image:
+            start = area - rest
+            for lanes in emit.register_lanes(rest, _PIXELS):
+                pixels(image, start, lanes)
+                start += lanes
+
+
+def emit_pooling(work: Pooling) -> tirx.PrimFunc:
+    """Return the kernel: arguments input, then those of `sums.operands`."""
+    return emit.function("pooling", _IntegerPooling(work).emit)
+
+
+class _IntegerPooling:
+    """One kernel while it is emitted: a pixel of the output at a time, 64 channels of it."""
+
+    def __init__(self, work: Pooling) -> None:
+        self._work = work
+        self._blocks = Blocks(work.channels, vector.PACKED)
+
+    def emit(self) -> None:
+        work = self._work
+        output = (work.batch, *work.output, work.channels)
+        shapes: dict[str, tuple[tuple[int, ...], str]] = {
+            "input": ((work.batch, *work.input, work.channels), "uint8")
+        }
+        self._buffers = arguments(shapes | operands(work.epilogue, work.channels, output))
+        with T.parallel(0, work.batch * work.output[0] * self._blocks.count) as task:
+            row, block = T.Bind(task // self._blocks.count), T.Bind(task % self._blocks.count)
+            self._blocks.emit(block, lambda width: self._row(row, block, width))
+
+    def _row(self, row: Expr, block: Expr, width: int) -> None:
+        work = self._work
+        first = T.Bind(block * self._blocks.width)
+        for tiles in columns(work.window, work.input[1], work.output[1], 1):
+            emit.repeat(tiles.count, self._pixel(row, first, width, tiles))
+
+    def _pixel(self, row: Expr, first: Expr, width: int, tiles: Columns) -> Callable[[Expr], None]:
+        work, window = self._work, self._work.window
+        rows = Rows(window, work.input[0], work.output[0])
+
+        def pixel(number: Expr) -> None:
+            image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
+            x = T.Bind(tiles.start + number)
+            left = x * window.stride[1] - window.padding[1]
+            sums = IntegerSums(1, width, packed=False)
+            sums.clear()
+
+            def taps(_: Expr, line: Expr) -> None:
+                base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
+                for kx in range(window.kernel[1]):
+                    (column,) = tiles.taps(kx)
+                    if column is not None:
+                        self._tap(sums, (base + column) * work.channels + first)
+
+            rows.emit(y, taps)
+            finish = Finish(work.epilogue, self._buffers, first)
+            start = (row * work.output[1] + x) * work.channels + first
+            sums.finish(finish, lambda _: start)
+
+        return pixel
+
+    def _tap(self, sums: IntegerSums, place: Expr) -> None:
+        """Add one element about its zero, or keep it where it is larger."""
+        mean = self._work.kind == "mean"
+        for register, (offset, lanes) in enumerate(zip(sums.offsets, sums.lanes, strict=True)):
+            loaded = emit.load(self._buffers["input"], place + offset, lanes)
+            given = tirx.Cast(f"int32x{lanes}", loaded)
+            if mean:
+                word = emit.load(self._buffers["settings"], OUTSIDE, 1)
+                zero = emit.splat(tirx.bitwise_and(word, tirx.IntImm("int32", 255)), lanes)
+                sums.update(0, register, lambda held, more=given - zero: held + more)  # type: ignore[misc]
+            else:
+                sums.update(0, register, lambda held, other=given: tirx.Max(held, other))  # type: ignore[misc]

@@ -1,0 +1,222 @@
+"""Makes TVM's module of a network of integers: one call of a kernel for each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import relax, tirx
+from tvm.ir import IRModule
+
+from facebench.architectures.errors import RefusedError
+from facebench.harness.compiler.integers import convolution, depthwise, elementwise
+from facebench.harness.compiler.integers.convolution import IntegerTiling
+from facebench.harness.compiler.integers.elementwise import PLANES, ImageBytes
+from facebench.harness.compiler.integers.lanes import QUAD
+from facebench.harness.compiler.integers.sums import settings
+from facebench.harness.compiler.integers.tiling import tiling
+from facebench.harness.compiler.kernels.emit import Expr
+from facebench.harness.compiler.kernels.provider import KERNEL, OPAQUE
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Epilogue,
+    Pooling,
+    Window,
+    key,
+    name,
+)
+from facebench.harness.models.integer_network.network import (
+    ImageStep,
+    IntegerMap,
+    IntegerNetwork,
+    PoolStep,
+    SumsStep,
+)
+
+_Work = Convolution | Depthwise | Pooling | ImageBytes
+
+
+def module(network: IntegerNetwork, batch: int) -> IRModule:
+    """Return a module whose `main` is the network, from images (N, 3, H, W) to embeddings (N, E).
+
+    Raises:
+        RefusedError: a step has channels that its kernel cannot read by fours.
+    """
+    for step in network.steps:
+        if isinstance(step, SumsStep):
+            _require_fours(step)
+    return _Writer(network, batch).written()
+
+
+class _Writer:
+    """It writes a network's steps one after the other."""
+
+    def __init__(self, network: IntegerNetwork, batch: int) -> None:
+        self._network = network
+        self._batch = batch
+        self._builder = relax.BlockBuilder()
+        self._kernels: dict[_Work, Any] = {}
+        self._values: dict[str, Expr] = {}
+
+    def written(self) -> IRModule:
+        first = self._network.steps[0]
+        assert isinstance(first, ImageStep)
+        _, height, width = self._network.maps[first.result].shape
+        kind = relax.TensorType((self._batch, 3, height, width), "float32")
+        images = relax.Var("image", kind)
+        with self._builder.function("main", [images]):
+            with self._builder.dataflow():
+                for step in self._network.steps:
+                    if isinstance(step, ImageStep):
+                        self._values[step.result] = self._image(step, images)
+                    elif isinstance(step, SumsStep):
+                        self._values[step.result] = self._sums(step)
+                    else:
+                        self._values[step.result] = self._pool(step)
+                last = self._values[self._network.steps[-1].result]
+                rows = relax.op.reshape(last, (self._batch, self._network.embedding_size))
+                result = self._builder.emit_output(self._builder.emit(rows))
+            self._builder.emit_func_output(result)
+        return self._builder.get()
+
+    def _image(self, step: ImageStep, images: Expr) -> Expr:
+        made = self._network.maps[step.result]
+        work = ImageBytes(self._batch, made.shape[1:])
+        scaling = np.array([*step.limits, step.multiplier], np.float32)
+        told = settings(made.zero, made.zero, (0, 255), 0)
+        return self._called(work, [images, _constant(scaling), _constant(told)], made)
+
+    def _sums(self, step: SumsStep) -> Expr:
+        source = self._network.maps[step.source]
+        weights = _filled(step.weights) if source.shape[0] == 3 else step.weights
+        work = self._workload(step, weights)
+        folded = step.bias - source.zero * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
+        blocked = tiling(work)
+        kind = depthwise if isinstance(work, Depthwise) else convolution
+        order = kind.channel_order(work, blocked)
+        packed = kind.pack(work, blocked, weights)
+        rows = [folded.astype(np.int32), step.multipliers]
+        if {"leaky", "prelu"} & set(work.epilogue):
+            rows.append(step.negative)
+        arguments = [self._values[step.source], _constant(packed)]
+        arguments += [_constant(row[order]) for row in rows]
+        added_zero = 0
+        if step.added:
+            added_zero = self._network.maps[step.added].zero
+            arguments += [self._values[step.added], _constant(step.added_multipliers[order])]
+        result = None if step.real else self._network.maps[step.result]
+        zero = 0 if result is None else result.zero
+        arguments.append(_constant(settings(source.zero, zero, step.limits, added_zero)))
+        return self._called(work, arguments, result, blocked)
+
+    def _workload(self, step: SumsStep, weights: NDArray[Any]) -> Convolution | Depthwise:
+        source = self._network.maps[step.source]
+        filters, channels, rows, columns = weights.shape
+        window = Window((rows, columns), step.stride, step.padding, step.dilation)
+        output = (1, 1) if step.real else self._network.maps[step.result].shape[1:]
+        epilogue = _epilogue(step)
+        given = channels * step.groups
+        if step.groups == given == filters:
+            return Depthwise(self._batch, source.shape[1:], output, given, window, epilogue)
+        return Convolution(
+            self._batch,
+            source.shape[1:],
+            output,
+            given,
+            filters,
+            window,
+            step.groups,
+            epilogue=epilogue,
+        )
+
+    def _pool(self, step: PoolStep) -> Expr:
+        source, result = (self._network.maps[name] for name in (step.source, step.result))
+        window = Window(step.kernel, step.stride, step.padding)
+        channels, mean = source.shape[0], step.kind == "mean"
+        work = Pooling(
+            self._batch,
+            source.shape[1:],
+            result.shape[1:],
+            channels,
+            window,
+            step.kind,
+            () if mean else ("kept",),
+        )
+        arguments = [self._values[step.source]]
+        if mean:
+            arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
+        arguments.append(_constant(settings(source.zero, result.zero, step.limits, 0)))
+        return self._called(work, arguments, result)
+
+    def _called(
+        self,
+        work: _Work,
+        arguments: Sequence[Expr],
+        made: IntegerMap | None,
+        blocked: IntegerTiling | None = None,
+    ) -> Expr:
+        """Emit the call of a kernel that gives a map, or the embedding."""
+        if work not in self._kernels:
+            self._kernels[work] = self._kernel(work, blocked)
+        if made is None:
+            kind = relax.TensorType((self._batch, 1, 1, self._network.embedding_size), "float32")
+        else:
+            channels, height, width = made.shape
+            channels = PLANES if isinstance(work, ImageBytes) else channels
+            kind = relax.TensorType((self._batch, height, width, channels), "uint8")
+        return self._builder.emit(relax.call_tir(self._kernels[work], list(arguments), out_ty=kind))
+
+    def _kernel(self, work: _Work, blocked: IntegerTiling | None) -> Any:
+        if isinstance(work, ImageBytes):
+            called, said = f"image_{work.input[0]}x{work.input[1]}", str(work)
+        else:
+            called, said = name(work), key(work)
+        attributes = {"op_pattern": OPAQUE, KERNEL: f"int8 {said}"}
+        made = _function(work, blocked).with_attrs(attributes)
+        return self._builder.add_func(made, f"{called}_int8")
+
+
+def _function(work: _Work, blocked: IntegerTiling | None) -> tirx.PrimFunc:
+    if isinstance(work, ImageBytes):
+        return elementwise.emit_image(work)
+    if isinstance(work, Pooling):
+        return elementwise.emit_pooling(work)
+    assert blocked is not None
+    if isinstance(work, Depthwise):
+        return depthwise.emit_depthwise(work, blocked)
+    return convolution.emit_convolution(work, blocked)
+
+
+def _epilogue(step: SumsStep) -> Epilogue:
+    steps = ["add"] * bool(step.added)
+    if step.real:
+        return (*steps, "real")
+    if (step.negative > step.multipliers).any():
+        steps.append("prelu")
+    elif (step.negative != step.multipliers).any():
+        steps.append("leaky")
+    return (*steps, "limits") if step.limits != (0, 255) else tuple(steps)
+
+
+def _require_fours(step: SumsStep) -> None:
+    filters, channels = len(step.bias) // step.groups, step.weights.shape[1]
+    if filters == channels == 1:
+        filters, channels = step.groups, QUAD
+    if filters % QUAD or (channels % QUAD and channels != 3):
+        raise RefusedError(
+            f"runtime tvm has kernels in int8 for numbers of channels that four divides, and "
+            f"{step.result} has {channels} to {filters} a group: use fp32, or another runtime"
+        )
+
+
+def _filled(weights: NDArray[Any]) -> NDArray[Any]:
+    """Return weights of the image's channels for as many as a pixel is filled up to."""
+    return np.pad(weights, [(0, 0), (0, PLANES - weights.shape[1]), (0, 0), (0, 0)])
+
+
+def _constant(value: NDArray[Any]) -> Expr:
+    array = np.ascontiguousarray(value)
+    return relax.const(array, str(array.dtype))

@@ -1,0 +1,230 @@
+"""Tiles of int32 sums in registers, and what becomes of them: docs/int8.md.
+
+The nearest integer to sum times multiplier is what an addition leaves that rounds: of the
+product, unrounded, and 1.5 * 2^23, whose last bit is a one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm import tirx
+from tvm.tirx.script.builder import ir as T
+
+from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat, store
+from facebench.harness.compiler.workload import Epilogue
+
+# 1.5 * 2^23, and its bits.
+_ROUNDING, _ROUNDING_BITS = 12582912.0, 0x4B400000
+
+# Places in a kernel's settings.
+OUTSIDE, ZERO, LOWEST, HIGHEST, ADDED_ZERO = range(5)
+
+
+def settings(source: int, result: int, limits: tuple[int, int], added: int) -> NDArray[np.int32]:
+    """Return what a kernel is told, (5,): zeros of the map that it reads, gives, and adds."""
+    outside = np.full(4, source, np.uint8).view(np.int32)[0]
+    return np.array([outside, _ROUNDING_BITS - result, *limits, added], np.int32)
+
+
+def arguments(shapes: Mapping[str, tuple[Sequence[int], str]]) -> dict[str, Buffer]:
+    """Declare arguments by extents and type, each indexed as the flat array that it is."""
+    given = {name: T.arg(name, T.buffer(tuple(s), kind)) for name, (s, kind) in shapes.items()}
+    return {
+        name: T.decl_buffer((int(np.prod(s)),), kind, data=given[name].data)
+        for name, (s, kind) in shapes.items()
+    }
+
+
+def operands(
+    epilogue: Epilogue, channels: int, output: tuple[int, ...]
+) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return extents and types of what finishes sums, and of the output, in a kernel's order."""
+    row = (channels,)
+    given: dict[str, tuple[tuple[int, ...], str]] = {}
+    if "kept" not in epilogue:
+        given["multipliers"] = (row, "float32")
+    if {"leaky", "prelu"} & set(epilogue):
+        given["negative"] = (row, "float32")
+    if "add" in epilogue:
+        given |= {"added": (output, "uint8"), "added_multipliers": (row, "float32")}
+    given["settings"] = ((5,), "int32")
+    given["output"] = (output, "float32" if "real" in epilogue else "uint8")
+    return given
+
+
+@dataclass(frozen=True)
+class Finish:
+    """It makes a map's elements of sums.
+
+    Attributes:
+        epilogue: "add", then "leaky" or "prelu", then "limits" or "real"; or "kept" alone,
+            where sums are the map's elements already.
+        buffers: of `operands`.
+        channel: of the tile's first sum; multipliers are in the registers' order from there on.
+    """
+
+    epilogue: Epilogue
+    buffers: Mapping[str, Buffer]
+    channel: Expr
+
+    def setting(self, place: int, lanes: int) -> Expr:
+        """Return one of the kernel's settings in every lane."""
+        return splat(load(self.buffers["settings"], place, 1), lanes)
+
+    def numbers(self, name: str, offset: int, lanes: int) -> Expr:
+        """Return multipliers of a register."""
+        return load(self.buffers[name], self.channel + offset, lanes)
+
+    def integers(self, total: Expr, offset: int, lanes: int) -> Expr:
+        """Return what sums become, before they are cut to bytes."""
+        real = T.Bind(tirx.Cast(f"float32x{lanes}", total))
+        products = self._products(real, offset, lanes)
+        made = tirx.reinterpret(f"int32x{lanes}", products) - self.setting(ZERO, lanes)
+        if "limits" in self.epilogue:
+            made = tirx.Max(made, self.setting(LOWEST, lanes))
+            made = tirx.Min(made, self.setting(HIGHEST, lanes))
+        return T.Bind(made)
+
+    def _products(self, real: Expr, offset: int, lanes: int) -> Expr:
+        """Return the products' nearest integers, as the last bits of floats."""
+        positive = self.numbers("multipliers", offset, lanes)
+        if "leaky" in self.epilogue:
+            negative = self.numbers("negative", offset, lanes)
+            return tirx.Max(rounded(real, positive, lanes), rounded(real, negative, lanes))
+        if "prelu" in self.epilogue:
+            negative = self.numbers("negative", offset, lanes)
+            zero = splat(tirx.FloatImm("float32", 0.0), lanes)
+            positive = tirx.Select(real > zero, positive, negative)
+        return rounded(real, positive, lanes)
+
+    def addends(self, place: Expr, offset: int, together: Sequence[int]) -> list[Expr]:
+        """Return what a map adds to the sums of registers that are stored together."""
+        width = sum(together)
+        given = T.Bind(load(self.buffers["added"], place, width))
+        if len(together) == 1:
+            bytes_ = [tirx.Cast(f"int32x{width}", given)]
+        else:
+            zeros = splat(tirx.IntImm("uint8", 0), width)
+            low = vector.pairs(given, zeros)
+            bytes_ = [
+                tirx.reinterpret("int32x16", one) for one in vector.quads(low, [zeros, zeros])
+            ]
+        made = []
+        for number, (one, lanes) in enumerate(zip(bytes_, together, strict=True)):
+            real = tirx.Cast(f"float32x{lanes}", one - self.setting(ADDED_ZERO, lanes))
+            start = offset + sum(together[:number])
+            product = rounded(real, self.numbers("added_multipliers", start, lanes), lanes)
+            bits = tirx.reinterpret(f"int32x{lanes}", product)
+            made.append(bits - vector.integers(_ROUNDING_BITS, lanes))
+        return made
+
+
+def rounded(real: Expr, multipliers: Expr, lanes: int) -> Expr:
+    """Return products' nearest integers, in the last bits of floats."""
+    rounding = splat(tirx.FloatImm("float32", _ROUNDING), lanes)
+    return tirx.call_llvm_pure_intrin(f"float32x{lanes}", "llvm.fma", real, multipliers, rounding)
+
+
+class IntegerSums:
+    """It is a tile of int32 sums, in registers: pixels by channels.
+
+    Attributes:
+        pixels: rows of the tile.
+        together: lanes of the registers of a row, those that are stored together in one.
+    """
+
+    def __init__(self, pixels: int, width: int, packed: bool = True) -> None:
+        self.pixels = pixels
+        self.together = vector.registers(width, packed)
+        self.lanes = [lanes for one in self.together for lanes in one]
+        self.offsets = [sum(self.lanes[:j]) for j in range(len(self.lanes))]
+        self._sums = [
+            [T.alloc_buffer((lanes,), "int32", scope="global") for lanes in self.lanes]
+            for _ in range(pixels)
+        ]
+
+    def start(self, bias: Buffer, first: Expr) -> None:
+        """Set every pixel's sums to a bias, from `first` on."""
+        for j, (offset, lanes) in enumerate(zip(self.offsets, self.lanes, strict=True)):
+            value = T.Bind(load(bias, first + offset, lanes))
+            for row in self._sums:
+                store(row[j], 0, value, lanes)
+
+    def clear(self) -> None:
+        """Set all sums to zero."""
+        for row in self._sums:
+            for held, lanes in zip(row, self.lanes, strict=True):
+                store(held, 0, vector.integers(0, lanes), lanes)
+
+    def weights(self, buffer: Buffer, index: Expr) -> list[Expr]:
+        """Return weights for the registers of a row: four bytes a sum."""
+        return [
+            T.Bind(load(buffer, index + vector.QUAD * offset, vector.QUAD * lanes))
+            for offset, lanes in zip(self.offsets, self.lanes, strict=True)
+        ]
+
+    def add_dot(self, pixel: int, register: int, bytes_: Expr, weights: Expr) -> None:
+        """Add products of bytes to one of a pixel's registers."""
+        held, lanes = self._sums[pixel][register], self.lanes[register]
+        store(held, 0, vector.dot(load(held, 0, lanes), bytes_, weights, lanes), lanes)
+
+    def update(self, pixel: int, register: int, change: Callable[[Expr], Expr]) -> None:
+        """Replace one of a pixel's registers by what `change` makes of it."""
+        held, lanes = self._sums[pixel][register], self.lanes[register]
+        store(held, 0, change(load(held, 0, lanes)), lanes)
+
+    def finish(self, finish: Finish, at: Callable[[int], Expr]) -> None:
+        """Write pixel `i`'s channels from `at(i)` on."""
+        for i, row in enumerate(self._sums):
+            start, register = T.Bind(at(i)), 0
+            for together in self.together:
+                held = row[register : register + len(together)]
+                self._write(finish, held, start, self.offsets[register], together)
+                register += len(together)
+
+    def _write(
+        self,
+        finish: Finish,
+        held: Sequence[Buffer],
+        start: Expr,
+        offset: int,
+        together: Sequence[int],
+    ) -> None:
+        totals = [load(one, 0, lanes) for one, lanes in zip(held, together, strict=True)]
+        if "add" in finish.epilogue:
+            added = finish.addends(start + offset, offset, together)
+            totals = [total + more for total, more in zip(totals, added, strict=True)]
+        output, width = finish.buffers["output"], sum(together)
+        if "real" in finish.epilogue:
+            (total,) = totals
+            made = tirx.Cast(f"float32x{width}", total)
+            store(
+                output, start + offset, made * finish.numbers("multipliers", offset, width), width
+            )
+            return
+        whole = [
+            total
+            if "kept" in finish.epilogue
+            else finish.integers(total, offset + sum(together[:j]), together[j])
+            for j, total in enumerate(totals)
+        ]
+        if len(together) > 1:
+            store(output, start + offset, vector.packed(whole), width)
+            return
+        cut = tirx.Max(whole[0], vector.integers(0, width))
+        cut = tirx.Min(cut, vector.integers(255, width))
+        store(output, start + offset, tirx.Cast(f"uint8x{width}", cut), width)
+
+
+def either_row(line: Expr, height: int, taps: Callable[[bool], object]) -> None:
+    """Emit `taps(inside)` for a row that is inside a map of `height` rows or not."""
+    with T.If(tirx.all(line >= 0, line < height)):
+        with T.Then():
+            taps(True)
+        with T.Else():
+            taps(False)

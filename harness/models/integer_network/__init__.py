@@ -1,0 +1,1 @@
+"""Networks that compute in integers from the image to the embedding: docs/int8.md."""

@@ -1,0 +1,132 @@
+"""Computes a network of integers in numpy, to the last bit as docs/int8.md says.
+
+Sums are below 2^24, whatever part of them is summed, so that single precision holds them
+exactly; their products with multipliers are worked out in double precision, which holds all 48
+bits of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from facebench.harness.models.integer_network.network import (
+    ImageStep,
+    IntegerNetwork,
+    Integers,
+    Pair,
+    PoolStep,
+    SumsStep,
+)
+from facebench.harness.stats.arrays import FloatArray
+
+
+def embed(network: IntegerNetwork, images: FloatArray) -> FloatArray:
+    """Return embeddings (N, E) of images (N, 3, H, W), preprocessed; both float32."""
+    return values(network, images)[network.steps[-1].result][:, :, 0, 0]
+
+
+def values(network: IntegerNetwork, images: FloatArray) -> dict[str, FloatArray]:
+    """Return what every step gives, by name: (N, C, H, W), integers too as float32."""
+    found: dict[str, FloatArray] = {}
+    for step in network.steps:
+        if isinstance(step, ImageStep):
+            found[step.result] = quantized(step, images, network.maps[step.result].zero)
+        elif isinstance(step, SumsStep):
+            found[step.result] = _sums(network, step, found)
+        else:
+            found[step.result] = _pooled(network, step, found[step.source])
+    return found
+
+
+def quantized(step: ImageStep, images: FloatArray, zero: int) -> FloatArray:
+    """Return the integers of images (N, 3, H, W)."""
+    low, high = (np.float32(limit) for limit in step.limits)
+    cut = np.minimum(np.maximum(images, low), high)
+    return np.clip(zero + rounded(cut, np.float32(step.multiplier)), 0, 255)
+
+
+def rounded(numbers: FloatArray, multipliers: FloatArray | np.float32) -> FloatArray:
+    """Return products, of any shape, rounded to the nearest integer, halves to the even one."""
+    products = numbers.astype(np.float64) * np.asarray(multipliers, np.float64)
+    return np.rint(products, out=products).astype(np.float32)
+
+
+def _sums(network: IntegerNetwork, step: SumsStep, found: dict[str, FloatArray]) -> FloatArray:
+    source = network.maps[step.source]
+    shape = network.maps[step.result].shape if not step.real else (len(step.bias), 1, 1)
+    sums = convolved(step, found[step.source] - source.zero, shape[1:])
+    if step.added:
+        added = found[step.added] - network.maps[step.added].zero
+        sums = sums + rounded(added, _per_channel(step.added_multipliers))
+    multipliers: FloatArray = np.where(
+        sums > 0, _per_channel(step.multipliers), _per_channel(step.negative)
+    )
+    if step.real:
+        return sums * multipliers
+    return np.clip(network.maps[step.result].zero + rounded(sums, multipliers), *step.limits)
+
+
+def convolved(step: SumsStep, elements: FloatArray, output: Pair) -> FloatArray:
+    """Return exact sums (N, F, H, W) over elements (N, C, H, W) that are zero outside."""
+    filters, channels, *kernel = step.weights.shape
+    batch, (rows, columns) = len(elements), output
+    under = windows(elements, _pair(kernel), step.stride, step.padding, output, step.dilation)
+    weights = step.weights.astype(np.float32).reshape(step.groups, -1, channels, *kernel)
+    shape = (batch, step.groups, filters // step.groups, rows * columns)
+    sums = np.zeros(shape, np.float32)
+    for ky, kx in np.ndindex(*kernel):
+        tap = under[..., ky, kx].reshape(batch, step.groups, channels, rows * columns)
+        own = weights[..., ky, kx]
+        sums += own * tap if channels == 1 else own @ tap
+    biased: FloatArray = sums.reshape(batch, filters, rows, columns) + _per_channel(step.bias)
+    return biased
+
+
+def windows(
+    elements: FloatArray,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    output: Pair,
+    dilation: Pair = (1, 1),
+    outside: float = 0.0,
+) -> FloatArray:
+    """Return what is under each window, (N, C, OH, OW, KH, KW), of elements (N, C, H, W)."""
+    around = [(0, 0), (0, 0)]
+    for axis in (0, 1):
+        reach = (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
+        after = max(0, reach - padding[axis] - elements.shape[2 + axis])
+        around.append((padding[axis], after))
+    padded = np.pad(elements, around, constant_values=outside)
+    reach_y, reach_x = ((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (reach_y, reach_x), axis=(2, 3))
+    ends = [(count - 1) * step + 1 for count, step in zip(output, stride, strict=True)]
+    strided: FloatArray = seen[
+        :, :, : ends[0] : stride[0], : ends[1] : stride[1], :: dilation[0], :: dilation[1]
+    ]
+    return strided
+
+
+def _pooled(network: IntegerNetwork, step: PoolStep, elements: FloatArray) -> FloatArray:
+    result = network.maps[step.result]
+    if step.kind == "max":
+        under = windows(
+            elements, step.kernel, step.stride, step.padding, result.shape[1:], outside=0.0
+        )
+        largest: FloatArray = np.clip(under.max(axis=(4, 5)), *step.limits)
+        return largest
+    about_zero = elements - network.maps[step.source].zero
+    under = windows(about_zero, step.kernel, step.stride, step.padding, result.shape[1:])
+    sums = under.sum(axis=(4, 5))
+    return np.clip(result.zero + rounded(sums, np.float32(step.multiplier)), *step.limits)
+
+
+def _per_channel(numbers: FloatArray | Integers) -> FloatArray:
+    return np.asarray(numbers, np.float32)[:, None, None]
+
+
+def _pair(values: Sequence[int]) -> Pair:
+    first, second = values
+    return first, second

@@ -1,0 +1,163 @@
+"""Networks of integers: their arithmetic against fractions and ONNX Runtime, their answers
+against single precision."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from facebench.architectures.errors import RefusedError
+from facebench.harness.models.export import Exported
+from facebench.harness.models.integer_network import network as integer_network
+from facebench.harness.models.integer_network import quantizing, reading, reference
+from facebench.harness.models.integer_network.network import (
+    ImageStep,
+    IntegerMap,
+    IntegerNetwork,
+    SumsStep,
+)
+from facebench.harness.models.onnx_cost.graph import read
+from facebench.harness.stats.arrays import FloatArray
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(-(1 << 24), 1 << 24),
+    st.floats(2**-40, 2**-3, width=32) | st.sampled_from([0.5, 0.25, 2**-10, 0.0]),
+)
+def test_rounding_is_that_of_fractions(number: int, multiplier: float) -> None:
+    found = reference.rounded(np.array([number], np.float32), np.float32(multiplier))
+    # Python rounds fractions exactly, halves to the even integer.
+    expected = round(Fraction(number) * Fraction(float(np.float32(multiplier))))
+    assert abs(expected) > 1 << 24 or found[0] == expected
+
+
+def sums_step(
+    weights: np.ndarray, bias: np.ndarray, stride: int, padding: int, groups: int
+) -> SumsStep:
+    ones = np.ones(len(bias), np.float32)
+    return SumsStep(
+        "x",
+        "y",
+        weights,
+        bias,
+        ones,
+        ones,
+        (stride, stride),
+        (padding, padding),
+        groups=groups,
+    )
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "groups", "kernel", "stride", "padding"),
+    [(8, 12, 1, 1, 1, 0), (3, 8, 1, 3, 2, 1), (8, 8, 8, 3, 1, 1), (12, 8, 4, 3, 2, 0)],
+)
+def test_sums_are_those_of_another_library(
+    channels: int, filters: int, groups: int, kernel: int, stride: int, padding: int
+) -> None:
+    import onnxruntime
+
+    draw = np.random.default_rng(0)
+    weights = draw.integers(-127, 128, (filters, channels // groups, kernel, kernel), np.int8)
+    elements = draw.integers(0, 256, (2, channels, 9, 9), np.uint8)
+    node = helper.make_node(
+        "ConvInteger",
+        ["x", "w", "z"],
+        ["y"],
+        strides=[stride] * 2,
+        pads=[padding] * 4,
+        group=groups,
+    )
+    graph = helper.make_graph(
+        [node],
+        "sums",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, elements.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, None)],
+        [
+            onnx.numpy_helper.from_array(weights, "w"),
+            onnx.numpy_helper.from_array(np.uint8(131), "z"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (expected,) = session.run(None, {"x": elements})
+    bias = draw.integers(-(1 << 20), 1 << 20, filters, np.int32)
+    step = sums_step(weights, bias, stride, padding, groups)
+    found = reference.convolved(step, elements.astype(np.float32) - 131, expected.shape[2:])
+    np.testing.assert_array_equal(found, expected + bias[:, None, None])
+
+
+def noise(count: int, size: int) -> FloatArray:
+    draw = np.random.default_rng(1)
+    return draw.uniform(-1, 1, (count, 3, size, size)).astype(np.float32)
+
+
+def cosines(one: FloatArray, other: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(axis=1) / lengths
+
+
+def test_a_network_in_integers_is_near_to_single_precision_and_is_kept(
+    tiny_exported: Exported, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    size = tiny_exported.facts()["input_size"][0]
+    images = noise(8, size)
+    made = quantizing.integer_network(tiny_exported, images)
+    session = onnxruntime.InferenceSession(tiny_exported.onnx)
+    expected = np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
+    found = reference.embed(made, images)
+    assert cosines(found, expected).min() > 0.97
+    made.save(tmp_path)
+    assert integer_network.is_in(tmp_path)
+    kept = reference.embed(integer_network.load(tmp_path), images)
+    np.testing.assert_array_equal(kept, found)
+
+
+def graph_of(text: str) -> onnx.ModelProto:
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]>\n{text}')
+
+
+def test_an_operator_without_integers_is_named() -> None:
+    model = graph_of(
+        """tanh (float[1, 3, 4, 4] image) => (float[1, 3] embedding) {
+        bent = Tanh(image)
+        pooled = GlobalAveragePool(bent)
+        embedding = Flatten(pooled)
+    }"""
+    )
+    with pytest.raises(RefusedError, match=r"tanh cannot be .* its operator Tanh .*: use|; use"):
+        reading.real_steps("tanh", read(model, (1, 3, 4, 4)))
+
+
+def test_a_filter_of_zeros_has_its_bias_and_a_bias_may_outweigh_all_weights() -> None:
+    model = graph_of(
+        """small (float[1, 3, 2, 2] image, float[2, 3, 2, 2] w, float[2] b)
+            => (float[1, 2, 1, 1] embedding) { embedding = Conv(image, w, b) }"""
+    )
+    weights = np.zeros((2, 3, 2, 2), np.float32)
+    weights[1] = 1e-6
+    bias = np.array([3.0, -40.0], np.float32)
+    for name, value in (("w", weights), ("b", bias)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    del model.graph.input[1:]
+    graph = read(model, (1, 3, 2, 2))
+    steps = reading.real_steps("small", graph)
+    found = quantizing.quantized("small", graph, steps, {"image": quantizing.Range(1 / 128, 128)})
+    answers = reference.embed(found, noise(4, 2))
+    np.testing.assert_allclose(answers, np.tile(bias, (4, 1)), rtol=1e-5)
+
+
+def test_pixels_beyond_the_range_are_cut() -> None:
+    step = ImageStep("image", (-1.0, 1.0), 127.5)
+    network = IntegerNetwork({"image": IntegerMap((3, 1, 1), 1 / 127.5, 128)}, (step,))
+    images = np.array([1e30, -np.inf, 0.0], np.float32).reshape(1, 3, 1, 1)
+    made = reference.values(network, images)["image"]
+    np.testing.assert_array_equal(made.ravel(), [255, 0, 128])
