@@ -11,10 +11,11 @@ from tvm import relax, tirx
 from tvm.ir import IRModule
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.compiler.integers import convolution, depthwise, elementwise
+from facebench.harness.compiler.integers import convolution, depthwise, elementwise, moving
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.integers.elementwise import PLANES, ImageBytes
 from facebench.harness.compiler.integers.lanes import QUAD
+from facebench.harness.compiler.integers.moving import ByteJoin, ByteShuffle
 from facebench.harness.compiler.integers.sums import settings
 from facebench.harness.compiler.integers.tiling import tiling
 from facebench.harness.compiler.kernels.emit import Expr
@@ -32,11 +33,13 @@ from facebench.harness.models.integer_network.network import (
     ImageStep,
     IntegerMap,
     IntegerNetwork,
+    JoinStep,
     PoolStep,
+    ShuffleStep,
     SumsStep,
 )
 
-_Work = Convolution | Depthwise | Pooling | ImageBytes
+_Work = Convolution | Depthwise | Pooling | ImageBytes | ByteShuffle | ByteJoin
 
 
 def module(network: IntegerNetwork, batch: int) -> IRModule:
@@ -74,8 +77,10 @@ class _Writer:
                         self._values[step.result] = self._image(step, images)
                     elif isinstance(step, SumsStep):
                         self._values[step.result] = self._sums(step)
-                    else:
+                    elif isinstance(step, PoolStep):
                         self._values[step.result] = self._pool(step)
+                    else:
+                        self._values[step.result] = self._moved(step)
                 last = self._values[self._network.steps[-1].result]
                 rows = relax.op.reshape(last, (self._batch, self._network.embedding_size))
                 result = self._builder.emit_output(self._builder.emit(rows))
@@ -143,13 +148,25 @@ class _Writer:
             channels,
             window,
             step.kind,
-            () if mean else ("kept",),
+            (*(() if mean else ("kept",)), *_limits(step.limits)),
         )
         arguments = [self._values[step.source]]
         if mean:
             arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
         arguments.append(_constant(settings(source.zero, result.zero, step.limits, 0)))
         return self._called(work, arguments, result)
+
+    def _moved(self, step: ShuffleStep | JoinStep) -> Expr:
+        result = self._network.maps[step.result]
+        channels, *_ = result.shape
+        sources = (step.source,) if isinstance(step, ShuffleStep) else step.sources
+        work: ByteShuffle | ByteJoin
+        if isinstance(step, ShuffleStep):
+            work = ByteShuffle(self._batch, result.shape[1:], channels, step.groups)
+        else:
+            joined = tuple(self._network.maps[name].shape[0] for name in sources)
+            work = ByteJoin(self._batch, result.shape[1:], joined)
+        return self._called(work, [self._values[name] for name in sources], result)
 
     def _called(
         self,
@@ -170,8 +187,9 @@ class _Writer:
         return self._builder.emit(relax.call_tir(self._kernels[work], list(arguments), out_ty=kind))
 
     def _kernel(self, work: _Work, blocked: IntegerTiling | None) -> Any:
-        if isinstance(work, ImageBytes):
-            called, said = f"image_{work.input[0]}x{work.input[1]}", str(work)
+        if isinstance(work, ImageBytes | ByteShuffle | ByteJoin):
+            kind, (height, width) = type(work).__name__.lower(), work.input
+            called, said = f"{kind}_{height}x{width}", str(work)
         else:
             called, said = name(work), key(work)
         attributes = {"op_pattern": OPAQUE, KERNEL: f"int8 {said}"}
@@ -184,6 +202,8 @@ def _function(work: _Work, blocked: IntegerTiling | None) -> tirx.PrimFunc:
         return elementwise.emit_image(work)
     if isinstance(work, Pooling):
         return elementwise.emit_pooling(work)
+    if isinstance(work, ByteShuffle | ByteJoin):
+        return moving.emit_moving(work)
     assert blocked is not None
     if isinstance(work, Depthwise):
         return depthwise.emit_depthwise(work, blocked)
@@ -198,7 +218,11 @@ def _epilogue(step: SumsStep) -> Epilogue:
         steps.append("prelu")
     elif (step.negative != step.multipliers).any():
         steps.append("leaky")
-    return (*steps, "limits") if step.limits != (0, 255) else tuple(steps)
+    return (*steps, *_limits(step.limits))
+
+
+def _limits(limits: tuple[int, int]) -> Epilogue:
+    return () if limits == (0, 255) else ("limits",)
 
 
 def _require_fours(step: SumsStep) -> None:

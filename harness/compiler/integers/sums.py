@@ -81,10 +81,13 @@ class Finish:
         return load(self.buffers[name], self.channel + offset, lanes)
 
     def integers(self, total: Expr, offset: int, lanes: int) -> Expr:
-        """Return what sums become, before they are cut to bytes."""
+        """Return what sums become, before limits."""
         real = T.Bind(tirx.Cast(f"float32x{lanes}", total))
         products = self._products(real, offset, lanes)
-        made = tirx.reinterpret(f"int32x{lanes}", products) - self.setting(ZERO, lanes)
+        return tirx.reinterpret(f"int32x{lanes}", products) - self.setting(ZERO, lanes)
+
+    def limited(self, made: Expr, lanes: int) -> Expr:
+        """Return a map's integers within its limits, but for those of bytes."""
         if "limits" in self.epilogue:
             made = tirx.Max(made, self.setting(LOWEST, lanes))
             made = tirx.Min(made, self.setting(HIGHEST, lanes))
@@ -208,9 +211,12 @@ class IntegerSums:
             )
             return
         whole = [
-            total
-            if "kept" in finish.epilogue
-            else finish.integers(total, offset + sum(together[:j]), together[j])
+            finish.limited(
+                total
+                if "kept" in finish.epilogue
+                else finish.integers(total, offset + sum(together[:j]), together[j]),
+                together[j],
+            )
             for j, total in enumerate(totals)
         ]
         if len(together) > 1:

@@ -118,8 +118,38 @@ class PoolStep:
     limits: Pair = (0, 255)
 
 
-Step = ImageStep | SumsStep | PoolStep
-_STEPS: dict[str, Any] = {one.__name__: one for one in (ImageStep, SumsStep, PoolStep)}
+@dataclass(frozen=True)
+class ShuffleStep:
+    """It is a channel shuffle: of `groups` rows of channels it makes columns.
+
+    Attributes:
+        source: name of the map that is read.
+        result: name of the map.
+        groups: between which channels are shuffled.
+    """
+
+    source: str
+    result: str
+    groups: int
+
+
+@dataclass(frozen=True)
+class JoinStep:
+    """It puts channels of maps one after the other.
+
+    Attributes:
+        sources: names of the maps, whose bytes stand for the same numbers as the result's.
+        result: name of the map.
+    """
+
+    sources: tuple[str, ...]
+    result: str
+
+
+Step = ImageStep | SumsStep | PoolStep | ShuffleStep | JoinStep
+_STEPS: dict[str, Any] = {
+    one.__name__: one for one in (ImageStep, SumsStep, PoolStep, ShuffleStep, JoinStep)
+}
 
 _STRUCTURE, _ARRAYS = "integers.json", "integers.npz"
 

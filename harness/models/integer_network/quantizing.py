@@ -19,12 +19,16 @@ from facebench.harness.models.integer_network.network import (
     ImageStep,
     IntegerMap,
     IntegerNetwork,
+    JoinStep,
     PoolStep,
+    ShuffleStep,
     Step,
     SumsStep,
 )
 from facebench.harness.models.integer_network.reading import (
+    RealJoin,
     RealPool,
+    RealShuffle,
     RealStep,
     RealSums,
     real_steps,
@@ -89,18 +93,22 @@ def quantized(
     name: str, graph: OnnxGraph, steps: list[RealStep], found: dict[str, Range]
 ) -> IntegerNetwork:
     """Return the network of integers of a graph's steps."""
-    quantizing = _Quantizing(name, graph, found)
+    quantizing = _Quantizing(name, graph, steps, found)
     made: list[Step] = [quantizing.image(graph.image)]
     made += [quantizing.step(step, last=step is steps[-1]) for step in steps]
     return IntegerNetwork(quantizing.maps, tuple(made))
 
 
 class _Quantizing:
-    def __init__(self, name: str, graph: OnnxGraph, found: dict[str, Range]) -> None:
+    def __init__(
+        self, name: str, graph: OnnxGraph, steps: list[RealStep], found: dict[str, Range]
+    ) -> None:
         self._name = name
         self._graph = graph
         self._ranges = found
         self.maps: dict[str, IntegerMap] = {}
+        joins = [step for step in steps if isinstance(step, RealJoin)]
+        self._joined = {source: step for step in joins for source in step.sources}
 
     def image(self, name: str) -> ImageStep:
         made = self._map(name)
@@ -111,11 +119,17 @@ class _Quantizing:
     def step(self, step: RealStep, last: bool) -> Step:
         if isinstance(step, RealPool):
             return self._pool(step)
+        if isinstance(step, RealShuffle):
+            source = self.maps[step.source]
+            self._add(step.result, source.scale, source.zero)
+            return ShuffleStep(step.source, step.result, step.groups)
+        if isinstance(step, RealJoin):
+            return self._join(step)
         if last:
             self._require_embedding(step)
             return self._sums(step, 1.0, (0, 255), real=True)
         result = self._map(step.result)
-        return self._sums(step, result.scale, _limits(step.activation, result))
+        return self._sums(step, result.scale, self._limits(step.result, step.activation))
 
     def _require_embedding(self, step: RealSums) -> None:
         shape = self._graph.shapes[step.result]
@@ -125,14 +139,39 @@ class _Quantizing:
                 "what a product or a convolution gives; use fp32, or another runtime"
             )
 
+    def _limits(self, name: str, activation: str = "") -> tuple[int, int]:
+        """Return limits of a map's bytes: those of ReLU too, where that follows a join."""
+        result, join = self.maps[name], self._joined.get(name)
+        if activation == "relu6":
+            return result.zero, min(result.zero + round(6 / result.scale), 255)
+        relu = activation == "relu" or (join is not None and join.relu)
+        return (result.zero if relu else 0), 255
+
+    def _join(self, step: RealJoin) -> JoinStep:
+        made = self._map(step.result)
+        if any(
+            (self.maps[name].scale, self.maps[name].zero) != (made.scale, made.zero)
+            or self._graph.readers[name] > 1
+            for name in step.sources
+        ):
+            raise RefusedError(
+                f"{self._name} cannot be computed in integers throughout: what becomes part of "
+                f"{step.result} is read elsewhere too, or has another range; use fp32, or another "
+                "runtime"
+            )
+        return JoinStep(step.sources, step.result)
+
     def _map(self, name: str) -> IntegerMap:
-        """Add the map of a value, with its range."""
+        """Add the map of a value, with its range: that of what it becomes part of."""
+        shape_of = name
+        if name in self._joined:
+            name = self._joined[name].result
         if name not in self._ranges:
             raise RefusedError(
                 f"{self._name} cannot be computed in integers throughout: calibration found no "
                 f"range of its value {name}; use fp32, or another runtime"
             )
-        return self._add(name, self._ranges[name].scale, self._ranges[name].zero)
+        return self._add(shape_of, self._ranges[name].scale, self._ranges[name].zero)
 
     def _add(self, name: str, scale: float, zero: int) -> IntegerMap:
         shape = [*self._graph.shapes[name][1:], 1, 1]
@@ -141,7 +180,8 @@ class _Quantizing:
 
     def _pool(self, step: RealPool) -> PoolStep:
         source = self.maps[step.source]
-        same = step.kind == "max" or step.result not in self._ranges
+        unknown = step.result not in self._ranges and step.result not in self._joined
+        same = step.kind == "max" or unknown
         if same:
             result = self._add(step.result, source.scale, source.zero)
         else:
@@ -156,6 +196,7 @@ class _Quantizing:
             step.stride,
             step.padding,
             1.0 if step.kind == "max" else multiplier,
+            self._limits(step.result),
         )
 
     def _sums(
@@ -183,13 +224,6 @@ class _Quantizing:
             limits,
             real,
         )
-
-
-def _limits(activation: str, result: IntegerMap) -> tuple[int, int]:
-    if activation in ("relu", "relu6"):
-        six = result.zero + round(6 / result.scale) if activation == "relu6" else 255
-        return result.zero, min(six, 255)
-    return 0, 255
 
 
 def _slopes(step: RealSums) -> FloatArray:

@@ -61,7 +61,25 @@ class RealPool:
     padding: Pair = (0, 0)
 
 
-RealStep = RealSums | RealPool
+@dataclass(frozen=True)
+class RealShuffle:
+    """It is a channel shuffle; the attributes are ShuffleStep's."""
+
+    source: str
+    result: str
+    groups: int
+
+
+@dataclass(frozen=True)
+class RealJoin:
+    """It is a concatenation of channels, and a ReLU where `relu` says so."""
+
+    sources: tuple[str, ...]
+    result: str
+    relu: bool
+
+
+RealStep = RealSums | RealPool | RealShuffle | RealJoin
 
 
 def real_steps(name: str, graph: OnnxGraph) -> list[RealStep]:
@@ -104,8 +122,10 @@ class _RealReading:
             if self._is_row(one):
                 self._alias[one.output] = self._source(one.inputs[0])
                 return None
-        elif (pool := self._pool(one)) is not None:
-            return pool
+            if (shuffle := self._shuffle(one)) is not None:
+                return shuffle
+        elif (other := self._pool(one) or self._join(one)) is not None:
+            return other
         raise RefusedError(
             f"{self._name} cannot be computed in integers throughout: its operator {one.kind} "
             f"({one.name}) has none; use fp32, or another runtime"
@@ -195,6 +215,31 @@ class _RealReading:
         if not other or step.added or shapes[other] != shapes[user.output]:
             return None
         return replace(step, added=self._source(other))
+
+    def _shuffle(self, one: Operator) -> RealShuffle | None:
+        """Return a reshape, a transposition and a reshape that shuffle channels."""
+        whole, split = (self._graph.shapes[name] for name in (one.inputs[0], one.output))
+        turn = self._read_by.get(one.output)
+        back = None if turn is None else self._read_by.get(turn.output)
+        if turn is None or back is None or len(whole) != 4 or len(split) not in (4, 5):
+            return None
+        axes = [0, 2, 1, *range(3, len(split))]
+        turned = turn.kind == "Transpose" and list(turn.attributes.get("perm", [])) == axes
+        shaped = back.kind == "Reshape" and self._graph.shapes[back.output] == whole
+        if not turned or not shaped or split[1] * split[2] != whole[1]:
+            return None
+        self._taken |= {turn.output, back.output}
+        return RealShuffle(self._source(one.inputs[0]), back.output, split[1])
+
+    def _join(self, one: Operator) -> RealJoin | None:
+        if one.kind != "Concat" or one.attributes.get("axis") != 1:
+            return None
+        sources = tuple(self._source(name) for name in one.inputs)
+        user = self._read_by.get(one.output)
+        if user is None or user.kind != "Relu":
+            return RealJoin(sources, one.output, relu=False)
+        self._taken.add(user.output)
+        return RealJoin(sources, user.output, relu=True)
 
     def _pool(self, one: Operator) -> RealPool | None:
         shape = self._graph.shapes[one.inputs[0]]

@@ -17,6 +17,7 @@ from facebench.harness.models.integer_network.network import (
     Integers,
     Pair,
     PoolStep,
+    ShuffleStep,
     SumsStep,
 )
 from facebench.harness.stats.arrays import FloatArray
@@ -35,8 +36,12 @@ def values(network: IntegerNetwork, images: FloatArray) -> dict[str, FloatArray]
             found[step.result] = quantized(step, images, network.maps[step.result].zero)
         elif isinstance(step, SumsStep):
             found[step.result] = _sums(network, step, found)
-        else:
+        elif isinstance(step, PoolStep):
             found[step.result] = _pooled(network, step, found[step.source])
+        elif isinstance(step, ShuffleStep):
+            found[step.result] = shuffled(step, found[step.source])
+        else:
+            found[step.result] = np.concatenate([found[one] for one in step.sources], axis=1)
     return found
 
 
@@ -121,6 +126,13 @@ def _pooled(network: IntegerNetwork, step: PoolStep, elements: FloatArray) -> Fl
     under = windows(about_zero, step.kernel, step.stride, step.padding, result.shape[1:])
     sums = under.sum(axis=(4, 5))
     return np.clip(result.zero + rounded(sums, np.float32(step.multiplier)), *step.limits)
+
+
+def shuffled(step: ShuffleStep, elements: FloatArray) -> FloatArray:
+    """Return elements (N, C, H, W) with their channels shuffled."""
+    batch, channels, *extents = elements.shape
+    split = elements.reshape(batch, step.groups, channels // step.groups, *extents)
+    return split.swapaxes(1, 2).reshape(elements.shape)
 
 
 def _per_channel(numbers: FloatArray | Integers) -> FloatArray:

@@ -16,7 +16,9 @@ from facebench.harness.models.integer_network.network import (
     ImageStep,
     IntegerMap,
     IntegerNetwork,
+    JoinStep,
     PoolStep,
+    ShuffleStep,
     Step,
     SumsStep,
 )
@@ -102,6 +104,16 @@ class Drawing:
         pair = (kernel, kernel), (stride, stride), (padding, padding)
         self.steps.append(PoolStep(source, result, kind, *pair, multiplier))
 
+    def shuffle(self, groups: int) -> None:
+        source = self.steps[-1].result
+        result = self._next(self.maps[source].shape[0], (1, 1), 1, 0)
+        self.maps[result] = self.maps[source]
+        self.steps.append(ShuffleStep(source, result, groups))
+
+    def join(self, *sources: str) -> None:
+        channels = sum(self.maps[name].shape[0] for name in sources)
+        self.steps.append(JoinStep(sources, self._next(channels, (1, 1), 1, 0)))
+
     def network(self) -> IntegerNetwork:
         """Return the network, which ends in a product with the whole of its last map."""
         _, *extents = self.maps[self.steps[-1].result].shape
@@ -183,6 +195,25 @@ def test_bottlenecks_of_a_mobile_network_have_the_bits_of_numpys(
     made.sums(96, (3, 3), 2, 1, activation="limits")
     made.sums(96, (4, 3), groups=96)
     held(made, tmp_path, 1)
+
+
+@executed
+def test_units_of_a_shuffling_network_have_the_bits_of_numpys(
+    tmp_path: Path, cache_folder: Path
+) -> None:
+    made = Drawing(5, 15, 14)
+    made.sums(24, (3, 3), 1, 1)
+    made.pool("max", 3, 2, 1)
+    shortcut = made.steps[-1].result
+    made.sums(60, activation="limits")
+    made.shuffle(3)
+    made.sums(60, (3, 3), 1, 1, 60)
+    made.sums(72, groups=3, activation="leaky")
+    made.join(shortcut, made.steps[-1].result)
+    made.sums(180, groups=3)
+    made.shuffle(3)
+    made.pool("mean", 3, 2, 1)
+    held(made, tmp_path, 2)
 
 
 def test_a_target_without_the_instructions_is_refused(tmp_path: Path, cache_folder: Path) -> None:

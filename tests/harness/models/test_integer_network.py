@@ -137,6 +137,38 @@ def test_an_operator_without_integers_is_named() -> None:
         reading.real_steps("tanh", read(model, (1, 3, 4, 4)))
 
 
+def test_shuffles_and_joins_are_read_with_the_relu_after_them() -> None:
+    model = graph_of(
+        """unit (float[1, 6, 4, 4] image, float[6, 6, 1, 1] w, float[12, 12, 4, 4] v)
+            => (float[1, 12, 1, 1] embedding) {
+        split = Constant <value_ints = [1, 3, 2, 4, 4]> ()
+        whole = Constant <value_ints = [1, 6, 4, 4]> ()
+        apart = Reshape(image, split)
+        turned = Transpose <perm = [0, 2, 1, 3, 4]> (apart)
+        shuffled = Reshape(turned, whole)
+        made = Conv(shuffled, w)
+        mean = AveragePool <kernel_shape = [1, 1]> (image)
+        joined = Concat <axis = 1> (mean, made)
+        bent = Relu(joined)
+        embedding = Conv(bent, v)
+    }"""
+    )
+    draw = np.random.default_rng(0)
+    weights = [draw.standard_normal(s).astype(np.float32) for s in ((6, 6, 1, 1), (12, 12, 4, 4))]
+    for name, value in zip("wv", weights, strict=True):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    del model.graph.input[1:]
+    graph = read(model, (1, 6, 4, 4))
+    known = {"image": quantizing.Range(1 / 64, 128), "bent": quantizing.Range(6 / 255, 0)}
+    found = quantizing.quantized("unit", graph, reading.real_steps("unit", graph), known)
+    images = draw.uniform(-1, 1, (4, 6, 4, 4)).astype(np.float32)
+    shuffled = images.reshape(4, 3, 2, 4, 4).swapaxes(1, 2).reshape(images.shape)
+    made = np.einsum("nchw,fc->nfhw", shuffled, weights[0][:, :, 0, 0])
+    joined = np.maximum(np.concatenate([images, made], axis=1), 0)
+    expected = np.einsum("nchw,fchw->nf", joined, weights[1])
+    assert cosines(reference.embed(found, images), expected).min() > 0.999
+
+
 def test_a_filter_of_zeros_has_its_bias_and_a_bias_may_outweigh_all_weights() -> None:
     model = graph_of(
         """small (float[1, 3, 2, 2] image, float[2, 3, 2, 2] w, float[2] b)
