@@ -146,6 +146,17 @@ class Network:
         return module
 
 
+# What is said to a file's path in place of a network's name, by its suffix.
+_GRAPH, _WEIGHTS = "say {}:{{}}", "name the network, and give the file as --weights {}"
+_OF_FILES = {
+    ".onnx": _GRAPH.format("onnx"),
+    ".tflite": _GRAPH.format("tflite"),
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".safetensors"), _WEIGHTS),
+    ".pte": "a program of ExecuTorch holds no graph that its answers could be held against; give "
+    "the ONNX file that was exported beside it",
+}
+
+
 def resolve(
     name: str,
     weights: str | Path | None = None,
@@ -171,6 +182,7 @@ def resolve(
         if name.startswith(prefix):
             path = Path(name.removeprefix(prefix)).absolute()
             return _graph(prefix, path, preprocessing, size, output)
+    _require_no_file(name)
     found = registry.find(name)
     name = found.name
     text = str(weights) if weights is not None else RANDOM
@@ -180,6 +192,13 @@ def resolve(
         return Network(name, text, None, preprocessing, found.source)
     path = Path(text).absolute()
     return Network(name, f"sha256:{file_digest(path)}", path, preprocessing, found.source)
+
+
+def _require_no_file(name: str) -> None:
+    """Say of a file how it is named, where a network is asked for."""
+    suffix = Path(name).suffix.lower()
+    if mend := _OF_FILES.get(suffix):
+        raise BadInputError(f"{name} is no network's name: {mend.format(name)}")
 
 
 def told_apart(networks: Sequence[Network]) -> list[Network]:

@@ -99,6 +99,21 @@ def test_a_missing_weights_file_is_named() -> None:
         resolve(NAME, "/nowhere/w.pth")
 
 
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("my/net.onnx", "say onnx:my/net.onnx"),
+        ("net.TFLITE", "say tflite:net.TFLITE"),
+        ("net.pth", "give the file as --weights net.pth"),
+        ("net.safetensors", "give the file as --weights net.safetensors"),
+        ("net.pte", "holds no graph .* give the ONNX file"),
+    ],
+)
+def test_a_path_in_place_of_a_name_is_answered_with_how_to_name_it(name: str, mend: str) -> None:
+    with pytest.raises(BadInputError, match=mend):
+        resolve(name)
+
+
 def test_an_unknown_network_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean mobilefacenet_x2"):
         resolve("mobilefacenet_2x")
