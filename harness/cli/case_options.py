@@ -18,6 +18,7 @@ from facebench.harness.models.networks import (
     resolve,
     shipped_or_random,
     told_apart,
+    with_prefix,
 )
 from facebench.harness.models.precision import PRECISIONS, require_known
 from facebench.harness.runs.jobs import Precision, Sampling
@@ -40,6 +41,7 @@ def resolve_networks(
         BadInputError: an option does not have its form.
         UnknownNameError: there is no such network.
     """
+    networks = [with_prefix(name) for name in networks]
     files, otherwise = parse_weights(weights)
     unused = set(files) - set(networks)
     if unused:

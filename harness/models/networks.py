@@ -146,11 +146,9 @@ class Network:
         return module
 
 
-# What is said to a file's path in place of a network's name, by its suffix.
-_GRAPH, _WEIGHTS = "say {}:{{}}", "name the network, and give the file as --weights {}"
+# What is said to the path of another file in place of a network's name, by its suffix.
+_WEIGHTS = "name the network, and give the file as --weights {}"
 _OF_FILES = {
-    ".onnx": _GRAPH.format("onnx"),
-    ".tflite": _GRAPH.format("tflite"),
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".safetensors"), _WEIGHTS),
     ".pte": "a program of ExecuTorch holds no graph that its answers could be held against; give "
     "the ONNX file that was exported beside it",
@@ -167,7 +165,8 @@ def resolve(
     """Return the network called `name`, its name and files checked.
 
     Args:
-        name: a registered name, `timm:<backbone>[:<head>]`, `onnx:<file>` or `tflite:<file>`.
+        name: a registered name, `timm:<backbone>[:<head>]`, `onnx:<file>` or `tflite:<file>`; of
+            a file that ends in `.onnx` or `.tflite` its path is enough.
         weights: `random:<seed>`, `shipped` (those that come with the project) or a file; None
             is `random:0`. A user's graph has its own.
         preprocessing: how pixels become its input, where the architecture's own does not fit.
@@ -178,6 +177,7 @@ def resolve(
         UnknownNameError: no such network; the message names the nearest.
         BadInputError: a file is missing, or no weights of this network are shipped.
     """
+    name = with_prefix(name)
     for prefix in GRAPH_PREFIXES:
         if name.startswith(prefix):
             path = Path(name.removeprefix(prefix)).absolute()
@@ -269,7 +269,7 @@ def with_prefix(text: str) -> str:
     """
     if text.startswith(GRAPH_PREFIXES):
         return text
-    suffix = Path(text).suffix
+    suffix = Path(text).suffix.lower()
     return next((f"{one}{text}" for one in GRAPH_PREFIXES if suffix == f".{one[:-1]}"), text)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from facebench.architectures.errors import FacebenchError
 from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import console, start, terminal
+from facebench.harness.comparison import limits
 from facebench.harness.compiler.build import compile_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.measures.job import Job
 from facebench.harness.models.export import export as export_network
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import Precision
@@ -28,11 +31,38 @@ from facebench.harness.runs.requests import LatencyRequest
 from facebench.harness.storage import writing
 
 
+def _limits(context: click.Context, parameter: click.Parameter, text: str) -> dict[str, int]:
+    return limits.limits(text)
+
+
+def _hold(counted: Sequence[Record], most: Mapping[str, int]) -> None:
+    """Leave with exit code 1 where a network is above a limit."""
+    above = {
+        record.case.network: limits.exceeded(record.result, most)
+        for record in counted
+        if isinstance(record.result, Cost)
+    }
+    for network, found in above.items():
+        for one in found:
+            terminal.say(f"{network} is too large: {one}")
+    if any(above.values()):
+        sys.exit(1)
+
+
 @click.command()
 @case_options.networks
 @click.option("--layers", is_flag=True, help="Print each layer too.")
+@click.option(
+    "--at-most",
+    default="",
+    metavar="FIGURE=N[,..]",
+    callback=_limits,
+    help="Exit code 1 where a network has more parameters, madds or bytes, such as madds=220M.",
+)
 @options.as_json
-def cost(networks: Sequence[Network], layers: bool, as_json: bool) -> None:
+def cost(
+    networks: Sequence[Network], layers: bool, at_most: Mapping[str, int], as_json: bool
+) -> None:
     """Count parameters, MAdds, activations and bytes.
 
     MAdds are counted under named conventions; the paper's is conv+linear.
@@ -41,6 +71,7 @@ def cost(networks: Sequence[Network], layers: bool, as_json: bool) -> None:
     facebench cost mobilefacenet mobilenet_v2
     facebench cost timm:ghostnet_100:gap --layers
     facebench cost mobilefacenet --json     one network: an object; several: a list
+    facebench cost my.onnx --at-most madds=220M,parameters=1M
     """
     records = [perform(Job(Case("cost", n.name, n.weights), n)) for n in networks]
     counted = [record for record in records if record.result is not None]
@@ -52,6 +83,7 @@ def cost(networks: Sequence[Network], layers: bool, as_json: bool) -> None:
         for record in counted if layers else ():
             terminal.out.print(console.layers(record))
     raise_failures(records)
+    _hold(counted, at_most)
 
 
 @click.command()

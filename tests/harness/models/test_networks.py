@@ -102,8 +102,6 @@ def test_a_missing_weights_file_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "mend"),
     [
-        ("my/net.onnx", "say onnx:my/net.onnx"),
-        ("net.TFLITE", "say tflite:net.TFLITE"),
         ("net.pth", "give the file as --weights net.pth"),
         ("net.safetensors", "give the file as --weights net.safetensors"),
         ("net.pte", "holds no graph .* give the ONNX file"),
