@@ -18,10 +18,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from facebench.harness.devices.emulator import counters
+from facebench.harness.devices.emulator import counters, qemu
 from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.emulator.overlay import overlay
 from facebench.harness.devices.emulator.published import counts
@@ -63,37 +63,62 @@ def rows(
     packed: bytes, network: str, core: str, precision: str, version: str
 ) -> Iterator[list[str | int]]:
     """Yield the rows of one network: of the core that is emulated, and of those like it."""
+    for name in (core, *_ALSO.get(core, ())):
+        yield [version, core, name, network, precision, *figures(packed, core, name)]
+
+
+def figures(packed: bytes, core: str, name: str) -> list[int]:
+    """Return instructions, simulated cycles, misses of the first level and bytes of memory.
+
+    Args:
+        packed: the counters, of caches of `core`.
+        core: that was emulated.
+        name: of the core whose pipeline is simulated.
+    """
     levels = CORES[core].figures
     assert levels is not None
-    for name in (core, *_ALSO.get(core, ())):
-        total, _ = counters.tally(packed, "EM_AARCH64", CORES[name].figures)
-        work = counters.work(total, len(levels.levels))
-        memory = work.memory_bytes([level.line_bytes for level in levels.levels])
-        yield [
-            *(version, core, name, network, precision, work.instructions),
-            *(round(work.cycles or 0), work.misses[0], memory),
-        ]
+    total, _ = counters.tally(packed, "EM_AARCH64", CORES[name].figures)
+    work = counters.work(total, len(levels.levels))
+    memory = work.memory_bytes([level.line_bytes for level in levels.levels])
+    return [work.instructions, round(work.cycles or 0), work.misses[0], memory]
 
 
 def counted(path: Path, core: str, precision: str, built: Path | None) -> bytes:
     """Return the counters of two inferences and of one, as `counters.tally` reads them."""
-    emulated, launcher = find(), EmulatedLauncher(core)
+    program = [built] if built else [_GUEST]
+    size = str(_SIZES.get(path.stem, 224))
+    maps, regions = emulated("ncnn", core, [*program, path, size, precision], [find().site])
+    return counters.pack(maps, regions)
+
+
+def emulated(
+    runtime: str, core: str, program: Sequence[str | Path], packages: Sequence[Path]
+) -> tuple[str, list[str]]:
+    """Run a program that marks regions; return what it prints, and the counters of each.
+
+    Args:
+        runtime: that it uses.
+        core: that it runs on.
+        program: a Python file or an ARM program, and its arguments.
+        packages: folders that Python's packages are imported from.
+    """
     with tempfile.TemporaryDirectory() as folder:
         counted_to = Path(folder, "counters")
-        command = launcher.command("ncnn", counted_to)
-        python = overlay(emulated.root("aarch64"), CORES[core]) / "usr/bin/python3.11"
-        emulator = command[: command.index(str(python))]
-        guest = [str(built)] if built else [str(python), "-P", str(_GUEST)]
-        size = str(_SIZES.get(path.stem, 224))
+        command = EmulatedLauncher(core).command(runtime, counted_to)
+        python = str(overlay(find().root("aarch64"), CORES[core]) / qemu.PYTHON)
+        emulator = command[: command.index(python)]
+        interpreter = [python, "-P"] if Path(program[0]).suffix == ".py" else []
+        # None of the user's variables, as in `EmulatedLauncher.environment`.
+        path = os.pathsep.join(map(str, packages))
         done = subprocess.run(
-            [*emulator, *guest, str(path), size, precision],
-            env=os.environ | {"PYTHONPATH": str(emulated.site), "PYTHONHASHSEED": "0"},
+            [*emulator, *interpreter, *map(str, program)],
+            env={"PYTHONPATH": path, "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
             check=True,
         )
-        regions = [Path(f"{counted_to}.{number}").read_text() for number in range(2)]
-    return counters.pack(done.stdout, regions)
+        written = sorted(Path(folder).iterdir(), key=lambda path: int(path.suffix[1:]))
+        return done.stdout, [path.read_text() for path in written]
 
 
 if __name__ == "__main__":

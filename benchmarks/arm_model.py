@@ -3,7 +3,8 @@
     python benchmarks/arm_model.py          # prints the table
     python benchmarks/arm_model.py --save   # and writes results/arm_model/constants.toml
 
-Published times and counts are in results/arm_model; benchmarks/arm_counts.py counts again.
+Published times and counts are in results/arm_model; benchmarks/arm_counts.py counts again, and
+benchmarks/arm_counts_litert.py those of TensorFlow Lite, which nothing shipped is fitted to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import arm_model_litert
 import numpy as np
 
 from facebench.harness.devices.emulator import calibration
@@ -47,11 +49,11 @@ def main() -> None:
     found = rows()
     if parser.parse_args().save:
         CONSTANTS.write_text(constants(found))
-    print("\n".join(table(found)))
+    print("\n".join([*table(found), "", *arm_model_litert.table()]))
 
 
 def table(found: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines that the page docs/model.md shows."""
+    """Yield the lines on ncnn that the page docs/model.md shows."""
     by = calibration.fit(found)
     yield f"{_extent(found)}; constants {', '.join(f'{one:.2f}' for one in by)}"
     yield ""
@@ -157,7 +159,7 @@ def _line(name: str, left: Sequence[Left]) -> str:
 def _devices(left: Sequence[Left]) -> Iterator[str]:
     groups: dict[tuple[str, str, str], list[float]] = {}
     for one in left:
-        key = (one.row.time.core, one.row.time.device, one.row.count.ncnn)
+        key = (one.row.time.core, one.row.time.device, one.row.count.version)
         groups.setdefault(key, []).append(100 * one.relative)
     for (core, device, ncnn), found in sorted(groups.items()):
         mean = np.abs(found).mean()

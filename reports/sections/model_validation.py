@@ -87,4 +87,5 @@ def _not_validated() -> str:
     cores = f"no published time of {', '.join(unseen)} is of an age that was counted, and " * bool(
         unseen
     )
-    return f"Not validated: {cores}no runtime but ncnn was held against published times."
+    runtimes = "no runtime but ncnn was held against published times of the code that runs here."
+    return f"Not validated: {cores}{runtimes}"

@@ -50,10 +50,10 @@ def of_phone(phone: Phone) -> list[Held]:
     for figure in phone.measured:
         own = [one for one in counts() if (one.core, one.network) == (phone.core, figure.network)]
         if own:
-            newest = max(own, key=lambda one: one.ncnn)
+            newest = max(own, key=lambda one: one.version)
             terms = Terms.of(newest.cycles, newest.l1_misses, newest.memory_bytes, figures)
             ms = model.constants().seconds(terms) * 1e3
-            found.append(Held(figure, newest.ncnn, ms, math.log(figure.ms / ms)))
+            found.append(Held(figure, newest.version, ms, math.log(figure.ms / ms)))
     return found
 
 

@@ -1,8 +1,8 @@
 """Reads times that were measured on a phone, in the forms in which people have them.
 
 These are lines such as `MobileNetV1 31.5 ms`, and what ncnn's benchmark program prints. What
-TFLite's benchmark_model prints is known and refused: no counts say what the model would
-make of that runtime.
+TFLite's benchmark_model prints is known and refused: the model's intervals are of ncnn, whose
+kernels these are none of.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def parse(text: str) -> tuple[Figure, ...]:
     """
     if _TFLITE.search(text):
         raise RefusedError(
-            "these are times of TFLite: the model has counts of ncnn alone, so they say nothing "
-            "of it; give lines such as 'MobileNetV1 31.5 ms' or what ncnn's benchncnn prints"
+            "these are times of TFLite, and those of ncnn alone correct the model, whose intervals "
+            "are of ncnn; give lines such as 'MobileNetV1 31.5 ms' or what ncnn's benchncnn "
+            "prints"
         )
     found: dict[str, Figure] = {}
     for line in text.splitlines():

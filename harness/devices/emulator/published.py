@@ -29,7 +29,7 @@ class Count:
     """It is what one inference executes on an emulated core.
 
     Attributes:
-        ncnn: the version, which is a date.
+        version: of the runtime; of ncnn it is a date.
         emulated: the core whose code and caches these are.
         core: whose pipeline was simulated.
         precision: that ncnn computed in.
@@ -38,7 +38,7 @@ class Count:
         memory_bytes: to and from memory.
     """
 
-    ncnn: str
+    version: str
     emulated: str
     core: str
     network: str
@@ -58,7 +58,7 @@ class PublishedTime:
         device: as the publication names it.
         ms: the least of its repetitions.
         published: when it was.
-        line: in ncnn's benchmark/README.md.
+        line: of the file that published it.
     """
 
     board: str
@@ -97,7 +97,7 @@ def times() -> tuple[PublishedTime, ...]:
             date.fromisoformat(one["date"]),
             int(one["line"]),
         )
-        for one in _read("published.csv")
+        for one in table("published.csv")
     )
 
 
@@ -106,14 +106,14 @@ def counts() -> tuple[Count, ...]:
     """Return all counts that are shipped."""
     return tuple(
         Count(
-            one["ncnn"],
+            one["version"],
             one["emulated"],
             one["core"],
             one["network"],
             one["precision"],
             *(int(one[name]) for name in ("instructions", "cycles", "l1_misses", "memory_bytes")),
         )
-        for one in _read("counts.csv")
+        for one in table("counts.csv")
     )
 
 
@@ -128,28 +128,31 @@ def rows() -> tuple[Row, ...]:
     closest: dict[tuple[str, str], tuple[int, Row]] = {}
     for time in times():
         for count in alike.get((time.core, time.network, time.precision), []):
-            days = abs((_released(count.ncnn) - time.published).days)
+            days = abs((_released(count.version) - time.published).days)
             key = (time.device + time.board, time.network)
             if days <= _SAME_AGE_DAYS and (key not in closest or days < closest[key][0]):
-                closest[key] = days, Row(time, count, _terms(time, count))
-    return tuple(row for _, row in closest.values())
+                closest[key] = days, row(time, count)
+    return tuple(found for _, found in closest.values())
 
 
 def calibrating(core: str, board: str = "") -> int:
     """Return how many of `rows` are of a core, or of one board alone."""
-    return sum(row.time.core == core and (not board or row.time.board == board) for row in rows())
+    return sum(one.time.core == core and (not board or one.time.board == board) for one in rows())
 
 
-def _terms(time: PublishedTime, count: Count) -> Terms:
+def row(time: PublishedTime, count: Count) -> Row:
+    """Return a time with the terms of its counts on its board."""
     figures = BOARDS[time.board].described().figures
     assert figures is not None
-    return Terms.of(count.cycles, count.l1_misses, count.memory_bytes, figures)
+    terms = Terms.of(count.cycles, count.l1_misses, count.memory_bytes, figures)
+    return Row(time, count, terms)
 
 
-def _released(ncnn: str) -> date:
-    return datetime.strptime(ncnn, "%Y%m%d").date()
+def _released(version: str) -> date:
+    return datetime.strptime(version, "%Y%m%d").date()
 
 
-def _read(name: str) -> list[dict[str, str]]:
+def table(name: str) -> list[dict[str, str]]:
+    """Return the rows of a file in `results/arm_model`, by column."""
     with (shipped.folder("arm_model") / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

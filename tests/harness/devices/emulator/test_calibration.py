@@ -160,12 +160,12 @@ def test_every_published_time_has_a_board_and_a_date_and_a_line() -> None:
 def test_every_row_is_of_code_of_its_age() -> None:
     for row in rows():
         counted = date.fromisoformat(
-            f"{row.count.ncnn[:4]}-{row.count.ncnn[4:6]}-{row.count.ncnn[6:]}"
+            f"{row.count.version[:4]}-{row.count.version[4:6]}-{row.count.version[6:]}"
         )
         assert abs((counted - row.time.published).days) <= 400
         assert row.count.core == row.time.core
 
 
 def test_counts_are_one_for_each_version_core_network_and_precision() -> None:
-    keys = [(one.ncnn, one.emulated, one.core, one.network, one.precision) for one in counts()]
+    keys = [(one.version, one.emulated, one.core, one.network, one.precision) for one in counts()]
     assert len(keys) == len(set(keys))
