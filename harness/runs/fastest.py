@@ -49,7 +49,7 @@ def find_fastest(
 
 
 def _runs(runtime: Runtime, network: Network, precision: str) -> bool:
-    return precision in runtime.precisions_on() or runtime.runs_as_it_is(network, precision)
+    return precision in runtime.precisions_on("host") or runtime.runs_as_it_is(network, precision)
 
 
 def _rate(record: Record) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facebench.harness.compiler.integers.convolution import IntegerTiling
-from facebench.harness.compiler.integers.lanes import LANES, PACKED
+from facebench.harness.compiler.integers.lanes import PACKED, registers
 from facebench.harness.compiler.workload import Convolution, Depthwise
 
 # Registers of sums of a tile, beside those that hold factors; and rows of a narrow tile.
@@ -25,4 +25,5 @@ def tiling(work: Convolution | Depthwise) -> IntegerTiling:
     chunk = max(n for n in range(1, min(_CHUNK, pixels) + 1) if pixels % n == 0)
     weights = work.filters * work.channels // work.groups * work.window.taps
     inputs = work.batch * work.input[0] * work.input[1] * work.channels
-    return IntegerTiling(min(_SUMS // -(-width // LANES), _PIXELS), width, chunk, weights > inputs)
+    count = sum(map(len, registers(width)))
+    return IntegerTiling(min(_SUMS // count, _PIXELS), width, chunk, weights > inputs)
