@@ -15,7 +15,7 @@ from facebench.harness.compiler import library, link, records
 from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
-from facebench.harness.compiler.vectors import BYTE_FEATURES, vectors
+from facebench.harness.compiler.vectors import BYTE_FEATURES, byte_vectors, vectors
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network import network as integer_network
@@ -175,7 +175,8 @@ def _integers(
             f"runtime tvm computes int8 on CPUs that have {', '.join(BYTE_FEATURES)}, and target "
             f"{target.name} has no {', '.join(missing)}: use fp32, or another runtime"
         )
-    lowered = _legalised(module(integer_network.load(folder), batch), described)
+    made = module(integer_network.load(folder), batch, byte_vectors(features))
+    lowered = _legalised(made, described)
     functions = (function for _, function in lowered.functions_items())
     count = sum(isinstance(one, tvm.tirx.PrimFunc) and is_kernel(one) for one in functions)
     return lowered, {"tuned": 0, "scheduled": count, "plain": 0}

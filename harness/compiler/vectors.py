@@ -6,7 +6,35 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 # Features of a CPU, as LLVM names them, without which there are no kernels of integers.
-BYTE_FEATURES = ("avx512bw", "avx512f", "avx512vl", "avx512vnni")
+BYTE_FEATURES = ("avx2", "fma")
+
+
+@dataclass(frozen=True)
+class ByteVectors:
+    """A core's registers for kernels of integers.
+
+    Attributes:
+        lanes: int32 sums of a register.
+        registers: how many there are.
+        dot: products of four bytes are added to a sum in one instruction; else those of two
+            words are.
+    """
+
+    lanes: int
+    registers: int
+    dot: bool
+
+    @property
+    def packed(self) -> int:
+        """Return the bytes that four registers of sums become."""
+        return 4 * self.lanes
+
+
+def byte_vectors(features: Collection[str]) -> ByteVectors:
+    """Return the registers of a target that has `BYTE_FEATURES`, by all its features."""
+    if {"avx512bw", "avx512vl"} <= set(features):
+        return ByteVectors(lanes=16, registers=32, dot="avx512vnni" in features)
+    return ByteVectors(lanes=8, registers=16, dot="avxvnni" in features)
 
 
 @dataclass(frozen=True)

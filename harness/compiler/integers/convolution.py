@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from facebench.harness.compiler.integers.sums import (
 from facebench.harness.compiler.kernels import emit
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, columns
+from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Convolution
 
 
@@ -43,12 +45,14 @@ class IntegerTiling:
     weights_first: bool
 
 
-def emit_convolution(work: Convolution, tiling: IntegerTiling) -> tirx.PrimFunc:
+def emit_convolution(
+    work: Convolution, tiling: IntegerTiling, vectors: ByteVectors
+) -> tirx.PrimFunc:
     """Return the kernel: arguments input, weights, bias, then those of `sums.operands`."""
-    return emit.function("convolution", _IntegerConvolution(work, tiling).emit)
+    return emit.function("convolution", _IntegerConvolution(work, tiling, vectors).emit)
 
 
-def channel_order(work: Convolution, tiling: IntegerTiling) -> list[int]:
+def channel_order(work: Convolution, tiling: IntegerTiling, vectors: ByteVectors) -> list[int]:
     """Return the filter at each place of the kernel's bias and multipliers."""
     filters = work.filters // work.groups
     packed = "real" not in work.epilogue
@@ -56,33 +60,37 @@ def channel_order(work: Convolution, tiling: IntegerTiling) -> list[int]:
     for start in range(0, work.filters, filters):
         for first in range(0, filters, tiling.width):
             width = min(tiling.width, filters - first)
-            order += [start + first + place for place in vector.order(width, packed)]
+            order += [start + first + place for place in vector.order(vectors, width, packed)]
     return order
 
 
-def pack(work: Convolution, tiling: IntegerTiling, weights: NDArray[np.int8]) -> NDArray[np.int8]:
+def pack(
+    work: Convolution, tiling: IntegerTiling, vectors: ByteVectors, weights: NDArray[np.int8]
+) -> NDArray[np.integer[Any]]:
     """Return weights `(F, C / groups, KH, KW)` in the order in which the kernel reads them, flat.
 
     That is group, block of filters, tap, four input channels, filter, channel of the four.
     """
     filters = work.filters // work.groups
-    ordered = weights[channel_order(work, tiling)]
+    ordered = weights[channel_order(work, tiling, vectors)]
     parts = []
     for start in range(0, work.filters, filters):
         for first in range(0, filters, tiling.width):
             block = ordered[start + first : start + min(first + tiling.width, filters)]
             taps = block.transpose(2, 3, 1, 0)
             split = taps.reshape(*taps.shape[:2], -1, vector.QUAD, len(block))
-            parts.append(split.transpose(0, 1, 2, 4, 3).ravel())
+            rows = split.transpose(0, 1, 2, 4, 3)
+            parts.append(vector.weights_kept(vectors, rows, "real" not in work.epilogue))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
 class _IntegerConvolution:
     """One kernel while it is emitted."""
 
-    def __init__(self, work: Convolution, tiling: IntegerTiling) -> None:
+    def __init__(self, work: Convolution, tiling: IntegerTiling, vectors: ByteVectors) -> None:
         self._work = work
         self._tiling = tiling
+        self._vectors = vectors
         self._filters = work.filters // work.groups
         self._channels = work.channels // work.groups
         self._blocks = Blocks(self._filters, tiling.width)
@@ -94,7 +102,7 @@ class _IntegerConvolution:
         reduced = self._channels * work.window.taps
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
             "input": ((work.batch, *work.input, work.channels), "uint8"),
-            "weights": ((work.filters * reduced,), "int8"),
+            "weights": ((work.filters * reduced,), vector.weights_type(self._vectors)),
             "bias": ((work.filters,), "int32"),
         }
         self._buffers = arguments(shapes | operands(work.epilogue, work.filters, output))
@@ -185,7 +193,7 @@ class _IntegerConvolution:
         either_row(line, work.input[0], taps)
 
     def _start(self, pixels: int, width: int, first: Expr) -> IntegerSums:
-        sums = IntegerSums(pixels, width, packed="real" not in self._work.epilogue)
+        sums = IntegerSums(pixels, width, self._vectors, packed="real" not in self._work.epilogue)
         sums.start(self._buffers["bias"], first)
         return sums
 
@@ -200,9 +208,12 @@ class _IntegerConvolution:
             rows = sums.weights(self._buffers["weights"], weights + quad * vector.QUAD * width)
             for pixel, place in enumerate(places):
                 word = self._word(None if place is None else place + quad * vector.QUAD)
+                split = {
+                    lanes: vector.unsigned(self._vectors, vector.in_all(word, lanes), lanes)
+                    for lanes in sorted(set(sums.lanes))
+                }
                 for register, row in enumerate(rows):
-                    bytes_ = vector.in_all(word, sums.lanes[register])
-                    sums.add_dot(pixel, register, bytes_, row)
+                    sums.add_dot(pixel, register, split[sums.lanes[register]], row)
 
         unroll = next(n for n in (4, 2, 1) if quads % n == 0)
 

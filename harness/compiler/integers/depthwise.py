@@ -7,6 +7,7 @@ outputs where the window has fewer than four taps more: their weights stand furt
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,31 +27,34 @@ from facebench.harness.compiler.integers.sums import (
 from facebench.harness.compiler.kernels import emit
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, columns
+from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Depthwise, Window
 
 
-def emit_depthwise(work: Depthwise, tiling: IntegerTiling) -> tirx.PrimFunc:
+def emit_depthwise(work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) -> tirx.PrimFunc:
     """Return the kernel: arguments input, weights, bias, then those of `sums.operands`."""
-    return emit.function("depthwise", _IntegerDepthwise(work, tiling).emit)
+    return emit.function("depthwise", _IntegerDepthwise(work, tiling, vectors).emit)
 
 
-def channel_order(work: Depthwise, tiling: IntegerTiling) -> list[int]:
+def channel_order(work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) -> list[int]:
     """Return the channel at each place of the kernel's bias and multipliers."""
     order: list[int] = []
     for first in range(0, work.channels, tiling.width):
         width = min(tiling.width, work.channels - first)
-        order += [first + place for place in vector.order(width)]
+        order += [first + place for place in vector.order(vectors, width)]
     return order
 
 
-def pack(work: Depthwise, tiling: IntegerTiling, weights: NDArray[np.int8]) -> NDArray[np.int8]:
+def pack(
+    work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors, weights: NDArray[np.int8]
+) -> NDArray[np.integer[Any]]:
     """Return weights (C, 1, KH, KW) in the order in which the kernel reads them, flat.
 
     That is block of channels, row of taps, how far the taps stand to the right, four of them,
     channel, tap of the four.
     """
     window = work.window
-    ordered = weights[channel_order(work, tiling), 0]
+    ordered = weights[channel_order(work, tiling, vectors), 0]
     shifted = np.zeros((*ordered.shape[:2], _shifts(window), _taps(window)), np.int8)
     for shift in range(_shifts(window)):
         shifted[:, :, shift, shift : shift + window.kernel[1]] = ordered
@@ -58,7 +62,7 @@ def pack(work: Depthwise, tiling: IntegerTiling, weights: NDArray[np.int8]) -> N
     for first in range(0, work.channels, tiling.width):
         block = shifted[first : first + tiling.width]
         split = block.reshape(*block.shape[:3], -1, vector.QUAD)
-        parts.append(split.transpose(1, 2, 3, 0, 4).ravel())
+        parts.append(vector.weights_kept(vectors, split.transpose(1, 2, 3, 0, 4)))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
@@ -76,9 +80,10 @@ def _shifts(window: Window) -> int:
 class _IntegerDepthwise:
     """One kernel while it is emitted."""
 
-    def __init__(self, work: Depthwise, tiling: IntegerTiling) -> None:
+    def __init__(self, work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) -> None:
         self._work = work
         self._tiling = tiling
+        self._vectors = vectors
         self._blocks = Blocks(work.channels, tiling.width)
 
     def emit(self) -> None:
@@ -87,7 +92,7 @@ class _IntegerDepthwise:
         held = work.channels * window.kernel[0] * _shifts(window) * _taps(window)
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
             "input": ((work.batch, *work.input, work.channels), "uint8"),
-            "weights": ((held,), "int8"),
+            "weights": ((held,), vector.weights_type(self._vectors)),
             "bias": ((work.channels,), "int32"),
         }
         self._buffers = arguments(shapes | operands(work.epilogue, work.channels, output))
@@ -111,7 +116,7 @@ class _IntegerDepthwise:
         image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
         x = T.Bind(tiles.start + number * tiles.pixels)
         left = x * window.stride[1] - window.padding[1]
-        sums = IntegerSums(tiles.pixels, width)
+        sums = IntegerSums(tiles.pixels, width, self._vectors)
         sums.start(self._buffers["bias"], first)
         row_of_weights = _shifts(window) * _taps(window)
         with T.serial(0, window.kernel[0]) as ky:
@@ -164,10 +169,18 @@ class _Row:
             ]
             for pixel in range(0, self._tiles.pixels, shifts):
                 start = pixel * window.stride[1] + four * window.dilation[1]
-                bytes_ = self._bytes(sums, start)
+                split = self._split(sums, start)
                 for shift in range(min(shifts, self._tiles.pixels - pixel)):
                     for register, row in enumerate(rows[shift]):
-                        sums.add_dot(pixel + shift, register, bytes_[register], row)
+                        sums.add_dot(pixel + shift, register, split[register], row)
+
+    def _split(self, sums: IntegerSums, start: int) -> list[list[Expr]]:
+        """Return four columns from `start` on for each register, as `lanes.dot` wants them."""
+        bytes_ = self._bytes(sums, start)
+        return [
+            vector.unsigned(sums.vectors, one, lanes)
+            for one, lanes in zip(bytes_, sums.lanes, strict=True)
+        ]
 
     def _bytes(self, sums: IntegerSums, start: int) -> list[Expr]:
         """Return four columns from `start` on, interleaved for each register."""
@@ -182,16 +195,16 @@ class _Row:
                 vectors = [self._load(column, offset, width) for column in columns]
                 made.append(T.Bind(vector.interleaved(vectors, width)))
             else:
-                first = self._pair(columns[0], columns[1], offset)
-                second = self._pair(columns[2], columns[3], offset)
-                made += [T.Bind(one) for one in vector.quads(first, second)]
+                first = self._pair(sums.vectors, columns[0], columns[1], offset)
+                second = self._pair(sums.vectors, columns[2], columns[3], offset)
+                made += [T.Bind(one) for one in vector.quads(sums.vectors, first, second)]
         return made
 
-    def _pair(self, left: int, right: int, offset: int) -> list[Expr]:
+    def _pair(self, of: ByteVectors, left: int, right: int, offset: int) -> list[Expr]:
         key = (left, right, offset)
         if key not in self._paired:
-            vectors = [self._load(column, offset, vector.PACKED) for column in (left, right)]
-            self._paired[key] = [T.Bind(half) for half in vector.pairs(*vectors)]
+            vectors = [self._load(column, offset, of.packed) for column in (left, right)]
+            self._paired[key] = [T.Bind(half) for half in vector.pairs(of, *vectors)]
         return self._paired[key]
 
     def _load(self, column: int, offset: int, width: int) -> Expr:

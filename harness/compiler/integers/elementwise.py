@@ -21,10 +21,11 @@ from facebench.harness.compiler.integers.sums import (
 from facebench.harness.compiler.kernels import emit
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
+from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Pooling
 
 # Pixels of the image that are done at once, and the channels that a pixel is filled up to.
-_PIXELS, PLANES = vector.LANES, 4
+_PIXELS, PLANES = 16, 4
 
 # Places in what an image's kernel is told: limits of a pixel, and the multiplier.
 LOW, HIGH, MULTIPLIER = range(3)
@@ -87,17 +88,18 @@ def _image(work: ImageBytes) -> None:
                 start += lanes
 
 
-def emit_pooling(work: Pooling) -> tirx.PrimFunc:
+def emit_pooling(work: Pooling, vectors: ByteVectors) -> tirx.PrimFunc:
     """Return the kernel: arguments input, then those of `sums.operands`."""
-    return emit.function("pooling", _IntegerPooling(work).emit)
+    return emit.function("pooling", _IntegerPooling(work, vectors).emit)
 
 
 class _IntegerPooling:
-    """One kernel while it is emitted: a pixel of the output at a time, 64 channels of it."""
+    """One kernel while it is emitted: a pixel of the output at a time, some channels of it."""
 
-    def __init__(self, work: Pooling) -> None:
+    def __init__(self, work: Pooling, vectors: ByteVectors) -> None:
         self._work = work
-        self._blocks = Blocks(work.channels, vector.PACKED)
+        self._vectors = vectors
+        self._blocks = Blocks(work.channels, vectors.packed)
 
     def emit(self) -> None:
         work = self._work
@@ -124,7 +126,7 @@ class _IntegerPooling:
             image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
             x = T.Bind(tiles.start + number)
             left = x * window.stride[1] - window.padding[1]
-            sums = IntegerSums(1, width, packed=False)
+            sums = IntegerSums(1, width, self._vectors, packed=False)
             sums.clear()
 
             def taps(_: Expr, line: Expr) -> None:

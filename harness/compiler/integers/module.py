@@ -20,6 +20,7 @@ from facebench.harness.compiler.integers.sums import settings
 from facebench.harness.compiler.integers.tiling import tiling
 from facebench.harness.compiler.kernels.emit import Expr
 from facebench.harness.compiler.kernels.provider import KERNEL, OPAQUE
+from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import (
     Convolution,
     Depthwise,
@@ -42,7 +43,7 @@ from facebench.harness.models.integer_network.network import (
 _Work = Convolution | Depthwise | Pooling | ImageBytes | ByteShuffle | ByteJoin
 
 
-def module(network: IntegerNetwork, batch: int) -> IRModule:
+def module(network: IntegerNetwork, batch: int, vectors: ByteVectors) -> IRModule:
     """Return a module whose `main` is the network, from images (N, 3, H, W) to embeddings (N, E).
 
     Raises:
@@ -51,14 +52,15 @@ def module(network: IntegerNetwork, batch: int) -> IRModule:
     for step in network.steps:
         if isinstance(step, SumsStep):
             _require_fours(step)
-    return _Writer(network, batch).written()
+    return _Writer(network, batch, vectors).written()
 
 
 class _Writer:
     """It writes a network's steps one after the other."""
 
-    def __init__(self, network: IntegerNetwork, batch: int) -> None:
+    def __init__(self, network: IntegerNetwork, batch: int, vectors: ByteVectors) -> None:
         self._network = network
+        self._vectors = vectors
         self._batch = batch
         self._builder = relax.BlockBuilder()
         self._kernels: dict[_Work, Any] = {}
@@ -99,10 +101,10 @@ class _Writer:
         weights = _filled(step.weights) if source.shape[0] == 3 else step.weights
         work = self._workload(step, weights)
         folded = step.bias - source.zero * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
-        blocked = tiling(work)
+        blocked = tiling(work, self._vectors)
         kind = depthwise if isinstance(work, Depthwise) else convolution
-        order = kind.channel_order(work, blocked)
-        packed = kind.pack(work, blocked, weights)
+        order = kind.channel_order(work, blocked, self._vectors)
+        packed = kind.pack(work, blocked, self._vectors, weights)
         rows = [folded.astype(np.int32), step.multipliers]
         if {"leaky", "prelu"} & set(work.epilogue):
             rows.append(step.negative)
@@ -193,21 +195,21 @@ class _Writer:
         else:
             called, said = name(work), key(work)
         attributes = {"op_pattern": OPAQUE, KERNEL: f"int8 {said}"}
-        made = _function(work, blocked).with_attrs(attributes)
+        made = _function(work, blocked, self._vectors).with_attrs(attributes)
         return self._builder.add_func(made, f"{called}_int8")
 
 
-def _function(work: _Work, blocked: IntegerTiling | None) -> tirx.PrimFunc:
+def _function(work: _Work, blocked: IntegerTiling | None, vectors: ByteVectors) -> tirx.PrimFunc:
     if isinstance(work, ImageBytes):
         return elementwise.emit_image(work)
     if isinstance(work, Pooling):
-        return elementwise.emit_pooling(work)
+        return elementwise.emit_pooling(work, vectors)
     if isinstance(work, ByteShuffle | ByteJoin):
         return moving.emit_moving(work)
     assert blocked is not None
     if isinstance(work, Depthwise):
-        return depthwise.emit_depthwise(work, blocked)
-    return convolution.emit_convolution(work, blocked)
+        return depthwise.emit_depthwise(work, blocked, vectors)
+    return convolution.emit_convolution(work, blocked, vectors)
 
 
 def _epilogue(step: SumsStep) -> Epilogue:

@@ -16,6 +16,7 @@ from tvm.tirx.script.builder import ir as T
 
 from facebench.harness.compiler.integers import lanes as vector
 from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat, store
+from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Epilogue
 
 # 1.5 * 2^23, and its bits.
@@ -105,7 +106,9 @@ class Finish:
             positive = tirx.Select(real > zero, positive, negative)
         return rounded(real, positive, lanes)
 
-    def addends(self, place: Expr, offset: int, together: Sequence[int]) -> list[Expr]:
+    def addends(
+        self, vectors: ByteVectors, place: Expr, offset: int, together: Sequence[int]
+    ) -> list[Expr]:
         """Return what a map adds to the sums of registers that are stored together."""
         width = sum(together)
         given = T.Bind(load(self.buffers["added"], place, width))
@@ -113,10 +116,9 @@ class Finish:
             bytes_ = [tirx.Cast(f"int32x{width}", given)]
         else:
             zeros = splat(tirx.IntImm("uint8", 0), width)
-            low = vector.pairs(given, zeros)
-            bytes_ = [
-                tirx.reinterpret("int32x16", one) for one in vector.quads(low, [zeros, zeros])
-            ]
+            low = vector.pairs(vectors, given, zeros)
+            quads = vector.quads(vectors, low, [zeros, zeros])
+            bytes_ = [tirx.reinterpret(f"int32x{vectors.lanes}", one) for one in quads]
         made = []
         for number, (one, lanes) in enumerate(zip(bytes_, together, strict=True)):
             real = tirx.Cast(f"float32x{lanes}", one - self.setting(ADDED_ZERO, lanes))
@@ -138,12 +140,14 @@ class IntegerSums:
 
     Attributes:
         pixels: rows of the tile.
+        vectors: the target's registers.
         together: lanes of the registers of a row, those that are stored together in one.
     """
 
-    def __init__(self, pixels: int, width: int, packed: bool = True) -> None:
+    def __init__(self, pixels: int, width: int, vectors: ByteVectors, packed: bool = True) -> None:
         self.pixels = pixels
-        self.together = vector.registers(width, packed)
+        self.vectors = vectors
+        self.together = vector.registers(vectors, width, packed)
         self.lanes = [lanes for one in self.together for lanes in one]
         self.offsets = [sum(self.lanes[:j]) for j in range(len(self.lanes))]
         self._sums = [
@@ -164,17 +168,19 @@ class IntegerSums:
             for held, lanes in zip(row, self.lanes, strict=True):
                 store(held, 0, vector.integers(0, lanes), lanes)
 
-    def weights(self, buffer: Buffer, index: Expr) -> list[Expr]:
-        """Return weights for the registers of a row: four bytes a sum."""
+    def weights(self, buffer: Buffer, index: Expr) -> list[list[Expr]]:
+        """Return weights for the registers of a row, as `lanes.dot` wants them."""
         return [
-            T.Bind(load(buffer, index + vector.QUAD * offset, vector.QUAD * lanes))
+            vector.weights_of(self.vectors, buffer, index + vector.QUAD * offset, lanes)
             for offset, lanes in zip(self.offsets, self.lanes, strict=True)
         ]
 
-    def add_dot(self, pixel: int, register: int, bytes_: Expr, weights: Expr) -> None:
+    def add_dot(
+        self, pixel: int, register: int, given: Sequence[Expr], weights: Sequence[Expr]
+    ) -> None:
         """Add products of bytes to one of a pixel's registers."""
         held, lanes = self._sums[pixel][register], self.lanes[register]
-        store(held, 0, vector.dot(load(held, 0, lanes), bytes_, weights, lanes), lanes)
+        store(held, 0, vector.dot(load(held, 0, lanes), given, weights, lanes), lanes)
 
     def update(self, pixel: int, register: int, change: Callable[[Expr], Expr]) -> None:
         """Replace one of a pixel's registers by what `change` makes of it."""
@@ -200,7 +206,7 @@ class IntegerSums:
     ) -> None:
         totals = [load(one, 0, lanes) for one, lanes in zip(held, together, strict=True)]
         if "add" in finish.epilogue:
-            added = finish.addends(start + offset, offset, together)
+            added = finish.addends(self.vectors, start + offset, offset, together)
             totals = [total + more for total, more in zip(totals, added, strict=True)]
         output, width = finish.buffers["output"], sum(together)
         if "real" in finish.epilogue:
@@ -220,7 +226,7 @@ class IntegerSums:
             for j, total in enumerate(totals)
         ]
         if len(together) > 1:
-            store(output, start + offset, vector.packed(whole), width)
+            store(output, start + offset, vector.packed(whole, together[0]), width)
             return
         cut = tirx.Max(whole[0], vector.integers(0, width))
         cut = tirx.Min(cut, vector.integers(255, width))

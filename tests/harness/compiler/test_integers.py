@@ -1,5 +1,6 @@
 """Compiled networks of integers give the bits that numpy gives."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler import build, host
 from facebench.harness.compiler.targets import TARGETS
-from facebench.harness.compiler.vectors import BYTE_FEATURES
+from facebench.harness.compiler.tvm import import_tvm, resolve
+from facebench.harness.compiler.vectors import BYTE_FEATURES, ByteVectors
 from facebench.harness.models.integer_network import reference
 from facebench.harness.models.integer_network.network import (
     ImageStep,
@@ -25,9 +27,30 @@ from facebench.harness.models.integer_network.network import (
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.stats.arrays import FloatArray
 
-executed = pytest.mark.skipif(
-    not host.executes(BYTE_FEATURES), reason=f"this machine lacks {', '.join(BYTE_FEATURES)}"
-)
+
+def executes(features: tuple[str, ...]) -> pytest.MarkDecorator:
+    reason = f"this machine lacks one of {', '.join(features)}"
+    return pytest.mark.skipif(not host.executes(features), reason=reason)
+
+
+tvm = import_tvm()
+# These need TVM to be imported, and without torch's help.
+from facebench.harness.compiler.integers.module import module  # noqa: E402
+
+executed = executes(BYTE_FEATURES)
+
+WIDE = ("avx512bw", "avx512vl")
+
+# Registers of AVX2, AVX-512, and both with products of four bytes.
+REGISTERS = [
+    pytest.param(ByteVectors(lanes, registers, dot), marks=executes(needed), id=name)
+    for name, lanes, registers, dot, needed in [
+        ("avx2", 8, 16, False, BYTE_FEATURES),
+        ("avx2-vnni", 8, 16, True, ("avx512vnni", *WIDE)),
+        ("avx512", 16, 32, False, WIDE),
+        ("avx512-vnni", 16, 32, True, ("avx512vnni", *WIDE)),
+    ]
+]
 
 ACTIVATIONS = ("", "leaky", "prelu", "limits")
 
@@ -127,11 +150,14 @@ class Drawing:
         )
 
 
-def held(drawing: Drawing, folder: Path, batch: int) -> None:
+def held(drawing: Drawing, vectors: ByteVectors, batch: int) -> None:
+    """Hold a network's answers, compiled for some registers, against numpy's."""
     network, images = drawing.network(), drawing.images(batch)
-    network.save(folder)
-    library = build.compile_integers(folder, TARGETS["host"], batch)
-    found = RUNTIMES["tvm"].open(library.folder, 1)(images)
+    described = tvm.target.Target({"kind": "llvm", "mcpu": resolve(TARGETS["host"]).cpu})
+    with tvm.transform.PassContext(disabled_pass=["s_tir.CompactBufferAllocation"]):
+        executable = tvm.relax.build(module(network, batch, vectors), described)
+    main = tvm.relax.VirtualMachine(executable, tvm.cpu())["main"]
+    found = main(tvm.runtime.tensor(images)).numpy()
     np.testing.assert_array_equal(found, reference.embed(network, images))
 
 
@@ -163,30 +189,28 @@ def drawn(examples: int) -> settings:
     return settings(max_examples=examples, deadline=None, derandomize=True)
 
 
-@executed
-@drawn(2)
+@pytest.mark.parametrize("vectors", REGISTERS)
+@drawn(1)
 @given(drawing=drawings(), batch=st.integers(1, 2))
 def test_any_network_has_the_bits_of_numpys(
-    drawing: Drawing, batch: int, tmp_path_factory: pytest.TempPathFactory, cache_folder: Path
+    vectors: ByteVectors, drawing: Drawing, batch: int
 ) -> None:
-    held(drawing, tmp_path_factory.mktemp("network"), batch)
+    held(drawing, vectors, batch)
 
 
-@executed
 @pytest.mark.slow
-@drawn(60)
+@pytest.mark.parametrize("vectors", REGISTERS)
+@drawn(40)
 @given(drawing=drawings(), batch=st.integers(1, 2))
 def test_many_networks_have_the_bits_of_numpys(
-    drawing: Drawing, batch: int, tmp_path_factory: pytest.TempPathFactory, cache_folder: Path
+    vectors: ByteVectors, drawing: Drawing, batch: int
 ) -> None:
-    held(drawing, tmp_path_factory.mktemp("network"), batch)
+    held(drawing, vectors, batch)
 
 
-@executed
-def test_bottlenecks_of_a_mobile_network_have_the_bits_of_numpys(
-    tmp_path: Path, cache_folder: Path
-) -> None:
-    made = Drawing(3, 16, 12)
+def bottlenecks(seed: int) -> Drawing:
+    """Return what MobileFaceNet and MobileNetV2 have, on maps that a tile divides and not."""
+    made = Drawing(seed, 16, 12)
     made.sums(64, (3, 3), 2, 1, activation="leaky")
     shortcut = made.steps[-1].result
     made.sums(128, activation="prelu")
@@ -194,14 +218,12 @@ def test_bottlenecks_of_a_mobile_network_have_the_bits_of_numpys(
     made.sums(64, added=shortcut)
     made.sums(96, (3, 3), 2, 1, activation="limits")
     made.sums(96, (4, 3), groups=96)
-    held(made, tmp_path, 1)
+    return made
 
 
-@executed
-def test_units_of_a_shuffling_network_have_the_bits_of_numpys(
-    tmp_path: Path, cache_folder: Path
-) -> None:
-    made = Drawing(5, 15, 14)
+def shuffling(seed: int) -> Drawing:
+    """Return what ShuffleNet has."""
+    made = Drawing(seed, 15, 14)
     made.sums(24, (3, 3), 1, 1)
     made.pool("max", 3, 2, 1)
     shortcut = made.steps[-1].result
@@ -213,16 +235,36 @@ def test_units_of_a_shuffling_network_have_the_bits_of_numpys(
     made.sums(180, groups=3)
     made.shuffle(3)
     made.pool("mean", 3, 2, 1)
-    held(made, tmp_path, 2)
+    return made
+
+
+@pytest.mark.parametrize("vectors", [REGISTERS[0], REGISTERS[3]])
+def test_bottlenecks_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
+    held(bottlenecks(vectors.lanes), vectors, 1)
+
+
+@pytest.mark.parametrize("vectors", REGISTERS[1:3])
+def test_units_that_shuffle_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
+    held(shuffling(vectors.lanes), vectors, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vectors", REGISTERS)
+@pytest.mark.parametrize("parts", [bottlenecks, shuffling])
+def test_parts_of_mobile_networks_have_the_bits_of_numpys(
+    parts: Callable[[int], Drawing], vectors: ByteVectors
+) -> None:
+    for seed in range(8):
+        held(parts(seed), vectors, 1 + seed % 2)
 
 
 def test_a_target_without_the_instructions_is_refused(tmp_path: Path, cache_folder: Path) -> None:
     made = Drawing(0, 7, 7)
     made.sums(8)
     made.network().save(tmp_path)
-    with pytest.raises(RefusedError, match="avx512vnni.* cortex-a53 has no .*: use fp32"):
+    with pytest.raises(RefusedError, match="avx2, fma, and .* cortex-a53 has no .*: use fp32"):
         build.compile_integers(tmp_path, TARGETS["cortex-a53"], 1)
-    with pytest.raises(RefusedError, match="tvm computes in int8 on CPUs that have avx512bw"):
+    with pytest.raises(RefusedError, match="tvm computes in int8 on CPUs that have avx2, fma"):
         RUNTIMES["tvm"].require("int8", "cortex-a53")
 
 
