@@ -8,6 +8,7 @@ compilation.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,15 +45,19 @@ def create(name: str, seed: int = 0) -> nn.Module:
     architecture = find(name)
     with _deterministic(seed), torch.no_grad():
         network = architecture.build().eval().requires_grad_(False)
-        for module in network.modules():
-            _fill(module)
-        _fill_rest(network)
-        _calibrate(network, _images(architecture.input_size))
-        wide = _wide_images(architecture.input_size)
-        if _spread(network, wide) > MOST_SPREAD:
-            _calibrate(network, wide)
-    # Some of timm's layers keep what they worked out from weights, until they are trained again.
-    return network.train().eval()
+        return _filled(network, architecture.input_size)
+
+
+def drawn(network: nn.Module, input_size: tuple[int, int], seed: int) -> nn.Module:
+    """Return a copy of a network with weights as `create` draws them, ready for inference.
+
+    Args:
+        network: maps images `(N, 3, *input_size)`; in evaluation mode, without gradients.
+        input_size: height and width in pixels.
+        seed: of what is drawn.
+    """
+    with _deterministic(seed), torch.no_grad():
+        return _filled(copy.deepcopy(network), input_size)
 
 
 def untrained(name: str) -> nn.Module:
@@ -65,6 +70,18 @@ def untrained(name: str) -> nn.Module:
     with _deterministic(0):
         network: nn.Module = find(name).build().eval().requires_grad_(False)
         return network
+
+
+def _filled(network: nn.Module, input_size: tuple[int, int]) -> nn.Module:
+    for module in network.modules():
+        _fill(module)
+    _fill_rest(network)
+    _calibrate(network, _images(input_size))
+    wide = _wide_images(input_size)
+    if _spread(network, wide) > MOST_SPREAD:
+        _calibrate(network, wide)
+    # Some of timm's layers keep what they worked out from weights, until they are trained again.
+    return network.train().eval()
 
 
 @contextmanager

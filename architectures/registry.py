@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -87,6 +87,11 @@ class Registry(Generic[Entry]):
         self._entries[name] = entry
         self._modules[name] = module or sys._getframe(1).f_globals["__name__"]
         return entry
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take entries out, so that others may have their names."""
+        for name in names:
+            del self._entries[name], self._modules[name]
 
     def module(self, name: str) -> str:
         """Return the full name of the module that registered an entry, or its family.
@@ -368,6 +373,11 @@ def imported() -> Foretold:
     found = [one for one in _architectures if not one.source]
     modules = [_architectures.module(one.name) for one in found]
     return Foretold(found, modules, {prefix: made.__module__ for prefix, made in _families.items()})
+
+
+def forget(names: Iterable[str]) -> None:
+    """Take architectures out, such as those of a file that was changed since."""
+    _architectures.forget(names)
 
 
 def families() -> list[str]:

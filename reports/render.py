@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,17 @@ from facebench.reports.tables import compile_frame, cost_frame, latency_frame
 from facebench.reports.text import plain
 
 _BUNDLE = "vega.js"
+
+# What the report has as CSV, and `Records.table` as data frames.
+FRAMES: Mapping[str, Callable[[Evidence], pd.DataFrame]] = {
+    "comparison": lambda evidence: comparison_frame(compare(evidence)),
+    "latency": lambda evidence: latency_frame(evidence.latencies),
+    "cost": lambda evidence: cost_frame(evidence.records),
+    "compile": lambda evidence: compile_frame(evidence.records),
+    "verification": lambda evidence: verification_frame(evidence.records),
+    "identification": lambda evidence: identification_frame(evidence.records),
+    "paired": paired_frame,
+}
 
 TITLE = "Face-verification networks for phones, compared"
 
@@ -108,13 +119,8 @@ def _files(evidence: Evidence, to_come: str) -> Iterator[tuple[str, bytes]]:
     )
     yield "report.html", page.encode()
     yield "report.md", markdown.document(TITLE, lead, sections).encode()
-    yield "comparison.csv", _csv(comparison_frame(compare(evidence)))
-    yield "latency.csv", _csv(latency_frame(evidence.latencies))
-    yield "cost.csv", _csv(cost_frame(evidence.records))
-    yield "compile.csv", _csv(compile_frame(evidence.records))
-    yield "verification.csv", _csv(verification_frame(evidence.records))
-    yield "identification.csv", _csv(identification_frame(evidence.records))
-    yield "paired.csv", _csv(paired_frame(evidence))
+    for name, frame in FRAMES.items():
+        yield f"{name}.csv", _csv(frame(evidence))
     for table in TABLES:
         if text := table.make(evidence):
             yield f"{table.name}.tex", text.encode()

@@ -16,7 +16,7 @@ PARTS = ("architectures", "harness", "reports")
 # Of harness/, from the ground up: a room imports only from rooms before it.
 ROOMS = (
     *("stats", "storage", "machine", "records", "verification", "models", "compiler", "timing"),
-    *("runtimes", "devices", "measures", "runs", "comparison", "tuning", "training", "cli"),
+    *("runtimes", "devices", "measures", "runs", "comparison", "tuning", "training", "cli", "api"),
 )
 
 
@@ -27,7 +27,7 @@ class Import:
     Attributes:
         importer: the module's full name, such as `facebench.harness.records.case`.
         imported: likewise.
-        lazy: whether it stands inside a function.
+        lazy: whether it stands inside a function, or is for types alone.
     """
 
     importer: str
@@ -76,10 +76,14 @@ def _imported(node: ast.AST, known: dict[str, Path], lazy: bool) -> Iterator[tup
     for name in _named(node):
         if module := _module(name, known):
             yield module, lazy
-    inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _types(node)
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.expr):  # an import is a statement, and in no expression
             yield from _imported(child, known, inside)
+
+
+def _types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def _named(node: ast.AST) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facebench.architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.comparison.baselines import Baselines, default_root
 from facebench.harness.comparison.compare import Side, compare
 from facebench.harness.comparison.environments import KINDS
@@ -100,10 +100,28 @@ def compare_named(request: ComparisonRequest, progress: Progress = SILENT) -> Co
         next(ours) if is_revision(name) else load(name, baselines, request.measures)
         for name in (request.base, request.new)
     )
-    found = replace(compare(base, new, policy), measured=measured.how)
+    found = replace(compare_sides(base, new, policy), measured=measured.how)
+    return ComparisonOutcome(found, base, new)
+
+
+def compare_sides(base: Side, new: Side, policy: Policy) -> Comparison:
+    """Compare two sides.
+
+    Raises:
+        BadInputError: they have no case in common, or the policy names no kind of difference.
+    """
+    _require_kinds(policy)
+    found = compare(base, new, policy)
     if not found.lines:
         raise BadInputError(_nothing_in_common(found))
-    return ComparisonOutcome(found, base, new)
+    return found
+
+
+def require_something(found: Comparison) -> None:
+    """Raise `RefusedError` where nothing that both sides have could be compared."""
+    if found.empty:
+        first = found.lines[0]
+        raise RefusedError(f"nothing could be compared: {case_text(first.case)}: {first.reason}")
 
 
 def _nothing_in_common(found: Comparison) -> str:
@@ -119,9 +137,13 @@ def _nothing_in_common(found: Comparison) -> str:
     )
 
 
-def _require(request: ComparisonRequest) -> None:
-    if unknown := sorted(request.policy.across - KINDS.keys()):
+def _require_kinds(policy: Policy) -> None:
+    if unknown := sorted(policy.across - KINDS.keys()):
         raise BadInputError(f"--across {unknown[0]!r} is not one of {', '.join(KINDS)}")
+
+
+def _require(request: ComparisonRequest) -> None:
+    _require_kinds(request.policy)
     if not request.revisions:
         if request.plan or request.rounds or request.keep:
             raise BadInputError(

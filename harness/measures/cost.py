@@ -23,7 +23,8 @@ def _obtain(job: Job) -> Outcome:
         return Outcome(counter.count(loaded.model, found.image_shape, found.size, found.embedding))
     architecture = job.network.architecture()
     # To draw weights takes longer than to count them.
-    module = job.network.module() if job.network.trained else untrained(job.network.name)
+    registered = job.network.path is None
+    module = untrained(job.network.name) if registered else job.network.module()
     return Outcome(cost.count(module, architecture.input_size, architecture.embedding_size))
 
 

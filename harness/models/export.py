@@ -23,7 +23,7 @@ import numpy as np
 from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.architectures.registry import Architecture
 from facebench.harness.machine.environment import version
-from facebench.harness.models import answers
+from facebench.harness.models import answers, kept_modules
 from facebench.harness.models.networks import Network
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
@@ -88,6 +88,7 @@ class Exported:
 
         Raises:
             RefusedError: it is a user's graph that cannot be converted to torch.
+            BadInputError: it is a user's module that is in no cache here.
         """
         facts = self.facts()
         if facts["from_onnx"]:
@@ -96,6 +97,8 @@ class Exported:
             from facebench.harness.models.onnx_network import in_torch
 
             return in_torch.module(onnx.load(self.onnx), facts["name"])
+        if "kept_module" in facts:
+            return kept_modules.load(facts["kept_module"])
         return Network(facts["name"], facts["weights"], self.folder / facts["source"]).module()
 
 
@@ -176,22 +179,18 @@ def _write_module(network: Network, architecture: Architecture, folder: Path) ->
 
     module = network.module()
     inputs = answers.reference_inputs(architecture.input_size, architecture.preprocessing)
-    source = "source.pth" if network.path is None else f"source{network.path.suffix}"
-    if network.path is None:  # to draw them again takes a process seconds
-        (folder / source).write_bytes(_saved(torch.save, module.state_dict()))
-    else:
-        (folder / source).write_bytes(network.path.read_bytes())
+    source = _keep_source(network, module, folder)
     with torch.no_grad(), _one_thread():
         folded = fold_batch_norm(module, architecture.input_size)
         outputs, rounding = _reference_outputs(module, inputs)
         answers.require_answers(network.name, outputs)
         answers.require_rounding(network.name, rounding)
         _write_torchscript(folded, inputs, folder / "network.pt")
-        _write_onnx(folded, inputs, folder / "network.onnx")
+        onnx_file = onnx_bytes(folded, torch.from_numpy(inputs[:1]))
+    (folder / "network.onnx").write_bytes(onnx_file)
     np.savez(folder / "reference.npz", inputs=inputs, outputs=outputs)
     path = folder / "network.onnx"
-    return {
-        "source": source,
+    return source | {
         "denormal_weights": _denormal_share(folded),
         "opset": _OPSET,
         "rounding": rounding,
@@ -200,6 +199,21 @@ def _write_module(network: Network, architecture: Architecture, folder: Path) ->
         "from_onnx": False,
         "output_error": _onnx_error(network.name, path, inputs, outputs, rounding),
     }
+
+
+def _keep_source(network: Network, module: nn.Module, folder: Path) -> dict[str, Any]:
+    """Keep what the network as trained is made of again; return where."""
+    import torch
+
+    if network.is_module:  # which no folder holds that a store may serve
+        return {"kept_module": network.source}
+    if network.path is None:  # to draw them again takes a process seconds
+        source = "source.pth"
+        (folder / source).write_bytes(_saved(torch.save, module.state_dict()))
+    else:
+        source = f"source{network.path.suffix}"
+        (folder / source).write_bytes(network.path.read_bytes())
+    return {"source": source}
 
 
 def _reference_outputs(module: nn.Module, inputs: FloatArray) -> tuple[FloatArray, float]:
@@ -244,8 +258,16 @@ def _saved(save: Callable[[Any, io.BytesIO], object], what: Any) -> bytes:
     return made.getvalue()
 
 
-def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:
-    """Export by the TorchScript exporter: 0.2 s a network where the newer one takes 6."""
+def onnx_bytes(module: nn.Module, image: torch.Tensor) -> bytes:
+    """Return a module as an ONNX file, by the TorchScript exporter: 0.2 s where the newer takes 6.
+
+    Args:
+        module: in evaluation mode.
+        image: one that it takes, `(1, 3, H, W)`.
+
+    Raises:
+        BadInputError: the module has an operator that ONNX has not.
+    """
     import torch
 
     buffer = io.BytesIO()
@@ -253,8 +275,8 @@ def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
-                folded,
-                (torch.from_numpy(inputs[:1]),),
+                module,
+                (image,),
                 buffer,  # type: ignore[arg-type]  # the TorchScript exporter takes it
                 dynamo=False,
                 opset_version=_OPSET,
@@ -268,7 +290,7 @@ def _write_onnx(folded: nn.Module, inputs: FloatArray, path: Path) -> None:
                 f"it cannot be exported to ONNX ({type(error).__name__}: {said[0]}): use "
                 f"operators that opset {_OPSET} has, with shapes that do not depend on data"
             ) from error
-    path.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _onnx_error(
@@ -317,5 +339,7 @@ def _denormal_share(module: nn.Module) -> float:
 
     tiny = torch.finfo(torch.float32).tiny
     weights: list[torch.Tensor] = [p.detach().abs().flatten() for p in module.parameters()]
+    if not weights:
+        return 0.0
     joined = torch.cat(weights)
     return float(((joined > 0) & (joined < tiny)).double().mean())

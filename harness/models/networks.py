@@ -1,4 +1,7 @@
-"""Makes a network of a name and weights: registered, `timm:`, `onnx:` or `tflite:`."""
+"""Makes a network of a name and weights: registered, `timm:`, `onnx:` or `tflite:`.
+
+One of a module that was passed from Python is made by `module_network.of_module`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facebench.architectures import registry
-from facebench.architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.architectures.registry import Architecture, Preprocessing
-from facebench.harness.models import known_networks, state_dicts, weights_card
+from facebench.harness.models import kept_modules, known_networks, state_dicts, weights_card
 from facebench.harness.storage import shipped
 from facebench.harness.storage.cache import file_digest
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 # Of a user's file whose graph is the network.
 ONNX_PREFIX, TFLITE_PREFIX = "onnx:", "tflite:"
 GRAPH_PREFIXES = (ONNX_PREFIX, TFLITE_PREFIX)
+# Of a module of torch that a user passed from Python.
+MODULE_PREFIX = "module:"
 # Of a path, parts that tell two files of one name apart.
 _MOST_FOLDERS = 50
 
@@ -37,12 +42,15 @@ class Network:
     """A network is an architecture with the weights that fill it.
 
     Attributes:
-        name: as the user gave it; of a user's graph, the prefix and the file's name.
+        name: as the user gave it; of a user's graph, the prefix and the file's name; of a user's
+            module, the prefix, its class and a few digits of what it computes.
         weights: identity of the weights: `random:<seed>` or `sha256:<digest>`.
         path: the file that holds them, or None where they are random.
         preprocessing: given by the user, or None for the architecture's own.
-        source: of an architecture from outside this project, what defines it: see there.
-        size: height and width of a user's graph's image, where the graph leaves them free.
+        source: of an architecture from outside this project, what defines it: see there; of a
+            user's module, under which it is kept.
+        size: height and width of a user's graph's image, where the graph leaves them free; of
+            a user's module, always.
         output: of a user's graph with several, the one that holds the embedding.
         precision: of its weights as they are given: `fp32`, or what a user's graph computes in.
     """
@@ -67,9 +75,14 @@ class Network:
         return self.name.startswith(TFLITE_PREFIX)
 
     @property
+    def is_module(self) -> bool:
+        """Say whether the network is a module of torch that a user passed from Python."""
+        return self.name.startswith(MODULE_PREFIX)
+
+    @property
     def trained(self) -> bool:
-        """Say whether its weights come from a file, so that scores on real faces mean something."""
-        return self.path is not None
+        """Say whether its weights were not drawn, so that scores on real faces mean something."""
+        return not is_random(self.weights)
 
     def architecture(self) -> Architecture:
         """Return the facts of the network; of a user's graph, those it states.
@@ -80,6 +93,8 @@ class Network:
         """
         if self.is_graph:
             return _graph_architecture(self)
+        if self.is_module:
+            return _module_architecture(self)
         found = registry.find(self.name)
         if self.preprocessing is None:
             return found
@@ -100,7 +115,9 @@ class Network:
     @property
     def module_name(self) -> str:
         """Return the full name of the Python module that defines it."""
-        return __name__ if self.is_graph else registry.module(self.name)
+        if self.is_graph or self.is_module:
+            return __name__
+        return registry.module(self.name)
 
     def facts(self) -> dict[str, Any]:
         """Return what a report tells of architecture and weights, for a record's provenance.
@@ -114,7 +131,7 @@ class Network:
             "reference": found.reference,
             "note": found.note,
         }
-        if self.path is None or self.is_graph:
+        if self.path is None or self.is_graph or self.is_module:
             return facts
         training = weights_card.conditions(self.path)
         matched = state_dicts.match(self.path, found.build().state_dict(), found.embedding_size)
@@ -134,6 +151,8 @@ class Network:
 
             wrapped = self.loaded().wrapped(self.architecture().preprocessing.channels)
             return in_torch.module(wrapped, self.name)
+        if self.is_module:
+            return kept_modules.load(self.source)
         from facebench.architectures.initialise import create, untrained
 
         if self.path is None:
@@ -182,6 +201,10 @@ def resolve(
         if name.startswith(prefix):
             path = Path(name.removeprefix(prefix)).absolute()
             return _graph(prefix, path, preprocessing, size, output)
+    if name.startswith(MODULE_PREFIX):
+        raise UnknownNameError(
+            f"{name} is a module that was passed from Python: pass the module itself again"
+        )
     _require_no_file(name)
     found = registry.find(name)
     name = found.name
@@ -325,4 +348,17 @@ def _graph_architecture(network: Network) -> Architecture:
         reference=f"{'a TFLite' if network.is_tflite else 'an ONNX'} file of the user",
         note=str(found),
         preprocessing=loaded.preprocessing(network.preprocessing),
+    )
+
+
+def _module_architecture(network: Network) -> Architecture:
+    assert network.size is not None
+    return Architecture(
+        name=network.name,
+        build=network.module,
+        input_size=network.size,
+        embedding_size=int(kept_modules.facts(network.source)["embedding_size"]),
+        reference="a module of the user",
+        preprocessing=network.preprocessing or Preprocessing(),
+        source=network.source,
     )

@@ -136,10 +136,11 @@ class CostTally:
         """
         last = {buffer: i for i, step in enumerate(self.steps) for buffer in step.buffers}
         first = {b: i for i, step in reversed([*enumerate(self.steps)]) for b in step.buffers}
-        return max(
+        held = (
             sum(size for buffer, size in self.sizes.items() if first[buffer] <= i <= last[buffer])
             for i in range(len(self.steps))
         )
+        return max(held, default=0)  # what only flattens has no steps
 
 
 def cost(

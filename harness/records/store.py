@@ -214,6 +214,19 @@ def latest(records: Iterable[Record]) -> list[Record]:
     return list(newest.values())
 
 
+def records_of(paths: Iterable[Path]) -> list[Record]:
+    """Return the records of results files, or of folders that runs left.
+
+    Raises:
+        BadInputError: there is no such file, or it holds no records.
+    """
+    files = [path / RECORDS if path.is_dir() else path for path in paths]
+    for path in files:
+        if not path.is_file():
+            raise BadInputError(f"no results file {path}; 'facebench run' makes one")
+    return [record for path in files for record in Store(path).read()]
+
+
 def paper_table(number: int) -> list[dict[str, str]]:
     """Return rows of a table of arXiv 1804.07573 (1 to 4), as text by column name.
 

@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, groupby
 from operator import not_
@@ -66,13 +66,19 @@ def run(
                 listener.record(record, True)
             else:
                 waiting.append(job)
-        for found in (obtain or _obtain)(waiting, Watch(listener, parts)):
-            record = long_run.told(long_run.of_run(found, token), found.fingerprint)
-            if store is not None:
-                store.append(record)
-                parts.forget(record)
-            records[record.case.key] = record
-            listener.record(record, False)
+        stream = (obtain or _obtain)(waiting, Watch(listener, parts))
+        try:
+            for found in stream:
+                record = long_run.told(long_run.of_run(found, token), found.fingerprint)
+                if store is not None:
+                    store.append(record)
+                    parts.forget(record)
+                records[record.case.key] = record
+                listener.record(record, False)
+        finally:
+            # A notebook goes on after Ctrl-C: nothing is begun any more that nobody waits for.
+            if isinstance(stream, Generator):
+                stream.close()
     return [records[job.case.key] for job in jobs]
 
 

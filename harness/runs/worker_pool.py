@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Self
+from weakref import WeakSet
 
 from facebench.harness.machine.fork_server import ForkServers, Parent
 from facebench.harness.machine.processes import (
@@ -29,6 +30,9 @@ _WORKER = "facebench.harness.runs.worker"
 # Seconds that a process may take to end once it has nothing more to say.
 _END_S = 10.0
 
+
+# Processes that run jobs now; those of threads that nobody waits for any more too.
+_running: WeakSet[ChildProcess] = WeakSet()
 
 # Starts a process that runs jobs; it has been told nothing yet.
 Start = Callable[[Sequence[Job]], ChildProcess]
@@ -53,6 +57,7 @@ def execute(
     while waiting:
         limit_s = waiting[0].limit_s
         with (start or _afresh)(waiting) as worker:
+            _running.add(worker)
             _tell(worker, waiting)
             for record in _records(worker, limit_s, progress):
                 waiting.pop(0)
@@ -64,6 +69,12 @@ def execute(
             tried_again = waiting[0]
             continue
         yield failed(waiting.pop(0), _hung(limit_s, end) if worker.hung else _reason(end))
+
+
+def stop() -> None:
+    """End all processes that run jobs, of a run that was given up in a process that goes on."""
+    for worker in list(_running):
+        worker.kill()
 
 
 class Forks:

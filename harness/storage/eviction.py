@@ -30,7 +30,8 @@ EXPIRES_S = {"parts": 24 * 3600.0}
 KINDS = frozenset(
     {
         *("crops", "embeddings", "emulation", "executorch", "export", "kernels", "landmarks"),
-        *("litert", "lowered", "measures", "mnn", "ncnn", "networks", "overlays", "parts", "peak"),
+        *("litert", "lowered", "measures", "mnn", "modules", "ncnn", "networks", "overlays"),
+        *("parts", "peak"),
         *("reports", "search", "synthetic", "torchscript", "training-index", "training-survey"),
         *("tvm", "vega"),
     }

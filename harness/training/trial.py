@@ -5,14 +5,12 @@ It is here and not beside `comparison.trial`, whose question it asks, because it
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facebench.architectures import extensions, registry
-from facebench.architectures.errors import BadInputError, FacebenchError
+from facebench.architectures.errors import FacebenchError
 from facebench.harness.comparison import trial
 from facebench.harness.comparison.interleaved.turns import Turns
 from facebench.harness.comparison.trial import TrialQuestion
@@ -21,6 +19,7 @@ from facebench.harness.devices.emulator import setup
 from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.job import Job
 from facebench.harness.measures.layers import LAYERS_IN
+from facebench.harness.models.network_files import registered_in
 from facebench.harness.models.networks import Network, resolve
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
@@ -121,7 +120,7 @@ def put_on_trial(request: TrialRequest, watch: TrialWatch | None = None) -> Tria
         FacebenchError: a network could not be trained.
     """
     watch = watch or TrialWatch()
-    names = load_networks(request.file)
+    names = registered_in(request.file)
     known = resolve(request.against)
     networks = [resolve(name) for name in names]
     question = TrialQuestion(
@@ -136,26 +135,6 @@ def put_on_trial(request: TrialRequest, watch: TrialWatch | None = None) -> Tria
         records += watch.run(_scorings(question, request), store)
     comparisons = [trial.against(known, network, records) for network in networks]
     return TrialOutcome(question, records, comparisons, training)
-
-
-def load_networks(file: Path) -> list[str]:
-    """Register a file's networks, in processes that are started later too; their names.
-
-    Raises:
-        BadInputError: it cannot be read or run, or registers none.
-    """
-    path = file.absolute()
-    others = [one for one in extensions.user_files() if one != path]
-    os.environ[extensions.VARIABLE] = os.pathsep.join(map(str, [*others, path]))
-    found = [name for name in registry.names() if registry.find(name).source]
-    digest = extensions.digest(path)
-    mine = [name for name in found if registry.find(name).source == digest]
-    if not mine:
-        raise BadInputError(
-            f"{file} registers no network: decorate a function with @register, or begin with "
-            "'facebench new block NAME'"
-        )
-    return mine
 
 
 def _runtimes(request: TrialRequest) -> Sequence[str]:

@@ -97,7 +97,7 @@ def new(theme: Theme, width: float, height: float) -> Figure:
     """
     if (chosen := _width.get()) is not None:
         width, height = chosen, max(height * chosen / width, _LEAST_HEIGHT)
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+    figure = ShownFigure(figsize=(width, height), layout="constrained", facecolor=theme.background)
     # Without a canvas of its own a renderer is made anew whenever a text's size is asked for.
     FigureCanvasAgg(figure)
     return figure
@@ -119,6 +119,13 @@ def for_paper(draw: Callable[[Theme], Figure], size: str, form: str) -> bytes:
         _width.reset(token)
 
 
+class ShownFigure(Figure):
+    """It is a figure that a notebook shows, whatever backend matplotlib has there."""
+
+    def _repr_png_(self) -> bytes:
+        return _saved(self, "png", {})
+
+
 @dataclass(frozen=True)
 class Image:
     """It is a drawn figure in the forms that a report needs. The same records give the same
@@ -128,6 +135,23 @@ class Image:
     png: bytes
     svg: bytes
     svg_dark: bytes
+
+
+def to_restyle(draw: Callable[[Theme], Figure], size: str = "") -> Figure:
+    """Return a figure to be changed further and saved by whoever asked for it.
+
+    Args:
+        draw: makes it.
+        size: one of `SIZES`, in a paper's small type; where empty, as on a report's page.
+    """
+    token = _width.set(SIZES[size] if size else None)
+    try:
+        with _drawing(_rc(LIGHT) | (_PAPER if size else {})):
+            figure = draw(LIGHT)
+            settle(figure)
+            return figure
+    finally:
+        _width.reset(token)
 
 
 def image(draw: Callable[[Theme], Figure]) -> Image:

@@ -57,8 +57,7 @@ def _plan_seeds(folder: Path) -> list[bytes]:
 
 
 def _results(path: Path) -> object:
-    from facebench.harness.cli.commands.runs import records_of
-    from facebench.harness.records.store import Store
+    from facebench.harness.records.store import Store, records_of
     from facebench.reports.render import render
 
     Store(path).mend()

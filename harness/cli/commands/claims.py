@@ -8,8 +8,9 @@ import click
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
-from facebench.harness.cli.commands.runs import default_results, records_of
+from facebench.harness.cli.commands.runs import default_results
 from facebench.harness.cli.output import terminal
+from facebench.harness.records.store import records_of
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from facebench.architectures.errors import BadInputError, RefusedError
+from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import options
 from facebench.harness.cli.options import Command
 from facebench.harness.cli.output import comparison, terminal
@@ -18,10 +18,13 @@ from facebench.harness.cli.output.progress import RevisionProgress
 from facebench.harness.comparison.environments import KINDS
 from facebench.harness.comparison.job_spread import CAUTIOUS, ENOUGH_HOURS, ENOUGH_JOBS
 from facebench.harness.comparison.outputs.files import OutputFiles
-from facebench.harness.comparison.request import ComparisonRequest, compare_named
+from facebench.harness.comparison.request import (
+    ComparisonRequest,
+    compare_named,
+    require_something,
+)
 from facebench.harness.comparison.revisions.measure import ROUNDS
 from facebench.harness.comparison.verdict import Policy
-from facebench.harness.comparison.wording import case_text
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.storage.progress import SILENT
 
@@ -184,9 +187,7 @@ def compare(
         comparison.show_on_github(found)
     else:
         comparison.show(found)
-    if found.empty:
-        first = found.lines[0]
-        raise RefusedError(f"nothing could be compared: {case_text(first.case)}: {first.reason}")
+    require_something(found)
     if any_change and found.gains:
         terminal.err.print(f"{len(found.gains)} figures became better: save the baseline anew")
     if found.regressions or (any_change and found.gains):

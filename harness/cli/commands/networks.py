@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +14,16 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import console, start, terminal
 from facebench.harness.comparison import limits
-from facebench.harness.compiler.build import compile_network
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.measures.job import Job
-from facebench.harness.models.export import export as export_network
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import Precision
+from facebench.harness.runs.model_files import ModelFile, write_library, write_onnx
 from facebench.harness.runs.requests import LatencyRequest
-from facebench.harness.storage import writing
 
 
 def _limits(context: click.Context, parameter: click.Parameter, text: str) -> dict[str, int]:
@@ -101,13 +96,7 @@ def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
     facebench export mobilefacenet --weights mobilefacenet=trained.pth
     """
 
-    def written(network: Network) -> list[dict[str, Any]]:
-        exported = export_network(network)
-        path = _copy(exported.onnx, out / f"{_file_name(network.name)}.onnx")
-        facts = {"network": network.name, "path": str(path)}
-        return [facts | {k: v for k, v in exported.facts().items() if k != "name"}]
-
-    _each(networks, written, as_json)
+    _each(networks, lambda network: [write_onnx(network, out)], as_json)
 
 
 @click.command("compile")
@@ -129,14 +118,8 @@ def compile_(
     """
     targets = [TARGETS[name] for name in options.comma_list(target)]
 
-    def compiled(network: Network) -> list[dict[str, Any]]:
-        exported, files = export_network(network), []
-        for one in targets:
-            library = compile_network(exported, one, batch)
-            path = _copy(library.path, out / f"{_file_name(network.name)}.{one.name}.so")
-            facts = {"network": network.name, "target": one.name, "path": str(path)}
-            files.append(facts | asdict(library.compilation()) | {"label": library.label})
-        return files
+    def compiled(network: Network) -> list[ModelFile]:
+        return [write_library(network, one, batch, out) for one in targets]
 
     _each(networks, compiled, as_json)
 
@@ -205,32 +188,23 @@ def _say_what_to_ship(records: Sequence[Record]) -> None:
             terminal.out.print(sentence(choice), markup=False, soft_wrap=True)
 
 
-def _copy(source: Path, target: Path) -> Path:
-    writing.replace(target, lambda made: shutil.copyfile(source, made))
-    return target
-
-
-def _file_name(network: str) -> str:
-    """Return the network's name with what a file name cannot hold replaced."""
-    return re.sub(r"[^\w.-]+", "_", network)
-
-
 def _each(
     networks: Sequence[Network],
-    make: Callable[[Network], list[dict[str, Any]]],
+    make: Callable[[Network], list[ModelFile]],
     as_json: bool,
 ) -> None:
     """Print the files of each network; what one fails at is said once the others are done."""
-    files, reasons = [], []
+    files: list[ModelFile] = []
+    reasons = []
     for network in networks:
         try:
             files += make(network)
         except FacebenchError as error:
             reasons.append(f"{network.name}: {error}" if len(networks) > 1 else str(error))
     if as_json:
-        terminal.as_json(files)
+        terminal.as_json([file.flat() for file in files])
     else:
-        for facts in files:
-            terminal.out.print(facts["path"], markup=False, soft_wrap=True)
+        for file in files:
+            terminal.out.print(str(file.path), markup=False, soft_wrap=True)
     if reasons:
         raise FacebenchError("\nfacebench: ".join(reasons))

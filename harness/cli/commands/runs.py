@@ -16,7 +16,7 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import run_reporting
 from facebench.harness.cli.output import console, plan_table, terminal
 from facebench.harness.records.record import Record
-from facebench.harness.records.store import RECORDS, Store
+from facebench.harness.records.store import RECORDS, records_of
 from facebench.harness.runs.plan_estimate import EstimateRequest, estimate_plan
 from facebench.harness.runs.plan_run import RunRequest, run_plan
 from facebench.harness.storage import eviction, writing
@@ -214,16 +214,3 @@ def report(
 def default_results() -> tuple[Path, ...]:
     """Return where 'facebench run' leaves its records."""
     return (DEFAULT_OUT / RECORDS,)
-
-
-def records_of(paths: Sequence[Path]) -> list[Record]:
-    """Return the records of results files, or of folders that runs left.
-
-    Raises:
-        BadInputError: there is no such file, or it holds no records.
-    """
-    files = [path / RECORDS if path.is_dir() else path for path in paths]
-    for path in files:
-        if not path.is_file():
-            raise BadInputError(f"no results file {path}; 'facebench run' makes one")
-    return [record for path in files for record in Store(path).read()]

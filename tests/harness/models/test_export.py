@@ -96,15 +96,16 @@ def test_an_export_that_answers_wrongly_is_refused(
 ) -> None:
     network = resolve("mobilefacenet_s")
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
-    write = exporting._write_onnx
+    right = exporting.onnx_bytes
 
-    def write_wrongly(folded: torch.nn.Module, inputs: np.ndarray, path: Path) -> None:
+    def wrong(folded: torch.nn.Module, image: torch.Tensor) -> bytes:
         weight = next(folded.parameters())
         weight += 1e-3
-        write(folded, inputs, path)
+        file = right(folded, image)
         weight -= 1e-3
+        return file
 
-    monkeypatch.setattr(exporting, "_write_onnx", write_wrongly)
+    monkeypatch.setattr(exporting, "onnx_bytes", wrong)
     with pytest.raises(WrongAnswerError, match="differs from torch"):
         export(network)
     assert exporting.find(network) is None
