@@ -49,8 +49,9 @@ def _of(code: Code) -> Iterator[str]:
     name = f"{code.release}, {code.kernels}"
     yield f"| {name} | ncnn | nothing {_errors(calibration.errors(found, _shipped()))}"
     others = [row for row in found if row.time.device != FARTHEST]
-    by_ncnn = calibration.errors(others, _shipped())
-    yield f"| {name} | ncnn | {FARTHEST} {_errors(by_ncnn)}"
+    if len(others) < len(found):
+        by_ncnn = calibration.errors(others, _shipped())
+        yield f"| {name} | ncnn | {FARTHEST} {_errors(by_ncnn)}"
     if code != OWN_KERNELS:
         return
     own = calibration.fit(found)

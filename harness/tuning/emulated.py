@@ -84,7 +84,7 @@ class EmulatedCost:
         self._launcher = EmulatedLauncher(core)
         self._target = TARGETS[self._core.target]
         self._vectors: Vectors = vectors(self._target.triple, self._target.required)
-        self.how = f"modelled for {core} from instructions counted under QEMU"
+        self.how = f"modelled for {core} by its simulated pipeline, counted under QEMU"
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
         """See `TilingCost`; a cost holds for caches as a network leaves them, see the module."""

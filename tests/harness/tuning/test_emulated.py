@@ -130,7 +130,7 @@ def test_a_tiling_that_fails_does_not_spoil_the_others(cost: Any) -> None:
 
 
 def test_how_a_cost_was_obtained_is_said(cost: Any) -> None:
-    assert cost.how == "modelled for cortex-a72 from instructions counted under QEMU"
+    assert cost.how == "modelled for cortex-a72 by its simulated pipeline, counted under QEMU"
     assert cost.unit == "cycles"
 
 
