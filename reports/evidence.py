@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from facebench.harness.comparison.extract import entry
-from facebench.harness.comparison.history import Series, series
+from facebench.harness.comparison.history import HistoryRevision, Series, series
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
@@ -194,7 +194,10 @@ class Evidence:
                 by_case.setdefault(record.case.key, []).append(record)
         repeated = [record for found in by_case.values() if len(found) > 1 for record in found]
         ordered = sorted(repeated, key=lambda record: record.created)
-        sides = [(_revision(record), record.created, [entry(record)]) for record in ordered]
+        sides = [
+            (HistoryRevision(_revision(record), record.created), [entry(record)])
+            for record in ordered
+        ]
         return series(sides, HISTORY_MARGIN)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.metadata import version
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 import vl_convert
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from facebench.architectures.errors import BadInputError
@@ -28,7 +26,7 @@ from facebench.reports.page import assemble
 from facebench.reports.paired import paired_frame
 from facebench.reports.score_frames import identification_frame, verification_frame
 from facebench.reports.tables import compile_frame, cost_frame, latency_frame
-from facebench.reports.text import plain
+from facebench.reports.templating import ours, templates
 
 _BUNDLE = "vega.js"
 
@@ -106,15 +104,15 @@ def _files(evidence: Evidence, to_come: str) -> Iterator[tuple[str, bytes]]:
     sections, lead = assemble(evidence), " ".join(filter(None, (_lead(evidence), to_come)))
     drawings = shown(evidence)
     images = {one.name: image(partial(one.draw, evidence)) for one in drawings}
-    template = _templates().get_template("report.html.j2")
+    template = templates().get_template("report.html.j2")
     charts = any(one.chart for one in drawings)
     page = template.render(
         title=TITLE,
         lead=lead,
         sections=sections,
         images=_addresses(images),
-        script=_ours("page.js"),
-        charts=_ours("charts.js") if charts else "",
+        script=ours("page.js"),
+        charts=ours("charts.js") if charts else "",
         vega=_vega() if charts else "",
     )
     yield "report.html", page.encode()
@@ -152,24 +150,6 @@ def _address(svg: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("facebench.reports"),
-        autoescape=True,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["style"] = _ours("style.css")
-    environment.filters["json"] = _json
-    return environment
-
-
-def _ours(name: str) -> Markup:
-    """Return a style sheet or script of this package: escaped it would not be one."""
-    return Markup((Path(__file__).parent / "templates" / name).read_text())
-
-
 @cache
 def _vega() -> Markup:
     """Vega, Vega-Lite and Vega-Embed in one script, which loads nothing.
@@ -183,16 +163,6 @@ def _vega() -> Markup:
 def _bundle(folder: Path) -> None:
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     (folder / _BUNDLE).write_text(script.replace("</script", "<\\/script"))
-
-
-def _json(value: object) -> Markup:
-    """JSON that can stand in a script element, whatever texts are in it."""
-    text = json.dumps(value, allow_nan=False)
-    return Markup(text.translate({ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}))
-
-
-def _visible(value: object) -> object:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.comparison.baselines import Baselines, default_root, from_text
@@ -22,21 +23,40 @@ from facebench.harness.stats.change_points import Step, exact_steps, steps
 MOST_REVISIONS = 1000
 
 
+class HistoryRevision(NamedTuple):
+    """It is a commit, or a results file.
+
+    Attributes:
+        name: short hash, or the name of the file.
+        when: ISO 8601; empty where it is not known.
+        subject: the first line of the commit's message; empty of a file.
+    """
+
+    name: str
+    when: str
+    subject: str = ""
+
+
 @dataclass(frozen=True)
 class HistoryPoint:
     """It is a figure at one revision.
 
     Attributes:
-        revision: short hash, or the name of a file.
-        when: ISO 8601; empty where it is not known.
+        place: of the revision among all, from 0.
+        at: the revision.
         entry: what was recorded there.
         figure: of it.
     """
 
-    revision: str
-    when: str
+    place: int
+    at: HistoryRevision
     entry: Entry
     figure: Figure
+
+    @property
+    def revision(self) -> str:
+        """Return its short hash, or the name of the file."""
+        return self.at.name
 
 
 @dataclass(frozen=True)
@@ -99,21 +119,23 @@ def find_series(request: HistoryRequest) -> list[Series]:
 
 
 def series(
-    sides: Iterable[tuple[str, str, Sequence[Entry]]], margin: float, words: Sequence[str] = ()
+    sides: Iterable[tuple[HistoryRevision, Sequence[Entry]]],
+    margin: float,
+    words: Sequence[str] = (),
 ) -> list[Series]:
     """Sort figures by case, and find their steps.
 
     Args:
-        sides: revision, time and entries, oldest first; a case need not be in each.
+        sides: revisions with their entries, oldest first; a case need not be in each.
         margin: relative; smaller steps of figures with spread are none.
         words: only cases whose text holds all of these.
     """
     found: dict[tuple[Case, str], list[HistoryPoint]] = {}
-    for revision, when, entries in sides:
+    for place, (revision, entries) in enumerate(sides):
         for entry in entries:
             if all(word in case_text(entry.case) for word in words):
                 for figure in entry.figures:
-                    point = HistoryPoint(revision, when, entry, figure)
+                    point = HistoryPoint(place, revision, entry, figure)
                     found.setdefault((entry.case, figure.name), []).append(point)
     return [
         Series(case, name, tuple(points), tuple(_steps(points, margin)))
@@ -121,14 +143,14 @@ def series(
     ]
 
 
-def of_files(sides: Sequence[Side]) -> Iterator[tuple[str, str, Sequence[Entry]]]:
+def of_files(sides: Sequence[Side]) -> Iterator[tuple[HistoryRevision, Sequence[Entry]]]:
     """Yield results files in the order given."""
     for side in sides:
         created = max((entry.created for entry in side.entries), default="")
-        yield Path(side.name).name, created, side.entries
+        yield HistoryRevision(Path(side.name).name, created), side.entries
 
 
-def of_git(folder: Path) -> Iterator[tuple[str, str, Sequence[Entry]]]:
+def of_git(folder: Path) -> Iterator[tuple[HistoryRevision, Sequence[Entry]]]:
     """Yield a baseline's folder as the commits of the current branch changed it, oldest first.
 
     Each comes with the cases that it changed. Files that can't be read as a baseline's
@@ -143,11 +165,11 @@ def of_git(folder: Path) -> Iterator[tuple[str, str, Sequence[Entry]]]:
     commits = list(_commits(folder))
     if not commits:
         raise BadInputError(f"no commit holds {folder}: commit the baseline to begin its history")
-    wanted = [(commit, path) for commit, _, paths in commits for path in paths]
+    wanted = [(commit.name, path) for commit, paths in commits for path in paths]
     texts = _contents(folder, wanted)
-    for commit, when, paths in commits:
+    for commit, paths in commits:
         found = [_entry(text) for text in (next(texts) for _ in paths) if text is not None]
-        yield commit[:10], when, [entry for entry in found if entry]
+        yield commit._replace(name=commit.name[:10]), [entry for entry in found if entry]
 
 
 def _steps(points: Sequence[HistoryPoint], margin: float) -> list[Step]:
@@ -165,16 +187,16 @@ def _entry(text: str) -> Entry | None:
         return None
 
 
-def _commits(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Hash, time and changed files of each commit, oldest first."""
+def _commits(folder: Path) -> Iterator[tuple[HistoryRevision, list[str]]]:
+    """Yield each commit, by its whole hash, and its changed files, oldest first."""
     text = _git(
         folder, "-c", "core.quotepath=off", "log", "--first-parent", "-m", "--name-only",
-        "--relative", f"-{MOST_REVISIONS}", "--format=%x01%H %cI", "--", ".",
+        "--relative", f"-{MOST_REVISIONS}", "--format=%x01%H %cI %s", "--", ".",
     )  # fmt: skip
     for block in reversed(text.decode(errors="replace").split("\x01")[1:]):
         head, *names = block.split("\n")
-        commit, when = head.split(" ")
-        yield commit, when, [name for name in names if name.endswith(".json") and "/" not in name]
+        own = [name for name in names if name.endswith(".json") and "/" not in name]
+        yield HistoryRevision(*head.split(" ", 2)), own
 
 
 def _contents(folder: Path, wanted: Sequence[tuple[str, str]]) -> Iterator[str | None]:

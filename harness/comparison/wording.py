@@ -28,17 +28,18 @@ def case_text(case: Case) -> str:
     return ", ".join((str(case), *filter(None, told)))
 
 
-def figure_text(figure: Figure) -> str:
-    """Return a figure's value with its unit.
+def figure_text(figure: Figure, value: float | None = None) -> str:
+    """Return a figure's value, or another value of its, with its unit.
 
     Example:
         >>> from facebench.harness.records.comparable import Counted
         >>> figure_text(Counted("size", "bytes", 4_012_544))
         '4,012,544 bytes'
     """
+    value = figure.value if value is None else value
     if isinstance(figure, Decided):
-        return _value(figure.value, "", share=True)
-    return _value(figure.value, figure.unit)
+        return _value(value, "", share=True)
+    return _value(value, figure.unit)
 
 
 def value_text(line: Line, value: float | None) -> str:

@@ -98,14 +98,21 @@ def _search(
 
 
 def _pettitt(series: npt.NDArray[np.float64], draw: np.random.Generator) -> tuple[int, float]:
-    """Return the split that Pettitt's statistic is largest at, and its p-value."""
+    """Return where the series is split best, and the p-value of Pettitt's statistic.
+
+    The statistic itself is largest too late between a short part and a long one: within the long
+    one ranks go on rising or falling by chance. The split is where it is largest for its standard
+    deviation, which is least at the ends; then where the two levels part.
+    """
     centred = _from_middle(series)
     sums = np.abs(np.cumsum(centred))[:-1]
+    places = np.arange(1, len(series))
+    likely = int((sums / np.sqrt(places * (len(series) - places))).argmax()) + 1
     shuffled = draw.permuted(np.tile(centred, (PERMUTATIONS, 1)), axis=1)
     largest = np.abs(np.cumsum(shuffled, axis=1)).max(axis=1)
     # The order that was seen is one of the permutations.
     p_value = (1 + np.sum(largest >= sums.max() - 1e-9)) / (1 + PERMUTATIONS)
-    return int(sums.argmax()) + 1, float(p_value)
+    return _clearest(series, likely), float(p_value)
 
 
 def _placed(
@@ -118,10 +125,23 @@ def _placed(
     """
     ends = [0, *(index for index, _ in found), len(series)]
     placed = []
-    for (_, p_value), before, after in zip(found, ends, ends[2:], strict=False):
-        sums = np.abs(np.cumsum(_from_middle(series[before:after])))[:-1]
-        placed.append((before + int(sums.argmax()) + 1, p_value))
-    return placed
+    for (index, p_value), before, after in zip(found, ends, ends[2:], strict=False):
+        placed.append((before + _clearest(series[before:after], index - before), p_value))
+    # Two that came to lie in one place are one.
+    return sorted({index: p_value for index, p_value in reversed(placed)}.items())
+
+
+def _clearest(series: npt.NDArray[np.float64], near: int) -> int:
+    """Return the split between the levels on both sides of a place that leaves the least
+    distances to them.
+
+    What lies beyond a level counts as on it, so that one odd revision does not count for more
+    than one.
+    """
+    levels = np.median(series[:near]), np.median(series[near:])
+    within = np.clip(series, min(levels), max(levels))
+    nearer = np.cumsum(np.abs(within - levels[0]) - np.abs(within - levels[1]))[:-1]
+    return int(nearer.argmin()) + 1
 
 
 def _from_middle(series: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

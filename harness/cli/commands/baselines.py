@@ -22,6 +22,7 @@ from facebench.harness.records.comparable import Counted
 from facebench.harness.stats.change_points import LEAST_POINTS
 from facebench.harness.storage import writing
 
+_PAGE = "index.html"
 _FORMS = (".png", ".svg")
 
 
@@ -138,9 +139,13 @@ def rm(name: str, store: Path | None) -> None:
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Draw it, as .png or .svg.",
 )  # fmt: skip
+@click.option(
+    "--html", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Write index.html there: a page of every figure, its steps and their commits.",
+)  # fmt: skip
 @store
 @options.as_json
-def history(out: Path | None, as_json: bool, **chosen: Any) -> None:
+def history(out: Path | None, html: Path | None, as_json: bool, **chosen: Any) -> None:
     """Show figures over revisions, and where their level changed.
 
     CASE is words that a case's text must hold, such as: latency mobilefacenet.
@@ -148,6 +153,7 @@ def history(out: Path | None, as_json: bool, **chosen: Any) -> None:
     \b
     facebench history --baseline main
     facebench history latency ncnn --baseline main -o history.svg
+    facebench history --baseline main --html public     for GitHub Pages
     facebench history --results monday.jsonl --results tuesday.jsonl
     """
     request = HistoryRequest(**chosen)
@@ -156,12 +162,14 @@ def history(out: Path | None, as_json: bool, **chosen: Any) -> None:
     found = find_series(request)
     if out:
         _draw(found, out)
+    if html:
+        _write_page(found, html)
     if as_json:
         terminal.as_json([_json(one) for one in found])
         return
     _print(found)
-    if out:
-        terminal.out.print(f"drawn: {out}", markup=False, soft_wrap=True)
+    for made in filter(None, (out, html and html / _PAGE)):
+        terminal.out.print(f"drawn: {made}", markup=False, soft_wrap=True)
 
 
 def _row(name: str, baselines: Baselines) -> dict[str, Any]:
@@ -182,6 +190,16 @@ def _draw(found: list[Series], out: Path) -> None:
 
     drawn = image(lambda theme: drawing.draw(found, theme))
     writing.write(out, drawn.svg if out.suffix == ".svg" else drawn.png)
+
+
+def _write_page(found: list[Series], folder: Path) -> None:
+    from facebench.reports.history_page import page  # templates are slow
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writing.write(folder / _PAGE, page(found).encode())
+    except OSError as error:
+        raise BadInputError(f"cannot write {folder / _PAGE}: {error.strerror}") from error
 
 
 def _print(found: list[Series]) -> None:
@@ -223,7 +241,7 @@ def _json(one: Series) -> dict[str, Any]:
         "figure": one.figure,
         "kind": one.points[-1].entry.kind,
         "points": [
-            {"revision": point.revision, "when": point.when, "value": point.figure.value}
+            {"revision": point.revision, "when": point.at.when, "value": point.figure.value}
             for point in one.points
         ],
         "steps": [

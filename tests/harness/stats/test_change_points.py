@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.harness.stats.change_points import LEAST_POINTS, exact_steps, steps
@@ -26,6 +26,17 @@ def test_a_step_of_several_spreads_is_found_where_it_is(change: float) -> None:
     assert np.mean(exact) >= 0.9
     (one,) = found[0]
     assert one.change == pytest.approx(change - 1, abs=0.015)
+
+
+@given(st.integers(25, 60), st.integers(60, 300), st.booleans(), st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_levels_that_do_not_overlap_are_parted_where_one_ends(
+    few: int, many: int, up: bool, seed: int
+) -> None:
+    """By ranks alone the step of a short part and a long one was placed within the long one."""
+    values = series((5.0, few), (6.0 if up else 4.0, many), spread=0.01, seed=seed)
+    assert few in [step.index for step in steps(values)]
+    assert many in [step.index for step in steps(values[::-1])]
 
 
 def test_two_steps_are_both_found() -> None:
