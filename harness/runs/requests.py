@@ -113,8 +113,8 @@ class ThroughputRequest:
         """
         combinations = list(product(self.runtimes, self.precisions))
         for name, how in combinations:
-            RUNTIMES[name].require(how.name)
-        combinations = combinations or _able(installed(), self.precisions)
+            RUNTIMES[name].require(how.name, "host")
+        combinations = combinations or _able(installed(), self.precisions, "host")
         budget = self.sampling.over(jobs.BUDGET)
         return [
             replace(

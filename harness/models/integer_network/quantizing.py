@@ -94,6 +94,7 @@ def quantized(
 ) -> IntegerNetwork:
     """Return the network of integers of a graph's steps."""
     quantizing = _Quantizing(name, graph, steps, found)
+    quantizing.require_embedding(steps[-1])
     made: list[Step] = [quantizing.image(graph.image)]
     made += [quantizing.step(step, last=step is steps[-1]) for step in steps]
     return IntegerNetwork(quantizing.maps, tuple(made))
@@ -126,14 +127,15 @@ class _Quantizing:
         if isinstance(step, RealJoin):
             return self._join(step)
         if last:
-            self._require_embedding(step)
             return self._sums(step, 1.0, (0, 255), real=True)
         result = self._map(step.result)
         return self._sums(step, result.scale, self._limits(step.result, step.activation))
 
-    def _require_embedding(self, step: RealSums) -> None:
+    def require_embedding(self, step: RealStep) -> None:
+        """Refuse a last step that gives no embedding."""
         shape = self._graph.shapes[step.result]
-        if step.activation or any(extent != 1 for extent in shape[2:]):
+        real = isinstance(step, RealSums) and not step.activation
+        if not real or any(extent != 1 for extent in shape[2:]):
             raise RefusedError(
                 f"{self._name} cannot be computed in integers throughout: its embedding is not "
                 "what a product or a convolution gives; use fp32, or another runtime"

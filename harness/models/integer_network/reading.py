@@ -115,7 +115,7 @@ class _RealReading:
         return sorted(made, key=lambda step: order[step.result])
 
     def _step(self, one: Operator) -> RealStep | None:
-        if one.kind in ("Conv", "Gemm", "MatMul"):
+        if one.kind in ("Conv", "Gemm", "MatMul") and self._is_plain(one):
             return self._extended(self._sums(one))
         if one.kind in ("Flatten", "Reshape", "Squeeze"):
             # What follows reads the map itself, which has one pixel or is multiplied whole.
@@ -124,12 +124,19 @@ class _RealReading:
                 return None
             if (shuffle := self._shuffle(one)) is not None:
                 return shuffle
-        elif (other := self._pool(one) or self._join(one)) is not None:
+        elif self._is_plain(one) and (other := self._pool(one) or self._join(one)) is not None:
             return other
         raise RefusedError(
             f"{self._name} cannot be computed in integers throughout: its operator {one.kind} "
             f"({one.name}) has none; use fp32, or another runtime"
         )
+
+    def _is_plain(self, one: Operator) -> bool:
+        """Say whether it says its padding, and is on maps, or for a product on rows."""
+        rank = len(self._graph.shapes[one.inputs[0]])
+        padded = one.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", "NOTSET")
+        turned = bool(one.attributes.get("transA"))
+        return rank == (2 if one.kind in ("Gemm", "MatMul") else 4) and padded and not turned
 
     def _source(self, name: str) -> str:
         return self._alias.get(name, name)
@@ -198,23 +205,30 @@ class _RealReading:
             six = len(limits) == 2 and all(limit is not None for limit in limits)
             return replace(step, activation="relu6") if six and limits == [0, 6] else None
         if user.kind == "PRelu":
-            slopes = self._array(user.inputs[1])
-            if slopes is None or slopes.size not in (1, len(step.bias)):
-                return None
-            slopes = np.broadcast_to(slopes.ravel(), step.bias.shape)
-            return replace(step, activation="prelu", slopes=slopes)
+            slopes = self._per_channel(user.inputs[1], step)
+            return None if slopes is None else replace(step, activation="prelu", slopes=slopes)
         return self._with_added(step, user) if user.kind == "Add" else None
 
     def _with_added(self, step: RealSums, user: Operator) -> RealSums | None:
         other = next((name for name in user.inputs if name != step.result), "")
-        value = self._array(other)
-        if value is not None:  # a bias by itself
-            whole = value.size == len(step.bias) and not step.added
-            return replace(step, bias=step.bias + value.ravel()) if whole else None
+        if self._array(other) is not None:  # a bias by itself
+            value = self._per_channel(other, step)
+            if value is None or step.added:
+                return None
+            return replace(step, bias=step.bias + value)
         shapes = self._graph.shapes
         if not other or step.added or shapes[other] != shapes[user.output]:
             return None
         return replace(step, added=self._source(other))
+
+    def _per_channel(self, name: str, step: RealSums) -> FloatArray | None:
+        """Return a constant that is the same for all pixels of a step's result, (F,)."""
+        value = self._array(name)
+        shape = (len(step.bias), *(1 for _ in self._graph.shapes[step.result][2:]))
+        if value is None or (value.size != 1 and value.shape[-len(shape) :] != shape):
+            return None
+        whole = value.size in (1, len(step.bias))
+        return np.broadcast_to(value.ravel(), step.bias.shape) if whole else None
 
     def _shuffle(self, one: Operator) -> RealShuffle | None:
         """Return a reshape, a transposition and a reshape that shuffle channels."""

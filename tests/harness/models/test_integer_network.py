@@ -137,6 +137,40 @@ def test_an_operator_without_integers_is_named() -> None:
         reading.real_steps("tanh", read(model, (1, 3, 4, 4)))
 
 
+@pytest.mark.parametrize(
+    ("operator", "named"),
+    [
+        ('Conv <auto_pad = "SAME_UPPER"> (image, w)', "Conv"),
+        ('AveragePool <kernel_shape = [2, 2], auto_pad = "SAME_UPPER"> (image)', "AveragePool"),
+        ("MatMul (image, v)", "MatMul"),
+        ("PRelu (image, v)", "PRelu"),
+    ],
+)
+def test_forms_that_are_not_read_are_refused_not_guessed(operator: str, named: str) -> None:
+    model = graph_of(f"""odd (float[1, 4, 4, 4] image, float[4, 4, 3, 3] w, float[4, 4] v)
+        => (float[1, 4, 4, 4] embedding) {{ embedding = {operator} }}""")
+    for name, shape in (("w", (4, 4, 3, 3)), ("v", (4, 4))):
+        ones = np.ones(shape, np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(ones, name))
+    del model.graph.input[1:]
+    with pytest.raises(RefusedError, match=f"its operator {named}"):
+        reading.real_steps("odd", read(model, (1, 4, 4, 4)))
+
+
+def test_slopes_along_a_row_are_not_taken_for_those_of_channels() -> None:
+    model = graph_of("""bent (float[1, 4, 4, 4] image, float[4, 4, 1, 1] w, float[4] slopes)
+        => (float[1, 4, 4, 4] embedding) {
+        made = Conv(image, w)
+        embedding = PRelu(made, slopes)
+    }""")
+    for name, shape in (("w", (4, 4, 1, 1)), ("slopes", (4,))):
+        ones = np.ones(shape, np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(ones, name))
+    del model.graph.input[1:]
+    with pytest.raises(RefusedError, match="its operator PRelu"):
+        reading.real_steps("bent", read(model, (1, 4, 4, 4)))
+
+
 def test_shuffles_and_joins_are_read_with_the_relu_after_them() -> None:
     model = graph_of(
         """unit (float[1, 6, 4, 4] image, float[6, 6, 1, 1] w, float[12, 12, 4, 4] v)

@@ -48,7 +48,7 @@ def test_all_runtimes_are_asked_for_the_precisions_that_they_run(
     assert asked == {
         (name, one.name)
         for name, one in product(installed(), how)
-        if one.name in RUNTIMES[name].precisions_on()
+        if one.name in RUNTIMES[name].precisions_on("host")
     }
     assert {one for name, one in asked if name == "ncnn"} == {"fp32"}
 
