@@ -128,7 +128,7 @@ def _placed(
     for (index, p_value), before, after in zip(found, ends, ends[2:], strict=False):
         placed.append((before + _clearest(series[before:after], index - before), p_value))
     # Two that came to lie in one place are one.
-    return sorted({index: p_value for index, p_value in reversed(placed)}.items())
+    return sorted(dict(reversed(placed)).items())
 
 
 def _clearest(series: npt.NDArray[np.float64], near: int) -> int:
