@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facebench.harness.api.naming import NetworkLike, Size, all_of
+from facebench.harness.api.quiet import quietly
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.runs.model_files import ModelFile, write_library, write_onnx
 
@@ -39,7 +40,9 @@ def export(
         >>> file.path.suffix, file.facts["opset"], file.facts["embedding_size"]
         ('.onnx', 17, 72)
     """
-    return [write_onnx(one, Path(out)) for one in all_of(networks, size, weights)]
+    found = all_of(networks, size, weights)
+    with quietly():
+        return [write_onnx(one, Path(out)) for one in found]
 
 
 def compile(
@@ -75,4 +78,5 @@ def compile(
     names = [target] if isinstance(target, str) else target
     targets = [TARGETS[name.strip()] for one in names for name in one.split(",")]
     found = all_of(networks, size, weights)
-    return [write_library(one, to, batch, Path(out)) for one in found for to in targets]
+    with quietly():
+        return [write_library(one, to, batch, Path(out)) for one in found for to in targets]

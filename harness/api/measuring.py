@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, FacebenchError, RefusedError
 from facebench.harness.api.naming import NetworkLike, Size, all_of
+from facebench.harness.api.quiet import quietly
 from facebench.harness.api.record_set import Records
 from facebench.harness.api.shown_progress import shown_progress
 from facebench.harness.comparison.verification_run import VerificationRequest
@@ -63,7 +64,9 @@ def cost(
     found = all_of(networks, size, weights)
     jobs = [Job(Case("cost", one.name, one.weights), one) for one in found]
     if out is None:
-        return _checked([perform(job) for job in jobs])
+        with quietly():
+            records = [perform(job) for job in jobs]
+        return _checked(records)
     return _checked(_run(jobs, _store(out)))
 
 
@@ -226,7 +229,7 @@ def _run(
     if store is not None:
         jobs = [job if job.fingerprint else with_fingerprint(job) for job in jobs]
     try:
-        with shown_progress(len(jobs)) as progress:
+        with quietly(), shown_progress(len(jobs)) as progress:
             return runner.run(jobs, store, progress, obtain)
     except KeyboardInterrupt:
         worker_pool.stop()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 from facebench.architectures import registry
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Preprocessing
+from facebench.harness.api.quiet import quietly
 from facebench.harness.models.networks import (
     RANDOM,
     Network,
@@ -140,7 +141,8 @@ def _of_module(
         )
     from facebench.harness.models.module_network import of_module
 
-    return of_module(what, _pair(size) or DEFAULT_SIZE, weights, name, pixels)
+    with quietly():
+        return of_module(what, _pair(size) or DEFAULT_SIZE, weights, name, pixels)
 
 
 def _only(file: Path) -> str:

@@ -228,6 +228,13 @@ def test_what_failed_is_a_warning_where_something_did_not() -> None:
             measuring._checked([refused, failed])
 
 
+def test_what_libraries_tell_their_developers_is_kept_back(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        facebench.cost(tiny_module(1), size=SIZE)
+        facebench.export(tiny_module(1), tmp_path, size=SIZE)
+
+
 def test_an_interrupted_call_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[ChildProcess] = []
 
