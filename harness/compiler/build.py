@@ -64,7 +64,7 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
     )
 
     def module(described: Any, features: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
-        return _reals(exported, batch, resolved, described, features)
+        return _lower(import_network(exported, batch), resolved, described, features)
 
     return Library(cache.entry("tvm", key, lambda folder: _write(module, resolved, folder)))
 
@@ -136,8 +136,8 @@ def _write(lowered: _Lowered, target: Target, folder: Path) -> None:
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
 
 
-def _reals(
-    exported: Exported, batch: int, target: Target, described: Any, features: tuple[str, ...]
+def _lower(
+    module: Any, target: Target, described: Any, features: tuple[str, ...]
 ) -> tuple[Any, dict[str, int]]:
     """Return the kernels of a network in single precision."""
     import_tvm()
@@ -149,7 +149,7 @@ def _reals(
 
     registers = vectors(target.triple, features)
     provider = Kernels(registers, records.tilings(tuning(target), registers))
-    module = rewrite(fold_constants(import_network(exported, batch)), provider)
+    module = rewrite(fold_constants(module), provider)
     module = _legalised(module, described)
     kernels = Counter(provider.schedules.values())
     for variable, function in module.functions_items():
