@@ -249,7 +249,8 @@ class _Architectures(Registry[Architecture]):
             if self._package is None or self._foretold:
                 return
             tell, self.tell = self.tell, None
-            told = tell() if tell else None
+            # Where a module was imported before, and has registered its own, all are imported.
+            told = tell() if tell and not self._entries else None
             if told is None or self._package is None:
                 super()._load()
                 return

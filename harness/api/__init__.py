@@ -12,7 +12,7 @@ from facebench.harness.api.comparing import Changes, compare
 from facebench.harness.api.making import compile, export
 from facebench.harness.api.measuring import CaseWarning, cost, latency, verify
 from facebench.harness.api.naming import network, networks
-from facebench.harness.api.record_set import Records, ReportTable, read
+from facebench.harness.api.record_set import Records, ReportTable, read, reference
 
 __all__ = [
     "CaseWarning",
@@ -30,5 +30,6 @@ __all__ = [
     "network",
     "networks",
     "read",
+    "reference",
     "verify",
 ]

@@ -14,7 +14,7 @@ from facebench.harness.measures.registry import in_short
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import records_of
-from facebench.harness.storage import writing
+from facebench.harness.storage import shipped, writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,21 @@ def read(*results: str | Path) -> Records:
     if not results:
         raise BadInputError("no results are named: give a file of records, or a run's folder")
     return Records(records_of(Path(one) for one in results))
+
+
+def reference() -> Records:
+    """Return the records that came with facebench, of the networks with shipped weights.
+
+    They are what the networks cost, their accuracies on LFW, and their times in six runtimes on
+    one machine: `results/reference/README.md` says how they were obtained.
+
+    Example:
+        >>> import facebench
+        >>> scores = facebench.reference().filter(measure="accuracy", network="mobilefacenet")
+        >>> f"{scores[0].result.accuracy:.2%}"
+        '95.83%'
+    """
+    return read(shipped.folder("reference"))
 
 
 class Records(Sequence[Record]):

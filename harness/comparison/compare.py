@@ -199,9 +199,8 @@ def _not_judged(line: Line, disturbed: Sequence[str]) -> Line:
 
 def _question(base: Entry, new: Entry, before: Figure, now: Figure, policy: Policy) -> Question:
     if isinstance(before, Timed) and isinstance(now, Timed) and before.unit == now.unit:
-        return Ratio(
-            before, now, policy, known_spread((base.long_run, new.long_run), policy.between_jobs)
-        )
+        known = known_spread((base.long_run, new.long_run), policy.between_jobs)
+        return Ratio(before, now, policy, known, one_run=base.run == new.run != "")
     if isinstance(before, Decided) and isinstance(now, Decided):
         return Lead(before, now, policy)
     raise RefusedError("the two sides hold figures of different sorts or units")

@@ -27,6 +27,8 @@ class Entry:
         created: time of the record, ISO 8601.
         revision: of facebench's checkout, where it is known.
         long_run: how much jobs differed on its machine until then; None where that is not known.
+        run: that a time came of, in whose course the processes of all its cases took turns;
+            empty where that is not known, or where several are pooled.
     """
 
     case: Case
@@ -40,6 +42,7 @@ class Entry:
     created: str = ""
     revision: str = ""
     long_run: LongRun | None = None
+    run: str = ""
 
     @property
     def disturbances(self) -> tuple[str, ...]:

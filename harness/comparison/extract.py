@@ -52,6 +52,7 @@ def entry(record: Record) -> Entry:
         created=record.created,
         revision=str(record.provenance.get("git_revision") or ""),
         long_run=long_run.of(record),
+        run=long_run.run_of(record),
     )
 
 
@@ -83,7 +84,8 @@ def join(same: Sequence[Entry]) -> Entry:
         _join(figure, [f for one in same for f in one.figures if f.name == figure.name])
         for figure in last.figures
     )
-    return replace(last, figures=figures, doubts=tuple(doubts))
+    run = last.run if len(same) == 1 else ""
+    return replace(last, figures=figures, doubts=tuple(doubts), run=run)
 
 
 def _join(last: Figure, all_of_it: Sequence[Figure]) -> Figure:

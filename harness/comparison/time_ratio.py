@@ -24,14 +24,23 @@ Jobs = tuple[tuple[float, ...], ...]
 class Ratio:
     """It asks whether one of two times is longer.
 
-    Processes in turns are compared pair by pair, jobs that are enough to show how much they
-    differ by Welch's t, and all others by what is known of jobs.
+    Processes in turns are compared pair by pair, those of one run, in whose course all cases took
+    turns, and jobs that are enough to show how much they differ by Welch's t, and all others by
+    what is known of jobs.
+
+    Attributes:
+        base: the time before.
+        new: the time after.
+        policy: what is asked of it.
+        known: how much jobs differ.
+        one_run: whether both came of one run, so that no two jobs are compared.
     """
 
     base: Timed
     new: Timed
     policy: Policy
     known: JobSpread
+    one_run: bool = False
 
     worse = Verdict.SLOWER
     better = Verdict.FASTER
@@ -48,15 +57,23 @@ class Ratio:
         return took_turns(base, new) and len(base.medians) > 1
 
     @property
+    def by_processes(self) -> bool:
+        """Say whether both sides are of one run, and have processes enough to show a spread."""
+        several = min(len(self.base.medians), len(self.new.medians)) > 1
+        return self.one_run and several and not self.in_turns
+
+    @property
     def enough_jobs(self) -> bool:
         """Say whether jobs show by themselves how much they differ."""
-        return not self.in_turns and self._jobs >= ENOUGH_JOBS
+        return not self.in_turns and not self.by_processes and self._jobs >= ENOUGH_JOBS
 
     @cached_property
     def effect(self) -> ratios.LogRatio:
         """Return the logarithm of the ratio."""
         if self.in_turns:
             return ratios.log_ratio_in_turns(self.base.by_process, self.new.by_process)
+        if self.by_processes:
+            return ratios.log_ratio(self.base.medians, self.new.medians)
         if self.enough_jobs:
             return ratios.log_ratio(*([*map(_geometric_mean, side)] for side in self._by_job))
         return self._by_what_is_known
@@ -110,7 +127,8 @@ class Ratio:
     @property
     def assumed(self) -> str:
         """Say in words what had to be taken as known; an empty text where nothing had to."""
-        return "" if self.in_turns or self.enough_jobs else str(self.known)
+        known = self.in_turns or self.by_processes or self.enough_jobs
+        return "" if known else str(self.known)
 
     def wanting(self, level: float) -> str:
         """Say what is too few, in processes or jobs a side."""
@@ -120,8 +138,9 @@ class Ratio:
                 f"{self.assumed}, so that {found}; measure both in turns in one job "
                 f"(git:BASE git:NEW), or in {ENOUGH_JOBS} jobs a side"
             )
-        unit, have = ("process", len(self.new.medians)) if self.in_turns else ("job", self._jobs)
-        several = "processes" if self.in_turns else "jobs"
+        processes = self.in_turns or self.by_processes
+        unit, have = ("process", len(self.new.medians)) if processes else ("job", self._jobs)
+        several = "processes" if processes else "jobs"
         same = self.policy.same_level
         needed = ratios.processes_needed(self.effect, self._margin, level, same)
         spread = f"at a spread of {float(self.effect.spread):.1%} from {unit} to {unit}"

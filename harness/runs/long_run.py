@@ -46,6 +46,11 @@ def of_run(record: Record, token: str) -> Record:
     return replace(record, provenance=record.provenance | {_RUN: token})
 
 
+def run_of(record: Record) -> str:
+    """Return what tells the run of a time from others; empty where the record does not say."""
+    return str(record.provenance.get(_RUN) or "")
+
+
 def of_one_run(one: Record, other: Record) -> bool:
     """Return whether two times came of one run, in whose course their processes took turns.
 

@@ -47,6 +47,31 @@ def test_two_jobs_one_after_the_other_decide_nothing_small_however_many_processe
         assert part in line.reason
 
 
+def test_times_of_one_run_took_turns_and_are_told_apart_by_their_processes() -> None:
+    base, new = job(5.0, 6, run="a"), job(5.4, 6, 1, run="a")
+    line = of(base, new)
+    assert line.verdict is Verdict.SLOWER
+    assert line.interval is not None
+    (before,), (now,) = ([one.medians for one in each.figures if isinstance(one, Timed)]
+                         for each in (base, new))  # fmt: skip
+    found = stats.ttest_ind(np.log(now), np.log(before), equal_var=False).confidence_interval(0.95)
+    assert np.allclose(np.log1p(line.interval), found)
+    for other in (replace(new, run="b"), replace(new, run="")):
+        assert of(base, other).verdict is Verdict.NOT_DECIDABLE
+    assert of(replace(base, run=""), replace(new, run="")).verdict is Verdict.NOT_DECIDABLE
+
+
+def test_one_process_of_one_run_knows_no_spread() -> None:
+    line = of(job(5.0, 1, run="a"), job(5.4, 1, 1, run="a"))
+    assert line.verdict is Verdict.NOT_DECIDABLE
+    assert "jobs are taken to differ" in line.reason
+
+
+def test_several_runs_of_a_case_are_no_one_run() -> None:
+    assert join([job(5.0, run="a"), job(5.0, run="b")]).run == ""
+    assert join([job(5.0, run="a")]).run == "a"
+
+
 @pytest.mark.parametrize("cases", [1, 100])
 @pytest.mark.parametrize("spread", [0.0, 0.03])
 @pytest.mark.parametrize("jobs", [1, 2, 3, 5])

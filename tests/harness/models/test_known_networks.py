@@ -69,6 +69,23 @@ def test_a_module_that_somebody_imports_takes_the_place_of_what_was_foretold_of_
     subprocess.run([sys.executable, "-c", DIRECT], check=True)
 
 
+BEFORE = """
+import facebench.architectures.mobilenet_v1
+from facebench.architectures import registry
+from facebench.harness.models import networks
+assert registry.find("mobilenet_v1").build() is not None
+assert {"mobilenet_v1", "mobilefacenet"} <= set(registry.names())
+"""
+
+
+def test_a_module_that_was_imported_before_anything_was_looked_up_is_registered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    told()
+    subprocess.run([sys.executable, "-c", BEFORE], check=True)
+
+
 def test_networks_of_a_users_file_are_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
