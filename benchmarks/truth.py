@@ -38,7 +38,8 @@ from facebench.harness.verification.folds import decided
 from facebench.harness.verification.metrics import tar_at_far
 from facebench.harness.verification.paired import PairedComparison, compare
 from facebench.harness.verification.search_intervals import search_bounds
-from facebench.reports.claims import CLAIMS, REFUTED, SUPPORTED
+from facebench.reports.claims import REFUTED, SUPPORTED
+from facebench.reports.claims.papers import load
 from facebench.reports.evidence import BASELINE, Evidence
 
 ARCHIVE = "lfw-deepfunneled-view2.tar"
@@ -199,7 +200,7 @@ def of_seeds(plan: Plan) -> Iterator[Row]:
                     strict=True,
                 )
             ]
-            (finding,) = CLAIMS["accuracy-v2"].judge(Evidence(records))
+            (finding,) = load()["accuracy-v2"].judge(Evidence(records))
             verdicts.append(finding.verdict in (SUPPORTED, REFUTED))
         cell = f"LFW, middling, {seeds} seeds, d' {spread:g} apart"
         yield Row(name, cell, "level", len(verdicts), 0.0, float(np.mean(verdicts)))

@@ -28,8 +28,9 @@ from facebench.harness.stats.modes import LEVEL as MODES_LEVEL
 from facebench.harness.stats.modes import modes
 from facebench.harness.training.training_run import seed_mean
 from facebench.harness.verification.protocol import verify
-from facebench.reports.claims import CLAIMS, UNDECIDED
-from facebench.reports.evidence import BASELINE, WITH_GDCONV, Evidence
+from facebench.reports.claims import UNDECIDED
+from facebench.reports.claims.papers import load
+from facebench.reports.evidence import BASELINE, Evidence
 from facebench.reports.tables import latency_rows
 from facebench.reports.time_ratios import fastest, time_ratio
 
@@ -155,7 +156,9 @@ def of_places(plan: Plan) -> Iterator[Row]:
             yield _level(cell, hits)
     pairs = plan.graphs["40 x 10"]
     hits = [_decided("gdconv", _bases(pairs, draw)) for draw in plan.draws()]
-    yield _level(f"GDConv in {len(WITH_GDCONV)} bases, {SEEDS} seeds each, 40 x 10", hits)
+    yield _level(
+        f"GDConv in {len(load()['gdconv'].named) // 2} bases, {SEEDS} seeds each, 40 x 10", hits
+    )
 
 
 def _level(cell: str, hits: Sequence[bool]) -> Row:
@@ -163,13 +166,13 @@ def _level(cell: str, hits: Sequence[bool]) -> Row:
 
 
 def _decided(claim: str, records: Sequence[Record]) -> bool:
-    found = CLAIMS[claim].judge(Evidence(records))
+    found = load()[claim].judge(Evidence(records))
     return any(one.verdict != UNDECIDED for one in found)
 
 
 def _bases(pairs: simulated.Pairs, draw: np.random.Generator) -> list[Record]:
     """Networks that are equal but for their seeds."""
-    names = [(name, seed) for both in WITH_GDCONV for name in both for seed in range(SEEDS)]
+    names = [(name, seed) for name in load()["gdconv"].named for seed in range(SEEDS)]
     primes = simulated.DIFFICULTIES["middling"] + 0.1 * draw.standard_normal(len(names))
     scores = simulated.scores(pairs, primes.tolist(), draw)
     return [

@@ -21,14 +21,6 @@ from facebench.reports.tables import LatencyRow, Setting, latency_rows, of_measu
 # The network that all ratios are relative to, as in the paper's argument.
 BASELINE = "mobilefacenet"
 
-# Networks with GDConv, and the same with pooling.
-WITH_GDCONV = (
-    (BASELINE, "mobilefacenet_gap"),
-    ("mobilenet_v2_gdconv", "mobilenet_v2"),
-    ("mobilenet_v1_gdconv", "mobilenet_v1"),
-    ("shufflenet_v1_gdconv", "shufflenet_v1"),
-)
-
 # Relative; smaller steps of a time are none.
 HISTORY_MARGIN = 0.02
 

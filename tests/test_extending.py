@@ -156,22 +156,29 @@ print(json.dumps([[one.name for one in sections], smallest, text]))
 
 
 def test_claim(tmp_path: Path) -> None:
-    """It is judged by the reference records, and without any it says what it needs."""
+    """The page's rows are judged by the reference records, one of them by the page's measure."""
+    page = (PAGES / "claim.md").read_text()
+    rows = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.toml").write_text("\n".join(rows))
     code = f"""{EVIDENCE}
-from facebench.reports.claims import judged
-found = {{}}
-for name, records in [("with", evidence.records), ("without", [])]:
-    (one,) = [o for o in judged(Evidence(records)) if o.claim.name == "smaller-than-mobilenet"]
-    found[name] = [one.verdict, one.findings[0].figure, one.findings[0].why]
-costs = {{n: cost.parameters_bn_folded for n, cost in evidence.costs.items()}}
-print(json.dumps([found, costs]))
+from facebench.reports.claims.papers import judged, load
+paper = load({str(tmp_path / "mine.toml")!r})
+found = [
+    [[one.verdict, one.findings[0].figure, one.findings[0].why] for one in judged(of, paper)]
+    for of in (evidence, Evidence([]))
+]
+sizes = {{n: cost.parameters_bn_folded for n, cost in evidence.costs.items()}}
+moved = {{n: cost.activation_bytes for n, cost in evidence.costs.items()}}
+print(json.dumps([found, sizes, moved]))
 """
-    found, costs = after(tmp_path, "claim", code)
-    share = costs["mobilefacenet"] / costs["mobilenet_v1"]
-    assert share < 0.5
-    assert found["with"][:2] == ["supported", f"{share:.1%}"]
-    assert found["without"][0] == "not decidable here"
-    assert "the cost of mobilefacenet and mobilenet_v1" in found["without"][2]
+    (known, unknown), sizes, moved = after(tmp_path, "claim", code)
+    share = sizes["mobilefacenet"] / sizes["mobilenet_v1"]
+    more = moved["mobilenet_v2"] / moved["mobilefacenet"]
+    assert [one[:2] for one in known] == [
+        ["supported", f"{share:.3f}×"], ["supported", f"{more:.2f}×"],
+    ]  # fmt: skip
+    assert [one[0] for one in unknown] == ["not decidable here"] * 2
+    assert "the cost of mobilefacenet and mobilenet_v1" in unknown[0][2]
 
 
 def test_measure(tmp_path: Path) -> None:

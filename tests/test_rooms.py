@@ -127,7 +127,7 @@ import facebench.reports as reports
 for found in pkgutil.walk_packages(reports.__path__, reports.__name__ + "."):
     import_module(found.name)
 from facebench.harness.records.store import Store
-from facebench.reports.claims import judged
+from facebench.reports.claims.papers import judged
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import assemble
 evidence = Evidence(Store(Path("results/reference/records.jsonl")).read())

@@ -1,4 +1,4 @@
-"""Judges the paper's claims by records."""
+"""Judges the claims of papers by records."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from facebench.reports.claims import Judged
 
 
-def claims(records: Iterable[Record] | str | Path) -> Claims:
-    """Judge each claim of the paper by records: supported, refuted, or not decidable here.
+def claims(records: Iterable[Record] | str | Path, paper: str | Path = "mobilefacenets") -> Claims:
+    """Judge each claim of a paper by records: supported, refuted, or not decidable here.
 
     Args:
         records: what `read`, `latency` and the others return; or a file of records, or a folder
             that a run left.
+        paper: the name of one that comes with facebench, or a TOML file of claims.
 
     Raises:
-        BadInputError: there is no such file, or a line of it is no record.
+        UnknownNameError: there is no such paper, or a claim names what nobody knows.
+        BadInputError: there is no such file, a line of it is no record, or a row no claim.
 
     Example:
         >>> import facebench
@@ -31,15 +33,15 @@ def claims(records: Iterable[Record] | str | Path) -> Claims:
         >>> facebench.claims(nothing_known)["parameters"].verdict
         'not decidable here'
     """
-    from facebench.reports.claims import judged
+    from facebench.reports.claims.papers import judged, load
     from facebench.reports.evidence import Evidence
 
     given = read(records) if isinstance(records, str | Path) else records
-    return Claims(judged(Evidence(given)))
+    return Claims(judged(Evidence(given), load(str(paper))))
 
 
 class Claims(Sequence["Judged"]):
-    """They are the paper's claims with what records say of them; a notebook shows a table.
+    """They are a paper's claims with what records say of them; a notebook shows a table.
 
     One is found by its number, from 0, or by its name.
     """

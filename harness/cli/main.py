@@ -130,7 +130,7 @@ _COMMANDS = (
     ("report", "runs:report", "Render a report from results files, anew."),
     (
         "claims", "claims:claims",
-        "Judge each claim of the paper by records: supported, refuted, or not decidable here.",
+        "Judge each claim of a paper by records: supported, refuted, or not decidable here.",
     ),
     (
         "compare", "comparing:compare",

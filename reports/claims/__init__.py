@@ -1,9 +1,12 @@
-"""Holds the paper's claims, each with what it needs, its test, and the records' verdict."""
+"""Holds what a claim of a paper is, the kinds of judgement, and what is found by records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Meta
 
 from facebench.architectures.registry import Registry
 from facebench.reports.evidence import Evidence
@@ -12,6 +15,23 @@ SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "not decidable here"
 VERDICTS = (SUPPORTED, REFUTED, UNDECIDED)
 # Of a claim that some places support and others refute.
 DEPENDS = "depends"
+
+# Of a file of a stranger's: what a terminal shows as it stands.
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+Words = Annotated[
+    str, Meta(max_length=1000, pattern=_LINE, description="a text of one line, printable")
+]
+Slug = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z", description="a-z, 0-9 and -, at most 40")
+]
+Short = Annotated[
+    str,
+    Meta(min_length=1, max_length=24, pattern=_LINE, description="a text of 1 to 24 characters"),
+]
+Pairs = Annotated[
+    tuple[tuple[Words, Words], ...],
+    Meta(min_length=1, max_length=100, description="a list of pairs of networks, [[A, B]]"),
+]
 
 
 @dataclass(frozen=True)
@@ -43,27 +63,47 @@ class ClaimFinding:
         return self.why, *self.also
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A claim is a sentence of the paper that records can speak to.
+    """A claim is a sentence of a paper that records can speak to: a row of the paper's file.
+
+    Each measure has a class of its own, whose further attributes are the row's further keys.
 
     Attributes:
         name: for scripts.
         short: what it says, in some twenty characters.
         text: what the paper says, in our words.
         where: in the paper.
-        needs: the records that decide it, in words.
-        judge: findings, one for each place; none where no record speaks to it.
-        order: on the page.
+        measure: what it is judged by, of `JUDGEMENTS`.
+        needs: the records that decide it, in words; by default its measure's.
+        note: a sentence that is told beside the figures; none where it is empty.
+        absent: why it cannot be judged here, a sentence; empty where it can.
     """
 
-    name: str
-    short: str
-    text: str
-    where: str
-    needs: str
-    judge: Callable[[Evidence], Sequence[ClaimFinding]]
-    order: int
+    name: Slug
+    short: Short
+    text: Words
+    where: Words
+    measure: Words
+    needs: Words = ""
+    note: Words = ""
+    absent: Words = ""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return the networks that it speaks of, by their names here."""
+        return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return its note, if it has one."""
+        return (self.note,) if self.note else ()
+
+    def judge(self, evidence: Evidence) -> Sequence[ClaimFinding]:
+        """Return findings, one for each place; none where no record speaks to it."""
+        if self.absent:
+            return [ClaimFinding(UNDECIDED, "", "", "", (), self.absent)]
+        return JUDGEMENTS[self.measure].judge(evidence, self)
 
 
 @dataclass(frozen=True)
@@ -88,28 +128,35 @@ class Judged:
         return [one for one in groups if one] or [self.findings]
 
 
-CLAIMS: Registry[Claim] = Registry("claim", package="facebench.reports.claims")
+@dataclass(frozen=True)
+class Judgement:
+    """A judgement is how claims of one measure are judged.
 
-Judge = Callable[[Evidence], Sequence[ClaimFinding]]
+    Attributes:
+        measure: its name, as rows have it.
+        row: the class of such claims.
+        needs: the records that decide one, in words; `{networks}` stands for their names, and
+            another key in braces for its value.
+        judge: findings of a claim of that class, one for each place.
+    """
+
+    measure: str
+    row: type[Claim]
+    needs: str
+    judge: Callable[[Evidence, Any], Sequence[ClaimFinding]]
 
 
-def claim(
-    name: str, *, short: str, text: str, where: str, needs: str, order: int
-) -> Callable[[Judge], Judge]:
-    """Register the decorated function as the judge of a claim."""
+JUDGEMENTS: Registry[Judgement] = Registry("measure of a claim", package="facebench.reports.claims")
 
-    def decorate(judge: Judge) -> Judge:
-        CLAIMS.add(name, Claim(name, short, text, where, needs, judge, order))
+Row = TypeVar("Row", bound=Claim)
+Judge = Callable[[Evidence, Row], Sequence[ClaimFinding]]
+
+
+def judgement(measure: str, row: type[Row], *, needs: str) -> Callable[[Judge[Row]], Judge[Row]]:
+    """Register the decorated function as the judge of a measure's claims, of class `row`."""
+
+    def decorate(judge: Judge[Row]) -> Judge[Row]:
+        JUDGEMENTS.add(measure, Judgement(measure, row, needs, judge))
         return judge
 
     return decorate
-
-
-def judged(evidence: Evidence) -> list[Judged]:
-    """Judge all claims by what the records say, in order; without findings: what they need."""
-    ordered = sorted(CLAIMS, key=lambda one: one.order)
-    return [Judged(one, one.judge(evidence) or [_missing(one)]) for one in ordered]
-
-
-def _missing(one: Claim) -> ClaimFinding:
-    return ClaimFinding(UNDECIDED, "", "", "", (), f"It needs {one.needs}.")

@@ -68,14 +68,17 @@ def scored_in(record: Record) -> tuple[str, ...]:
     return case.dataset, case.runtime, *extra
 
 
-def base(gdconv: str) -> str:
-    """Return what a network with GDConv is called without it, as far as its name says so.
+def pair_place(networks: Sequence[tuple[str, str]], first: str, place: str) -> str:
+    """Return a place with the pair of networks before it, where a claim speaks of several.
+
+    A network with GDConv is called what it is without it, as far as its name says so.
 
     Example:
-        >>> base("mobilenet_v2_gdconv"), base("mobilefacenet")
-        ('mobilenet_v2', 'mobilefacenet')
+        >>> pairs = [("mobilenet_v2_gdconv", "mobilenet_v2"), ("a", "b")]
+        >>> pair_place(pairs, "mobilenet_v2_gdconv", "lfw"), pair_place(pairs[:1], "a", "lfw")
+        ('mobilenet_v2: lfw', 'lfw')
     """
-    return gdconv.removesuffix("_gdconv")
+    return f"{first.removesuffix('_gdconv')}: {place}" if len(networks) > 1 else place
 
 
 def sentence(text: str) -> str:

@@ -7,7 +7,8 @@ from itertools import chain
 
 from facebench.harness.records.accuracy import Accuracy
 from facebench.reports.cells import in_percent, sure
-from facebench.reports.claims import CLAIMS, ClaimFinding, Judged
+from facebench.reports.claims import ClaimFinding, Judged
+from facebench.reports.claims.papers import load
 from facebench.reports.comparison import compare, representative
 from facebench.reports.digits import earned, interval, percentage, significant
 from facebench.reports.environments import another_machine, differences
@@ -61,7 +62,8 @@ def _beaten(evidence: Evidence) -> list[Statement]:
 
 def _abstract(evidence: Evidence) -> list[Statement]:
     """Return the verdicts on what the paper's abstract says, as far as records speak to it."""
-    judged = [Judged(CLAIMS[name], CLAIMS[name].judge(evidence)) for name in _ABSTRACT]
+    claims = [load()[name] for name in _ABSTRACT]
+    judged = [Judged(one, one.judge(evidence)) for one in claims]
     return [_verdict(one) for one in judged if any(found.figure for found in one.findings)]
 
 

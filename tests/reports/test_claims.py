@@ -23,7 +23,6 @@ from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, Record
 from facebench.reports.claims import (
-    CLAIMS,
     DEPENDS,
     REFUTED,
     SUPPORTED,
@@ -31,11 +30,12 @@ from facebench.reports.claims import (
     VERDICTS,
     ClaimFinding,
     Judged,
-    judged,
 )
-from facebench.reports.claims.speed import _against
+from facebench.reports.claims.accuracy import AccuracyClaim
+from facebench.reports.claims.papers import judged, load
+from facebench.reports.claims.relations import verdict as verdict_on
 from facebench.reports.digits import Estimate
-from facebench.reports.evidence import WITH_GDCONV, Evidence
+from facebench.reports.evidence import Evidence
 from tests.reports.report_records import (
     cost,
     emulated,
@@ -48,6 +48,9 @@ from tests.reports.report_records import (
     searched,
     seen,
 )
+
+PAPER = load()
+NAMES = [one.name for one in PAPER.claims]
 
 
 def said(name: str, *records: Record) -> Judged:
@@ -90,7 +93,7 @@ def test_a_claim_of_published_figures_needs_no_record_and_says_their_kind(name: 
     assert {finding.kinds for finding in one.findings} == {("published",)}
 
 
-@pytest.mark.parametrize("name", sorted(set(CLAIMS.names()) - OF_PUBLISHED))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OF_PUBLISHED))
 def test_without_a_record_a_claim_says_what_it_needs(name: str) -> None:
     one = said(name, latency("onnx:other.onnx", "ncnn"))
     assert one.verdict == UNDECIDED
@@ -103,9 +106,7 @@ def test_every_finding_has_a_verdict_a_reason_and_kinds_for_its_figure(
     records: list[Record],
 ) -> None:
     found = judged(Evidence(records))
-    assert [one.claim.name for one in found] == sorted(
-        CLAIMS.names(), key=lambda name: CLAIMS[name].order
-    )
+    assert [one.claim.name for one in found] == NAMES
     for one in found:
         for finding in one.findings:
             assert finding.verdict in VERDICTS
@@ -157,7 +158,7 @@ def strong(name: str) -> list[Record]:
 
 
 @pytest.mark.parametrize("weaken", [fewer_figures, untold, disturbed])
-@pytest.mark.parametrize("name", CLAIMS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_weaker_evidence_makes_a_claim_only_ever_less_decided(
     name: str, weaken: Callable[[Record], Record]
 ) -> None:
@@ -198,19 +199,22 @@ def test_a_lead_in_one_of_many_places_is_corrected_for_their_number() -> None:
     assert verdicts(12) == [UNDECIDED] * 12
 
 
-def test_bases_are_places_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bases_are_places_too() -> None:
+    claim = PAPER["gdconv"]
+    assert isinstance(claim, AccuracyClaim)
+    bases = claim.networks
     records = [
         one
-        for number, both in enumerate(WITH_GDCONV)
+        for number, both in enumerate(bases)
         for name, distance in zip(both, (3.0 if number else 3.7, 3.0), strict=True)
         for one in of_seeds(name, distance, 2)
     ]
     found = said("gdconv", *records)
-    assert [one.verdict for one in found.findings] == [UNDECIDED] * len(WITH_GDCONV)
+    assert [one.verdict for one in found.findings] == [UNDECIDED] * len(bases)
     assert "judged in 4 places" in told(found.findings[0])
     # The same figures, were only the first base looked at.
-    monkeypatch.setattr("facebench.reports.claims.accuracy.WITH_GDCONV", WITH_GDCONV[:1])
-    assert said("gdconv", *records).verdict == SUPPORTED
+    first = replace(claim, networks=bases[:1])
+    assert Judged(first, first.judge(Evidence(records))).verdict == SUPPORTED
 
 
 def test_claims_that_are_true_nowhere_are_decided_somewhere_in_five_of_a_hundred_cases() -> None:
@@ -259,7 +263,7 @@ def test_twice_as_fast_needs_the_whole_interval(ratio: float, spread: float, ver
 def of_speed(*records: Record) -> dict[str, str]:
     evidence = Evidence(records)
     names = ("speed-up", "fastest-variant", "gdconv-time")
-    return {name: Judged(CLAIMS[name], CLAIMS[name].judge(evidence)).verdict for name in names}
+    return {name: Judged(PAPER[name], PAPER[name].judge(evidence)).verdict for name in names}
 
 
 @settings(deadline=None, max_examples=40)
@@ -427,8 +431,8 @@ def test_a_modelled_ratio_of_a_runtime_that_was_not_validated_decides_nothing() 
 @given(st.floats(0.1, 10), st.floats(0, 1), st.floats(0, 1))
 def test_no_interval_that_holds_the_limit_decides(value: float, below: float, above: float) -> None:
     estimate = Estimate(value, value * (1 - below), value * (1 + above))
-    verdict = _against(estimate, 2.0)
-    assert (verdict == UNDECIDED) == (estimate.low <= 2.0 <= estimate.high)
+    found = verdict_on(estimate, "more than", Estimate(2.0, 2.0, 2.0))
+    assert (found == UNDECIDED) == (estimate.low <= 2.0 <= estimate.high)
 
 
 def of_seeds(name: str, distance: float, seeds: int, **fields: object) -> list[Record]:

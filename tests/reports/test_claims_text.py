@@ -13,7 +13,8 @@ from rich.console import Console, RenderableType
 from facebench.harness.cli.main import cli
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import Store
-from facebench.reports.claims import UNDECIDED, Claim, ClaimFinding, Judged, judged
+from facebench.reports.claims import UNDECIDED, Claim, ClaimFinding, Judged
+from facebench.reports.claims.papers import judged
 from facebench.reports.claims_text import details, overview
 from facebench.reports.evidence import Evidence
 from tests.reports.report_records import full_run, hostile_run, latency
@@ -26,7 +27,10 @@ def printed(what: RenderableType, width: int = 80) -> str:
 
 
 def of(*findings: ClaimFinding) -> Judged:
-    claim = Claim("n", "twice as fast", "It is twice as fast.", "Table 2", "times", list, 1)
+    claim = Claim(
+        name="n", short="twice as fast", text="It is twice as fast.", where="Table 2",
+        measure="latency",
+    )  # fmt: skip
     return Judged(claim, findings)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from facebench.harness.devices.emulator import calibration, published
 from facebench.harness.machine.cores import CORES
-from facebench.reports.claims import CLAIMS, REFUTED
+from facebench.reports.claims import REFUTED
+from facebench.reports.claims.papers import load
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES
 from facebench.reports.figures.style import LIGHT
@@ -51,7 +52,7 @@ def test_every_published_time_is_drawn_once(tmp_path: Path) -> None:
 
 
 def test_the_month_of_the_runtime_moves_the_ratio_by_more_than_rounding() -> None:
-    findings = CLAIMS["software-age"].judge(Evidence([]))
+    findings = load()["software-age"].judge(Evidence([]))
     assert [one.figure for one in findings] == ["1.01×", "0.75×", "0.76×"]
     assert {one.verdict for one in findings} == {REFUTED}
     assert all(one.kinds == ("published",) for one in findings)

@@ -9,7 +9,8 @@ from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
 from facebench.harness.storage import shipped
 from facebench.harness.storage.cache import file_digest
-from facebench.reports.claims import SUPPORTED, judged
+from facebench.reports.claims import SUPPORTED
+from facebench.reports.claims.papers import judged
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Table
 from facebench.reports.sections.comparison import comparison
