@@ -124,7 +124,7 @@ def _require(request: VerificationRequest) -> None:
         require_order(opened)
     for device, name, how in product(request.devices, request.runtimes, request.precisions):
         if name != FASTEST:
-            require_precision(name, how.name, device)
+            require_precision(name, how.name, device, timed=False)
 
 
 def _jobs(request: VerificationRequest, listener: RunListener) -> Iterator[Job]:

@@ -8,19 +8,30 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler import library, link, records
 from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
-from facebench.harness.compiler.vectors import BYTE_FEATURES, byte_vectors, vectors
+from facebench.harness.compiler.vectors import (
+    BYTE_FEATURES,
+    Vectors,
+    byte_vectors,
+    half_vectors,
+    vectors,
+)
+from facebench.harness.compiler.workload import Workload
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network import network as integer_network
 from facebench.harness.records.artifacts import Compilation
 from facebench.harness.storage import cache, fingerprints
+
+if TYPE_CHECKING:
+    from facebench.harness.compiler.kernels.provider import Kernels
+    from facebench.harness.compiler.tiling import Tiling
 
 
 @dataclass(frozen=True)
@@ -45,10 +56,18 @@ class Library:
         return "untuned" if self.compilation().kernels["plain"] else ""
 
 
-def compile_network(exported: Exported, target: Target, batch: int) -> Library:
+def compile_network(exported: Exported, target: Target, batch: int, half: bool = False) -> Library:
     """Compile for a target, or find the library in the cache.
 
+    Args:
+        exported: the network, in single precision.
+        target: the CPU.
+        batch: images of an inference.
+        half: all but the network's input and output is in half precision, which a CPU that has
+            none computes in single precision, slowly and with the same bits.
+
     Raises:
+        RefusedError: the network cannot be put in half precision.
         UnavailableError: LLVM does not know the CPU.
         BadInputError: TVM cannot import the network.
         WrongAnswerError: the library is not what the target asks for.
@@ -57,14 +76,20 @@ def compile_network(exported: Exported, target: Target, batch: int) -> Library:
     key = cache.digest(
         cache.file_digest(exported.onnx),
         batch,
+        half,
         asdict(resolved),
-        records.digest(tuning(resolved)),
+        records.digest({} if half else tuning(resolved)),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
         fingerprints.code(__name__),
     )
 
     def module(described: Any, features: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
-        return _lower(import_network(exported, batch), resolved, described, features)
+        network = import_network(exported, batch)
+        if half:
+            return _halved(network, resolved, described, features)
+        registers = vectors(resolved.triple, features)
+        provider = _kernels(registers, records.tilings(tuning(resolved), registers))
+        return _lower(network, provider, described, registers)
 
     return Library(cache.entry("tvm", key, lambda folder: _write(module, resolved, folder)))
 
@@ -136,20 +161,33 @@ def _write(lowered: _Lowered, target: Target, folder: Path) -> None:
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
 
 
-def _lower(
+def _kernels(registers: Vectors, tilings: Callable[[Workload], Tiling | None]) -> Kernels:
+    import_tvm()
+    # It needs TVM to be imported, and without torch.
+    from facebench.harness.compiler.kernels.provider import Kernels
+
+    return Kernels(registers, tilings)
+
+
+def _halved(
     module: Any, target: Target, described: Any, features: tuple[str, ...]
 ) -> tuple[Any, dict[str, int]]:
-    """Return the kernels of a network in single precision."""
+    """Return the kernels of a network in half precision, whose tilings are the model's."""
+    registers = half_vectors(target.triple, features)
+    return _lower(module, _kernels(registers, lambda work: None), described, registers)
+
+
+def _lower(
+    module: Any, provider: Kernels, described: Any, registers: Vectors
+) -> tuple[Any, dict[str, int]]:
+    """Return a network as kernels of `provider`, and loops with a schedule for the rest."""
     import_tvm()
     # These need TVM to be imported, and without torch.
     from facebench.harness.compiler.fold import fold_constants
     from facebench.harness.compiler.graph.rewrite import rewrite
-    from facebench.harness.compiler.kernels.provider import Kernels
     from facebench.harness.compiler.schedule import scheduled
 
-    registers = vectors(target.triple, features)
-    provider = Kernels(registers, records.tilings(tuning(target), registers))
-    module = rewrite(fold_constants(module), provider)
+    module = rewrite(fold_constants(module), provider, registers.element)
     module = _legalised(module, described)
     kernels = Counter(provider.schedules.values())
     for variable, function in module.functions_items():

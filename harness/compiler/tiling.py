@@ -62,7 +62,7 @@ def _convolutions(work: Convolution, vectors: Vectors) -> Iterator[convolution.C
     filters = -(-work.filters // work.groups // vectors.lanes)
     pixels = work.batch * work.output[0] * work.output[1]
     pointwise = work.window.pointwise() and not work.planar
-    chunks = _chunks(work, pixels) if pointwise else [work.output[1]]
+    chunks = _chunks(work, pixels, vectors) if pointwise else [work.output[1]]
     for count in range(1, filters + 1):
         free = vectors.registers - count
         most = free // (count + 1) if vectors.by_lane else (free - 1) // count
@@ -77,14 +77,16 @@ def _unrolled(work: Convolution, vectors: Vectors) -> tuple[int, ...]:
     """Return input channels a step. For 32-bit ARM LLVM loads all of a step's first, and spills."""
     if vectors.named:
         return (1,)
+    shortest = vectors.lanes if vectors.by_lane else 4
     if work.shuffle > 1:  # channels lie in short runs
-        return (4,)
-    return (4, 8, 16) if vectors.by_lane else (4, 8)
+        return (shortest,)
+    longest = 16 if vectors.by_lane else 8
+    return tuple(steps for steps in (4, 8, 16) if shortest <= steps <= longest)
 
 
-def _chunks(work: Convolution, pixels: int) -> list[int]:
+def _chunks(work: Convolution, pixels: int, vectors: Vectors) -> list[int]:
     """Return divisors of the pixels, the largest first: up to all, down to enough for 16 tasks."""
-    fitting = max(_CHUNK_BYTES // (4 * work.channels), 1)
+    fitting = max(_CHUNK_BYTES // (vectors.element_bytes * work.channels), 1)
     sizes = [
         size
         for size in range(pixels, 0, -1)
@@ -121,7 +123,7 @@ def _convolution_cost(
     for _, count, size in spans(tiling.chunk, tiling.pixels):
         for width, times in blocks:
             registers = len(register_lanes(width, vectors.lanes))
-            crowded = _crowding(size, work.channels * work.window.stride[1])
+            crowded = _crowding(size, work.channels * work.window.stride[1], vectors)
             step = _step(size, registers, vectors, 1 if work.planar else crowded, tiling.unroll)
             step += _LOOP / tiling.unroll + _spilled(work, size, registers, vectors)
             total += count * times * (step * reduced + _tile(size * registers, vectors))
@@ -145,7 +147,7 @@ def _step(pixels: int, registers: int, vectors: Vectors, crowded: float, unroll:
         held = pixels * registers + registers + pixels
         full = unroll > 8 and held > vectors.registers - _SPARE
         spilled = 0.08 * pixels * registers if full else 0.0
-        return pixels * registers + registers / 2 + crowded * pixels / 4 + spilled
+        return pixels * registers + registers / 2 + crowded * pixels / vectors.lanes + spilled
     wide = vectors.lanes / 8
     adds = pixels * registers * wide / _RATE
     loads = (registers * wide + crowded * pixels) / 2
@@ -161,9 +163,9 @@ def _spilled(work: Convolution, pixels: int, registers: int, vectors: Vectors) -
     return max(0.0, needed - vectors.registers)
 
 
-def _crowding(lines: int, floats: int) -> float:
-    """Return how much longer loads take that fall `floats` apart: they may evict one another."""
-    sets = _SET_BYTES // math.gcd(_SET_BYTES, 4 * floats)
+def _crowding(lines: int, elements: int, vectors: Vectors) -> float:
+    """Return how much longer loads take that fall `elements` apart: they may evict one another."""
+    sets = _SET_BYTES // math.gcd(_SET_BYTES, vectors.element_bytes * elements)
     return 1 + 0.3 * max(0, lines / sets - _WAYS)
 
 
@@ -185,7 +187,7 @@ def _depthwise_cost(
             if vectors.by_lane:
                 row = adds + loads + _LOOP
             else:
-                loads *= _crowding(columns * kernel[0], work.channels)
+                loads *= _crowding(columns * kernel[0], work.channels, vectors)
                 wide = vectors.lanes / 8
                 row = max(adds * wide / _RATE, loads * wide / 2, _LATENCY * kernel[1])
                 row += _HIDDEN * loads * wide / 2 + _LOOP
@@ -199,8 +201,9 @@ def _reread(
     """Return what it costs to read parts of cache lines, again for each block of channels."""
     if not tiling.channels_first:
         return 1.001
-    inputs = 4 * work.batch * work.input[0] * work.input[1] * work.channels
-    block = 4 * min(tiling.vectors * vectors.lanes, work.channels)
+    size = vectors.element_bytes
+    inputs = size * work.batch * work.input[0] * work.input[1] * work.channels
+    block = size * min(tiling.vectors * vectors.lanes, work.channels)
     parts = max(1.0, _LINE_BYTES / block) if inputs > _CLOSE_BYTES else 1.0
     return 1 + 0.5 * (parts - 1)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Features of a CPU, as LLVM names them, without which there are no kernels of integers.
 BYTE_FEATURES = ("avx2", "fma")
+
+# The feature without which there are no kernels in half precision.
+HALF_FEATURE = "fullfp16"
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,33 @@ class Vectors:
     """A core's registers, as its instruction set gives them.
 
     Attributes:
-        lanes: float32 elements of a register.
+        lanes: elements of a register.
         registers: how many there are.
         by_lane: a multiply-add takes one lane of a register as its factor, so that
-            four factors are loaded at once; else each is broadcast from memory.
+            all its factors are loaded at once; else each is broadcast from memory.
         named: multiply-adds are asked for by name: LLVM makes none of a product and a sum
             for 32-bit ARM, where it takes them for slow.
+        element: type of the elements, float32 or float16.
+        in_single: half precision is computed in instructions of single precision, with the same
+            bits.
     """
 
     lanes: int
     registers: int
     by_lane: bool
     named: bool = False
+    element: str = "float32"
+    in_single: bool = False
+
+    @property
+    def computed(self) -> str:
+        """Return the type in which registers hold elements."""
+        return "float32" if self.in_single else self.element
+
+    @property
+    def element_bytes(self) -> int:
+        """Return the bytes of an element."""
+        return 2 if self.element == "float16" else 4
 
 
 def vectors(triple: str, features: Collection[str]) -> Vectors:
@@ -70,3 +88,10 @@ def vectors(triple: str, features: Collection[str]) -> Vectors:
     if "avx" in features:
         return Vectors(lanes=8, registers=16, by_lane=False)
     return Vectors(lanes=4, registers=16, by_lane=False, named="vfp4" in features)
+
+
+def half_vectors(triple: str, features: Collection[str]) -> Vectors:
+    """Return the registers of a target for half precision; see `vectors`."""
+    if HALF_FEATURE in features:
+        return Vectors(lanes=8, registers=32, by_lane=True, element="float16")
+    return replace(vectors(triple, features), element="float16", in_single=True)

@@ -74,8 +74,14 @@ class Device(Protocol):
 DEVICES: Registry[Device] = Registry("device", package="facebench.harness.devices")
 
 
-def require_precision(runtime: str, precision: str, device: str) -> None:
+def require_precision(runtime: str, precision: str, device: str, timed: bool = True) -> None:
     """See that a runtime can be used, on a device and for networks of a precision.
+
+    Args:
+        runtime: its name.
+        precision: of `fp32`, `fp16` and `int8`.
+        device: its name.
+        timed: whether its time there is wanted, or what it answers alone.
 
     Raises:
         RefusedError: it does not run this precision there.
@@ -83,5 +89,7 @@ def require_precision(runtime: str, precision: str, device: str) -> None:
             reached.
     """
     chosen = RUNTIMES[runtime]
+    if not timed and chosen.scores_anywhere(precision):
+        precision = "fp32"
     everywhere = precision in chosen.precisions_on()
     chosen.require(precision, "" if everywhere else DEVICES[device].facts().target)

@@ -20,7 +20,7 @@ def _obtain(job: Job) -> Outcome:
     prepared = scoring.prepare(job)
     faces = prepared.faces
     assert isinstance(faces, PairSet)
-    deployment = deploy(job)
+    deployment = deploy(job, timed=False)
     embedder, agreed = scoring.embedder(job, deployment)
     keys = [key for key in faces.keys if key not in prepared.rejected]
     extraction = extract(faces, keys, embedder, job.case.flip, job.progress)
@@ -42,7 +42,7 @@ def _obtain(job: Job) -> Outcome:
 def _prepare(job: Job) -> None:
     scoring.require_trained(job)
     prepared = scoring.prepare(job)
-    embedder, _ = scoring.embedder(job, deploy(job))
+    embedder, _ = scoring.embedder(job, deploy(job, timed=False))
     keys = [key for key in prepared.faces.keys if key not in prepared.rejected]
     assert job.shard is not None
     for _ in extract_blocks(

@@ -130,8 +130,12 @@ class Deployment:
         return [one for one in sorted([path, *path.rglob("*")]) if one.is_file()]
 
 
-def deploy(job: Job) -> Deployment:
+def deploy(job: Job, timed: bool = True) -> Deployment:
     """Export, lower and prepare a job's network, or find it all in the cache.
+
+    Args:
+        job: whose network, runtime and device.
+        timed: whether its time is wanted, or its embeddings alone.
 
     Raises:
         UnavailableError: the runtime is not installed.
@@ -142,7 +146,7 @@ def deploy(job: Job) -> Deployment:
     runtime = RUNTIMES[case.runtime]
     _require_precision(job, runtime)
     itself = runtime.runs_as_it_is(job.network, case.precision)
-    require_precision(runtime.name, "fp32" if itself else case.precision, case.device)
+    require_precision(runtime.name, "fp32" if itself else case.precision, case.device, timed)
     own = _own_half(runtime, case)
     given = "fp32" if own else case.precision
     exported = precision.lower(job.export(), given, lambda: _calibration(job), runtime.int8)

@@ -45,7 +45,7 @@ def _obtain(job: Job) -> Outcome:
     prepared = scoring.prepare(job)
     faces = prepared.faces
     assert isinstance(faces, SearchSet)
-    deployment = deploy(job)
+    deployment = deploy(job, timed=False)
     embedder, agreed = scoring.embedder(job, deployment)
     # It takes a while, for which processes that time need not wait.
     from facebench.harness.verification.search_intervals import search_bounds
@@ -72,7 +72,7 @@ def _prepare(job: Job) -> None:
     faces = scoring.prepare(job).faces
     assert isinstance(faces, SearchSet)
     assert job.shard is not None
-    embedder, _ = scoring.embedder(job, deploy(job))
+    embedder, _ = scoring.embedder(job, deploy(job, timed=False))
     work = _Work(job, faces, embedder)
     if job.shard < work.shards:
         work.searched(job.shard)

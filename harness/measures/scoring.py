@@ -92,7 +92,9 @@ def machine_checks(job: Job, cpus: frozenset[str]) -> tuple[Check, ...]:
 def provenance(deployment: Deployment, prepared: Prepared[FaceSet]) -> dict[str, Any]:
     """Return where a score came from, beyond its case."""
     facts = deployment.exported.facts()
+    half = deployment.runtime.scores_anywhere(deployment.job.case.precision)
     return {
+        **({"fp16": "the bits of ARMv8.2-A's half precision"} if half else {}),
         "preprocessing": facts["preprocessing"],
         "artifact_sha256": deployment.digest,
         "faces_sha256": prepared.faces.digest,

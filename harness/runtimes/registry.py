@@ -50,11 +50,14 @@ class OwnHalfPrecision:
         prepare: makes the artifact of a network in single precision; as in `Runtime`.
         tolerance: how far its answers may be off the network's own, relative to the largest
             element.
+        same_bits: whether it gives the same answers, to the last bit, on CPUs without the
+            feature, where it can be scored then, and not timed.
     """
 
     feature: str
     prepare: Callable[[Exported, int, str], Artifact]
     tolerance: float
+    same_bits: bool = False
 
     def targets(self) -> list[str]:
         """Return names of the targets that have it."""
@@ -148,6 +151,10 @@ class Runtime:
         known = (*self.precisions, *(name for name, has in own.items() if has))
         return tuple(dict.fromkeys(known))
 
+    def scores_anywhere(self, precision: str) -> bool:
+        """Say whether its answers in a precision can be had on CPUs that do not compute in it."""
+        return precision == "fp16" and self.half is not None and self.half.same_bits
+
     def runs_as_it_is(self, network: Network, precision: str) -> bool:
         """Say whether it runs a user's file itself, which is in this precision."""
         return self.tflite and network.is_tflite and network.precision == precision
@@ -165,10 +172,11 @@ class Runtime:
         """
         if precision not in self.precisions_on(target):
             if precision == "fp16" and self.half is not None:
+                scored = "; its accuracy can be scored here" if self.half.same_bits else ""
                 raise RefusedError(
                     f"runtime {self.name} computes in fp16 on CPUs that have "
                     f"{self.half.feature} alone: use fp32, or a device of "
-                    f"{' or '.join(self.half.targets())}"
+                    f"{' or '.join(self.half.targets())}{scored}"
                 )
             able = [runtime.name for runtime in RUNTIMES if precision in runtime.precisions_on()]
             if precision == "int8" and self.int8 is not None:

@@ -7,14 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from facebench.harness.compiler.vectors import BYTE_FEATURES
+from facebench.harness.compiler.vectors import BYTE_FEATURES, HALF_FEATURE
 from facebench.harness.machine import flushing
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network import network as integer_network
 from facebench.harness.models.quantize import Quantizer
-from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Infer, Runtime
+from facebench.harness.runtimes.registry import (
+    RUNTIMES,
+    Artifact,
+    Infer,
+    OwnHalfPrecision,
+    Runtime,
+)
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import fingerprints
+
+# How far fp16's answers may be off, relative to the largest element: every sum is rounded after
+# each addition, as ncnn's are.
+_HALF_TOLERANCE = 6e-2
 
 # What a network in int8 and its embeddings of calibration faces depend on.
 _INTEGERS = "facebench.harness.models.integer_network"
@@ -28,6 +38,14 @@ def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
         library = compile_integers(exported.folder, TARGETS[target], batch)
     else:
         library = compile_network(exported, TARGETS[target], batch)
+    return Artifact(library.folder, library.label)
+
+
+def _prepare_half(exported: Exported, batch: int, target: str) -> Artifact:
+    from facebench.harness.compiler.build import compile_network
+    from facebench.harness.compiler.targets import TARGETS
+
+    library = compile_network(exported, TARGETS[target], batch, half=True)
     return Artifact(library.folder, library.label)
 
 
@@ -84,6 +102,7 @@ RUNTIMES.add(
         ("apache-tvm",),
         _prepare,
         _open,
+        half=OwnHalfPrecision(HALF_FEATURE, _prepare_half, _HALF_TOLERANCE, same_bits=True),
         int8=Quantizer(_quantize, _depends_on, BYTE_FEATURES),
         flushing=flushing.OF_THREAD,
         importing=_import,

@@ -14,6 +14,7 @@ import numpy as np
 from tvm import relax
 from tvm.ir import GenericConst, IRModule
 
+from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler.graph.chains import Chain, chains
 from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.graph.patterns import Shuffle, pooled, shuffles
@@ -49,15 +50,28 @@ class Kernel:
 Provider = Callable[[relax.BlockBuilder, Workload], Kernel]
 
 
-def rewrite(module: IRModule, provider: Provider) -> IRModule:
+def rewrite(module: IRModule, provider: Provider, element: str = "float32") -> IRModule:
     """Return the module with kernels of `provider` in its function `main`.
 
     A `main` that is no straight line of operators on tensors of fixed shape is left as
     it is.
+
+    Args:
+        module: in single precision.
+        provider: of kernels whose maps have elements of type `element`.
+        element: float32; or float16, in which all but the network's input and output are then.
+
+    Raises:
+        RefusedError: half precision is asked of a `main` that is no such line.
     """
     main = module["main"]
     blocks = main.body.blocks if isinstance(main.body, relax.SeqExpr) else ()
     if len(blocks) != 1 or not isinstance(main.body.body, relax.Var):
+        if element != "float32":
+            raise RefusedError(
+                "this network is no straight line of operators, which runtime tvm needs for fp16: "
+                "use fp32"
+            )
         return module
     others = {
         variable: function
@@ -65,14 +79,17 @@ def rewrite(module: IRModule, provider: Provider) -> IRModule:
         if variable.name_hint != "main"
     }
     builder = relax.BlockBuilder(IRModule(others))
-    _Rewriter(main, builder, provider).run()
+    _Rewriter(main, builder, provider, element).run()
     return relax.transform.DeadCodeElimination()(builder.get())
 
 
 class _Rewriter:
     """Goes through a function's operators and emits what takes their place."""
 
-    def __init__(self, main: relax.Function, builder: relax.BlockBuilder, provider: Provider):
+    def __init__(
+        self, main: relax.Function, builder: relax.BlockBuilder, provider: Provider, element: str
+    ) -> None:
+        self._element = element
         self._main = main
         self._graph = Graph(main)
         self._builder = builder
@@ -90,11 +107,23 @@ class _Rewriter:
         with builder.function("main", list(main.params), dict(main.attrs or {})):
             with builder.dataflow():
                 for param in main.params:
-                    self._values[param] = Value(shape(param) or (), planar=param)
+                    self._values[param] = Value(shape(param) or (), planar=self._typed(param))
                 for node in self._graph.nodes:
                     self._emit(node)
-                result = builder.emit_output(self._planar(self._graph.result))
+                result = self._planar(self._graph.result)
+                if self._element != "float32":
+                    result = builder.emit(relax.op.astype(result, "float32"))
+                result = builder.emit_output(result)
             builder.emit_func_output(result)
+
+    def _typed(self, tensor: Expr) -> Expr:
+        """Return a tensor of single precision with elements of the network's type."""
+        if self._element == "float32" or shape(tensor) is None:
+            return tensor
+        return self._builder.emit(relax.op.astype(tensor, self._element))
+
+    def _constant(self, value: FloatArray) -> Expr:
+        return relax.const(np.array(value, order="C"), self._element)
 
     def _emit(self, node: Node) -> None:
         if node.var in self._chains:
@@ -111,7 +140,7 @@ class _Rewriter:
     def _as_it_came(self, node: Node) -> Value:
         """Return the operator itself, on what its arguments have become."""
         if isinstance(node.value, GenericConst):
-            return Value(shape(node.var) or (), planar=node.value)
+            return Value(shape(node.var) or (), planar=self._replaced(node.value))
         made = self._builder.emit(self._replaced(node.value))
         return Value(shape(node.var) or (), planar=made)
 
@@ -125,7 +154,8 @@ class _Rewriter:
         if isinstance(expression, relax.Call):
             args = [self._replaced(argument) for argument in expression.args]
             return relax.Call(expression.op, args, expression.attrs, expression.ty_args)
-        return expression
+        constant = self._graph.constant(expression)
+        return expression if constant is None else self._constant(constant)
 
     def _chain(self, chain: Chain) -> None:
         """Emit a convolution or a product, with what follows it."""
@@ -207,9 +237,9 @@ class _Rewriter:
         shuffle: int,
     ) -> Value:
         kernel = self._provider(self._builder, work)
-        arguments = [source, _constant(kernel.pack(weights)), _constant(chain.bias[order])]
+        arguments = [source, *map(self._constant, (kernel.pack(weights), chain.bias[order]))]
         if chain.slopes is not None:
-            arguments.append(_constant(chain.slopes[order]))
+            arguments.append(self._constant(chain.slopes[order]))
         if chain.added is not None:
             arguments.append(self._added(chain.added, out))
         return self._call(kernel, arguments, out, shuffle)
@@ -222,7 +252,7 @@ class _Rewriter:
         self, kernel: Kernel, arguments: Sequence[Expr], out: tuple[int, ...], shuffle: int = 1
     ) -> Value:
         batch, channels, height, width = out
-        kind = relax.TensorType((batch, height, width, channels), "float32")
+        kind = relax.TensorType((batch, height, width, channels), self._element)
         made = self._builder.emit(relax.call_tir(kernel.variable, list(arguments), out_ty=kind))
         return Value(out, packed=made, shuffle=shuffle)
 
@@ -289,22 +319,17 @@ class _Rewriter:
     def _packed_operand(self, argument: Expr) -> Expr | None:
         constant = self._graph.constant(argument)
         if constant is not None:
-            return _channels_last(constant)
+            return self._channels_last(constant)
         if not isinstance(argument, relax.Var):
             return argument
         value = self._values[argument]
         return value.as_packed(self._builder) if len(value.shape) == 4 else None
 
-
-def _channels_last(constant: FloatArray) -> Expr | None:
-    """Return a constant operand of a map, as (H, W, C)."""
-    if constant.size == 1:
-        return relax.const(constant.reshape(()), "float32")
-    if constant.ndim < 3:
-        return None
-    *leading, channels, height, width = range(constant.ndim)
-    return _constant(constant.transpose(*leading, height, width, channels))
-
-
-def _constant(value: FloatArray) -> Expr:
-    return relax.const(np.ascontiguousarray(value), "float32")
+    def _channels_last(self, constant: FloatArray) -> Expr | None:
+        """Return a constant operand of a map, as (H, W, C)."""
+        if constant.size == 1:
+            return self._constant(constant.reshape(()))
+        if constant.ndim < 3:
+            return None
+        *leading, channels, height, width = range(constant.ndim)
+        return self._constant(constant.transpose(*leading, height, width, channels))

@@ -10,7 +10,7 @@ from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
 from facebench.harness.compiler.kernels import emit
-from facebench.harness.compiler.kernels.emit import Blocks, Buffer, Expr, Steps, Sums
+from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution
@@ -61,7 +61,7 @@ def pack(
     for filters in np.split(weights, work.groups):
         for start in range(0, len(filters), width):
             parts.append(filters[start : start + width].transpose(order).ravel())
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts).astype(vectors.element)
 
 
 class _ConvolutionKernel:
@@ -93,7 +93,7 @@ class _ConvolutionKernel:
             **emit.epilogue_shapes(work.epilogue, out_shape),
             "output": out_shape,
         }
-        self._buffers = emit.arguments(shapes)
+        self._buffers = emit.arguments(shapes, self._vectors.element)
         self._tasks()
 
     def _tasks(self) -> None:
@@ -270,8 +270,7 @@ class _ConvolutionKernel:
     ) -> list[list[Expr] | None]:
         """Return each pixel's next `lanes` channels."""
         return [
-            None if place is None else _elements(self._buffers["input"], place + channel, lanes)
-            for place in places
+            None if place is None else self._elements(place + channel, lanes) for place in places
         ]
 
     def _planar(
@@ -307,16 +306,15 @@ class _ConvolutionKernel:
         lanes = self._vectors.lanes
         low, high = needed[0], needed[-1]
         if not self._vectors.by_lane or high - low + 1 < lanes:
-            return {c: T.Bind(emit.load(self._buffers["input"], base + c, 1)) for c in needed}
+            return {c: self._elements(base + c, 1)[0] for c in needed}
         values: dict[int, Expr] = {}
         for start in [*range(low, high - lanes + 2, lanes), high - lanes + 1]:
-            values |= dict(enumerate(_elements(self._buffers["input"], base + start, lanes), start))
+            values |= dict(enumerate(self._elements(base + start, lanes), start))
         return values
 
-
-def _elements(buffer: Buffer, index: Expr, lanes: int) -> list[Expr]:
-    """Return `lanes` scalars, loaded together."""
-    loaded = T.Bind(emit.load(buffer, index, lanes))
-    if lanes == 1:
-        return [loaded]
-    return [tirx.Shuffle([loaded], [tirx.IntImm("int32", lane)]) for lane in range(lanes)]
+    def _elements(self, index: Expr, lanes: int) -> list[Expr]:
+        """Return `lanes` scalars of the input, loaded together."""
+        loaded = T.Bind(emit.read(self._vectors, self._buffers["input"], index, lanes))
+        if lanes == 1:
+            return [loaded]
+        return [tirx.Shuffle([loaded], [tirx.IntImm("int32", lane)]) for lane in range(lanes)]

@@ -5,7 +5,6 @@ A column of the input is loaded once for all outputs of the tile that it is unde
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -59,7 +58,7 @@ def pack(
     width = tiling.vectors * vectors.lanes
     taps = weights.reshape(work.channels, -1)
     parts = [taps[i : i + width].T.ravel() for i in range(0, work.channels, width)]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts).astype(vectors.element)
 
 
 class _DepthwiseKernel:
@@ -81,7 +80,8 @@ class _DepthwiseKernel:
             shapes["weights"] = (work.channels * work.window.taps,)
             shapes["bias"] = (work.channels,)
         shapes |= emit.epilogue_shapes(work.epilogue, out_shape)
-        self._buffers = emit.arguments(shapes | {"output": out_shape})
+        shapes["output"] = out_shape
+        self._buffers = emit.arguments(shapes, self._vectors.element)
         rows = work.batch * work.output[0]
         with T.parallel(0, rows * self._blocks.count) as task:
             if self._tiling.channels_first:
@@ -128,8 +128,8 @@ class _DepthwiseKernel:
     def _initial(self, sums: Sums, first: Expr) -> list[Expr]:
         if isinstance(self._work, Depthwise):
             return sums.vectors(self._buffers["bias"], first)
-        least = float(np.finfo(np.float32).min) if self._work.kind == "max" else 0.0
-        return [emit.constant(least, lanes) for lanes in sums.lanes]
+        least = np.finfo(self._vectors.element).min if self._work.kind == "max" else 0.0
+        return [emit.constant(float(least), lanes, self._vectors.computed) for lanes in sums.lanes]
 
     def _combine(
         self, sums: Sums, first: Expr, width: int, ky: Expr
@@ -153,9 +153,10 @@ class _DepthwiseKernel:
         return lambda pixel, kx, register, value: sums.add(pixel, register, value)
 
     def _scale(self, sums: Sums, factor: float) -> None:
+        factor = float(np.dtype(self._vectors.element).type(factor))
         for pixel in range(sums.pixels):
-            for register, lanes in enumerate(sums.lanes):
-                sums.update(pixel, register, partial(operator.mul, emit.constant(factor, lanes)))
+            for register in range(len(sums.lanes)):
+                sums.scale(pixel, register, factor)
 
 
 def _by_column(group: Columns) -> list[tuple[int, list[tuple[int, int]]]]:

@@ -15,6 +15,7 @@ from tvm import s_tir, tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
+from facebench.harness.compiler.kernels import half
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Epilogue
 
@@ -35,11 +36,11 @@ def function(name: str, body: Callable[[], None]) -> tirx.PrimFunc:
     return made.with_body(s_tir.SBlockRealize([], True, root))
 
 
-def arguments(shapes: Mapping[str, Sequence[int]]) -> dict[str, Buffer]:
+def arguments(shapes: Mapping[str, Sequence[int]], element: str) -> dict[str, Buffer]:
     """Declare the function's arguments, each indexed as the flat array that it is in memory."""
-    given = {name: T.arg(name, T.buffer(tuple(shape), "float32")) for name, shape in shapes.items()}
+    given = {name: T.arg(name, T.buffer(tuple(shape), element)) for name, shape in shapes.items()}
     return {
-        name: T.decl_buffer((math.prod(shapes[name]),), "float32", data=buffer.data)
+        name: T.decl_buffer((math.prod(shapes[name]),), element, data=buffer.data)
         for name, buffer in given.items()
     }
 
@@ -47,6 +48,39 @@ def arguments(shapes: Mapping[str, Sequence[int]]) -> dict[str, Buffer]:
 def load(buffer: Buffer, index: Expr, lanes: int) -> Expr:
     """Return `lanes` elements from `index` on."""
     return tirx.BufferLoad(buffer, [_at(index, lanes)])
+
+
+def read(vectors: Vectors, buffer: Buffer, index: Expr, lanes: int) -> Expr:
+    """Return `lanes` elements of a map from `index` on, of the type that registers hold."""
+    loaded = load(buffer, index, lanes)
+    if vectors.computed == vectors.element:
+        return loaded
+    return tirx.Cast(_kind(vectors.computed, lanes), loaded)
+
+
+def write(vectors: Vectors, buffer: Buffer, index: Expr, value: Expr, lanes: int) -> None:
+    """Write `lanes` elements of a map from `index` on, given in the type that registers hold."""
+    if vectors.computed != vectors.element:
+        value = tirx.Cast(_kind(vectors.element, lanes), value)
+    store(buffer, index, value, lanes)
+
+
+def _kind(element: str, lanes: int) -> str:
+    return f"{element}x{lanes}" if lanes > 1 else element
+
+
+def product_added(vectors: Vectors, left: Expr, right: Expr, total: Expr, lanes: int) -> Expr:
+    """Return a total and a product, in one instruction where the target has one."""
+    if vectors.in_single:
+        return half.product_added(left, right, total, lanes)
+    if vectors.named:
+        return tirx.call_llvm_pure_intrin(total.ty, "llvm.fma", left, right, total)
+    return total + left * right
+
+
+def rounded(vectors: Vectors, value: Expr, lanes: int) -> Expr:
+    """Return what one operation gives, in an element's precision."""
+    return half.rounded(value, lanes) if vectors.in_single else value
 
 
 def store(buffer: Buffer, index: Expr, value: Expr, lanes: int) -> None:
@@ -63,9 +97,9 @@ def splat(value: Expr, lanes: int) -> Expr:
     return tirx.Broadcast(value, lanes) if lanes > 1 else value
 
 
-def constant(value: float, lanes: int) -> Expr:
+def constant(value: float, lanes: int, element: str) -> Expr:
     """Return a number in every lane."""
-    return splat(tirx.FloatImm("float32", value), lanes)
+    return splat(tirx.FloatImm(element, value), lanes)
 
 
 def register_lanes(width: int, lanes: int) -> tuple[int, ...]:
@@ -147,18 +181,18 @@ class Sums:
 
     def __init__(self, pixels: int, width: int, vectors: Vectors) -> None:
         self.pixels = pixels
-        self._named = vectors.named
+        self._vectors = vectors
         self.lanes = register_lanes(width, vectors.lanes)
         self.offsets = [sum(self.lanes[:j]) for j in range(len(self.lanes))]
         self._sums = [
-            [T.alloc_buffer((lanes,), "float32", scope="global") for lanes in self.lanes]
+            [T.alloc_buffer((lanes,), vectors.computed, scope="global") for lanes in self.lanes]
             for _ in range(pixels)
         ]
 
     def vectors(self, buffer: Buffer, index: Expr) -> list[Expr]:
         """Return values for the registers of a row, from `index` on."""
         return [
-            T.Bind(load(buffer, index + offset, lanes))
+            T.Bind(read(self._vectors, buffer, index + offset, lanes))
             for offset, lanes in zip(self.offsets, self.lanes, strict=True)
         ]
 
@@ -175,18 +209,23 @@ class Sums:
 
     def add_product(self, pixel: int, register: int, left: Expr, right: Expr) -> None:
         """Add the product of two vectors to one of a pixel's registers."""
-        if not self._named:
-            self.add(pixel, register, left * right)
-            return
+        lanes = self.lanes[register]
         self.update(
             pixel,
             register,
-            lambda total: tirx.call_llvm_pure_intrin(total.ty, "llvm.fma", left, right, total),
+            lambda total: product_added(self._vectors, left, right, total, lanes),
         )
 
     def add(self, pixel: int, register: int, value: Expr) -> None:
         """Add a vector to one of a pixel's registers."""
-        self.update(pixel, register, lambda total: total + value)
+        lanes = self.lanes[register]
+        self.update(pixel, register, lambda total: rounded(self._vectors, total + value, lanes))
+
+    def scale(self, pixel: int, register: int, factor: float) -> None:
+        """Multiply one of a pixel's registers by a number."""
+        lanes = self.lanes[register]
+        factors = constant(factor, lanes, self._vectors.computed)
+        self.update(pixel, register, lambda total: rounded(self._vectors, total * factors, lanes))
 
     def update(self, pixel: int, register: int, change: Callable[[Expr], Expr]) -> None:
         """Replace one of a pixel's registers by what `change` makes of it."""
@@ -200,7 +239,7 @@ class Sums:
             for j, lanes in enumerate(self.lanes):
                 value = load(row[j], 0, lanes)
                 value = steps.apply(value, start + self.offsets[j], self.offsets[j], lanes)
-                store(output, start + self.offsets[j], value, lanes)
+                write(self._vectors, output, start + self.offsets[j], value, lanes)
 
 
 def epilogue_shapes(epilogue: Epilogue, output: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
@@ -238,23 +277,25 @@ class Steps:
             offset: the sum's channel in its tile.
             lanes: of the sum.
         """
-        zero = constant(0, lanes)
+        zero = constant(0, lanes, self.vectors.computed)
+        six = constant(6, lanes, self.vectors.computed)
         for step in self.epilogue:
             value = T.Bind(value)
             if step == "add":
-                value = value + load(self.buffers["added"], index, lanes)
+                value = value + read(self.vectors, self.buffers["added"], index, lanes)
+                value = rounded(self.vectors, value, lanes)
             elif step == "relu":
                 value = larger(self.vectors, value, zero)
             elif step == "relu6":
-                value = smaller(self.vectors, larger(self.vectors, value, zero), constant(6, lanes))
+                value = smaller(self.vectors, larger(self.vectors, value, zero), six)
             else:
-                slope = load(self.buffers["slopes"], self.channel + offset, lanes)
+                slope = read(self.vectors, self.buffers["slopes"], self.channel + offset, lanes)
                 if step == "leaky":
-                    value = larger(self.vectors, value, value * slope)
+                    value = larger(self.vectors, value, rounded(self.vectors, value * slope, lanes))
                 else:
-                    value = (
-                        larger(self.vectors, value, zero)
-                        + smaller(self.vectors, value, zero) * slope
+                    # One of both is zero, so that the sum needs no rounding.
+                    value = larger(self.vectors, value, zero) + rounded(
+                        self.vectors, smaller(self.vectors, value, zero) * slope, lanes
                     )
         return value
 

@@ -62,7 +62,7 @@ def run(work: Workload, tiling: Any, registers: Vectors, arrays: list[np.ndarray
     if "add" in work.epilogue:
         given[-1] = last(given[-1])
     channels = work.filters if isinstance(work, Convolution) else work.channels
-    output = tvm.runtime.tensor(np.full((work.batch, *work.output, channels), np.nan, np.float32))
+    output = tvm.runtime.tensor(np.full((work.batch, *work.output, channels), np.nan, image.dtype))
     library["kernel"](*(tvm.runtime.tensor(np.ascontiguousarray(a)) for a in given), output)
     answer: np.ndarray = output.numpy()
     return answer

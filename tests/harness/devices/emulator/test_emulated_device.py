@@ -1,5 +1,6 @@
 """The emulated device, from a network to its counts; skipped where it is not set up."""
 
+import contextlib
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_the_embeddings_of_100_images_agree_with_torch(
         assert (1 - cosine).max() < 1e-4
 
 
-@pytest.mark.parametrize("runtime", ["ncnn", "litert"])
+@pytest.mark.parametrize("runtime", ["ncnn", "litert", "tvm"])
 def test_fp16_is_half_precision_on_a_core_that_has_it(
     emulated_here: Emulated, runtime: str, tmp_path: Path
 ) -> None:
@@ -248,3 +249,19 @@ def test_a_core_that_is_unknown_is_answered_with_the_nearest() -> None:
 def test_without_a_set_up_the_command_is_named(tiny: Network) -> None:
     with pytest.raises(UnavailableError, match="facebench device setup-emulated"):
         MEASURES["instructions"].obtain(job(tiny, "ncnn"))
+
+
+def test_tvms_half_precision_has_the_same_bits_here_and_there(
+    emulated_here: Emulated, tiny: Network
+) -> None:
+    """There it is the core's own, here it is computed in single precision."""
+    images, expected = deploy(job(tiny, "tvm")).exported.reference()
+    answers = []
+    for device, target in (("local", "host"), ("emulated:cortex-a76", "cortex-a76")):
+        wanted = job(tiny, "tvm", "cortex-a76")
+        case = replace(wanted.case, device=device, target=target, precision="fp16")
+        with contextlib.closing(deploy(replace(wanted, case=case), timed=False).open(1)) as session:
+            answers.append(session.infer(images[:1]))
+    here, there = answers
+    np.testing.assert_array_equal(here, there)
+    assert 0 < np.abs(here - expected[:1]).max() < 1e-2 * np.abs(expected).max()
