@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler import library, link, records
@@ -17,21 +17,15 @@ from facebench.harness.compiler.targets import Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.compiler.vectors import (
     BYTE_FEATURES,
-    Vectors,
     byte_vectors,
     half_vectors,
     vectors,
 )
-from facebench.harness.compiler.workload import Workload
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network import network as integer_network
 from facebench.harness.records.artifacts import Compilation
 from facebench.harness.storage import cache, fingerprints
-
-if TYPE_CHECKING:
-    from facebench.harness.compiler.kernels.provider import Kernels
-    from facebench.harness.compiler.tiling import Tiling
 
 
 @dataclass(frozen=True)
@@ -84,12 +78,7 @@ def compile_network(exported: Exported, target: Target, batch: int, half: bool =
     )
 
     def module(described: Any, features: tuple[str, ...]) -> tuple[Any, dict[str, int]]:
-        network = import_network(exported, batch)
-        if half:
-            return _halved(network, resolved, described, features)
-        registers = vectors(resolved.triple, features)
-        provider = _kernels(registers, records.tilings(tuning(resolved), registers))
-        return _lower(network, provider, described, registers)
+        return _lower(import_network(exported, batch), resolved, described, features, half)
 
     return Library(cache.entry("tvm", key, lambda folder: _write(module, resolved, folder)))
 
@@ -161,32 +150,21 @@ def _write(lowered: _Lowered, target: Target, folder: Path) -> None:
     (folder / "compilation.json").write_text(json.dumps(asdict(compilation), indent=1))
 
 
-def _kernels(registers: Vectors, tilings: Callable[[Workload], Tiling | None]) -> Kernels:
-    import_tvm()
-    # It needs TVM to be imported, and without torch.
-    from facebench.harness.compiler.kernels.provider import Kernels
-
-    return Kernels(registers, tilings)
-
-
-def _halved(
-    module: Any, target: Target, described: Any, features: tuple[str, ...]
-) -> tuple[Any, dict[str, int]]:
-    """Return the kernels of a network in half precision, whose tilings are the model's."""
-    registers = half_vectors(target.triple, features)
-    return _lower(module, _kernels(registers, lambda work: None), described, registers)
-
-
 def _lower(
-    module: Any, provider: Kernels, described: Any, registers: Vectors
+    module: Any, target: Target, described: Any, features: tuple[str, ...], half: bool = False
 ) -> tuple[Any, dict[str, int]]:
-    """Return a network as kernels of `provider`, and loops with a schedule for the rest."""
+    """Return a network as kernels of ours, and loops with a schedule for the rest."""
     import_tvm()
     # These need TVM to be imported, and without torch.
     from facebench.harness.compiler.fold import fold_constants
     from facebench.harness.compiler.graph.rewrite import rewrite
+    from facebench.harness.compiler.kernels.provider import Kernels
     from facebench.harness.compiler.schedule import scheduled
 
+    registers = (half_vectors if half else vectors)(target.triple, features)
+    # Of half precision nothing was searched for: the model chooses.
+    known = {} if half else tuning(target)
+    provider = Kernels(registers, records.tilings(known, registers))
     module = rewrite(fold_constants(module), provider, registers.element)
     module = _legalised(module, described)
     kernels = Counter(provider.schedules.values())

@@ -60,7 +60,7 @@ def test_code_with_plain_loops_is_untuned(
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
     rewrite = importlib.import_module("facebench.harness.compiler.graph.rewrite")
     schedule = importlib.import_module("facebench.harness.compiler.schedule")
-    monkeypatch.setattr(rewrite, "rewrite", lambda module, provider: module)
+    monkeypatch.setattr(rewrite, "rewrite", lambda module, provider, element: module)
     monkeypatch.setattr(schedule, "scheduled", lambda function, vectors: None)
     made = build.compile_network(tiny_exported, TARGETS["host"], 1)
     assert made.compilation().kernels["plain"] > 0
