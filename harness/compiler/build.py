@@ -19,6 +19,7 @@ from facebench.harness.compiler.vectors import (
     BYTE_FEATURES,
     byte_vectors,
     half_vectors,
+    in_words,
     vectors,
 )
 from facebench.harness.machine.environment import version
@@ -185,11 +186,10 @@ def _integers(
     from facebench.harness.compiler.integers.module import module
     from facebench.harness.compiler.kernels.provider import is_kernel
 
-    missing = sorted(set(BYTE_FEATURES) - set(features))
-    if missing:
+    if not any(set(one) <= set(features) for one in BYTE_FEATURES):
         raise RefusedError(
-            f"runtime tvm computes int8 on CPUs that have {', '.join(BYTE_FEATURES)}, and target "
-            f"{target.name} has no {', '.join(missing)}: use fp32, or another runtime"
+            f"runtime tvm computes int8 on CPUs that have {in_words(BYTE_FEATURES)}, and target "
+            f"{target.name} has not: use fp32, or another runtime"
         )
     made = module(integer_network.load(folder), batch, byte_vectors(features))
     lowered = _legalised(made, described)

@@ -54,7 +54,7 @@ def _aarch64(name: str, required: tuple[str, ...], description: str) -> None:
             triple="aarch64-linux-gnu",
             cpu=name,
             features=("+neon",),
-            required=("neon", *required),
+            required=("fp-armv8", "neon", *required),
             elf_machine="EM_AARCH64",
             description=description,
         ),

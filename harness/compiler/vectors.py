@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-# Features of a CPU, as LLVM names them, without which there are no kernels of integers.
-BYTE_FEATURES = ("avx2", "fma")
+# Features of CPUs, as LLVM names them, of which there are kernels of integers: x86-64, 64-bit ARM.
+BYTE_FEATURES = (("avx2", "fma"), ("dotprod", "fp-armv8", "neon"))
 
 # The feature without which there are no kernels in half precision.
 HALF_FEATURE = "fullfp16"
@@ -21,11 +21,13 @@ class ByteVectors:
         registers: how many there are.
         dot: products of four bytes are added to a sum in one instruction; else those of two
             words are.
+        arm: they are NEON's.
     """
 
     lanes: int
     registers: int
     dot: bool
+    arm: bool = False
 
     @property
     def packed(self) -> int:
@@ -33,8 +35,19 @@ class ByteVectors:
         return 4 * self.lanes
 
 
+def in_words(features: Collection[Collection[str]]) -> str:
+    """Return features of which a CPU must have all of one collection.
+
+    Example:
+        in_words(BYTE_FEATURES) == "avx2 and fma, or dotprod and fp-armv8 and neon"
+    """
+    return ", or ".join(" and ".join(one) for one in features)
+
+
 def byte_vectors(features: Collection[str]) -> ByteVectors:
-    """Return the registers of a target that has `BYTE_FEATURES`, by all its features."""
+    """Return the registers of a target that has one of `BYTE_FEATURES`, by all its features."""
+    if "neon" in features:
+        return ByteVectors(lanes=4, registers=32, dot="dotprod" in features, arm=True)
     if {"avx512bw", "avx512vl"} <= set(features):
         return ByteVectors(lanes=16, registers=32, dot="avx512vnni" in features)
     return ByteVectors(lanes=8, registers=16, dot="avxvnni" in features)

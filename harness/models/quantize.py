@@ -36,12 +36,13 @@ class Quantizer:
             the network in single precision, images (N, 3, H, W) that set the ranges of its
             activations, and the folder. Returns the runtime's embeddings (N, E) of these images.
         depends_on: returns what its files depend on beside network and images.
-        features: of a CPU, as LLVM names them, without which the runtime has no int8.
+        features: of CPUs, as LLVM names them; the runtime has no int8 on one that has not all of
+            one of these. Empty where any CPU will do.
     """
 
     write: Callable[[Exported, FloatArray, Path], FloatArray]
     depends_on: Callable[[], object]
-    features: tuple[str, ...] = ()
+    features: tuple[tuple[str, ...], ...] = ()
 
 
 def halve(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from facebench.architectures.extensions import load_installed
 from facebench.architectures.registry import Registry
 from facebench.harness.compiler import host
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.vectors import in_words
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network
 from facebench.harness.models.quantize import Quantizer
@@ -182,7 +183,7 @@ class Runtime:
             if precision == "int8" and self.int8 is not None:
                 raise RefusedError(
                     f"runtime {self.name} computes in int8 on CPUs that have "
-                    f"{', '.join(self.int8.features)} alone: use fp32, or {' or '.join(able)}"
+                    f"{in_words(self.int8.features)} alone: use fp32, or {' or '.join(able)}"
                 )
             raise RefusedError(
                 f"runtime {self.name} runs {', '.join(self.precisions_on())}, not {precision}: "
@@ -196,11 +197,12 @@ class Runtime:
             )
 
 
-def _has(target: str, features: tuple[str, ...]) -> bool:
-    """Say whether CPUs of a target have all features; of any CPU, where it is empty."""
+def _has(target: str, features: tuple[tuple[str, ...], ...]) -> bool:
+    """Say whether CPUs of a target have all features of one of several; empty is any CPU."""
     if target == "host":
-        return not features or host.executes(features)
-    return set(features) <= set(TARGETS[target].required if target else ())
+        return not features or any(map(host.executes, features))
+    known = set(TARGETS[target].required if target else ())
+    return not features or any(set(one) <= known for one in features)
 
 
 # Distributions whose module has another name.

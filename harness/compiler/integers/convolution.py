@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.integers.instructions import lanes_of
+from facebench.harness.compiler.integers.lanes import QUAD
 from facebench.harness.compiler.integers.sums import (
     OUTSIDE,
     Finish,
@@ -55,12 +56,12 @@ def emit_convolution(
 def channel_order(work: Convolution, tiling: IntegerTiling, vectors: ByteVectors) -> list[int]:
     """Return the filter at each place of the kernel's bias and multipliers."""
     filters = work.filters // work.groups
-    packed = "real" not in work.epilogue
+    lanes, packed = lanes_of(vectors), "real" not in work.epilogue
     order: list[int] = []
     for start in range(0, work.filters, filters):
         for first in range(0, filters, tiling.width):
             width = min(tiling.width, filters - first)
-            order += [start + first + place for place in vector.order(vectors, width, packed)]
+            order += [start + first + place for place in lanes.order(width, packed)]
     return order
 
 
@@ -72,15 +73,16 @@ def pack(
     That is group, block of filters, tap, four input channels, filter, channel of the four.
     """
     filters = work.filters // work.groups
+    lanes = lanes_of(vectors)
     ordered = weights[channel_order(work, tiling, vectors)]
     parts = []
     for start in range(0, work.filters, filters):
         for first in range(0, filters, tiling.width):
             block = ordered[start + first : start + min(first + tiling.width, filters)]
             taps = block.transpose(2, 3, 1, 0)
-            split = taps.reshape(*taps.shape[:2], -1, vector.QUAD, len(block))
+            split = taps.reshape(*taps.shape[:2], -1, QUAD, len(block))
             rows = split.transpose(0, 1, 2, 4, 3)
-            parts.append(vector.weights_kept(vectors, rows, "real" not in work.epilogue))
+            parts.append(lanes.weights_kept(rows, "real" not in work.epilogue))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
@@ -90,7 +92,7 @@ class _IntegerConvolution:
     def __init__(self, work: Convolution, tiling: IntegerTiling, vectors: ByteVectors) -> None:
         self._work = work
         self._tiling = tiling
-        self._vectors = vectors
+        self._lanes = lanes_of(vectors)
         self._filters = work.filters // work.groups
         self._channels = work.channels // work.groups
         self._blocks = Blocks(self._filters, tiling.width)
@@ -101,11 +103,13 @@ class _IntegerConvolution:
         output = (work.batch, *work.output, work.filters)
         reduced = self._channels * work.window.taps
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
-            "input": ((work.batch, *work.input, work.channels), "uint8"),
-            "weights": ((work.filters * reduced,), vector.weights_type(self._vectors)),
+            "input": ((work.batch, *work.input, work.channels), self._lanes.kind),
+            "weights": ((work.filters * reduced,), self._lanes.weights_type()),
             "bias": ((work.filters,), "int32"),
         }
-        self._buffers = arguments(shapes | operands(work.epilogue, work.filters, output))
+        self._buffers = arguments(
+            shapes | operands(work.epilogue, work.filters, output, self._lanes.kind)
+        )
         self._tasks()
 
     def _tasks(self) -> None:
@@ -141,7 +145,7 @@ class _IntegerConvolution:
                 base = T.Bind(pixel * work.channels + group * self._channels)
                 inputs = [base + i * work.channels for i in range(pixels)]
                 self._channel_loop(sums, inputs, weights, width)
-                finish = Finish(work.epilogue, self._buffers, first)
+                finish = Finish(work.epilogue, self._buffers, first, self._lanes)
                 sums.finish(finish, lambda i: (pixel + i) * work.filters + first)
 
             emit.repeat(count, tile)
@@ -157,7 +161,7 @@ class _IntegerConvolution:
                 left = x * work.window.stride[1] - work.window.padding[1]
                 with T.serial(0, work.window.kernel[0]) as ky:
                     self._row(sums, tiles, (image, y, left, ky), group, weights, width)
-                finish = Finish(work.epilogue, self._buffers, first)
+                finish = Finish(work.epilogue, self._buffers, first, self._lanes)
                 start = (row * work.output[1] + x) * work.filters + first
                 sums.finish(finish, lambda i: start + i * work.filters)
 
@@ -193,7 +197,7 @@ class _IntegerConvolution:
         either_row(line, work.input[0], taps)
 
     def _start(self, pixels: int, width: int, first: Expr) -> IntegerSums:
-        sums = IntegerSums(pixels, width, self._vectors, packed="real" not in self._work.epilogue)
+        sums = IntegerSums(pixels, width, self._lanes, packed="real" not in self._work.epilogue)
         sums.start(self._buffers["bias"], first)
         return sums
 
@@ -202,30 +206,28 @@ class _IntegerConvolution:
     ) -> None:
         """Sums over a group's channels: `inputs` are the pixels' places, None outside."""
         places = [None if place is None else T.Bind(place) for place in inputs]
-        quads = self._channels // vector.QUAD
-
-        def step(quad: Expr) -> None:
-            rows = sums.weights(self._buffers["weights"], weights + quad * vector.QUAD * width)
-            for pixel, place in enumerate(places):
-                word = self._word(None if place is None else place + quad * vector.QUAD)
-                split = {
-                    lanes: vector.unsigned(self._vectors, vector.in_all(word, lanes), lanes)
-                    for lanes in sorted(set(sums.lanes))
-                }
-                for register, row in enumerate(rows):
-                    sums.add_dot(pixel, register, split[sums.lanes[register]], row)
-
+        quads = self._channels // QUAD
         unroll = next(n for n in (4, 2, 1) if quads % n == 0)
 
         def steps(number: Expr) -> None:
+            given = [self._given(sums, place, number * unroll, unroll) for place in places]
             for i in range(unroll):
-                step(number * unroll + i)
+                at = weights + (number * unroll + i) * QUAD * width
+                rows = sums.weights(self._buffers["weights"], at)
+                for pixel, of_pixel in enumerate(given):
+                    four = of_pixel(i)
+                    for register, row in enumerate(rows):
+                        sums.add_dot(pixel, register, four[sums.lanes[register]], row)
 
         emit.repeat(quads // unroll, steps)
 
-    def _word(self, place: Expr | None) -> Expr:
-        """Return four channels of a pixel as an int32."""
-        if place is None:
-            return T.Bind(emit.load(self._buffers["settings"], OUTSIDE, 1))
-        four = emit.load(self._buffers["input"], place, vector.QUAD)
-        return T.Bind(tirx.reinterpret("int32", four))
+    def _given(
+        self, sums: IntegerSums, place: Expr | None, quad: Expr, count: int
+    ) -> Callable[[int], dict[int, list[Expr]]]:
+        """Return what gives a pixel's fours of channels from `quad` on; see `Lanes.fours`."""
+        sizes = sorted(set(sums.lanes))
+        if place is not None:
+            return self._lanes.fours(self._buffers["input"], place + quad * QUAD, count, sizes)
+        word = T.Bind(emit.load(self._buffers["settings"], OUTSIDE, 1))
+        outside = {lanes: self._lanes.everywhere(word, lanes) for lanes in sizes}
+        return lambda _: outside

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.integers import lanes as vector
 from facebench.harness.compiler.integers.convolution import IntegerTiling
+from facebench.harness.compiler.integers.instructions import lanes_of
+from facebench.harness.compiler.integers.lanes import QUAD, Lanes
 from facebench.harness.compiler.integers.sums import (
     OUTSIDE,
     Finish,
@@ -38,10 +39,11 @@ def emit_depthwise(work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors)
 
 def channel_order(work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) -> list[int]:
     """Return the channel at each place of the kernel's bias and multipliers."""
+    lanes = lanes_of(vectors)
     order: list[int] = []
     for first in range(0, work.channels, tiling.width):
         width = min(tiling.width, work.channels - first)
-        order += [first + place for place in vector.order(vectors, width)]
+        order += [first + place for place in lanes.order(width)]
     return order
 
 
@@ -53,7 +55,7 @@ def pack(
     That is block of channels, row of taps, how far the taps stand to the right, four of them,
     channel, tap of the four.
     """
-    window = work.window
+    lanes, window = lanes_of(vectors), work.window
     ordered = weights[channel_order(work, tiling, vectors), 0]
     shifted = np.zeros((*ordered.shape[:2], _shifts(window), _taps(window)), np.int8)
     for shift in range(_shifts(window)):
@@ -61,14 +63,14 @@ def pack(
     parts = []
     for first in range(0, work.channels, tiling.width):
         block = shifted[first : first + tiling.width]
-        split = block.reshape(*block.shape[:3], -1, vector.QUAD)
-        parts.append(vector.weights_kept(vectors, split.transpose(1, 2, 3, 0, 4)))
+        split = block.reshape(*block.shape[:3], -1, QUAD)
+        parts.append(lanes.weights_kept(split.transpose(1, 2, 3, 0, 4)))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
 def _taps(window: Window) -> int:
     """Return the taps of a row, rounded up to fours."""
-    return -(-window.kernel[1] // vector.QUAD) * vector.QUAD
+    return -(-window.kernel[1] // QUAD) * QUAD
 
 
 def _shifts(window: Window) -> int:
@@ -83,7 +85,7 @@ class _IntegerDepthwise:
     def __init__(self, work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) -> None:
         self._work = work
         self._tiling = tiling
-        self._vectors = vectors
+        self._lanes = lanes_of(vectors)
         self._blocks = Blocks(work.channels, tiling.width)
 
     def emit(self) -> None:
@@ -91,11 +93,13 @@ class _IntegerDepthwise:
         output = (work.batch, *work.output, work.channels)
         held = work.channels * window.kernel[0] * _shifts(window) * _taps(window)
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
-            "input": ((work.batch, *work.input, work.channels), "uint8"),
-            "weights": ((held,), vector.weights_type(self._vectors)),
+            "input": ((work.batch, *work.input, work.channels), self._lanes.kind),
+            "weights": ((held,), self._lanes.weights_type()),
             "bias": ((work.channels,), "int32"),
         }
-        self._buffers = arguments(shapes | operands(work.epilogue, work.channels, output))
+        self._buffers = arguments(
+            shapes | operands(work.epilogue, work.channels, output, self._lanes.kind)
+        )
         rows = work.batch * work.output[0]
         with T.parallel(0, rows * self._blocks.count) as task:
             if self._tiling.weights_first:
@@ -116,7 +120,7 @@ class _IntegerDepthwise:
         image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
         x = T.Bind(tiles.start + number * tiles.pixels)
         left = x * window.stride[1] - window.padding[1]
-        sums = IntegerSums(tiles.pixels, width, self._vectors)
+        sums = IntegerSums(tiles.pixels, width, self._lanes)
         sums.start(self._buffers["bias"], first)
         row_of_weights = _shifts(window) * _taps(window)
         with T.serial(0, window.kernel[0]) as ky:
@@ -131,7 +135,7 @@ class _IntegerDepthwise:
                 )
 
             either_row(line, work.input[0], taps)
-        finish = Finish(work.epilogue, self._buffers, first)
+        finish = Finish(work.epilogue, self._buffers, first, self._lanes)
         start = T.Bind((row * work.output[1] + x) * work.channels + first)
         sums.finish(finish, lambda i: start + i * work.channels)
 
@@ -160,7 +164,7 @@ class _Row:
     def emit(self, sums: IntegerSums, weights: Expr, width: int) -> None:
         """Add the row's products to a tile's sums."""
         window, shifts = self._window, _shifts(self._window)
-        for four in range(0, _taps(window), vector.QUAD):
+        for four in range(0, _taps(window), QUAD):
             rows = [
                 sums.weights(
                     self._buffers["weights"], weights + (shift * _taps(window) + four) * width
@@ -175,39 +179,31 @@ class _Row:
                         sums.add_dot(pixel + shift, register, split[register], row)
 
     def _split(self, sums: IntegerSums, start: int) -> list[list[Expr]]:
-        """Return four columns from `start` on for each register, as `lanes.dot` wants them."""
-        bytes_ = self._bytes(sums, start)
-        return [
-            vector.unsigned(sums.vectors, one, lanes)
-            for one, lanes in zip(bytes_, sums.lanes, strict=True)
-        ]
-
-    def _bytes(self, sums: IntegerSums, start: int) -> list[Expr]:
-        """Return four columns from `start` on, interleaved for each register."""
-        made: list[Expr] = []
-        columns = [start + i * self._window.dilation[1] for i in range(vector.QUAD)]
+        """Return four columns from `start` on for each register, as `Lanes.dot` wants them."""
+        made: list[list[Expr]] = []
+        of, columns = sums.instructions, [start + i * self._window.dilation[1] for i in range(QUAD)]
         for together in sums.together:
             offset, width = sums.offsets[len(made)], sum(together)
             if self._place is None:
                 word = T.Bind(emit.load(self._buffers["settings"], OUTSIDE, 1))
-                made += [vector.in_all(word, lanes) for lanes in together]
+                made += [of.everywhere(word, lanes) for lanes in together]
             elif len(together) == 1:
-                vectors = [self._load(column, offset, width) for column in columns]
-                made.append(T.Bind(vector.interleaved(vectors, width)))
+                vectors = [self._load(of, column, offset, width) for column in columns]
+                made.append(of.column(vectors, width))
             else:
-                first = self._pair(sums.vectors, columns[0], columns[1], offset)
-                second = self._pair(sums.vectors, columns[2], columns[3], offset)
-                made += [T.Bind(one) for one in vector.quads(sums.vectors, first, second)]
+                first = self._pair(of, columns[0], columns[1], offset)
+                second = self._pair(of, columns[2], columns[3], offset)
+                made += of.columns(first, second)
         return made
 
-    def _pair(self, of: ByteVectors, left: int, right: int, offset: int) -> list[Expr]:
+    def _pair(self, of: Lanes, left: int, right: int, offset: int) -> list[Expr]:
         key = (left, right, offset)
         if key not in self._paired:
-            vectors = [self._load(column, offset, of.packed) for column in (left, right)]
-            self._paired[key] = [T.Bind(half) for half in vector.pairs(of, *vectors)]
+            vectors = [self._load(of, column, offset, of.vectors.packed) for column in key[:2]]
+            self._paired[key] = [T.Bind(half) for half in of.pairs(*vectors)]
         return self._paired[key]
 
-    def _load(self, column: int, offset: int, width: int) -> Expr:
+    def _load(self, of: Lanes, column: int, offset: int, width: int) -> Expr:
         """Return channels of a column, zeros where it is outside or its weights are zero."""
         if (column, offset) not in self._loaded:
             if self._place is not None and column in self._inside:
@@ -215,6 +211,6 @@ class _Row:
                 made = emit.load(self._buffers["input"], place, width)
             else:
                 word = emit.load(self._buffers["settings"], OUTSIDE, 1)
-                made = vector.in_all(word, width // vector.QUAD)
+                made = of.in_all(word, width // QUAD)
             self._loaded[column, offset] = T.Bind(made)
         return self._loaded[column, offset]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.integers.instructions import lanes_of
+from facebench.harness.compiler.integers.lanes import Lanes, integers
 from facebench.harness.compiler.integers.sums import (
+    ADDED_ZERO,
     OUTSIDE,
     ZERO,
     Finish,
@@ -44,19 +47,22 @@ class ImageBytes:
     input: tuple[int, int]
 
 
-def emit_image(work: ImageBytes) -> tirx.PrimFunc:
-    """Return the kernel: arguments image, limits and multiplier, settings, output."""
-    return emit.function("image", lambda: _image(work))
+def emit_image(work: ImageBytes, vectors: ByteVectors) -> tirx.PrimFunc:
+    """Return the kernel: arguments image, limits and multiplier, settings, output.
+
+    Its settings alone are numbers, as they are before `Lanes.origin` is subtracted.
+    """
+    return emit.function("image", lambda: _image(work, lanes_of(vectors)))
 
 
-def _image(work: ImageBytes) -> None:
+def _image(work: ImageBytes, of: Lanes) -> None:
     height, width = work.input
     area = height * width
     buffers = arguments({
         "input": ((work.batch, 3, height, width), "float32"),
         "scaling": ((3,), "float32"),
         "settings": ((5,), "int32"),
-        "output": ((work.batch, height, width, PLANES), "uint8"),
+        "output": ((work.batch, height, width, PLANES), of.kind),
     })  # fmt: skip
 
     def pixels(image: Expr, start: Expr, lanes: int) -> None:
@@ -65,15 +71,18 @@ def _image(work: ImageBytes) -> None:
 
         zero = emit.splat(emit.load(buffers["settings"], ZERO, 1), lanes)
         outside = emit.splat(emit.load(buffers["settings"], OUTSIDE, 1), lanes)
-        word = tirx.bitwise_and(outside, vector.integers(-(1 << 24), lanes))
+        word = tirx.bitwise_and(outside, integers(-(1 << 24), lanes))
         for plane in range(3):
             value = emit.load(buffers["input"], (image * 3 + plane) * area + start, lanes)
             value = tirx.Min(tirx.Max(value, told(LOW)), told(HIGH))
             bits = tirx.reinterpret(f"int32x{lanes}", rounded(value, told(MULTIPLIER), lanes))
-            byte = tirx.Max(bits - zero, vector.integers(0, lanes))
-            byte = tirx.Min(byte, vector.integers(255, lanes))
-            word = tirx.bitwise_or(word, tirx.shift_left(byte, vector.integers(8 * plane, lanes)))
-        made = tirx.reinterpret(f"uint8x{PLANES * lanes}", word)
+            byte = tirx.Max(bits - zero, integers(0, lanes))
+            byte = tirx.Min(byte, integers(255, lanes))
+            word = tirx.bitwise_or(word, tirx.shift_left(byte, integers(8 * plane, lanes)))
+        # Of 128, the subtraction from a byte turns its first bit.
+        origins = int(np.full(PLANES, of.origin, np.uint8).view(np.int32)[0])
+        word = tirx.bitwise_xor(word, integers(origins, lanes))
+        made = tirx.reinterpret(f"{of.kind}x{PLANES * lanes}", word)
         emit.store(buffers["output"], (image * area + start) * PLANES, made, PLANES * lanes)
 
     rest = area % _PIXELS
@@ -98,16 +107,18 @@ class _IntegerPooling:
 
     def __init__(self, work: Pooling, vectors: ByteVectors) -> None:
         self._work = work
-        self._vectors = vectors
+        self._lanes = lanes_of(vectors)
         self._blocks = Blocks(work.channels, vectors.packed)
 
     def emit(self) -> None:
         work = self._work
         output = (work.batch, *work.output, work.channels)
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
-            "input": ((work.batch, *work.input, work.channels), "uint8")
+            "input": ((work.batch, *work.input, work.channels), self._lanes.kind)
         }
-        self._buffers = arguments(shapes | operands(work.epilogue, work.channels, output))
+        self._buffers = arguments(
+            shapes | operands(work.epilogue, work.channels, output, self._lanes.kind)
+        )
         with T.parallel(0, work.batch * work.output[0] * self._blocks.count) as task:
             row, block = T.Bind(task // self._blocks.count), T.Bind(task % self._blocks.count)
             self._blocks.emit(block, lambda width: self._row(row, block, width))
@@ -126,8 +137,8 @@ class _IntegerPooling:
             image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
             x = T.Bind(tiles.start + number)
             left = x * window.stride[1] - window.padding[1]
-            sums = IntegerSums(1, width, self._vectors, packed=False)
-            sums.clear()
+            sums = IntegerSums(1, width, self._lanes, packed=False)
+            sums.fill(0 if work.kind == "mean" else -self._lanes.origin)
 
             def taps(_: Expr, line: Expr) -> None:
                 base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
@@ -137,7 +148,7 @@ class _IntegerPooling:
                         self._tap(sums, (base + column) * work.channels + first)
 
             rows.emit(y, taps)
-            finish = Finish(work.epilogue, self._buffers, first)
+            finish = Finish(work.epilogue, self._buffers, first, self._lanes)
             start = (row * work.output[1] + x) * work.channels + first
             sums.finish(finish, lambda _: start)
 
@@ -150,8 +161,7 @@ class _IntegerPooling:
             loaded = emit.load(self._buffers["input"], place + offset, lanes)
             given = tirx.Cast(f"int32x{lanes}", loaded)
             if mean:
-                word = emit.load(self._buffers["settings"], OUTSIDE, 1)
-                zero = emit.splat(tirx.bitwise_and(word, tirx.IntImm("int32", 255)), lanes)
+                zero = emit.splat(emit.load(self._buffers["settings"], ADDED_ZERO, 1), lanes)
                 sums.update(0, register, lambda held, more=given - zero: held + more)  # type: ignore[misc]
             else:
                 sums.update(0, register, lambda held, other=given: tirx.Max(held, other))  # type: ignore[misc]

@@ -1,14 +1,16 @@
-"""Vectors of bytes, their products and their order, in x86-64's instructions.
+"""Vectors of bytes and their order: what the instructions of all targets have in common.
 
 Four full registers of sums are in the order that unpacking bytes within 128 bits leaves and
-packing them undoes: with 16 lanes, dword 4 L + i of register j is channel 16 L + 4 j + i. All
-other registers have their channels as they come.
+packing them undoes: with 16 lanes, dword 4 L + i of register j is channel 16 L + 4 j + i; with
+four lanes, as they come. All other registers have their channels as they come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,95 +26,140 @@ QUAD = 4
 # Bytes within which instructions unpack and pack.
 _PART = 16
 
-_DOT = "llvm.x86.avx512.vpdpbusd."
-_PAIRS = {4: "sse2.pmadd.wd", 8: "avx2.pmadd.wd", 16: "avx512.pmaddw.d.512"}
-_WORDS = {8: "avx2.packssdw", 16: "avx512.packssdw.512"}
-_BYTES = {8: "avx2.packuswb", 16: "avx512.packuswb.512"}
+# Of four bytes for each sum of a register: one of the factors, as `Lanes.dot` takes them.
+Factors = Sequence[Expr]
 
 
-def registers(vectors: ByteVectors, width: int, packed: bool = True) -> list[tuple[int, ...]]:
-    """Return lanes of the registers that hold `width` channels, those packed together in one.
+@dataclass(frozen=True)
+class Lanes(ABC):
+    """It is a target's instructions on vectors of bytes.
 
-    Example:
-        registers(ByteVectors(16, 32, True), 72) == [(16, 16, 16, 16), (8,)]
+    Attributes:
+        vectors: the target's registers.
+        kind: the type of a map's bytes in memory.
+        origin: the number that a byte of zero stands for.
     """
-    whole = width // vectors.packed if packed else 0
-    rest = register_lanes(width - whole * vectors.packed, vectors.lanes)
-    return [(vectors.lanes,) * 4] * whole + [(lanes,) for lanes in rest]
 
+    vectors: ByteVectors
+    kind: ClassVar[str]
+    origin: ClassVar[int]
 
-def order(vectors: ByteVectors, width: int, packed: bool = True) -> list[int]:
-    """Return the channel at each place of a row of registers."""
-    places: list[int] = []
-    for together in registers(vectors, width, packed):
-        first = len(places)
-        if len(together) == 1:
-            places += range(first, first + together[0])
-        else:
-            places += [
-                first + _PART * part + QUAD * register + i
-                for register in range(4)
-                for part in range(vectors.packed // _PART)
-                for i in range(QUAD)
-            ]
-    return places
+    @abstractmethod
+    def weights_type(self) -> str:
+        """Return the type in which weights are kept."""
 
+    @abstractmethod
+    def weights_kept(
+        self, weights: NDArray[np.int8], packed: bool = True
+    ) -> NDArray[np.integer[Any]]:
+        """Return weights `(..., W, 4)` of rows of W channels, flat, as `weights_of` reads them."""
 
-def unsigned(vectors: ByteVectors, bytes_: Expr, lanes: int) -> list[Expr]:
-    """Return unsigned bytes, four for each of `lanes` sums, as `dot` wants them.
+    @abstractmethod
+    def weights_of(self, buffer: Buffer, place: Expr, lanes: int) -> list[Expr]:
+        """Return weights, four for each of `lanes` sums, as `dot` wants them."""
 
-    That is as they are; or, where pairs of words are multiplied, even and odd ones as words.
-    """
-    if vectors.dot:
-        return [bytes_]
-    words = tirx.reinterpret(f"uint16x{2 * lanes}", bytes_)
-    even = tirx.bitwise_and(words, splat(tirx.IntImm("uint16", 255), 2 * lanes))
-    odd = tirx.shift_right(words, splat(tirx.IntImm("uint16", 8), 2 * lanes))
-    return [T.Bind(tirx.reinterpret(f"int16x{2 * lanes}", one)) for one in (even, odd)]
+    @abstractmethod
+    def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
+        """Return sums with the products of four bytes and four weights added to each."""
 
+    @abstractmethod
+    def factors(self, bytes_: Expr, lanes: int) -> list[Expr]:
+        """Return bytes of a map, four for each of `lanes` sums, as `dot` wants them."""
 
-def weights_type(vectors: ByteVectors) -> str:
-    """Return the type in which weights are kept."""
-    return "int8" if vectors.dot else "int16"
+    @abstractmethod
+    def fours(
+        self, buffer: Buffer, place: Expr, count: int, sizes: Collection[int]
+    ) -> Callable[[int], dict[int, list[Expr]]]:
+        """Return what gives the first to the last of `count` fours of a pixel's channels.
 
+        Each is in all sums of a register, as `dot` wants them, by the register's lanes.
+        """
 
-def weights_kept(
-    vectors: ByteVectors, weights: NDArray[np.int8], packed: bool = True
-) -> NDArray[np.integer[Any]]:
-    """Return weights `(..., W, 4)` of rows of W channels, flat, as `weights_of` reads them."""
-    if vectors.dot:
-        return weights.ravel()
-    words, first = [], 0
-    for together in registers(vectors, weights.shape[-2], packed):
-        for lanes in together:
-            own = weights[..., first : first + lanes, :].astype(np.int16)
-            words += [own[..., half::2].reshape(*own.shape[:-2], -1) for half in (0, 1)]
-            first += lanes
-    return np.concatenate(words, axis=-1).ravel()
+    @abstractmethod
+    def narrowed(self, numbers: Sequence[Expr], lanes: int) -> Expr:
+        """Return registers of int32, one or four that are stored together, as a map's bytes.
 
+        What is beyond the range of bytes becomes its end.
+        """
 
-def weights_of(vectors: ByteVectors, buffer: Buffer, place: Expr, lanes: int) -> list[Expr]:
-    """Return weights, four for each of `lanes` sums, as `dot` wants them."""
-    if vectors.dot:
-        return [T.Bind(load(buffer, place, QUAD * lanes))]
-    return [T.Bind(load(buffer, place + half * 2 * lanes, 2 * lanes)) for half in (0, 1)]
+    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr, short: bool) -> Expr:
+        """Return the bits of floats, less an int32, as a map's bytes; see `narrowed`.
 
+        Args:
+            floats: whose last bits are integers: `sums.rounded`.
+            lanes: of each register.
+            less: what is subtracted from their bits.
+            short: the integers are of 16 bits.
+        """
+        numbers = [tirx.reinterpret(f"int32x{lanes}", one) for one in floats]
+        return self.narrowed([one - splat(less, lanes) for one in numbers], lanes)
 
-def dot(total: Expr, given: Sequence[Expr], weights: Sequence[Expr], lanes: int) -> Expr:
-    """Return sums with the products of four unsigned and four signed bytes added to each."""
-    kind = f"int32x{lanes}"
-    if len(given) == 1:
-        name = f"{_DOT}{32 * lanes}"
-        return tirx.call_llvm_pure_intrin(kind, name, total, given[0], weights[0])
-    for one, weight in zip(given, weights, strict=True):
-        name = f"llvm.x86.{_PAIRS[lanes]}"
-        total = total + tirx.call_llvm_pure_intrin(kind, name, one, weight)
-    return total
+    @abstractmethod
+    def widened(self, bytes_: Expr, together: Sequence[int], zero: Expr) -> list[Expr]:
+        """Return bytes of a map less their zero, an int32, as int32 in the order of sums."""
 
+    def registers(self, width: int, packed: bool = True) -> list[tuple[int, ...]]:
+        """Return lanes of the registers that hold `width` channels, those packed together in one.
 
-def in_all(word: Expr, lanes: int) -> Expr:
-    """Return four bytes, given as an int32, for each of `lanes` sums."""
-    return tirx.reinterpret(f"uint8x{QUAD * lanes}", splat(word, lanes))
+        Example:
+            with 16 lanes, registers(72) == [(16, 16, 16, 16), (8,)]
+        """
+        vectors = self.vectors
+        whole = width // vectors.packed if packed else 0
+        rest = register_lanes(width - whole * vectors.packed, vectors.lanes)
+        return [(vectors.lanes,) * 4] * whole + [(lanes,) for lanes in rest]
+
+    def order(self, width: int, packed: bool = True) -> list[int]:
+        """Return the channel at each place of a row of registers."""
+        places: list[int] = []
+        for together in self.registers(width, packed):
+            first = len(places)
+            if len(together) == 1:
+                places += range(first, first + together[0])
+            else:
+                places += [
+                    first + _PART * part + QUAD * register + i
+                    for register in range(4)
+                    for part in range(self.vectors.packed // _PART)
+                    for i in range(QUAD)
+                ]
+        return places
+
+    def everywhere(self, word: Expr, lanes: int) -> list[Expr]:
+        """Return four bytes, given as an int32, for each of `lanes` sums, as `dot` wants them."""
+        return self.factors(self.in_all(word, lanes), lanes)
+
+    def in_all(self, word: Expr, lanes: int) -> Expr:
+        """Return four bytes, given as an int32, for each of `lanes` sums."""
+        return tirx.reinterpret(f"{self.kind}x{QUAD * lanes}", splat(word, lanes))
+
+    def pairs(self, first: Expr, second: Expr) -> list[Expr]:
+        """Return two vectors of bytes, byte by byte of each in turn: low and high halves."""
+        return [self._unpacked(first, second, 1, half) for half in (0, 1)]
+
+    def quads(self, first: Sequence[Expr], second: Sequence[Expr]) -> list[Expr]:
+        """Return two results of `pairs`, two bytes of each in turn, in the order of packed sums."""
+        return [self._unpacked(first[i], second[i], 2, half) for i in (0, 1) for half in (0, 1)]
+
+    def columns(self, first: Sequence[Expr], second: Sequence[Expr]) -> list[list[Expr]]:
+        """Return four columns, the results of `pairs`, for four registers as `dot` wants them."""
+        quads = [T.Bind(one) for one in self.quads(first, second)]
+        return [self.factors(one, self.vectors.lanes) for one in quads]
+
+    def column(self, given: Sequence[Expr], lanes: int) -> list[Expr]:
+        """Return four columns of `lanes` bytes for one register as `dot` wants them."""
+        places = [lanes * j + i for i in range(lanes) for j in range(QUAD)]
+        return self.factors(T.Bind(shuffled(given, places)), lanes)
+
+    def _unpacked(self, first: Expr, second: Expr, size: int, half: int) -> Expr:
+        """Units of `size` bytes of both in turn, from the low or high half of each part."""
+        places = []
+        for part in range(0, self.vectors.packed, _PART):
+            start = part + half * _PART // 2
+            for unit in range(start, start + _PART // 2, size):
+                for vector in (0, self.vectors.packed):
+                    places += [vector + unit + byte for byte in range(size)]
+        return shuffled([first, second], places)
 
 
 def integers(value: int, lanes: int) -> Expr:
@@ -120,41 +167,11 @@ def integers(value: int, lanes: int) -> Expr:
     return splat(tirx.IntImm("int32", value), lanes)
 
 
-def pairs(vectors: ByteVectors, first: Expr, second: Expr) -> list[Expr]:
-    """Return two vectors of bytes, byte by byte of each in turn: low and high halves."""
-    return [_unpacked(vectors, first, second, 1, half) for half in (0, 1)]
-
-
-def quads(vectors: ByteVectors, first: Sequence[Expr], second: Sequence[Expr]) -> list[Expr]:
-    """Return two results of `pairs`, two bytes of each in turn, in the order of packed sums."""
-    return [_unpacked(vectors, first[i], second[i], 2, half) for i in (0, 1) for half in (0, 1)]
-
-
-def _unpacked(vectors: ByteVectors, first: Expr, second: Expr, size: int, half: int) -> Expr:
-    """Units of `size` bytes of both in turn, from the low or high half of each part."""
-    places = []
-    for part in range(0, vectors.packed, _PART):
-        start = part + half * _PART // 2
-        for unit in range(start, start + _PART // 2, size):
-            for vector in (0, vectors.packed):
-                places += [vector + unit + byte for byte in range(size)]
-    return _shuffled([first, second], places)
-
-
-def interleaved(given: Sequence[Expr], lanes: int) -> Expr:
-    """Return four vectors of `lanes` bytes, byte by byte of each in turn, as they come."""
-    return _shuffled(given, [lanes * j + i for i in range(lanes) for j in range(QUAD)])
-
-
-def packed(sums: Sequence[Expr], lanes: int) -> Expr:
-    """Return four registers of int32 as bytes, cut to 0 and 255."""
-    words, bytes_ = f"int16x{2 * lanes}", f"uint8x{4 * lanes}"
-    halves = [
-        tirx.call_llvm_pure_intrin(words, f"llvm.x86.{_WORDS[lanes]}", *sums[i : i + 2])
-        for i in (0, 2)
-    ]
-    return tirx.call_llvm_pure_intrin(bytes_, f"llvm.x86.{_BYTES[lanes]}", *halves)
-
-
-def _shuffled(given: Sequence[Expr], places: Sequence[int]) -> Expr:
+def shuffled(given: Sequence[Expr], places: Sequence[int]) -> Expr:
+    """Return elements of vectors, of which one follows the other."""
     return tirx.Shuffle(list(given), [tirx.IntImm("int32", place) for place in places])
+
+
+def word_at(buffer: Buffer, place: Expr) -> Expr:
+    """Return four bytes as an int32."""
+    return T.Bind(tirx.reinterpret("int32", load(buffer, place, QUAD)))

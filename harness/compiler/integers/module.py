@@ -14,9 +14,10 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler.integers import convolution, depthwise, elementwise, moving
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.integers.elementwise import PLANES, ImageBytes
+from facebench.harness.compiler.integers.instructions import lanes_of
 from facebench.harness.compiler.integers.lanes import QUAD
 from facebench.harness.compiler.integers.moving import ByteJoin, ByteShuffle
-from facebench.harness.compiler.integers.sums import settings
+from facebench.harness.compiler.integers.sums import ROUNDING_BITS, settings
 from facebench.harness.compiler.integers.tiling import tiling
 from facebench.harness.compiler.kernels.emit import Expr
 from facebench.harness.compiler.kernels.provider import KERNEL, OPAQUE
@@ -61,6 +62,7 @@ class _Writer:
     def __init__(self, network: IntegerNetwork, batch: int, vectors: ByteVectors) -> None:
         self._network = network
         self._vectors = vectors
+        self._lanes = lanes_of(vectors)
         self._batch = batch
         self._builder = relax.BlockBuilder()
         self._kernels: dict[_Work, Any] = {}
@@ -100,7 +102,10 @@ class _Writer:
         source = self._network.maps[step.source]
         weights = _filled(step.weights) if source.shape[0] == 3 else step.weights
         work = self._workload(step, weights)
-        folded = step.bias - source.zero * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
+        read = source.zero - self._lanes.origin
+        folded = step.bias - read * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
+        if step.added:
+            folded -= ROUNDING_BITS
         blocked = tiling(work, self._vectors)
         kind = depthwise if isinstance(work, Depthwise) else convolution
         order = kind.channel_order(work, blocked, self._vectors)
@@ -116,15 +121,22 @@ class _Writer:
             arguments += [self._values[step.added], _constant(step.added_multipliers[order])]
         result = None if step.real else self._network.maps[step.result]
         zero = 0 if result is None else result.zero
-        arguments.append(_constant(settings(source.zero, zero, step.limits, added_zero)))
+        arguments.append(self._told(source.zero, zero, step.limits, added_zero))
         return self._called(work, arguments, result, blocked)
+
+    def _told(self, source: int, result: int, limits: tuple[int, int], added: int) -> Expr:
+        """Return `settings` of numbers, as bytes that stand for them lie in memory."""
+        origin = self._lanes.origin
+        low, high = limits
+        moved = (low - origin, high - origin)
+        return _constant(settings(source - origin, result - origin, moved, added - origin))
 
     def _workload(self, step: SumsStep, weights: NDArray[Any]) -> Convolution | Depthwise:
         source = self._network.maps[step.source]
         filters, channels, rows, columns = weights.shape
         window = Window((rows, columns), step.stride, step.padding, step.dilation)
         output = (1, 1) if step.real else self._network.maps[step.result].shape[1:]
-        epilogue = _epilogue(step)
+        epilogue = self._epilogue(step)
         given = channels * step.groups
         if step.groups == given == filters:
             return Depthwise(self._batch, source.shape[1:], output, given, window, epilogue)
@@ -138,6 +150,28 @@ class _Writer:
             step.groups,
             epilogue=epilogue,
         )
+
+    def _epilogue(self, step: SumsStep) -> Epilogue:
+        """Return what follows a step's sums, in the form that takes fewest instructions."""
+        steps, arm = ["add"] * bool(step.added), self._vectors.arm
+        if step.real:
+            return (*steps, "real")
+        if (step.negative != step.multipliers).any():
+            # A choice between multipliers takes NEON less than two products.
+            either = arm or (step.negative > step.multipliers).any()
+            steps.append("prelu" if either else "leaky")
+        if arm and self._largest(step) < np.iinfo(np.int16).max:
+            steps.append("short")
+        return (*steps, *_limits(step.limits))
+
+    def _largest(self, step: SumsStep) -> float:
+        """Return what no integer that a step gives is above in magnitude, before its limits."""
+        reach = _reach(self._network.maps[step.source])
+        sums = reach * np.abs(step.weights.astype(np.float64)).sum(axis=(1, 2, 3))
+        sums += np.abs(step.bias)
+        if step.added:
+            sums += _reach(self._network.maps[step.added]) * step.added_multipliers + 1
+        return float((sums * np.maximum(np.abs(step.multipliers), np.abs(step.negative))).max())
 
     def _pool(self, step: PoolStep) -> Expr:
         source, result = (self._network.maps[name] for name in (step.source, step.result))
@@ -155,7 +189,7 @@ class _Writer:
         arguments = [self._values[step.source]]
         if mean:
             arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
-        arguments.append(_constant(settings(source.zero, result.zero, step.limits, 0)))
+        arguments.append(self._told(source.zero, result.zero, step.limits, source.zero))
         return self._called(work, arguments, result)
 
     def _moved(self, step: ShuffleStep | JoinStep) -> Expr:
@@ -185,7 +219,7 @@ class _Writer:
         else:
             channels, height, width = made.shape
             channels = PLANES if isinstance(work, ImageBytes) else channels
-            kind = relax.TensorType((self._batch, height, width, channels), "uint8")
+            kind = relax.TensorType((self._batch, height, width, channels), self._lanes.kind)
         return self._builder.emit(relax.call_tir(self._kernels[work], list(arguments), out_ty=kind))
 
     def _kernel(self, work: _Work, blocked: IntegerTiling | None) -> Any:
@@ -201,26 +235,20 @@ class _Writer:
 
 def _function(work: _Work, blocked: IntegerTiling | None, vectors: ByteVectors) -> tirx.PrimFunc:
     if isinstance(work, ImageBytes):
-        return elementwise.emit_image(work)
+        return elementwise.emit_image(work, vectors)
     if isinstance(work, Pooling):
         return elementwise.emit_pooling(work, vectors)
     if isinstance(work, ByteShuffle | ByteJoin):
-        return moving.emit_moving(work)
+        return moving.emit_moving(work, lanes_of(vectors).kind)
     assert blocked is not None
     if isinstance(work, Depthwise):
         return depthwise.emit_depthwise(work, blocked, vectors)
     return convolution.emit_convolution(work, blocked, vectors)
 
 
-def _epilogue(step: SumsStep) -> Epilogue:
-    steps = ["add"] * bool(step.added)
-    if step.real:
-        return (*steps, "real")
-    if (step.negative > step.multipliers).any():
-        steps.append("prelu")
-    elif (step.negative != step.multipliers).any():
-        steps.append("leaky")
-    return (*steps, *_limits(step.limits))
+def _reach(given: IntegerMap) -> int:
+    """Return how far a map's integers are from its zero at most."""
+    return max(given.zero, 255 - given.zero)
 
 
 def _limits(limits: tuple[int, int]) -> Epilogue:

@@ -47,17 +47,17 @@ class ByteJoin:
     channels: tuple[int, ...]
 
 
-def emit_moving(work: ByteShuffle | ByteJoin) -> tirx.PrimFunc:
-    """Return the kernel: arguments are what is read, and the output."""
+def emit_moving(work: ByteShuffle | ByteJoin, kind: str) -> tirx.PrimFunc:
+    """Return the kernel: arguments are what is read, and the output, of a type of bytes."""
     if isinstance(work, ByteShuffle):
-        return emit.function("shuffle", lambda: _shuffle(work))
-    return emit.function("join", lambda: _join(work))
+        return emit.function("shuffle", lambda: _shuffle(work, kind))
+    return emit.function("join", lambda: _join(work, kind))
 
 
-def _shuffle(work: ByteShuffle) -> None:
+def _shuffle(work: ByteShuffle, kind: str) -> None:
     height, width = work.input
     shape = (work.batch, height, width, work.channels)
-    buffers = arguments({"input": (shape, "uint8"), "output": (shape, "uint8")})
+    buffers = arguments({"input": (shape, kind), "output": (shape, kind)})
     column = work.channels // work.groups
     places = [i % work.groups * column + i // work.groups for i in range(work.channels)]
     with T.parallel(0, work.batch * height) as row, T.serial(0, width) as x:
@@ -70,14 +70,14 @@ def _shuffle(work: ByteShuffle) -> None:
             offset += lanes
 
 
-def _join(work: ByteJoin) -> None:
+def _join(work: ByteJoin, kind: str) -> None:
     height, width = work.input
     total = sum(work.channels)
     shapes = {
-        f"input{i}": ((work.batch, height, width, channels), "uint8")
+        f"input{i}": ((work.batch, height, width, channels), kind)
         for i, channels in enumerate(work.channels)
     }
-    buffers = arguments(shapes | {"output": ((work.batch, height, width, total), "uint8")})
+    buffers = arguments(shapes | {"output": ((work.batch, height, width, total), kind)})
     with T.parallel(0, work.batch * height) as row, T.serial(0, width) as x:
         pixel = T.Bind(row * width + x)
         offset = 0

@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.integers import lanes as vector
+from facebench.harness.compiler.integers.lanes import QUAD, Lanes, integers
 from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat, store
-from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Epilogue
 
 # 1.5 * 2^23, and its bits.
-_ROUNDING, _ROUNDING_BITS = 12582912.0, 0x4B400000
+_ROUNDING, ROUNDING_BITS = 12582912.0, 0x4B400000
 
 # Places in a kernel's settings.
 OUTSIDE, ZERO, LOWEST, HIGHEST, ADDED_ZERO = range(5)
 
 
 def settings(source: int, result: int, limits: tuple[int, int], added: int) -> NDArray[np.int32]:
-    """Return what a kernel is told, (5,): zeros of the map that it reads, gives, and adds."""
-    outside = np.full(4, source, np.uint8).view(np.int32)[0]
-    return np.array([outside, _ROUNDING_BITS - result, *limits, added], np.int32)
+    """Return what a kernel is told, (5,): zeros of the map that it reads, gives, and adds.
+
+    All are as bytes lie in memory, less by `Lanes.origin` than the numbers that they stand for.
+    """
+    outside = np.full(4, source).astype(np.uint8).view(np.int32)[0]
+    return np.array([outside, ROUNDING_BITS - result, *limits, added], np.int32)
 
 
 def arguments(shapes: Mapping[str, tuple[Sequence[int], str]]) -> dict[str, Buffer]:
@@ -42,9 +44,16 @@ def arguments(shapes: Mapping[str, tuple[Sequence[int], str]]) -> dict[str, Buff
 
 
 def operands(
-    epilogue: Epilogue, channels: int, output: tuple[int, ...]
+    epilogue: Epilogue, channels: int, output: tuple[int, ...], kind: str
 ) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Return extents and types of what finishes sums, and of the output, in a kernel's order."""
+    """Return extents and types of what finishes sums, and of the output, in a kernel's order.
+
+    Args:
+        epilogue: of the sums.
+        channels: multipliers.
+        output: the output's extents.
+        kind: the type of maps.
+    """
     row = (channels,)
     given: dict[str, tuple[tuple[int, ...], str]] = {}
     if "kept" not in epilogue:
@@ -52,9 +61,9 @@ def operands(
     if {"leaky", "prelu"} & set(epilogue):
         given["negative"] = (row, "float32")
     if "add" in epilogue:
-        given |= {"added": (output, "uint8"), "added_multipliers": (row, "float32")}
+        given |= {"added": (output, kind), "added_multipliers": (row, "float32")}
     given["settings"] = ((5,), "int32")
-    given["output"] = (output, "float32" if "real" in epilogue else "uint8")
+    given["output"] = (output, "float32" if "real" in epilogue else kind)
     return given
 
 
@@ -63,39 +72,52 @@ class Finish:
     """It makes a map's elements of sums.
 
     Attributes:
-        epilogue: "add", then "leaky" or "prelu", then "limits" or "real"; or "kept" alone,
-            where sums are the map's elements already.
+        epilogue: "add", then "leaky" or "prelu", then "short" where all products are integers of
+            16 bits, then "limits" or "real"; or "kept", where sums are the map's elements already.
         buffers: of `operands`.
         channel: of the tile's first sum; multipliers are in the registers' order from there on.
+        lanes: the target's instructions.
     """
 
     epilogue: Epilogue
     buffers: Mapping[str, Buffer]
     channel: Expr
+    lanes: Lanes
 
-    def setting(self, place: int, lanes: int) -> Expr:
-        """Return one of the kernel's settings in every lane."""
-        return splat(load(self.buffers["settings"], place, 1), lanes)
+    def setting(self, place: int) -> Expr:
+        """Return one of the kernel's settings."""
+        return load(self.buffers["settings"], place, 1)
 
     def numbers(self, name: str, offset: int, lanes: int) -> Expr:
         """Return multipliers of a register."""
         return load(self.buffers[name], self.channel + offset, lanes)
 
-    def integers(self, total: Expr, offset: int, lanes: int) -> Expr:
-        """Return what sums become, before limits."""
-        real = T.Bind(tirx.Cast(f"float32x{lanes}", total))
-        products = self._products(real, offset, lanes)
-        return tirx.reinterpret(f"int32x{lanes}", products) - self.setting(ZERO, lanes)
+    def elements(self, totals: Sequence[Expr], offset: int, lanes: int) -> Expr:
+        """Return a map's bytes of sums in registers that are stored together."""
+        if "kept" in self.epilogue:
+            made = self.lanes.narrowed(totals, lanes)
+        else:
+            floats = [
+                T.Bind(self._products(total, offset + number * lanes, lanes))
+                for number, total in enumerate(totals)
+            ]
+            short = "short" in self.epilogue
+            made = self.lanes.bytes_of(floats, lanes, self.setting(ZERO), short)
+        return self._limited(made, lanes * len(totals))
 
-    def limited(self, made: Expr, lanes: int) -> Expr:
-        """Return a map's integers within its limits, but for those of bytes."""
-        if "limits" in self.epilogue:
-            made = tirx.Max(made, self.setting(LOWEST, lanes))
-            made = tirx.Min(made, self.setting(HIGHEST, lanes))
-        return T.Bind(made)
+    def _limited(self, made: Expr, width: int) -> Expr:
+        """Return bytes within a map's limits."""
+        if "limits" not in self.epilogue:
+            return made
+        low, high = (
+            splat(tirx.Cast(self.lanes.kind, self.setting(place)), width)
+            for place in (LOWEST, HIGHEST)
+        )
+        return tirx.Min(tirx.Max(made, low), high)
 
-    def _products(self, real: Expr, offset: int, lanes: int) -> Expr:
+    def _products(self, total: Expr, offset: int, lanes: int) -> Expr:
         """Return the products' nearest integers, as the last bits of floats."""
+        real = T.Bind(tirx.Cast(f"float32x{lanes}", total))
         positive = self.numbers("multipliers", offset, lanes)
         if "leaky" in self.epilogue:
             negative = self.numbers("negative", offset, lanes)
@@ -106,26 +128,19 @@ class Finish:
             positive = tirx.Select(real > zero, positive, negative)
         return rounded(real, positive, lanes)
 
-    def addends(
-        self, vectors: ByteVectors, place: Expr, offset: int, together: Sequence[int]
-    ) -> list[Expr]:
-        """Return what a map adds to the sums of registers that are stored together."""
-        width = sum(together)
-        given = T.Bind(load(self.buffers["added"], place, width))
-        if len(together) == 1:
-            bytes_ = [tirx.Cast(f"int32x{width}", given)]
-        else:
-            zeros = splat(tirx.IntImm("uint8", 0), width)
-            low = vector.pairs(vectors, given, zeros)
-            quads = vector.quads(vectors, low, [zeros, zeros])
-            bytes_ = [tirx.reinterpret(f"int32x{vectors.lanes}", one) for one in quads]
+    def addends(self, place: Expr, offset: int, together: Sequence[int]) -> list[Expr]:
+        """Return what a map adds to the sums of registers that are stored together.
+
+        It is more by `ROUNDING_BITS`, which their bias is less by.
+        """
+        given = T.Bind(load(self.buffers["added"], place, sum(together)))
+        wide = self.lanes.widened(given, together, self.setting(ADDED_ZERO))
         made = []
-        for number, (one, lanes) in enumerate(zip(bytes_, together, strict=True)):
-            real = tirx.Cast(f"float32x{lanes}", one - self.setting(ADDED_ZERO, lanes))
+        for number, (one, lanes) in enumerate(zip(wide, together, strict=True)):
+            real = tirx.Cast(f"float32x{lanes}", one)
             start = offset + sum(together[:number])
             product = rounded(real, self.numbers("added_multipliers", start, lanes), lanes)
-            bits = tirx.reinterpret(f"int32x{lanes}", product)
-            made.append(bits - vector.integers(_ROUNDING_BITS, lanes))
+            made.append(tirx.reinterpret(f"int32x{lanes}", product))
         return made
 
 
@@ -140,14 +155,14 @@ class IntegerSums:
 
     Attributes:
         pixels: rows of the tile.
-        vectors: the target's registers.
+        instructions: the target's.
         together: lanes of the registers of a row, those that are stored together in one.
     """
 
-    def __init__(self, pixels: int, width: int, vectors: ByteVectors, packed: bool = True) -> None:
+    def __init__(self, pixels: int, width: int, instructions: Lanes, packed: bool = True) -> None:
         self.pixels = pixels
-        self.vectors = vectors
-        self.together = vector.registers(vectors, width, packed)
+        self.instructions = instructions
+        self.together = instructions.registers(width, packed)
         self.lanes = [lanes for one in self.together for lanes in one]
         self.offsets = [sum(self.lanes[:j]) for j in range(len(self.lanes))]
         self._sums = [
@@ -162,16 +177,16 @@ class IntegerSums:
             for row in self._sums:
                 store(row[j], 0, value, lanes)
 
-    def clear(self) -> None:
-        """Set all sums to zero."""
+    def fill(self, value: int) -> None:
+        """Set all sums to a number."""
         for row in self._sums:
             for held, lanes in zip(row, self.lanes, strict=True):
-                store(held, 0, vector.integers(0, lanes), lanes)
+                store(held, 0, integers(value, lanes), lanes)
 
     def weights(self, buffer: Buffer, index: Expr) -> list[list[Expr]]:
-        """Return weights for the registers of a row, as `lanes.dot` wants them."""
+        """Return weights for the registers of a row, as `Lanes.dot` wants them."""
         return [
-            vector.weights_of(self.vectors, buffer, index + vector.QUAD * offset, lanes)
+            self.instructions.weights_of(buffer, index + QUAD * offset, lanes)
             for offset, lanes in zip(self.offsets, self.lanes, strict=True)
         ]
 
@@ -180,7 +195,8 @@ class IntegerSums:
     ) -> None:
         """Add products of bytes to one of a pixel's registers."""
         held, lanes = self._sums[pixel][register], self.lanes[register]
-        store(held, 0, vector.dot(load(held, 0, lanes), given, weights, lanes), lanes)
+        total = self.instructions.dot(load(held, 0, lanes), given, weights, lanes)
+        store(held, 0, total, lanes)
 
     def update(self, pixel: int, register: int, change: Callable[[Expr], Expr]) -> None:
         """Replace one of a pixel's registers by what `change` makes of it."""
@@ -206,31 +222,16 @@ class IntegerSums:
     ) -> None:
         totals = [load(one, 0, lanes) for one, lanes in zip(held, together, strict=True)]
         if "add" in finish.epilogue:
-            added = finish.addends(self.vectors, start + offset, offset, together)
+            added = finish.addends(start + offset, offset, together)
             totals = [total + more for total, more in zip(totals, added, strict=True)]
         output, width = finish.buffers["output"], sum(together)
         if "real" in finish.epilogue:
             (total,) = totals
-            made = tirx.Cast(f"float32x{width}", total)
-            store(
-                output, start + offset, made * finish.numbers("multipliers", offset, width), width
-            )
-            return
-        whole = [
-            finish.limited(
-                total
-                if "kept" in finish.epilogue
-                else finish.integers(total, offset + sum(together[:j]), together[j]),
-                together[j],
-            )
-            for j, total in enumerate(totals)
-        ]
-        if len(together) > 1:
-            store(output, start + offset, vector.packed(whole, together[0]), width)
-            return
-        cut = tirx.Max(whole[0], vector.integers(0, width))
-        cut = tirx.Min(cut, vector.integers(255, width))
-        store(output, start + offset, tirx.Cast(f"uint8x{width}", cut), width)
+            real = tirx.Cast(f"float32x{width}", total)
+            made = real * finish.numbers("multipliers", offset, width)
+        else:
+            made = finish.elements(totals, offset, together[0])
+        store(output, start + offset, made, width)
 
 
 def either_row(line: Expr, height: int, taps: Callable[[bool], object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facebench.harness.compiler.integers.convolution import IntegerTiling
-from facebench.harness.compiler.integers.lanes import registers
+from facebench.harness.compiler.integers.instructions import lanes_of
 from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Convolution, Depthwise
 
@@ -21,7 +21,7 @@ def tiling(work: Convolution | Depthwise, vectors: ByteVectors) -> IntegerTiling
         outputs = vectors.registers // 8
         return IntegerTiling(outputs, vectors.packed, work.output[1], weights_first=True)
     width = min(width, work.filters // work.groups)
-    count = sum(map(len, registers(vectors, width)))
+    count = sum(map(len, lanes_of(vectors).registers(width)))
     pixels = work.batch * work.output[0] * work.output[1]
     chunk = max(n for n in range(1, min(_CHUNK, pixels) + 1) if pixels % n == 0)
     weights = work.filters * work.channels // work.groups * work.window.taps
@@ -34,6 +34,9 @@ def _tile(vectors: ByteVectors) -> tuple[int, int]:
 
     Words take twice the registers of bytes for weights.
     """
+    if vectors.arm:
+        # What is left holds weights, and a vector of each pixel's channels.
+        return vectors.registers * 5 // 8, vectors.packed
     if vectors.dot:
         return vectors.registers * 3 // 4, vectors.packed
     return vectors.registers // 2, vectors.packed if vectors.registers > 16 else 2 * vectors.lanes

@@ -1,0 +1,13 @@
+"""Chooses the instructions of a target's vectors of bytes."""
+
+from __future__ import annotations
+
+from facebench.harness.compiler.integers.aarch64 import ArmLanes
+from facebench.harness.compiler.integers.lanes import Lanes
+from facebench.harness.compiler.integers.x86_64 import X86Lanes
+from facebench.harness.compiler.vectors import ByteVectors
+
+
+def lanes_of(vectors: ByteVectors) -> Lanes:
+    """Return a target's instructions on vectors of bytes."""
+    return ArmLanes(vectors) if vectors.arm else X86Lanes(vectors)
