@@ -9,6 +9,7 @@ from functools import singledispatch
 import pandas as pd
 
 from facebench.harness.comparison.extract import entry
+from facebench.harness.machine.facts import runtime_version
 from facebench.harness.records.accuracy import Accuracy, Bounded, Identification
 from facebench.harness.records.artifacts import Compilation
 from facebench.harness.records.comparable import Decided, Figure
@@ -27,7 +28,7 @@ Interval = tuple[float, float] | None
 _CASE = ("network", "weights", "precision", "runtime", "target", "device", "threads", "batch",
          "dataset", "denormals")  # fmt: skip
 COLUMNS = ("measure", "figure", "value", "lower", "upper", "unit", "kind", *_CASE, "label",
-           "created")  # fmt: skip
+           "version", "cpu", "affinity", "doubts", "created")  # fmt: skip
 _TYPES = {"value": "float64", "lower": "float64", "upper": "float64", "threads": "int64",
           "batch": "int64"}  # fmt: skip
 
@@ -66,6 +67,7 @@ def tidy_frame(records: Iterable[Record]) -> pd.DataFrame:
             "kind": record.kind,
             **{name: getattr(record.case, name) for name in _CASE},
             "label": record.label,
+            **_circumstances(record),
             "created": record.created,
         }
         for record in records
@@ -84,6 +86,17 @@ def tidy_figures(record: Record) -> list[TidyFigure]:
     if record.result is None:
         return []
     return list(_figures(record.result, record))
+
+
+def _circumstances(record: Record) -> dict[str, str]:
+    """Return with what a record was made, and what speaks against it."""
+    facts = record.environment
+    return {
+        "version": runtime_version(facts, record.case.runtime),
+        "cpu": str(facts.get("cpu_model", "")),
+        "affinity": str(facts.get("affinity", "")),
+        "doubts": "; ".join(f"{check.name}: no, {check.detail}" for check in record.failed_checks),
+    }
 
 
 @singledispatch

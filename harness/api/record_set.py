@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -9,12 +10,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from facebench.architectures.errors import BadInputError, UnavailableError, UnknownNameError
+from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.measures.registry import in_short
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
-from facebench.harness.records.store import records_of
-from facebench.harness.storage import shipped, writing
+from facebench.harness.storage import shipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +31,11 @@ _MOST_ROWS, _MOST_LINES = 60, 30
 
 
 def read(*results: str | Path) -> Records:
-    """Return the records of results files, or of folders that runs left.
+    """Return the records of results files, of folders that runs left, or of models that carry some.
 
     Args:
-        results: such as `results/mine`, which `facebench run -o results/mine` made.
+        results: such as `results/mine`, which `facebench run -o results/mine` made, or an ONNX
+            file into which `Records.convert` wrote.
 
     Raises:
         BadInputError: there is no such file, or a line of it is no record.
@@ -48,7 +49,9 @@ def read(*results: str | Path) -> Records:
     """
     if not results:
         raise BadInputError("no results are named: give a file of records, or a run's folder")
-    return Records(records_of(Path(one) for one in results))
+    from facebench.reports.exchange.registry import read as read_all
+
+    return Records(read_all(Path(one) for one in results))
 
 
 def reference() -> Records:
@@ -155,8 +158,9 @@ class Records(Sequence[Record]):
         Columns are `measure`, `figure`, `value` with the ends of its 95 % interval `lower` and
         `upper` (empty of an exact count), `unit`, `kind` (`counted`, `measured`, `emulated`,
         `modelled`), `network`, `weights`, `precision`, `runtime`, `target`, `device`, `threads`,
-        `batch`, `dataset`, `denormals`, `label` and `created`. What failed has no figure and no
-        row: see `failures`.
+        `batch`, `dataset`, `denormals`, `label`, `version` of the runtime, `cpu`, `affinity` (the
+        cores it was kept on), `doubts` (conditions of validity that do not hold) and `created`.
+        What failed has no figure and no row: see `failures`.
         """
         from facebench.reports.tidy import tidy_frame
 
@@ -210,22 +214,40 @@ class Records(Sequence[Record]):
 
         Raises:
             UnavailableError: pyarrow is not installed.
-            BadInputError: the file can't be written.
+            BadInputError: the file can't be written, or there is no figure.
         """
-        try:
-            import pyarrow  # noqa: F401  # what pandas writes it with
-        except ImportError as error:
-            raise UnavailableError(
-                "pyarrow is not installed: 'pip install facebench[notebook]' installs it"
-            ) from error
-        table, target = self.frame(), Path(path)
-        try:
-            writing.replace(target, lambda made: table.to_parquet(made, index=False))
-        except OSError as error:
-            raise BadInputError(
-                f"cannot write {target}: {error.strerror}; make room or choose another folder"
-            ) from error
-        return target
+        return self.convert("parquet", path)
+
+    def convert(self, to: str, path: str | Path, *, into: str | Path | None = None) -> Path:
+        """Write these records in a format that another program reads, as `facebench convert` does.
+
+        What a format has no room for is left out, and a warning says so.
+
+        Args:
+            to: such as `csv`, `huggingface` or `onnx`; a wrong one is answered with all names.
+            path: the file to write; of `croissant`, the folder.
+            into: of `onnx` and `huggingface`, the model or model card that the figures are added
+                to; it stays as it is unless `path` is the same.
+
+        Raises:
+            UnknownNameError: there is no such format.
+            UnavailableError: a package that the format needs is not installed.
+            BadInputError: the records hold nothing for it, or the file can't be written.
+            RefusedError: the format would show the figures as what they are not.
+
+        Example:
+            >>> import facebench, tempfile
+            >>> from torch import nn
+            >>> counted = facebench.cost(nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.Flatten()), size=8)
+            >>> counted.convert("csv", tempfile.mkdtemp() + "/figures.csv").read_text()[:40]
+            'measure,figure,value,lower,upper,unit,ki'
+        """
+        from facebench.reports.exchange.registry import Destination, convert
+
+        target = Destination(Path(path), None if into is None else Path(into))
+        for sentence in convert(self._records, to, target).left_out:
+            warnings.warn(f"left out: {sentence}", stacklevel=2)
+        return target.path
 
     def _evidence(self) -> Evidence:
         from facebench.reports.evidence import Evidence

@@ -24,7 +24,7 @@ from facebench.harness.verification.datasets.registry import DATASETS, data_root
 
 Entry = dict[str, Any]
 
-_MEASURES = "measures.json"
+_ENTRIES = "entries.json"
 
 
 def entries(kind: str | None, data: Path | None) -> dict[str, list[Entry]]:
@@ -128,20 +128,29 @@ def _datasets(data: Path | None) -> list[Entry]:
 
 
 def _measures(data: Path | None) -> list[Entry]:
-    """Return the measures; ours are kept, since to import them is to import what they obtain."""
     if entry_points(group="facebench.measures"):
         return _imported_measures()
-    key = cache.digest(fingerprints.code("facebench.harness.measures"))
+    return _kept("measures", "facebench.harness.measures", _imported_measures)
+
+
+def _formats(data: Path | None) -> list[Entry]:
+    return _kept("formats", "facebench.reports.exchange", _imported_formats)
+
+
+def _kept(name: str, package: str, imported: Callable[[], list[Entry]]) -> list[Entry]:
+    """Return what a package of ours registers; it is kept, since to import it is to import what
+    it works with.
+    """
+
+    def write(folder: Path) -> None:
+        (folder / _ENTRIES).write_text(json.dumps(imported()))
+
     try:
-        folder = cache.entry("measures", key, _write_measures)
+        folder = cache.entry(name, cache.digest(fingerprints.code(package)), write)
     except BadInputError:  # nothing can be kept
-        return _imported_measures()
-    found: list[Entry] = json.loads((folder / _MEASURES).read_text())
+        return imported()
+    found: list[Entry] = json.loads((folder / _ENTRIES).read_text())
     return found
-
-
-def _write_measures(folder: Path) -> None:
-    (folder / _MEASURES).write_text(json.dumps(_imported_measures()))
 
 
 def _imported_measures() -> list[Entry]:
@@ -153,6 +162,12 @@ def _imported_measures() -> list[Entry]:
     ]
 
 
+def _imported_formats() -> list[Entry]:
+    from facebench.reports.exchange.registry import FORMATS  # loads pandas, OpenCV and scipy
+
+    return [{"name": one.name, "about": one.about, "reader": one.reader} for one in FORMATS]
+
+
 KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
     "architectures": _architectures,
     "runtimes": _runtimes,
@@ -161,4 +176,5 @@ KINDS: dict[str, Callable[[Path | None], list[Entry]]] = {
     "cores": _cores,
     "datasets": _datasets,
     "measures": _measures,
+    "formats": _formats,
 }

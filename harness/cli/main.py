@@ -132,6 +132,7 @@ _COMMANDS = (
         "claims", "claims:claims",
         "Judge each claim of a paper by records: supported, refuted, or not decidable here.",
     ),
+    ("convert", "converting:convert", "Write records in a format that other programs read."),
     (
         "compare", "comparing:compare",
         "Say what became slower, larger or less accurate from BASE to NEW.",

@@ -57,6 +57,17 @@ def relevant(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in lasting(environment).items() if name not in _IRRELEVANT}
 
 
+def runtime_version(environment: Mapping[str, Any], runtime: str) -> str:
+    """Return the version of a runtime; empty where no runtime runs, or it is not known.
+
+    Example:
+        >>> runtime_version({"apache-tvm": "0.27", "torch": "2.14"}, "tvm")
+        '0.27'
+    """
+    named = (package for package, owner in PACKAGES.items() if owner == runtime)
+    return str(environment.get(next(named, runtime.partition("_")[0]), ""))
+
+
 def kind_of(name: str) -> str:
     """Return what a fact is of: `machine`, `system`, `versions` or `settings`."""
     if name in MACHINE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from facebench.harness.compiler.build import compile_network
 from facebench.harness.compiler.targets import Target
+from facebench.harness.models import onnx_facts
 from facebench.harness.models.export import export
 from facebench.harness.models.networks import Network
 from facebench.harness.storage import writing
@@ -46,8 +48,9 @@ def write_onnx(network: Network, out: Path) -> ModelFile:
         BadInputError: the weights do not fit, or the file can't be written.
     """
     exported = export(network)
-    path = _copy(exported.onnx, out / f"{_file_name(network.name)}.onnx")
     facts = {name: value for name, value in exported.facts().items() if name != "name"}
+    path = out / f"{_file_name(network.name)}.onnx"
+    writing.write(path, _with_facts(exported.onnx, network, facts))
     return ModelFile(network.name, path, facts)
 
 
@@ -63,6 +66,23 @@ def write_library(network: Network, target: Target, batch: int, out: Path) -> Mo
     path = _copy(library.path, out / f"{_file_name(network.name)}.{target.name}.so")
     facts = asdict(library.compilation()) | {"label": library.label}
     return ModelFile(network.name, path, facts, target.name)
+
+
+def _with_facts(file: Path, network: Network, facts: dict[str, Any]) -> bytes:
+    """Return an ONNX file that says what it is, and what its images are to be."""
+    import onnx
+
+    model = onnx.load(file)
+    onnx_facts.put(
+        model,
+        {
+            onnx_facts.NETWORK: network.name,
+            onnx_facts.WEIGHTS: network.weights,
+            onnx_facts.PREPROCESSING: json.dumps(facts["preprocessing"]),
+        },
+    )
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def _copy(source: Path, target: Path) -> Path:

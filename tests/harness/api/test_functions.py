@@ -118,6 +118,18 @@ def test_files_are_those_that_the_command_writes(
     assert onnx.load(exported.path).graph.output[0].name == "embedding"
 
 
+def test_a_file_says_what_it_is_and_carries_its_records(tmp_path: Path) -> None:
+    (file,) = facebench.export(tiny_module(), tmp_path, size=SIZE)
+    counted = facebench.cost(tiny_module(), size=SIZE)
+    told = {one.key: one.value for one in onnx.load(file.path).metadata_props}
+    assert told["facebench.network"] == file.network == counted[0].case.network
+    assert told["facebench.weights"] == counted[0].case.weights
+    assert json.loads(told["facebench.preprocessing"]) == file.facts["preprocessing"]
+    path = counted.convert("onnx", tmp_path / "with.onnx", into=file.path)
+    assert facebench.read(path) == counted
+    assert told.items() < {one.key: one.value for one in onnx.load(path).metadata_props}.items()
+
+
 def test_a_comparison_is_that_of_the_command(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,7 +289,7 @@ def test_parquet_without_its_package_names_what_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UnavailableError, match=r"pip install facebench\[notebook\]"):
-        facebench.Records().to_parquet(tmp_path / "records.parquet")
+        facebench.cost(tiny_module(), size=SIZE).to_parquet(tmp_path / "records.parquet")
 
 
 # The class stands in no file that a worker could import.

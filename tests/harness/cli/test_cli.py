@@ -24,6 +24,7 @@ from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.store import Store
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.verification.datasets.registry import DATASETS
+from facebench.reports.exchange.registry import FORMATS
 from tests.harness.command_line import facebench
 
 Output = pytest.CaptureFixture[str]
@@ -68,6 +69,7 @@ def test_every_command_has_help_with_an_example(command: str, capfd: Output) -> 
         ),
         ("cores", CORES.names()),
         ("measures", MEASURES.names()),
+        ("formats", FORMATS.names()),
         ("datasets", [*DATASETS.names(), *(f"{prefix}:<path>" for prefix in DATASETS.families())]),
     ],
 )

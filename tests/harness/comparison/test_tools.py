@@ -23,6 +23,9 @@ from facebench.harness.comparison.sources import load
 from facebench.harness.comparison.tools.registry import TOOLS
 from facebench.harness.comparison.verdict import Verdict
 from facebench.harness.records.comparable import Timed
+from facebench.harness.records.latency import Latency
+from facebench.reports.exchange.registry import Destination, convert
+from tests.reports.report_records import latency
 
 from ..command_line import facebench
 
@@ -235,11 +238,91 @@ def test_the_newest_of_a_history_is_taken(tmp_path: Path) -> None:
     assert (times((entry,)), entry.revision) == ({"suite: a": (3.0,)}, "new")
 
 
+def mlperf(*results: dict[str, Any]) -> dict[str, Any]:
+    phone = {"os_version": "14", "manufacturer": "A", "model_code": "B", "model_name": "Phone 1",
+             "board_code": "c", "proc_cpuinfo_soc_name": "SoC 8", "props": []}  # fmt: skip
+    return {
+        "meta": {"uuid": "0", "creation_date": "2026-11-20T10:00:00", "upload_date": None},
+        "results": list(results),
+        "environment_info": {
+            "platform": "android", "value": {"android": phone, "ios": None, "windows": None},
+        },
+        "build_info": {"version": "5.0", "build_number": "1", "git_commit": "abc"},
+    }  # fmt: skip
+
+
+def benchmark(name: str, scenario: str = "SingleStream", **run: Any) -> dict[str, Any]:
+    loadgen = {
+        "query_count": 2048, "latency_mean": 0.004, "latency90": 0.005,
+        "is_min_duration_met": True, "is_min_query_met": True, "is_early_stopping_met": True,
+        "is_token_based": False, "is_result_valid": True,
+    }  # fmt: skip
+    timed = {
+        "throughput": {"value": 200.0}, "accuracy": None, "accuracy2": None,
+        "dataset": {"name": "d", "type": "IMAGENET", "data_path": "", "groundtruth_path": ""},
+        "measured_duration": 60.0, "measured_samples": 2048,
+        "start_datetime": "2026-11-20T10:00:00", "loadgen": loadgen,
+    }  # fmt: skip
+    return {
+        "benchmark_id": name, "benchmark_name": "Image", "loadgen_scenario": scenario,
+        "backend_settings": {"framework": "TFLite", "batch_size": 1},
+        "backend_info": {"filename": "lib", "vendor_name": "G", "backend_name": "TFLite",
+                         "accelerator_name": "CPU"},
+        "performance_run": timed | run, "accuracy_run": None,
+        "min_duration": 60.0, "min_samples": 1024,
+    }  # fmt: skip
+
+
+def test_mlperf_mobile_by_scenario(tmp_path: Path) -> None:
+    old = benchmark("old", loadgen=None, throughput={"value": 500.0})
+    offline = benchmark("off", "Offline", throughput={"value": 1000.0})
+    accuracy = benchmark("accuracy") | {"performance_run": None}
+    found = read(tmp_path / "a.json", mlperf(benchmark("one"), old, offline, accuracy))
+    assert times(found) == {
+        # The score is the 90th percentile, which is one over the throughput that is shown.
+        "one, SingleStream, TFLite, CPU": (pytest.approx(5.0),),
+        "old, SingleStream, TFLite, CPU": (pytest.approx(2.0),),
+        "off, Offline, TFLite, CPU": (pytest.approx(1.0),),
+    }
+    assert found[-1].status == "refused"
+    assert found[0].environment == {"host": "Phone 1", "system": "14", "cpu_model": "SoC 8"}
+    assert (found[0].revision, found[0].doubts) == ("abc", ())
+
+
+def test_mlperf_mobile_that_is_not_valid_is_doubted(tmp_path: Path) -> None:
+    whole = benchmark("one")["performance_run"]["loadgen"]
+    short = whole | {"is_min_duration_met": False, "is_result_valid": False}
+    (entry,) = read(tmp_path / "a.json", mlperf(benchmark("one", loadgen=short)))
+    assert len(entry.doubts) == 2
+    tokens = benchmark("llm", loadgen=whole | {"is_token_based": True})
+    assert read(tmp_path / "b.json", mlperf(tokens))[0].status == "refused"
+
+
+def test_nn_meter_by_groups(tmp_path: Path) -> None:
+    data = {
+        "conv-bn-relu": {"id_0": {"latency": "12.5 +- 0.25"}, "id_1": {"latency": "0 +- 0"}},
+        "networks": {"face": {"latency": "4.0 +- 1e-05", "model": "face.tflite"}},
+    }
+    found = read(tmp_path / "a.json", data)
+    assert times(found) == {"conv-bn-relu: id_0": (12.5,), "networks: face": (4.0,)}
+    assert [entry.status for entry in found] == ["ok", "failed", "ok"]
+
+
+def test_what_facebench_writes_for_nn_meter_is_read_again(tmp_path: Path) -> None:
+    made = latency("mobilefacenet", "ncnn")
+    convert([made], "nn-meter", Destination(tmp_path / "a.json"))
+    ((mean,),) = times(read(tmp_path / "a.json", (tmp_path / "a.json").read_text())).values()
+    assert isinstance(made.result, Latency)
+    assert mean == pytest.approx(sum(made.result.samples_ms) / len(made.result.samples_ms))
+
+
 EXAMPLES: dict[str, Data] = {
     "Google Benchmark": google(run("a", 1.0)),
     "hyperfine": hyperfine(command("a", [0.1])),
     "asv": json.loads(asv({"time_a": [[0.5], [], "v"]})),
     "github-action-benchmark": [{"name": "a", "unit": "ms", "value": 1.0}],
+    "MLPerf Mobile": mlperf(benchmark("a")),
+    "nn-Meter": {"a": {"a": {"latency": "1.5 +- 0.1"}}},
     "pytest-benchmark": {"benchmarks": [{"name": "a", "stats": {"median": 1.0, "rounds": 1}}]},
 }
 

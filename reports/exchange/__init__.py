@@ -1,0 +1,1 @@
+"""Records in formats that other programs read: one file a format."""
