@@ -18,6 +18,7 @@ from facebench.harness.records.instructions import Cycles, Instructions
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.records.results import Result
+from facebench.harness.records.templates import TemplateVerification
 from facebench.harness.records.throughput import Throughput
 from facebench.reports.cells import sure
 from facebench.reports.scores import summarised
@@ -185,6 +186,13 @@ def _(result: Identification, record: Record) -> Iterator[TidyFigure]:
     for number, point in enumerate(result.tar):
         name = f"TAR at FAR {point.rate:g}"
         yield _bounded(name, bounds.tar[number]) if bounds else TidyFigure(name, point.true_rate)
+    yield TidyFigure("images", result.images_per_second, "1/s")
+
+
+@_figures.register
+def _(result: TemplateVerification, record: Record) -> Iterator[TidyFigure]:
+    for point, bound in zip(result.tar, result.bounds, strict=True):
+        yield _bounded(f"TAR at FAR {point.rate:g}", bound)
     yield TidyFigure("images", result.images_per_second, "1/s")
 
 

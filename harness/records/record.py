@@ -28,6 +28,7 @@ Version history of the schema:
         times are of another model.
     10 (2026-11): a process of `Latency` says how many of its threads worked. A record of an
         earlier schema is read as one that does not know it.
+    11 (2026-11): results of comparing templates.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from facebench.harness.records.case import Case
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.storage.serialization import Packed, convert, without
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 
 # How a figure was obtained. `counted` is exact arithmetic on a graph or a file; `recorded` was
 # measured elsewhere, and its record came with facebench: reports say so, no file does.

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from facebench.harness.stats.arrays import Floats, Picture
+from facebench.harness.stats.arrays import Booleans, Floats, Picture, Reals
 from facebench.harness.verification.files import Files
 from facebench.harness.verification.images import decode
+
+# Rows of a table, of which there are millions.
+Rows = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -141,3 +145,81 @@ class SearchSet(FaceSet):
     def protocol(self) -> Any:
         """See `FaceSet`."""
         return [[(key, self.identities[key]) for key in self.probes], list(self.distractors)]
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateSet(FaceSet):
+    """It holds faces that are compared by templates, each several images of one person: 1:1.
+
+    Frames of one video are a *medium*, and so is a single photograph.
+
+    Attributes:
+        images: N of them, each in one template.
+        template: `(N,)`; the row of each image's template, 0 to T - 1.
+        medium: `(N,)`; a number for each medium of a template.
+        weights: `(N,)`, not negative; how sure its publisher's detector was of each face.
+        first: `(P,)`; the row of one template of each pair.
+        second: `(P,)`; that of the other.
+        same: `(P,)`; whether both show one person.
+        people: `(T,)`; a number for who is in each template.
+        over: `identities`, where the dataset says who they are, or `groups` of templates that
+            genuine pairs join.
+        missed: `(T,)`; whether no face was found in any image of a template.
+    """
+
+    images: tuple[str, ...]
+    template: Rows
+    medium: Rows
+    weights: Reals
+    first: Rows
+    second: Rows
+    same: Booleans
+    people: Rows
+    over: str
+    missed: Booleans
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """See `FaceSet`."""
+        return self.images
+
+    @cached_property
+    def protocol(self) -> Any:
+        """See `FaceSet`; a hash of the arrays, which have millions of elements."""
+        return [list(self.images), hashed(self.template, self.medium, self.weights, *self.pairs)]
+
+    @property
+    def pairs(self) -> tuple[Rows, Rows, Booleans]:
+        """Return the templates of each pair, and whether they are of one person, `(P,)` each."""
+        return self.first, self.second, self.same
+
+
+def hashed(*arrays: Any) -> str:
+    """Return the SHA-256 of arrays of any shape, whatever the width of their numbers."""
+    total = hashlib.sha256()
+    for array in arrays:
+        wide = np.float64 if array.dtype.kind == "f" else np.int64
+        total.update(np.ascontiguousarray(array, np.dtype(wide)).tobytes())
+    return total.hexdigest()
+
+
+class LandmarkRows(Mapping[str, Floats]):
+    """They are the landmarks of many images in one array: a tenth of what a dict of arrays takes.
+
+    Args:
+        keys: N images.
+        points: `(N, 5, 2)`, x and y in pixels.
+    """
+
+    def __init__(self, keys: Sequence[str], points: Floats) -> None:
+        self._row = {key: row for row, key in enumerate(keys)}
+        self._points = points
+
+    def __getitem__(self, key: str) -> Floats:
+        return np.asarray(self._points[self._row[key]])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)

@@ -11,10 +11,13 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import swapped
 from facebench.harness.verification.census import Census, counted
-from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
+from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, TemplateSet
 from facebench.harness.verification.files import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, OUTSIDE
 from facebench.harness.verification.images import decode, facts
 from facebench.harness.verification.pixels import ImageFacts
+
+# Images of which an exchange of columns is told by.
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
     problems = [
         *seen.broken.values(),
         *_landmarks(faces, seen.broken),
-        *_duplicates(faces, seen.digests),
+        # A photograph may be in several templates.
+        *(() if isinstance(faces, TemplateSet) else _duplicates(faces, seen.digests)),
         *_left_out(faces),
     ]
     if isinstance(faces, PairSet):
@@ -111,9 +115,23 @@ def require_order(faces: FaceSet) -> None:
     Raises:
         BadInputError: the first image whose are not.
     """
+    if isinstance(faces, TemplateSet):
+        _require_most_in_order(faces)
+        return
     for key in faces.keys:
         if key in faces.landmarks and (what := swapped(faces.landmarks[key])):
             raise BadInputError(_swapped_sentence(faces, key, what) + f"; {_WHOLE_LIST}")
+
+
+def _require_most_in_order(faces: TemplateSet) -> None:
+    """Refuse exchanged columns; a detector's mistakes in single images are part of the list."""
+    looked = [key for key in faces.keys[:_LOOKED_AT] if key in faces.landmarks]
+    wrong = [key for key in looked if swapped(faces.landmarks[key])]
+    if len(wrong) > len(looked) / 2:
+        raise BadInputError(
+            _swapped_sentence(faces, wrong[0], swapped(faces.landmarks[wrong[0]]))
+            + f"; so are those of {len(wrong)} of the first {len(looked)} images"
+        )
 
 
 _WHOLE_LIST = "'facebench data check NAME' lists all such images"
@@ -262,6 +280,13 @@ def _counts(faces: FaceSet) -> dict[str, int]:
         counts["genuine pairs"] = genuine
         counts["impostor pairs"] = len(faces.pairs) - genuine
         counts["folds"] = len({pair.fold for pair in faces.pairs})
+    if isinstance(faces, TemplateSet):
+        genuine = int(faces.same.sum())
+        counts |= {
+            "templates": len(faces.people),
+            "genuine pairs": genuine,
+            "impostor pairs": len(faces.same) - genuine,
+        }
     if isinstance(faces, SearchSet):
         counts |= {"probes": len(faces.probes), "distractors": len(faces.distractors)}
     if faces.left_out:

@@ -24,10 +24,11 @@ from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import in_square, template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
-from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet
+from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, TemplateSet
 from facebench.harness.verification.images import facts
 from facebench.harness.verification.inspection import require_order
 from facebench.harness.verification.landmarks import AlignedLandmarks
+from facebench.harness.verification.templates import without_images
 
 Set = TypeVar("Set", bound=FaceSet)
 # Told how many images are done, and of how many.
@@ -132,7 +133,8 @@ def settle(faces: Set, absent: str) -> Prepared[Set]:
     In a search, `reject` leaves them out as `exclude` does: a search counts ranks,
     and to score -1 gives a distractor the last rank of all, where it changes
     nothing, while a probe of -1 would be a miss for whatever network is looked at
-    and so measure the detector.
+    and so measure the detector. A template is made of the images that have a face; where
+    none has, its pairs score -1 or are left out.
 
     Args:
         faces: pairs or a search.
@@ -155,8 +157,11 @@ def settle(faces: Set, absent: str) -> Prepared[Set]:
         raise _not_found(faces, lacking, f"say with --absent what becomes of them ({others})")
     if len(lacking) == len(faces.keys):
         raise _nothing_left(faces, lacking)
-    if absent == "reject" and not isinstance(faces, SearchSet):
+    if absent == "reject" and isinstance(faces, PairSet):
         return Prepared(faces, lacking, rejected=frozenset(lacking))
+    if isinstance(faces, TemplateSet):
+        left, pairs = without_images(faces, frozenset(lacking), keep=absent == "reject")
+        return Prepared(left, lacking, pairs, len(lacking))
     return _without(faces, lacking)
 
 

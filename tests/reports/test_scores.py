@@ -17,10 +17,12 @@ from facebench.reports.page import Block, Cell, Paragraph, Table
 from facebench.reports.score_frames import identification_frame, verification_frame
 from facebench.reports.scores import curves, summarised
 from facebench.reports.sections.identification import identification
+from facebench.reports.sections.templates import templates
 from facebench.reports.sections.verification import verification
 from tests.reports.report_records import (
     HOSTILE,
     SYNTHETIC,
+    by_templates,
     lfw,
     pair_scores,
     scored,
@@ -254,6 +256,20 @@ def test_a_search_of_an_earlier_schema_has_figures_without_intervals() -> None:
     assert (rank1.text, rank1.detail) == ("90.00", "")
     assert any("before schema 8" in note for note in table.notes)
     assert identification_frame([old]).iloc[0]["rank1"] == 0.9
+
+
+def test_templates_have_a_column_a_far_and_what_is_refused_is_noted() -> None:
+    failed = replace(by_templates("x"), status="failed", result=None, reason="out of memory")
+    blocks = templates(Evidence([by_templates("mobilefacenet"), failed]))
+    (table,) = tables(blocks)
+    first, second = column(table, "0.0001")
+    assert (first.text, first.detail, first.kind) == ("80", "78–82", "measured")
+    assert second.text == "failed"
+    assert column(table, "1e-05")[0].text == "70"
+    assert column(table, "Impostor pairs")[0].text == "2,000,000"
+    assert any("1e-06 isn't supported" in note for note in table.notes)
+    assert "out of memory" in table.notes
+    assert not templates(Evidence([searched("mobilefacenet")]))
 
 
 def test_a_search_that_failed_says_why() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from facebench.harness.cli.output import console
+from facebench.harness.cli.output.cells import bounded, percent
+from facebench.harness.cli.output.template_scores import print_templates
 from facebench.harness.cli.output.terminal import err, new_table, out
 from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.comparison.verification_run import VerificationOutcome
@@ -21,6 +23,7 @@ from facebench.harness.records.accuracy import (
     OperatingPoint,
 )
 from facebench.harness.records.record import Record
+from facebench.harness.records.templates import TemplateVerification
 from facebench.harness.verification.intervals import accuracy
 from facebench.harness.verification.summary import Rate, Summary, what_is_chance
 
@@ -31,7 +34,7 @@ _OVER_PEOPLE = (
 
 
 def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
-    """Print each figure with its interval; a table for pairs, one for searches."""
+    """Print each figure with its interval; a table for pairs, one for searches and templates."""
     pairs = [r for r in records if isinstance(r.result, Accuracy)]
     searches = [r for r in records if isinstance(r.result, Identification)]
     if pairs:
@@ -40,6 +43,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
     if searches:
         out.print(_identification(searches))
         _print_search_notes(searches)
+    print_templates(records)
     for record in records:
         _print_not_found(record)
 
@@ -156,7 +160,7 @@ def _verification(records: Sequence[Record], summaries: Mapping[str, Summary]) -
             escape(record.case.network),
             record.case.runtime,
             record.case.precision,
-            _percent(accuracy(result) or Bounded(result.accuracy, None)),
+            percent(accuracy(result) or Bounded(result.accuracy, None)),
             f"{100 * result.standard_error:.2f}",
             f"{100 * result.fold_standard_deviation:.2f}",
             *(_rate(rates.get(far)) for far in sorted(set(fars), reverse=True)),
@@ -169,27 +173,12 @@ def _verification(records: Sequence[Record], summaries: Mapping[str, Summary]) -
 
 
 def _rate(rate: Rate | None) -> str:
-    return _percent(rate.tar) if rate else ""
+    return percent(rate.tar) if rate else ""
 
 
 def _separation(summary: Summary) -> list[str]:
-    auc = _bounded(summary.auc, "{:.5f}".format)
-    return [_percent(summary.eer), auc, f"{summary.d_prime:.2f}"]
-
-
-def _percent(found: Bounded) -> str:
-    return _bounded(found, lambda share: f"{100 * share:.2f}")
-
-
-def _bounded(found: Bounded, text: Callable[[float], str]) -> str:
-    """Return a figure and its interval, which is one-sided where not one error is seen."""
-    value = text(found.value)
-    if found.interval is None:
-        return value
-    low, high = map(text, found.interval)
-    if found.value in (0.0, 1.0) and found.note:
-        return f"{value}\nat least {low}" if found.value else f"{value}\nat most {high}"
-    return f"{value}\n{low} to {high}"
+    auc = bounded(summary.auc, "{:.5f}".format)
+    return [percent(summary.eer), auc, f"{summary.d_prime:.2f}"]
 
 
 def _print_notes(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
@@ -228,7 +217,7 @@ def _identification(records: Sequence[Record]) -> Table:
             escape(record.case.network),
             record.case.runtime,
             record.case.precision,
-            _percent(result.bounds.rank1 if result.bounds else Bounded(result.rank1, None)),
+            percent(result.bounds.rank1 if result.bounds else Bounded(result.rank1, None)),
             *(_point(result.tpir, bounds.tpir if bounds else None, rate) for rate in fpirs),
             *(_point(result.tar, bounds.tar if bounds else None, rate) for rate in fars),
             f"{result.probes:,}",
@@ -243,7 +232,7 @@ def _point(points: Sequence[OperatingPoint], bounds: Sequence[Bounded] | None, r
     at = next((index for index, point in enumerate(points) if point.rate == rate), None)
     if at is None:
         return ""
-    return _percent(bounds[at] if bounds else Bounded(points[at].true_rate, None))
+    return percent(bounds[at] if bounds else Bounded(points[at].true_rate, None))
 
 
 def _print_search_notes(records: Sequence[Record]) -> None:
@@ -258,7 +247,7 @@ def _print_search_notes(records: Sequence[Record]) -> None:
 
 def _print_not_found(record: Record) -> None:
     result = record.result
-    assert isinstance(result, Accuracy | Identification)
+    assert isinstance(result, Accuracy | Identification | TemplateVerification)
     if not result.not_found:
         return
     names = ", ".join(result.not_found[:_NOT_FOUND_SHOWN])

@@ -20,6 +20,7 @@ from facebench.harness.runs import fastest
 from facebench.harness.runtimes.registry import installed
 from facebench.harness.verification.datasets.registry import DATASETS
 from tests.harness.command_line import facebench
+from tests.harness.verification import made_templates
 
 Output = pytest.CaptureFixture[str]
 
@@ -143,6 +144,32 @@ def test_int8_is_calibrated_on_other_people_or_refused(
     assert "is in both data sets: int8 calibrated on synthetic" in capfd.readouterr().err
     assert facebench("verify", networks[0], "--runtime", "ncnn", "--precision", "int8") == 2
     assert "ncnn" in capfd.readouterr().err
+
+
+def test_pairs_of_templates_are_scored_at_each_far(
+    networks: list[str], cache_folder: Path, tmp_path: Path, capfd: Output
+) -> None:
+    made_templates.write(tmp_path)
+    how = (
+        "verify",
+        networks[0],
+        "--dataset",
+        "ijbc",
+        "--data",
+        tmp_path,
+        "--runtime",
+        "onnxruntime",
+    )
+    (record,) = answer(capfd, *how, "--batch", "16")
+    assert record["measure"] == "templates"
+    assert [point["rate"] for point in record["tar"]] == [0.1, 0.01]
+    assert record["tar"][0]["trials"] == 30
+    assert (record["images"], record["templates"], record["impostor"]) == (150, 60, 870)
+    assert facebench(*how, "--batch", "16") == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "FAR 0.01" in said
+    assert "Intervals are over 30 people: templates that genuine pairs join." in said
+    assert "a FAR of 1e-06 isn't supported by 870 impostor pairs" in said
 
 
 @SOME_RUNTIMES

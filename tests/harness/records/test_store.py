@@ -21,7 +21,12 @@ from facebench.harness.machine.conditions import Conditions
 from facebench.harness.machine.energy import Energy
 from facebench.harness.machine.footprint import Footprint
 from facebench.harness.machine.memory import Memory
-from facebench.harness.records.accuracy import Accuracy, Identification, OperatingPoint
+from facebench.harness.records.accuracy import (
+    Accuracy,
+    Bounded,
+    Identification,
+    OperatingPoint,
+)
 from facebench.harness.records.artifacts import Compilation, Export
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost, LayerCost
@@ -34,6 +39,7 @@ from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, NewerError, Record, from_json, to_json
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.records.store import Store, latest, paper_table
+from facebench.harness.records.templates import TemplateVerification
 from facebench.harness.records.throughput import Throughput
 from facebench.harness.storage import locks
 
@@ -77,6 +83,9 @@ EXAMPLES: dict[str, Result] = {
     ),
     "identification": Identification(
         9, 12, 99, (7, 8), (POINT,), (POINT, POINT), 3, "", "none", 10.0, 5.0, ("b.jpg",)
+    ),
+    "templates": TemplateVerification(
+        (POINT,), (Bounded(0.5, (0.4, 0.6)),), ("no",), 4, 9, 2, 4, 3, "groups", "", "sum", 9.0, 5.0
     ),
 }
 

@@ -1,0 +1,134 @@
+"""Verifies pairs of templates, sets of a person's images, with what a runtime executes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facebench.harness.measures import scoring
+from facebench.harness.measures.deployment import deploy
+from facebench.harness.measures.job import Job
+from facebench.harness.measures.registry import Measure, Outcome, Per, Sharding, register
+from facebench.harness.records.comparable import Decided
+from facebench.harness.records.record import Record
+from facebench.harness.records.templates import TemplateVerification
+from facebench.harness.verification.embedding import (
+    Embedder,
+    Embeddings,
+    blocks_of,
+    extract_blocks,
+)
+from facebench.harness.verification.faces import TemplateSet
+from facebench.harness.verification.templates import compare, pool
+
+
+def _obtain(job: Job) -> Outcome:
+    scoring.require_trained(job)
+    prepared = scoring.prepare(job)
+    faces = prepared.faces
+    assert isinstance(faces, TemplateSet)
+    deployment = deploy(job)
+    embedder, agreed = scoring.embedder(job, deployment)
+    # It takes a while, for which processes that time need not wait.
+    from facebench.harness.verification.template_rates import rates
+
+    embedding = _Embedding(job, faces, embedder)
+    templates = pool(embedding.blocks(), faces)
+    began = time.perf_counter()
+    scores = compare(templates, faces, job.progress)
+    seconds = time.perf_counter() - began
+    found = rates(scores, faces)
+    genuine = int(np.count_nonzero(faces.same))
+    result = TemplateVerification(
+        tar=found.tar,
+        bounds=found.bounds,
+        refused=found.refused,
+        templates=len(faces.people),
+        images=len(faces.images),
+        genuine=genuine,
+        impostor=len(scores) - genuine,
+        people=found.people,
+        over=faces.over,
+        label=faces.label,
+        flip=job.case.flip,
+        images_per_second=len(faces.images) / embedding.seconds,
+        pairs_per_second=len(scores) / seconds,
+        not_found=prepared.not_found,
+        missed=int(np.count_nonzero(faces.missed)),
+        excluded_pairs=prepared.excluded_pairs,
+    )
+    return Outcome(
+        result,
+        (*agreed, *scoring.machine_checks(job, frozenset(embedding.cpus))),
+        scoring.provenance(deployment, prepared),
+    )
+
+
+@dataclass
+class _Embedding:
+    """It embeds a set's images block by block, and keeps what that took."""
+
+    job: Job
+    faces: TemplateSet
+    embedder: Embedder
+    seconds: float = 0.0
+    cpus: set[str] = field(default_factory=set)
+
+    def blocks(self) -> Iterator[Embeddings]:
+        """Yield the embeddings `(n, E)` of the images, in their order."""
+        job = self.job
+        for block in extract_blocks(
+            self.faces, self.faces.images, self.embedder, job.case.flip, job.progress
+        ):
+            self.seconds += block.seconds
+            self.cpus |= block.cpus
+            yield block.embeddings
+
+
+def _prepare(job: Job) -> None:
+    scoring.require_trained(job)
+    faces = scoring.prepare(job).faces
+    embedder, _ = scoring.embedder(job, deploy(job))
+    assert job.shard is not None
+    for _ in extract_blocks(
+        faces, faces.keys, embedder, job.case.flip, shard=job.shard, shards=job.shards
+    ):
+        pass
+
+
+def _shards(job: Job) -> int:
+    return blocks_of(len(scoring.dataset(job).open(job.data).keys))
+
+
+def _summary(record: Record, result: TemplateVerification) -> str:
+    label = f" ({result.label})" if result.label else ""
+    if not result.tar:
+        return f"too few impostor pairs for a TAR{label}"
+    point = result.tar[-1]
+    return f"TAR {point.true_rate:.2%} at FAR {point.rate:g}{label}"
+
+
+def _comparable(result: TemplateVerification) -> list[Decided]:
+    return [
+        Decided(f"TAR at FAR {point.rate:g}", point.true_rate, point.trials) for point in result.tar
+    ]
+
+
+register(
+    Measure(
+        name="templates",
+        about="TAR at FAR of a data set's pairs of templates, 1:1",
+        result=TemplateVerification,
+        obtain=_obtain,
+        summary=_summary,
+        comparable=_comparable,
+        depends_on=scoring.depends_on,
+        stage=3,
+        exclusive=True,
+        sharding=Sharding(_shards, _prepare),
+        per=Per.DATASET,
+    )
+)
