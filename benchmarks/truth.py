@@ -35,6 +35,7 @@ from facebench.harness.records.comparable import Decisions
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.verification import identification, intervals
 from facebench.harness.verification.folds import decided
+from facebench.harness.verification.gallery_search import GallerySearch, search_rates
 from facebench.harness.verification.metrics import tar_at_far
 from facebench.harness.verification.paired import PairedComparison, compare
 from facebench.harness.verification.search_intervals import search_bounds
@@ -184,6 +185,51 @@ def _searched(drawn: simulated.Searched, prime: float) -> Iterator[Found]:
         yield f"TAR at {point.rate:g}", one, truth
 
 
+def of_galleries(plan: Plan) -> Iterator[Row]:
+    """Searches in galleries; the truth is the mean of many."""
+    for people, images in ((400, 6), (100, 12)):
+        for difficulty in plan.difficulties:
+            prime = SEARCHES[difficulty]
+            found = [
+                one
+                for rng in plan.draws()
+                for one in _in_galleries(simulated.search(people, images, 300, prime, rng))
+            ]
+            yield from held("gallery search", f"{people} people x {images}, {difficulty}", found)
+
+
+def _in_galleries(drawn: simulated.Searched) -> Iterator[Found]:
+    """Search in two galleries: each half of the people is in one, by an image, with others.
+
+    The others are the same in all trials, since intervals take galleries as they are.
+    """
+    crowd = np.random.default_rng(SEED).standard_normal(drawn.impostor.shape[1])
+    crowd *= np.sqrt(simulated.STRANGER + simulated.IMAGE)
+    impostor = drawn.impostor - drawn.impostor.mean(axis=0) + crowd
+    first = np.unique(drawn.people, return_index=True)[1]
+    # Of each person the first image is in a gallery; the others, with their scores, are probes.
+    own = np.isin(drawn.pairs[:, 0], first)
+    probe, mate = drawn.pairs[own, 1], drawn.genuine[own].astype(np.float32)
+    person = drawn.people[probe]
+    half = person % 2 == 0
+    galleries = []
+    for inside, others in ((half, impostor[:, ::2]), (~half, impostor[:, 1::2])):
+        scores = others[probe].astype(np.float32)
+        galleries.append(
+            GallerySearch(
+                mate[inside],
+                np.count_nonzero(scores[inside] >= mate[inside, None], axis=1),
+                person[inside],
+                scores[~inside].max(axis=1),
+                person[~inside],
+            )
+        )
+    made = search_rates(galleries)
+    yield "rank 1", made.found[0], None
+    for fpir, one in zip(made.fpirs, made.fnir, strict=True):
+        yield f"FNIR at {fpir:g}", one, None
+
+
 def of_seeds(plan: Plan) -> Iterator[Row]:
     """A claim over seeds: networks of either name differ from seed to seed, and not else."""
     name, pairs = "seeds", plan.graphs["LFW"]
@@ -215,6 +261,7 @@ ENTRIES: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "recovered people": of_recovered,
     "paired comparison": of_comparison,
     "search": of_search,
+    "gallery search": of_galleries,
     "seeds": of_seeds,
     **truth_time.ENTRIES,
     **truth_reports.ENTRIES,

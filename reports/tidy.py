@@ -18,7 +18,7 @@ from facebench.harness.records.instructions import Cycles, Instructions
 from facebench.harness.records.latency import Latency
 from facebench.harness.records.record import Record
 from facebench.harness.records.results import Result
-from facebench.harness.records.templates import TemplateVerification
+from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 from facebench.harness.records.throughput import Throughput
 from facebench.reports.cells import sure
 from facebench.reports.scores import summarised
@@ -193,6 +193,15 @@ def _(result: Identification, record: Record) -> Iterator[TidyFigure]:
 def _(result: TemplateVerification, record: Record) -> Iterator[TidyFigure]:
     for point, bound in zip(result.tar, result.bounds, strict=True):
         yield _bounded(f"TAR at FAR {point.rate:g}", bound)
+    yield TidyFigure("images", result.images_per_second, "1/s")
+
+
+@_figures.register
+def _(result: TemplateSearch, record: Record) -> Iterator[TidyFigure]:
+    for rank, bound in zip(result.ranks, result.found, strict=True):
+        yield _bounded(f"rank {rank}", bound)
+    for fpir, bound in zip(result.fpirs, result.fnir, strict=True):
+        yield _bounded(f"FNIR at FPIR {fpir:g}", bound)
     yield TidyFigure("images", result.images_per_second, "1/s")
 
 

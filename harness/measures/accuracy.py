@@ -9,7 +9,7 @@ from facebench.harness.measures.registry import Measure, Outcome, Per, Sharding,
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.comparable import Decided
 from facebench.harness.records.record import Record
-from facebench.harness.verification.embedding import blocks_of, extract, extract_blocks
+from facebench.harness.verification.embedding import extract
 from facebench.harness.verification.faces import PairSet
 from facebench.harness.verification.folds import decided
 from facebench.harness.verification.protocol import score, verify
@@ -39,22 +39,6 @@ def _obtain(job: Job) -> Outcome:
     )
 
 
-def _prepare(job: Job) -> None:
-    scoring.require_trained(job)
-    prepared = scoring.prepare(job)
-    embedder, _ = scoring.embedder(job, deploy(job, timed=False))
-    keys = [key for key in prepared.faces.keys if key not in prepared.rejected]
-    assert job.shard is not None
-    for _ in extract_blocks(
-        prepared.faces, keys, embedder, job.case.flip, shard=job.shard, shards=job.shards
-    ):
-        pass
-
-
-def _shards(job: Job) -> int:
-    return blocks_of(len(scoring.dataset(job).open(job.data).keys))
-
-
 def _summary(record: Record, result: Accuracy) -> str:
     label = f" ({result.label})" if result.label else ""
     return f"{result.accuracy:.2%} (standard error {result.standard_error:.2%}){label}"
@@ -78,7 +62,7 @@ register(
         depends_on=scoring.depends_on,
         stage=3,
         exclusive=True,
-        sharding=Sharding(_shards, _prepare),
+        sharding=Sharding(scoring.image_shards, scoring.embed_shard),
         per=Per.DATASET,
     )
 )

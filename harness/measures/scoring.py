@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from facebench.architectures.errors import RefusedError
@@ -16,7 +17,12 @@ from facebench.harness.storage.cache import digest
 from facebench.harness.verification import preparation
 from facebench.harness.verification.census import census
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset
-from facebench.harness.verification.embedding import Embedder
+from facebench.harness.verification.embedding import (
+    Embedder,
+    Embeddings,
+    blocks_of,
+    extract_blocks,
+)
 from facebench.harness.verification.faces import FaceSet, PairSet
 from facebench.harness.verification.preparation import Prepared
 
@@ -68,6 +74,48 @@ def embedder(job: Job, deployment: Deployment) -> tuple[Embedder, tuple[Check, .
         digest(deployment.digest, deployments.code(job.case), deployments.depends_on(job)),
     )
     return made, agreed
+
+
+@dataclass
+class StreamedEmbedding:
+    """It embeds a set's images block by block, and keeps what that took.
+
+    Attributes:
+        seconds: so far, as if one process had made them all.
+        cpus: the kinds of processor that made them.
+    """
+
+    job: Job
+    faces: FaceSet
+    embedder: Embedder
+    seconds: float = 0.0
+    cpus: set[str] = field(default_factory=set)
+
+    def blocks(self) -> Iterator[Embeddings]:
+        """Yield the embeddings `(n, E)` of the images, in their order."""
+        flip, progress = self.job.case.flip, self.job.progress
+        for block in extract_blocks(self.faces, self.faces.keys, self.embedder, flip, progress):
+            self.seconds += block.seconds
+            self.cpus |= block.cpus
+            yield block.embeddings
+
+
+def embed_shard(job: Job) -> None:
+    """Embed one shard of a data set's images, and leave them in the cache."""
+    require_trained(job)
+    prepared = prepare(job)
+    made, _ = embedder(job, deployments.deploy(job, timed=False))
+    keys = [key for key in prepared.faces.keys if key not in prepared.rejected]
+    assert job.shard is not None
+    for _ in extract_blocks(
+        prepared.faces, keys, made, job.case.flip, shard=job.shard, shards=job.shards
+    ):
+        pass
+
+
+def image_shards(job: Job) -> int:
+    """Return how many shards a data set's images make."""
+    return blocks_of(len(dataset(job).open(job.data).keys))
 
 
 def faces_checks(faces: FaceSet) -> tuple[Check, ...]:

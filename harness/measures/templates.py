@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,12 +13,6 @@ from facebench.harness.measures.registry import Measure, Outcome, Per, Sharding,
 from facebench.harness.records.comparable import Decided
 from facebench.harness.records.record import Record
 from facebench.harness.records.templates import TemplateVerification
-from facebench.harness.verification.embedding import (
-    Embedder,
-    Embeddings,
-    blocks_of,
-    extract_blocks,
-)
 from facebench.harness.verification.faces import TemplateSet
 from facebench.harness.verification.templates import compare, pool
 
@@ -30,12 +22,12 @@ def _obtain(job: Job) -> Outcome:
     prepared = scoring.prepare(job)
     faces = prepared.faces
     assert isinstance(faces, TemplateSet)
-    deployment = deploy(job)
+    deployment = deploy(job, timed=False)
     embedder, agreed = scoring.embedder(job, deployment)
     # It takes a while, for which processes that time need not wait.
     from facebench.harness.verification.template_rates import rates
 
-    embedding = _Embedding(job, faces, embedder)
+    embedding = scoring.StreamedEmbedding(job, faces, embedder)
     templates = pool(embedding.blocks(), faces)
     began = time.perf_counter()
     scores = compare(templates, faces, job.progress)
@@ -67,42 +59,6 @@ def _obtain(job: Job) -> Outcome:
     )
 
 
-@dataclass
-class _Embedding:
-    """It embeds a set's images block by block, and keeps what that took."""
-
-    job: Job
-    faces: TemplateSet
-    embedder: Embedder
-    seconds: float = 0.0
-    cpus: set[str] = field(default_factory=set)
-
-    def blocks(self) -> Iterator[Embeddings]:
-        """Yield the embeddings `(n, E)` of the images, in their order."""
-        job = self.job
-        for block in extract_blocks(
-            self.faces, self.faces.images, self.embedder, job.case.flip, job.progress
-        ):
-            self.seconds += block.seconds
-            self.cpus |= block.cpus
-            yield block.embeddings
-
-
-def _prepare(job: Job) -> None:
-    scoring.require_trained(job)
-    faces = scoring.prepare(job).faces
-    embedder, _ = scoring.embedder(job, deploy(job))
-    assert job.shard is not None
-    for _ in extract_blocks(
-        faces, faces.keys, embedder, job.case.flip, shard=job.shard, shards=job.shards
-    ):
-        pass
-
-
-def _shards(job: Job) -> int:
-    return blocks_of(len(scoring.dataset(job).open(job.data).keys))
-
-
 def _summary(record: Record, result: TemplateVerification) -> str:
     label = f" ({result.label})" if result.label else ""
     if not result.tar:
@@ -128,7 +84,7 @@ register(
         depends_on=scoring.depends_on,
         stage=3,
         exclusive=True,
-        sharding=Sharding(_shards, _prepare),
+        sharding=Sharding(scoring.image_shards, scoring.embed_shard),
         per=Per.DATASET,
     )
 )

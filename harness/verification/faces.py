@@ -148,8 +148,8 @@ class SearchSet(FaceSet):
 
 
 @dataclass(frozen=True, eq=False)
-class TemplateSet(FaceSet):
-    """It holds faces that are compared by templates, each several images of one person: 1:1.
+class TemplateImages(FaceSet):
+    """It holds images that are joined into T templates, each several images of one person.
 
     Frames of one video are a *medium*, and so is a single photograph.
 
@@ -158,12 +158,7 @@ class TemplateSet(FaceSet):
         template: `(N,)`; the row of each image's template, 0 to T - 1.
         medium: `(N,)`; a number for each medium of a template.
         weights: `(N,)`, not negative; how sure its publisher's detector was of each face.
-        first: `(P,)`; the row of one template of each pair.
-        second: `(P,)`; that of the other.
-        same: `(P,)`; whether both show one person.
         people: `(T,)`; a number for who is in each template.
-        over: `identities`, where the dataset says who they are, or `groups` of templates that
-            genuine pairs join.
         missed: `(T,)`; whether no face was found in any image of a template.
     """
 
@@ -171,11 +166,7 @@ class TemplateSet(FaceSet):
     template: Rows
     medium: Rows
     weights: Reals
-    first: Rows
-    second: Rows
-    same: Booleans
     people: Rows
-    over: str
     missed: Booleans
 
     @property
@@ -186,12 +177,54 @@ class TemplateSet(FaceSet):
     @cached_property
     def protocol(self) -> Any:
         """See `FaceSet`; a hash of the arrays, which have millions of elements."""
-        return [list(self.images), hashed(self.template, self.medium, self.weights, *self.pairs)]
+        arrays = (self.template, self.medium, self.weights, *self.compared)
+        return [list(self.images), hashed(*arrays)]
 
     @property
-    def pairs(self) -> tuple[Rows, Rows, Booleans]:
-        """Return the templates of each pair, and whether they are of one person, `(P,)` each."""
+    def compared(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return the arrays, of any shape, that say which templates are compared."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateSet(TemplateImages):
+    """It holds templates that are compared in pairs: 1:1.
+
+    Attributes:
+        first: `(P,)`; the row of one template of each pair.
+        second: `(P,)`; that of the other.
+        same: `(P,)`; whether both show one person.
+        over: `identities`, where the dataset says who is in a template, or `groups` of templates
+            that genuine pairs join.
+    """
+
+    first: Rows
+    second: Rows
+    same: Booleans
+    over: str
+
+    @property
+    def compared(self) -> tuple[npt.NDArray[Any], ...]:
+        """See `TemplateImages`."""
         return self.first, self.second, self.same
+
+
+@dataclass(frozen=True, eq=False)
+class GallerySet(TemplateImages):
+    """It holds templates that are searched for in galleries: 1:N.
+
+    Attributes:
+        galleries: of each gallery the rows of its templates, one a person.
+        probes: `(P,)`; the rows of the templates that are searched for.
+    """
+
+    galleries: tuple[Rows, ...]
+    probes: Rows
+
+    @property
+    def compared(self) -> tuple[npt.NDArray[Any], ...]:
+        """See `TemplateImages`."""
+        return (*self.galleries, self.probes, self.people)
 
 
 def hashed(*arrays: Any) -> str:

@@ -11,7 +11,14 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import swapped
 from facebench.harness.verification.census import Census, counted
-from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, TemplateSet
+from facebench.harness.verification.faces import (
+    FaceSet,
+    GallerySet,
+    PairSet,
+    SearchSet,
+    TemplateImages,
+    TemplateSet,
+)
 from facebench.harness.verification.files import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, OUTSIDE
 from facebench.harness.verification.images import decode, facts
 from facebench.harness.verification.pixels import ImageFacts
@@ -78,7 +85,7 @@ def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
         *seen.broken.values(),
         *_landmarks(faces, seen.broken),
         # A photograph may be in several templates.
-        *(() if isinstance(faces, TemplateSet) else _duplicates(faces, seen.digests)),
+        *(() if isinstance(faces, TemplateImages) else _duplicates(faces, seen.digests)),
         *_left_out(faces),
     ]
     if isinstance(faces, PairSet):
@@ -115,7 +122,7 @@ def require_order(faces: FaceSet) -> None:
     Raises:
         BadInputError: the first image whose are not.
     """
-    if isinstance(faces, TemplateSet):
+    if isinstance(faces, TemplateImages):
         _require_most_in_order(faces)
         return
     for key in faces.keys:
@@ -123,7 +130,7 @@ def require_order(faces: FaceSet) -> None:
             raise BadInputError(_swapped_sentence(faces, key, what) + f"; {_WHOLE_LIST}")
 
 
-def _require_most_in_order(faces: TemplateSet) -> None:
+def _require_most_in_order(faces: TemplateImages) -> None:
     """Refuse exchanged columns; a detector's mistakes in single images are part of the list."""
     looked = [key for key in faces.keys[:_LOOKED_AT] if key in faces.landmarks]
     wrong = [key for key in looked if swapped(faces.landmarks[key])]
@@ -287,6 +294,9 @@ def _counts(faces: FaceSet) -> dict[str, int]:
             "genuine pairs": genuine,
             "impostor pairs": len(faces.same) - genuine,
         }
+    if isinstance(faces, GallerySet):
+        counts |= {"galleries": len(faces.galleries), "probes": len(faces.probes)}
+        counts |= {f"gallery {n}": len(rows) for n, rows in enumerate(faces.galleries, start=1)}
     if isinstance(faces, SearchSet):
         counts |= {"probes": len(faces.probes), "distractors": len(faces.distractors)}
     if faces.left_out:

@@ -24,7 +24,7 @@ from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import in_square, template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
-from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, TemplateSet
+from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, TemplateImages
 from facebench.harness.verification.images import facts
 from facebench.harness.verification.inspection import require_order
 from facebench.harness.verification.landmarks import AlignedLandmarks
@@ -159,7 +159,7 @@ def settle(faces: Set, absent: str) -> Prepared[Set]:
         raise _nothing_left(faces, lacking)
     if absent == "reject" and isinstance(faces, PairSet):
         return Prepared(faces, lacking, rejected=frozenset(lacking))
-    if isinstance(faces, TemplateSet):
+    if isinstance(faces, TemplateImages):
         left, pairs = without_images(faces, frozenset(lacking), keep=absent == "reject")
         return Prepared(left, lacking, pairs, len(lacking))
     return _without(faces, lacking)

@@ -12,23 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import compress
 from typing import TypeVar
 
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.stats.arrays import FloatArray, Reals
+from facebench.harness.stats.arrays import Booleans, FloatArray, Reals
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.embedding import Embeddings
-from facebench.harness.verification.faces import Rows, TemplateSet
+from facebench.harness.verification.faces import GallerySet, Rows, TemplateImages, TemplateSet
 
-Templates = TypeVar("Templates", bound=TemplateSet)
+Templates = TypeVar("Templates", bound=TemplateImages)
 
 # Pairs that are scored at a time: 16 MiB of each of two templates, for 128 elements.
 _PAIRS = 2**15
 
 
-def pool(blocks: Iterable[Embeddings], faces: TemplateSet) -> FloatArray:
+def pool(blocks: Iterable[Embeddings], faces: TemplateImages) -> FloatArray:
     """Return the templates at unit length, `(T, E)`; zeros where no face was found.
 
     An image is done with once it was added, so that memory does not grow with their number.
@@ -72,28 +73,40 @@ def compare(templates: FloatArray, faces: TemplateSet, progress: Progress = SILE
 
 
 def without_images(faces: Templates, lacking: frozenset[str], keep: bool) -> tuple[Templates, int]:
-    """Return the templates without some of their images, and how many pairs that costs.
+    """Return the templates without some of their images, and how many pairs or probes that costs.
 
     Args:
         faces: the templates.
         lacking: images to leave out.
-        keep: whether pairs of templates that have no image any more stay, to score -1.
+        keep: whether templates that have no image any more stay where they are compared: pairs
+            of them score -1, and nobody is found by them.
     """
     left = np.array([key not in lacking for key in faces.images], np.bool_)
-    missed = np.bincount(faces.template[left], minlength=len(faces.people)) == 0
-    stay = np.full(len(faces.same), True) if keep else ~(missed[faces.first] | missed[faces.second])
-    made = replace(
+    made = with_images(faces, left)
+    if keep:
+        return made, 0
+    if isinstance(made, TemplateSet):
+        stay = ~(made.missed[made.first] | made.missed[made.second])
+        pairs = {name: getattr(made, name)[stay] for name in ("first", "second", "same")}
+        return replace(made, **pairs), int(np.count_nonzero(~stay))
+    if isinstance(made, GallerySet):
+        stay = ~made.missed[made.probes]
+        galleries = tuple(rows[~made.missed[rows]] for rows in made.galleries)
+        kept = replace(made, galleries=galleries, probes=made.probes[stay])
+        return kept, int(np.count_nonzero(~stay))
+    raise TypeError(f"neither pairs nor galleries: {type(faces).__name__}")
+
+
+def with_images(faces: Templates, left: Booleans) -> Templates:
+    """Return the same templates, of some of the images, `(N,)`; those of none are missed."""
+    return replace(
         faces,
-        images=tuple(key for key in faces.images if key not in lacking),
+        images=tuple(compress(faces.images, left)),
         template=faces.template[left],
         medium=faces.medium[left],
         weights=faces.weights[left],
-        first=faces.first[stay],
-        second=faces.second[stay],
-        same=faces.same[stay],
-        missed=missed,
+        missed=np.bincount(faces.template[left], minlength=len(faces.people)) == 0,
     )
-    return made, int(np.count_nonzero(~stay))
 
 
 def _add(templates: Reals, weighted: Reals, row: Rows) -> None:
@@ -104,7 +117,7 @@ def _add(templates: Reals, weighted: Reals, row: Rows) -> None:
     templates[ordered[begins]] += np.add.reduceat(weighted[order], begins, axis=0)
 
 
-def _unit(templates: Reals, faces: TemplateSet) -> FloatArray:
+def _unit(templates: Reals, faces: TemplateImages) -> FloatArray:
     norms = np.linalg.norm(templates, axis=1)
     bad = np.flatnonzero((norms == 0) & ~faces.missed)
     if len(bad):

@@ -30,7 +30,7 @@ from facebench.harness.records.layers import LayerTime, LayerTimes
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, Record
-from facebench.harness.records.templates import TemplateVerification
+from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 from facebench.harness.records.throughput import Throughput
 from facebench.harness.verification.folds import cross_validate
 
@@ -356,6 +356,28 @@ def by_templates(network: str, dataset: str = "ijbc") -> Record:
     return record(case, "measured", result)
 
 
+def in_galleries(network: str, dataset: str = "ijbc_1n") -> Record:
+    """A record of searching for templates in two galleries."""
+    result = TemplateSearch(
+        ranks=(1, 5),
+        found=(Bounded(0.9, (0.88, 0.92)), Bounded(0.95, (0.93, 0.96))),
+        fpirs=(0.1, 0.01),
+        fnir=(Bounded(0.15, (0.12, 0.18)), Bounded(0.3, (0.22, 0.4))),
+        thresholds=((0.3, 0.31), (0.4, 0.41)),
+        galleries=(1_772, 1_759),
+        probes=19_593,
+        mated=(8_000, 11_593),
+        people=3_531,
+        images=469_375,
+        label="",
+        flip="sum",
+        images_per_second=310.0,
+        searches_per_second=1e4,
+    )
+    case = Case("galleries", network, TRAINED, runtime="torch", dataset=dataset, flip="sum")
+    return record(case, "measured", result)
+
+
 def in_int8(network: str) -> Record:
     """A time in int8 that is longer than in single precision, and what stayed there."""
     made = latency(network, "onnxruntime")
@@ -383,7 +405,7 @@ def scored_run(networks: int = 4) -> list[Record]:
     int8 = {"precision": "int8", "runtime": "openvino", "calibration": "synthetic"}
     records.append(scored("mobilefacenet", pair_scores(0, 2.98), **int8))
     records += [without_faces("mobilefacenet"), searched("mobilefacenet"), searched(names[-1])]
-    records += [by_templates("mobilefacenet")]
+    records += [by_templates("mobilefacenet"), in_galleries("mobilefacenet")]
     return records + [
         trained_latency(name, runtime) for name in names for runtime in ("ncnn", "openvino", "tvm")
     ]

@@ -16,6 +16,7 @@ from facebench.reports.figures import FIGURES
 from facebench.reports.page import Block, Cell, Paragraph, Table
 from facebench.reports.score_frames import identification_frame, verification_frame
 from facebench.reports.scores import curves, summarised
+from facebench.reports.sections.galleries import galleries
 from facebench.reports.sections.identification import identification
 from facebench.reports.sections.templates import templates
 from facebench.reports.sections.verification import verification
@@ -23,6 +24,7 @@ from tests.reports.report_records import (
     HOSTILE,
     SYNTHETIC,
     by_templates,
+    in_galleries,
     lfw,
     pair_scores,
     scored,
@@ -270,6 +272,16 @@ def test_templates_have_a_column_a_far_and_what_is_refused_is_noted() -> None:
     assert any("1e-06 isn't supported" in note for note in table.notes)
     assert "out of memory" in table.notes
     assert not templates(Evidence([searched("mobilefacenet")]))
+
+
+def test_searches_of_templates_have_a_column_a_rank_and_an_fpir() -> None:
+    failed = replace(in_galleries("x"), status="failed", result=None, reason="out of memory")
+    (table,) = tables(galleries(Evidence([in_galleries("mobilefacenet"), failed])))
+    assert [cell.text for cell in column(table, "1")] == ["90", "failed"]
+    assert column(table, "0.01")[0].detail == "22–40"
+    assert column(table, "Galleries")[0].text == "1,772 and 1,759"
+    assert table.notes == ["out of memory"]
+    assert not galleries(Evidence([searched("mobilefacenet")]))
 
 
 def test_a_search_that_failed_says_why() -> None:

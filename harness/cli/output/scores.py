@@ -11,7 +11,7 @@ from rich.table import Table
 
 from facebench.harness.cli.output import console
 from facebench.harness.cli.output.cells import bounded, percent
-from facebench.harness.cli.output.template_scores import print_templates
+from facebench.harness.cli.output.template_scores import print_template_searches, print_templates
 from facebench.harness.cli.output.terminal import err, new_table, out
 from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.comparison.verification_run import VerificationOutcome
@@ -23,7 +23,6 @@ from facebench.harness.records.accuracy import (
     OperatingPoint,
 )
 from facebench.harness.records.record import Record
-from facebench.harness.records.templates import TemplateVerification
 from facebench.harness.verification.intervals import accuracy
 from facebench.harness.verification.summary import Rate, Summary, what_is_chance
 
@@ -44,6 +43,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
         out.print(_identification(searches))
         _print_search_notes(searches)
     print_templates(records)
+    print_template_searches(records)
     for record in records:
         _print_not_found(record)
 
@@ -246,14 +246,13 @@ def _print_search_notes(records: Sequence[Record]) -> None:
 
 
 def _print_not_found(record: Record) -> None:
-    result = record.result
-    assert isinstance(result, Accuracy | Identification | TemplateVerification)
-    if not result.not_found:
+    not_found: tuple[str, ...] = getattr(record.result, "not_found", ())
+    if not not_found:
         return
-    names = ", ".join(result.not_found[:_NOT_FOUND_SHOWN])
-    more = len(result.not_found) - _NOT_FOUND_SHOWN
+    names = ", ".join(not_found[:_NOT_FOUND_SHOWN])
+    more = len(not_found) - _NOT_FOUND_SHOWN
     err.print(
-        f"{record.case}: no face found in {len(result.not_found)} images: {names}"
+        f"{record.case}: no face found in {len(not_found)} images: {names}"
         + (f" and {more} more" if more > 0 else ""),
         markup=False,
     )

@@ -1,4 +1,4 @@
-"""Renders tables of pairs of templates, for a terminal."""
+"""Renders tables of templates, compared and searched for, for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.markup import escape
 from facebench.harness.cli.output.cells import percent
 from facebench.harness.cli.output.terminal import new_table, out
 from facebench.harness.records.record import Record
-from facebench.harness.records.templates import TemplateVerification
+from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 
 OVER = {
     "identities": "Intervals are over {people:,} people.",
@@ -42,6 +42,48 @@ def print_templates(records: Sequence[Record]) -> None:
     out.print(made)
     for text in dict.fromkeys(filter(None, _notes([one for _, one in results]))):
         out.print(text, markup=False)
+
+
+def print_template_searches(records: Sequence[Record]) -> None:
+    """Print what each record found at each rank, and its FNIR at each FPIR."""
+    results = [(r, r.result) for r in records if isinstance(r.result, TemplateSearch)]
+    if not results:
+        return
+    ranks = sorted({rank for _, one in results for rank in one.ranks})
+    fpirs = sorted({fpir for _, one in results for fpir in one.fpirs}, reverse=True)
+    heads = [f"rank {rank} %" for rank in ranks] + [f"FNIR % at\nFPIR {f:g}" for f in fpirs]
+    counts = ["probes", "galleries", "images/s", "kind"]
+    made = new_table("network", "runtime", "precision", *heads, *counts)
+    for record, one in results:
+        at_rank = dict(zip(one.ranks, one.found, strict=True))
+        at_fpir = dict(zip(one.fpirs, one.fnir, strict=True))
+        made.add_row(
+            escape(record.case.network),
+            record.case.runtime,
+            record.case.precision,
+            *(percent(at_rank[rank]) if rank in at_rank else "" for rank in ranks),
+            *(percent(at_fpir[fpir]) if fpir in at_fpir else "" for fpir in fpirs),
+            f"{one.probes:,}",
+            " and ".join(f"{size:,}" for size in one.galleries),
+            f"{one.images_per_second:.3g}",
+            record.kind + (f"\n{one.label.partition(':')[0]}" if one.label else ""),
+        )
+    out.print(made)
+    texts = [text for _, one in results for text in _search_notes(one)]
+    for text in dict.fromkeys(filter(None, texts)):
+        out.print(text, markup=False)
+
+
+def _search_notes(one: TemplateSearch) -> list[str]:
+    texts = [
+        one.label,
+        "Means over the galleries; below a figure its 95 % interval. The "
+        f"{one.people:,} people of mated probes, and thresholds, are chance; the galleries are as "
+        "they are.",
+    ]
+    if one.missed:
+        texts.append(f"{one.missed:,} templates have no image with a face: they find nobody.")
+    return texts + [bound.note for bound in (*one.found, *one.fnir)]
 
 
 def _notes(results: Sequence[TemplateVerification]) -> list[str]:

@@ -10,6 +10,7 @@ landmarks with the detector's score (`*_name_5pts_score.txt`), and the pairs
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -34,11 +35,34 @@ FOLDERS = (".", "ijb", "IJB_release")
 _PAIR = ("template", "template", "1-or-0")
 
 
-def open_templates(name: str, folder: Path) -> TemplateSet:
-    """Return the templates of a folder; images are not looked at.
+@dataclass(frozen=True, eq=False)
+class TemplateFiles:
+    """They are the images of a set, and the templates and media that they are of.
+
+    Attributes:
+        files: by name.
+        landmarks: by name, `(5, 2)` in pixels.
+        images: N names.
+        names: `(T,)`; the numbers of the templates in the lists, ascending.
+        template: `(N,)`; the row of each image's template.
+        medium: `(N,)`; a number for each medium of a template.
+        weights: `(N,)`; the detector's scores.
+    """
+
+    files: PlainFolder
+    landmarks: LandmarkRows
+    images: tuple[str, ...]
+    names: Rows
+    template: Rows
+    medium: Rows
+    weights: Reals
+
+
+def open_images(name: str, folder: Path) -> TemplateFiles:
+    """Return what the lists say of a folder's images; these are not looked at.
 
     Args:
-        name: of the dataset, as its lists begin.
+        name: of the set, as its lists begin.
         folder: with `loose_crop` and `meta`.
 
     Raises:
@@ -50,23 +74,41 @@ def open_templates(name: str, folder: Path) -> TemplateSet:
     points, weights = _points(lists / f"{name}_name_5pts_score.txt", images, media)
     names, template = np.unique(numbers[:, 0], return_inverse=True)
     _, medium = np.unique(numbers, axis=0, return_inverse=True)
-    first, second, same = _pairs(lists / f"{name}_template_pair_label.txt", names, media)
+    return TemplateFiles(
+        PlainFolder(folder / IMAGES),
+        LandmarkRows(images, points),
+        images,
+        names,
+        template.reshape(-1).astype(np.int32),
+        medium.reshape(-1).astype(np.int32),
+        weights,
+    )
+
+
+def open_templates(name: str, folder: Path) -> TemplateSet:
+    """Return the templates and pairs of a folder; arguments and errors as `open_images`."""
+    made = open_images(name, folder)
+    first, second, same = _pairs(
+        folder / LISTS / f"{name}_template_pair_label.txt",
+        made.names,
+        folder / LISTS / f"{name}_face_tid_mid.txt",
+    )
     return TemplateSet(
         name,
         "",
-        PlainFolder(folder / IMAGES),
-        LandmarkRows(images, points),
+        made.files,
+        made.landmarks,
         {},
-        images=images,
-        template=template.reshape(-1).astype(np.int32),
-        medium=medium.reshape(-1).astype(np.int32),
-        weights=weights,
+        images=made.images,
+        template=made.template,
+        medium=made.medium,
+        weights=made.weights,
+        people=_groups(first[same], second[same], len(made.names)),
+        missed=np.zeros(len(made.names), np.bool_),
         first=first,
         second=second,
         same=same,
-        people=_groups(first[same], second[same], len(names)),
         over="groups",
-        missed=np.zeros(len(names), np.bool_),
     )
 
 
@@ -164,7 +206,8 @@ def _is_number(field: str) -> bool:
     return field.isascii() and field.isdigit() and len(field) < 10
 
 
-def _folder(stem: str, root: Path | None) -> Path | None:
+def find_folder(stem: str, root: Path | None) -> Path | None:
+    """Return the folder of a set in the one where data is kept, where it has lists."""
     kept = data_root(root)
     if kept is None:
         return None
@@ -181,7 +224,7 @@ def _place(name: str, stem: str) -> str:
 
 
 def _open(name: str, stem: str, root: Path | None) -> FaceSet:
-    folder = _folder(stem, root)
+    folder = find_folder(stem, root)
     if folder is None:
         raise BadInputError(
             f"dataset {name} is not in {data_root(root) or 'a folder that was named'}: give with "
@@ -196,7 +239,7 @@ for _name, _stem, _about in SETS:
         Dataset(
             _name,
             label="",
-            found=lambda root, stem=_stem: _folder(stem, root) is not None,  # type: ignore[misc]
+            found=lambda root, stem=_stem: find_folder(stem, root) is not None,  # type: ignore[misc]
             open=partial(_open, _name, _stem),
             about=_about,
             measure="templates",

@@ -170,6 +170,10 @@ def test_pairs_of_templates_are_scored_at_each_far(
     assert "FAR 0.01" in said
     assert "Intervals are over 30 people: templates that genuine pairs join." in said
     assert "a FAR of 1e-06 isn't supported by 870 impostor pairs" in said
+    (record,) = answer(capfd, *how[:3], "ijbc_1n", *how[4:], "--batch", "16")
+    assert (record["measure"], record["galleries"], record["probes"]) == ("galleries", [15, 15], 30)
+    assert facebench(*how[:3], "ijbc_1n", *how[4:], "--batch", "16") == 0
+    assert "the galleries are as they are" in " ".join(capfd.readouterr().out.split())
 
 
 @SOME_RUNTIMES

@@ -39,7 +39,7 @@ from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, NewerError, Record, from_json, to_json
 from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.records.store import Store, latest, paper_table
-from facebench.harness.records.templates import TemplateVerification
+from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 from facebench.harness.records.throughput import Throughput
 from facebench.harness.storage import locks
 
@@ -83,6 +83,22 @@ EXAMPLES: dict[str, Result] = {
     ),
     "identification": Identification(
         9, 12, 99, (7, 8), (POINT,), (POINT, POINT), 3, "", "none", 10.0, 5.0, ("b.jpg",)
+    ),
+    "galleries": TemplateSearch(
+        (1,),
+        (Bounded(0.5, None, "few"),),
+        (0.1,),
+        (Bounded(0.5, (0.4, 0.6)),),
+        ((0.2, 0.3),),
+        (5, 6),
+        9,
+        (4, 5),
+        7,
+        30,
+        "",
+        "sum",
+        9.0,
+        5.0,
     ),
     "templates": TemplateVerification(
         (POINT,), (Bounded(0.5, (0.4, 0.6)),), ("no",), 4, 9, 2, 4, 3, "groups", "", "sum", 9.0, 5.0

@@ -36,4 +36,20 @@ def write(root: Path, people: int = 30, name: str = "ijbc") -> Path:
         ("template_pair_label", pairs),
     ):
         (folder / "meta" / f"{name}_{what}.txt").write_text("".join(f"{one}\n" for one in lines))
+    _write_galleries(folder, people, name)
     return folder
+
+
+def _write_galleries(folder: Path, people: int, name: str) -> None:
+    """Write the lists of 1:N: every other person's first template is in either gallery."""
+    first, second = {"ijbb": ("S1", "S2")}.get(name, ("G1", "G2"))
+    head = "TEMPLATE_ID,SUBJECT_ID,FILENAME"
+    for what, chosen in (
+        (f"gallery_{first}", [(10 * one + 5, one) for one in range(0, people, 2)]),
+        (f"gallery_{second}", [(10 * one + 5, one) for one in range(1, people, 2)]),
+        ("probe_mixed", [(10 * one + 8, one) for one in range(people)]),
+    ):
+        # A line an image, of which a template has several.
+        lines = [f"{template},{500 + one},img/{i}.jpg" for template, one in chosen for i in (1, 2)]
+        text = "".join(f"{line}\n" for line in [head, *lines])
+        (folder / "meta" / f"{name}_1N_{what}.csv").write_text(text)
