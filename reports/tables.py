@@ -157,7 +157,7 @@ def frame(rows: Iterable[Mapping[str, CellValue]]) -> pd.DataFrame:
     """Return rows as a frame of Python's own types; text that reads as a formula gets an
     apostrophe.
     """
-    lines = [{name: _harmless(value) for name, value in row.items()} for row in rows]
+    lines = [{name: harmless(value) for name, value in row.items()} for row in rows]
     # An empty file would be no CSV: its head says that there are no rows.
     return pd.DataFrame(lines, columns=None if lines else list(LEAST_COLUMNS), dtype=object)
 
@@ -244,5 +244,6 @@ def _compilation(made: Compilation) -> dict[str, CellValue]:
     }
 
 
-def _harmless(value: CellValue) -> CellValue:
+def harmless(value: CellValue) -> CellValue:
+    """Return a value as no spreadsheet runs it: text that reads as a formula gets an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

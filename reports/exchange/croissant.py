@@ -30,6 +30,7 @@ from facebench.reports.exchange.registry import (
     plural,
     register,
 )
+from facebench.reports.tables import harmless
 
 TABLE, DESCRIPTION = "pairs.csv", "croissant.json"
 
@@ -102,7 +103,7 @@ def _table(record: Record, scores: PairScores) -> pd.DataFrame:
     case = record.case
     unknown = np.full((len(scores), 2), -1, np.int64)
     people = scores.identities if scores.packed_identities else unknown
-    columns = {
+    columns: dict[str, Any] = {
         "network": case.network,
         "weights": case.weights,
         "precision": case.precision,
@@ -118,7 +119,9 @@ def _table(record: Record, scores: PairScores) -> pd.DataFrame:
         "first_person": people[:, 0],
         "second_person": people[:, 1],
     }
-    return pd.DataFrame(columns, columns=list(_COLUMNS))
+    # Names come from others, and spreadsheets run formulas.
+    plain = {name: harmless(one) if isinstance(one, str) else one for name, one in columns.items()}
+    return pd.DataFrame(plain, columns=list(_COLUMNS))
 
 
 def _described(scored: Sequence[tuple[Record, PairScores]], content: bytes) -> dict[str, Any]:

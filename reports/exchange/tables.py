@@ -12,6 +12,7 @@ from facebench.harness.records.record import Record
 from facebench.harness.storage import writing
 from facebench.reports.exchange.registry import Destination, ExchangeFormat, Written, register
 from facebench.reports.exchange.rows import require_figures, without_figures
+from facebench.reports.tables import harmless
 from facebench.reports.tidy import tidy_frame
 
 
@@ -25,7 +26,12 @@ def _written(
 
 
 def _csv(records: Sequence[Record], destination: Destination) -> Written:
-    return _written(records, destination, lambda table, made: table.to_csv(made, index=False))
+    return _written(records, destination, _fill_csv)
+
+
+def _fill_csv(table: pd.DataFrame, made: Path) -> None:
+    # Names come from others, and spreadsheets run formulas.
+    table.map(harmless).to_csv(made, index=False)
 
 
 def _parquet(records: Sequence[Record], destination: Destination) -> Written:

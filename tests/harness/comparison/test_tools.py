@@ -247,7 +247,11 @@ def mlperf(*results: dict[str, Any]) -> dict[str, Any]:
         "environment_info": {
             "platform": "android", "value": {"android": phone, "ios": None, "windows": None},
         },
-        "build_info": {"version": "5.0", "build_number": "1", "git_commit": "abc"},
+        "build_info": {
+            "version": "5.0", "build_number": "1", "build_date": "2026-11-01T10:00:00",
+            "official_release_flag": True, "dev_test_flag": False, "backend_list": ["lib"],
+            "git_branch": "main", "git_commit": "abc", "git_dirty_flag": False,
+        },
     }  # fmt: skip
 
 
@@ -265,7 +269,10 @@ def benchmark(name: str, scenario: str = "SingleStream", **run: Any) -> dict[str
     }  # fmt: skip
     return {
         "benchmark_id": name, "benchmark_name": "Image", "loadgen_scenario": scenario,
-        "backend_settings": {"framework": "TFLite", "batch_size": 1},
+        "backend_settings": {
+            "accelerator_code": "cpu", "accelerator_desc": "CPU", "framework": "TFLite",
+            "delegate": "XNNPACK", "model_path": "m.tflite", "batch_size": 1, "extra_settings": [],
+        },
         "backend_info": {"filename": "lib", "vendor_name": "G", "backend_name": "TFLite",
                          "accelerator_name": "CPU"},
         "performance_run": timed | run, "accuracy_run": None,
