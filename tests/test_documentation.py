@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import io
 import json
 import os
 import re
@@ -11,13 +12,20 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import pytest
+from PIL import Image
 
-from docs import draw_house
+import facebench
+from docs import draw_gallery, draw_house
 from facebench.architectures import registry
 from facebench.harness.cli.main import cli
+from facebench.harness.records.accuracy import Accuracy
+from facebench.harness.records.latency import Latency
+from facebench.reports.figures import FIGURES
 from tests import house
 from tests.places import ROOT
 
@@ -166,3 +174,64 @@ def test_each_promise_of_what_files_may_do_names_a_test_that_holds_it() -> None:
     assert len(promises) > 10
     for promise in promises:
         assert re.search(r"`tests/[\w/]+\.py::\w+`\)", promise), promise[:80]
+
+
+def test_the_gallery_shows_every_figure_of_the_registry() -> None:
+    again = "python -m docs.draw_gallery draws it anew"
+    assert draw_gallery.PAGE.read_text() == draw_gallery.page(), again
+    drawn = {path.stem for path in draw_gallery.PICTURES.glob("*.png")}
+    assert drawn == {one.name for one in FIGURES}, again
+
+
+@pytest.mark.slow
+def test_pictures_of_the_pages_are_what_the_records_show() -> None:
+    for path, figure in draw_gallery.pictures().items():
+        stored = np.asarray(Image.open(path).convert("L"), np.float64)
+        made = np.asarray(Image.open(io.BytesIO(draw_gallery.png(figure))).convert("L"), np.float64)
+        assert stored.shape == made.shape, path
+        assert abs(stored - made).mean() < 2, path
+
+
+def test_what_stands_on_the_page_on_networks_is_what_its_lines_print() -> None:
+    page = (ROOT / "docs" / "which-network.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", page, re.M | re.S)
+    assert len(blocks) == page.count("```python")
+    names: dict[str, Any] = {}
+    printed = ""
+    for code, said in blocks:
+        stream = io.StringIO()
+        with contextlib.redirect_stdout(stream):
+            exec(code, names)
+        assert stream.getvalue() == said
+        printed += said
+    prose = re.sub(r"^```.*?^```", "", page, flags=re.M | re.S)
+    smaller, larger = names["smaller"].change, names["larger"].change
+    points, over = -100 * smaller["accuracy"], names["sizes"]["shufflenet_v1"] - 4
+    for sentence in (
+        f"saves {-100 * smaller['latency']:.0f} % of the time and costs {points:.1f} points",
+        f"takes {100 * larger['latency']:.0f} % longer",
+        f"over by {over:.2f} MB",
+    ):
+        assert sentence in prose
+    computed = {f"{points:.1f}", f"{over:.2f}"}
+    seeds = {"0.1", "0.5"}  # of results/reference/README.md
+    assert set(re.findall(r"\d+\.\d+", prose)) <= computed | seeds | set(
+        re.findall(r"\d+\.\d+", printed)
+    )
+
+
+def test_the_start_page_says_what_the_records_say() -> None:
+    records = facebench.reference().filter(runtime="ncnn")
+    told = re.findall(
+        r"`(\w+)` takes ([\d.]+) ms and is right on ([\d.]+) %",
+        (ROOT / "docs" / "index.md").read_text(),
+    )
+    assert len(told) == 2
+    for network, time, accuracy in told:
+        latency, score = (
+            records.filter(network=network, measure=measure)[0].result
+            for measure in ("latency", "accuracy")
+        )
+        assert isinstance(latency, Latency)
+        assert isinstance(score, Accuracy)
+        assert (time, accuracy) == (f"{latency.median_ms:.2f}", f"{score.accuracy:.2%}"[:-1])

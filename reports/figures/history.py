@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ MOST_PANELS = 16
 
 # More names than this would run into each other under an axis.
 _MOST_NAMES = 9
-_TITLE = 62
+_TITLE, _TITLE_LINE = 62, 34
 
 
 def draw(found: Sequence[Series], theme: Theme) -> Figure:
@@ -41,7 +42,7 @@ def draw(found: Sequence[Series], theme: Theme) -> Figure:
 
 
 def _panel(axes: Axes, one: Series, theme: Theme) -> None:
-    axes.set_title(short(case_text(one.case), _TITLE), fontsize=8.5)
+    axes.set_title(fill(short(case_text(one.case), _TITLE), _TITLE_LINE), fontsize=8.5)
     axes.set_ylabel(_label(one))
     _points(axes, one, theme)
     _levels(axes, one, theme)
