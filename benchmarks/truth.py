@@ -27,6 +27,7 @@ import truth_reports
 import truth_time
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import norm
 from truth_reports import scored, trained
 from truth_rows import LEVEL, SEED, Found, Plan, Row, held
 
@@ -36,6 +37,7 @@ from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.verification import identification, intervals
 from facebench.harness.verification.folds import decided
 from facebench.harness.verification.gallery_search import GallerySearch, search_rates
+from facebench.harness.verification.groups import widest_gap
 from facebench.harness.verification.metrics import tar_at_far
 from facebench.harness.verification.paired import PairedComparison, compare
 from facebench.harness.verification.search_intervals import search_bounds
@@ -230,6 +232,40 @@ def _in_galleries(drawn: simulated.Searched) -> Iterator[Found]:
         yield f"FNIR at {fpir:g}", one, None
 
 
+def of_fixed(plan: Plan) -> Iterator[Row]:
+    """A threshold that was set elsewhere: where impostors' scores are normal, FAR is exact."""
+    for cell, pairs, prime in plan.cells():
+        found: list[Found] = []
+        for far in (0.1, 0.01):
+            threshold = float(norm.isf(far))
+            frr = float(norm.cdf(threshold - prime))
+            for rng in plan.draws():
+                one = packed(simulated.scores(pairs, [prime], rng)[0], pairs, pairs.people)
+                made = intervals.rates_at(one, threshold)
+                found += [
+                    (f"FAR of {far:g}", made.far, far),
+                    (f"FRR there, {far:g}", made.frr, frr),
+                ]
+        yield from held("fixed threshold", cell, found)
+
+
+def of_gap(plan: Plan) -> Iterator[Row]:
+    """The widest gap among four groups, of which all are equal, or one is worse than the others."""
+    for cell, pairs, prime in plan.cells():
+        for name, primes in (("equal", [prime] * 4), ("one worse", [prime] * 3 + [prime - 0.2])):
+            truths = [simulated.truth(one, [])["accuracy"] for one in primes]
+            found: list[Found] = []
+            for rng in plan.draws():
+                parts = {
+                    str(number): scored(simulated.scores(pairs, [one], rng)[0], pairs)
+                    for number, one in enumerate(primes)
+                }
+                gap = widest_gap(parts)
+                truth = truths[int(gap.best)] - truths[int(gap.worst)]
+                found.append((f"gap, {name}", gap.difference, truth))
+            yield from held("widest gap", cell, found)
+
+
 def of_seeds(plan: Plan) -> Iterator[Row]:
     """A claim over seeds: networks of either name differ from seed to seed, and not else."""
     name, pairs = "seeds", plan.graphs["LFW"]
@@ -262,6 +298,8 @@ ENTRIES: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "paired comparison": of_comparison,
     "search": of_search,
     "gallery search": of_galleries,
+    "fixed threshold": of_fixed,
+    "widest gap": of_gap,
     "seeds": of_seeds,
     **truth_time.ENTRIES,
     **truth_reports.ENTRIES,

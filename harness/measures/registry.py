@@ -101,6 +101,7 @@ class Measure(Generic[R]):
             the measure's name is false has none either.
         suits: whether a plan has cases of it for a network.
         runtime: the only one that it is obtained in; empty where a plan chooses, or none runs.
+        reports: of a measure of data sets, what it reports and how, a sentence.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Measure(Generic[R]):
     per: Per | None = None
     suits: Callable[[Network], bool] = lambda network: True
     runtime: str = ""
+    reports: str = ""
 
     @property
     def in_turns(self) -> bool:

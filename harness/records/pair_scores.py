@@ -16,6 +16,7 @@ from facebench.harness.storage.serialization import Packed
 
 _SCORE = np.dtype("<f4")
 _NUMBER = np.dtype("<u4")
+_NO_GROUPS = Packed(b"")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class PairScores:
             compare pair by pair.
         recovered: whether identities are groups of images that equal images and genuine pairs
             join, where the dataset names nobody.
+        packed_groups: uint8, P of them: which of `group_names` each pair is of; empty where the
+            dataset has no groups.
+        group_names: such as those of people of one origin.
 
     Example:
         >>> made = PairScores.pack([0.9, 0.1], [True, False], [0, 1], [(0, 0), (0, 1)], "ab12")
@@ -45,12 +49,16 @@ class PairScores:
     packed_identities: Packed
     digest: str
     recovered: bool = False
+    packed_groups: Packed = _NO_GROUPS
+    group_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pairs = len(self.packed_same)
         sizes = len(self.packed_scores), len(self.packed_folds), len(self.packed_identities)
         if sizes[:2] != (4 * pairs, 4 * pairs) or sizes[2] not in (0, 8 * pairs):
             raise ValueError(f"scores, folds and identities are not those of {pairs} pairs")
+        if len(self.packed_groups) != (pairs if self.group_names else 0):
+            raise ValueError(f"groups are not those of {pairs} pairs")
 
     @classmethod
     def pack(
@@ -61,8 +69,14 @@ class PairScores:
         identities: Sequence[tuple[int, int]],
         digest: str,
         recovered: bool = False,
+        groups: Sequence[str] = (),
     ) -> PairScores:
-        """Pack arrays of P elements each, `(P,)`; `identities` is empty or `(P, 2)`."""
+        """Pack arrays of P elements each, `(P,)`; `identities` is empty or `(P, 2)`.
+
+        Groups are none, or one name a pair of at most 255.
+        """
+        names = tuple(dict.fromkeys(groups))
+        number = {name: index for index, name in enumerate(names)}
         return cls(
             Packed(np.asarray(scores, _SCORE).tobytes()),
             Packed(np.asarray(same, np.bool_).tobytes()),
@@ -70,6 +84,8 @@ class PairScores:
             Packed(np.asarray(identities, _NUMBER).tobytes()),
             digest,
             recovered,
+            Packed(bytes(number[name] for name in groups)),
+            names,
         )
 
     def __len__(self) -> int:
@@ -101,3 +117,21 @@ class PairScores:
     def identities(self) -> npt.NDArray[np.int64]:
         """Return who is in each pair, `(P, 2)`; or `(0, 2)` where they are unknown."""
         return np.frombuffer(self.packed_identities, _NUMBER).astype(np.int64).reshape(-1, 2)
+
+    @cached_property
+    def groups(self) -> npt.NDArray[np.uint8]:
+        """Return the place of each pair's group in `group_names`, `(P,)`; `(0,)` without any."""
+        return np.frombuffer(self.packed_groups, np.uint8)
+
+    def of_group(self, name: str) -> PairScores:
+        """Return the scores of one group's pairs alone, which have no groups any more."""
+        inside = self.groups == self.group_names.index(name)
+        people = self.identities[inside] if len(self.identities) else self.identities
+        return PairScores.pack(
+            self.scores[inside],
+            self.same[inside],
+            self.folds[inside],
+            [(int(one), int(two)) for one, two in people],
+            f"{self.digest}/{name}",
+            self.recovered,
+        )

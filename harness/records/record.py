@@ -28,7 +28,8 @@ Version history of the schema:
         times are of another model.
     10 (2026-11): a process of `Latency` says how many of its threads worked. A record of an
         earlier schema is read as one that does not know it.
-    11 (2026-11): results of comparing templates, and of searching for them.
+    11 (2026-11): results of comparing templates, and of searching for them; `PairScores` says
+        of which group each pair is. A record of an earlier schema has no groups.
 """
 
 from __future__ import annotations

@@ -109,9 +109,12 @@ class PairSet(FaceSet):
 
     Attributes:
         pairs: in the order of publication.
+        groups: the name of each pair's group, such as people of one origin; empty where the
+            dataset has none.
     """
 
     pairs: tuple[Pair, ...]
+    groups: tuple[str, ...] = field(default=(), kw_only=True)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -121,7 +124,8 @@ class PairSet(FaceSet):
     @property
     def protocol(self) -> Any:
         """See `FaceSet`."""
-        return [astuple(pair) for pair in self.pairs]
+        pairs = [astuple(pair) for pair in self.pairs]
+        return [pairs, list(self.groups)] if self.groups else pairs
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betainc
@@ -154,6 +155,38 @@ def tar(pairs: PairScores, point: OperatingPoint) -> Bounded:
         )
     ]
     return Bounded(value, joined(value, here.interval, rates), here.note)
+
+
+@dataclass(frozen=True)
+class FixedRates:
+    """They are the rates of error at a threshold that was set elsewhere.
+
+    Attributes:
+        threshold: on the cosine of two embeddings.
+        far: share of the impostor pairs that are accepted.
+        frr: share of the genuine pairs that are rejected.
+    """
+
+    threshold: float
+    far: Bounded
+    frr: Bounded
+
+
+@procedure("fixed threshold")
+def rates_at(pairs: PairScores, threshold: float) -> FixedRates:
+    """Return FAR and FRR at a threshold that these pairs had no part in; people are chance."""
+    # In double precision, since the threshold was a number of other scores' type.
+    accepted = (pairs.scores.astype(np.float64) >= threshold).astype(np.float64)
+    shifts = _by_kind(centred(accepted, pairs.same), pairs.same)
+    people = members(pairs)
+    rates = []
+    for kind, share in (
+        (~pairs.same, float(np.mean(accepted[~pairs.same]))),
+        (pairs.same, 1 - float(np.mean(accepted[pairs.same]))),
+    ):
+        spread = people.spread(np.where(kind, shifts, 0.0))
+        rates.append(_estimated(share, spread, pairs, rate_interval))
+    return FixedRates(threshold, *rates)
 
 
 def threshold_interval(highest: Reals, count: int, rate: float, false: ClusteredSpread) -> Interval:

@@ -99,10 +99,18 @@ def _header(line: str, where: str) -> tuple[int, int]:
 
 
 def _pair(line: str, same: bool, fold: int, where: str) -> Pair:
-    """Return the pair of one line: `identity i j` for a genuine pair, `identity i identity j` for
-    an impostor pair.
+    first, second = (image_key(*image) for image in parse_pair(line, same, where))
+    return Pair(first, second, same, fold)
 
-    Names may have spaces where tabs part the fields.
+
+def parse_pair(line: str, same: bool, where: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Return both images of one line, each as identity and number.
+
+    A genuine pair is `identity i j`, an impostor pair `identity i identity j`. Names may have
+    spaces where tabs part the fields.
+
+    Raises:
+        BadInputError: it is not such a pair, or of an image with itself.
     """
     fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
     if same and len(fields) == 3:
@@ -116,17 +124,17 @@ def _pair(line: str, same: bool, fold: int, where: str) -> Pair:
         )
     first, second = _image(fields[0], fields[1], where), _image(fields[2], fields[3], where)
     if first == second:
-        raise BadInputError(f"{where} compares {first} with itself: name another image")
-    return Pair(first, second, same, fold)
+        raise BadInputError(f"{where} compares {image_key(*first)} with itself: name another image")
+    return first, second
 
 
-def _image(identity: str, number: str, where: str) -> str:
+def _image(identity: str, number: str, where: str) -> tuple[str, int]:
     if not _is_count(number) or identity in (".", "..") or set(identity) & set("/\\"):
         raise BadInputError(
             f"{where} names image {number!r} of identity {identity!r}: the identity must be a "
             "folder's name and the number 1 or more"
         )
-    return image_key(identity, int(number))
+    return identity, int(number)
 
 
 def _is_count(field: str) -> bool:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -286,8 +287,9 @@ def _without(faces: Set, lacking: Sequence[str]) -> Prepared[Set]:
 def _remaining(faces: Set, lacking: frozenset[str]) -> tuple[Set, int]:
     """Return the faces without some images, and how many pairs that costs."""
     if isinstance(faces, PairSet):
-        pairs = tuple(p for p in faces.pairs if not lacking & {p.first, p.second})
-        return replace(faces, pairs=pairs), len(faces.pairs) - len(pairs)
+        stay = [not lacking & {pair.first, pair.second} for pair in faces.pairs]
+        pairs, groups = tuple(compress(faces.pairs, stay)), tuple(compress(faces.groups, stay))
+        return replace(faces, pairs=pairs, groups=groups), len(faces.pairs) - len(pairs)
     if isinstance(faces, SearchSet):
         probes = _in_company([k for k in faces.probes if k not in lacking], faces.identities)
         distractors = tuple(k for k in faces.distractors if k not in lacking)

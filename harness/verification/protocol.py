@@ -15,6 +15,9 @@ from facebench.harness.verification.embedding import Embeddings
 from facebench.harness.verification.faces import Pair, PairSet
 from facebench.harness.verification.folds import cross_validate
 
+# Pairs that are scored at a time: sets such as BFW have a million.
+_PAIRS = 2**14
+
 
 def score(
     faces: PairSet,
@@ -43,6 +46,7 @@ def score(
         identities,
         cache.digest(faces.protocol, [faces.image_digests[key].hex() for key in faces.keys]),
         recovered,
+        faces.groups,
     )
 
 
@@ -87,6 +91,10 @@ def cosine_scores(embeddings: Embeddings, keys: Sequence[str], pairs: Sequence[P
     # In float64 the order of scores does not hang on the rounding of the products.
     unit = np.asarray(embeddings, np.float64)
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
-    first = unit[[row[pair.first] for pair in pairs]]
-    second = unit[[row[pair.second] for pair in pairs]]
-    return np.asarray(np.clip(np.einsum("pe,pe->p", first, second), -1.0, 1.0))
+    scores = np.empty(len(pairs))
+    for start in range(0, len(pairs), _PAIRS):
+        part = pairs[start : start + _PAIRS]
+        first = unit[[row[pair.first] for pair in part]]
+        second = unit[[row[pair.second] for pair in part]]
+        scores[start : start + len(part)] = np.einsum("pe,pe->p", first, second)
+    return np.asarray(np.clip(scores, -1.0, 1.0))

@@ -109,6 +109,14 @@ def with_images(faces: Templates, left: Booleans) -> Templates:
     )
 
 
+def faceless(faces: TemplateImages, *compared: Rows) -> int:
+    """Count the templates without a face among those that are compared, rows of any shape."""
+    seen = np.zeros(len(faces.people), np.bool_)
+    for rows in compared:
+        seen[rows] = True
+    return int(np.count_nonzero(seen & faces.missed))
+
+
 def _add(templates: Reals, weighted: Reals, row: Rows) -> None:
     """Add images `(n, E)` to their templates; those of one come one after the other, mostly."""
     order = np.argsort(row, kind="stable")

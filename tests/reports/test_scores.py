@@ -10,6 +10,7 @@ import pytest
 from facebench.harness.records.accuracy import Accuracy, Identification
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.records.record import Record
+from facebench.harness.storage.serialization import Packed
 from facebench.reports import scores as scores_module
 from facebench.reports.evidence import Evidence
 from facebench.reports.figures import FIGURES
@@ -17,6 +18,7 @@ from facebench.reports.page import Block, Cell, Paragraph, Table
 from facebench.reports.score_frames import identification_frame, verification_frame
 from facebench.reports.scores import curves, summarised
 from facebench.reports.sections.galleries import galleries
+from facebench.reports.sections.groups import groups
 from facebench.reports.sections.identification import identification
 from facebench.reports.sections.templates import templates
 from facebench.reports.sections.verification import verification
@@ -282,6 +284,22 @@ def test_searches_of_templates_have_a_column_a_rank_and_an_fpir() -> None:
     assert column(table, "Galleries")[0].text == "1,772 and 1,759"
     assert table.notes == ["out of memory"]
     assert not galleries(Evidence([searched("mobilefacenet")]))
+
+
+def test_groups_have_a_row_each_and_a_sentence_on_the_gap() -> None:
+    plain = pair_scores(3, pairs=1200)
+    names = ["north" if i % 40 < 20 else "south" for i in range(1200)]
+    pairs = replace(
+        plain,
+        packed_groups=Packed(bytes(name == "south" for name in names)),
+        group_names=("north", "south"),
+    )
+    blocks = groups(Evidence([scored("mobilefacenet", pairs, "rfw")]))
+    (table,) = tables(blocks)
+    assert [cell.text for cell in column(table, "Group")] == ["north", "south"]
+    assert [cell.text for cell in column(table, "Pairs")] == ["600", "600"]
+    assert any("The widest gap" in sentence for sentence in sentences(blocks))
+    assert not groups(Evidence([scored("mobilefacenet", plain)]))
 
 
 def test_a_search_that_failed_says_why() -> None:

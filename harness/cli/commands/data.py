@@ -198,5 +198,5 @@ def _drawn(name: str, root: Path | None, seed: int | None) -> PairSet:
         )
     faces = DATASETS[name].open(root)
     if not isinstance(faces, PairSet):
-        raise BadInputError(f"{name} has probes and distractors, no pairs: name another dataset")
+        raise BadInputError(f"{name} has no pairs of images: name another dataset")
     return faces

@@ -12,14 +12,17 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import scores, terminal
+from facebench.harness.cli.output.embedded_scores import print_curves, print_normalized
+from facebench.harness.cli.output.threshold_scores import print_transfers
 from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.comparison.verification_run import verify as verify_networks
-from facebench.harness.measures.registry import in_short
+from facebench.harness.measures.registry import MEASURES, in_short
 from facebench.harness.models.networks import Network
 from facebench.harness.records.record import Record
 from facebench.harness.runs.fastest import FASTEST
 from facebench.harness.runs.jobs import Precision
 from facebench.harness.runs.rounds import RunListener
+from facebench.harness.verification.datasets.registry import DATASETS
 from facebench.harness.verification.embedding import FLIPS
 from facebench.harness.verification.preparation import ABSENT
 from facebench.harness.verification.summary import FARS
@@ -32,6 +35,20 @@ def _rates(context: click.Context, parameter: click.Parameter, text: str | None)
         return [float(part) for part in options.comma_list(text)]
     except ValueError:
         raise BadInputError(f"--far {text!r} is not valid: give rates such as 1e-2,1e-3") from None
+
+
+def _protocols(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    """Say what is reported of each dataset, and leave."""
+    if not asked:
+        return
+    for measure in MEASURES:
+        names = [dataset.name for dataset in DATASETS if dataset.measure == measure.name]
+        if names:
+            terminal.out.print(f"{', '.join(names)}: {measure.reports}.", markup=False)
+    for dataset in DATASETS:
+        if dataset.protocol:
+            terminal.out.print(f"{dataset.name}: {dataset.protocol}", markup=False)
+    context.exit()
 
 
 @click.command()
@@ -64,6 +81,24 @@ def _rates(context: click.Context, parameter: click.Parameter, text: str | None)
     help="False acceptance rates to give TAR at. "
     f"Default: {', '.join(f'{far:g}' for far in FARS)}, as far as the pairs support them.",
 )  # fmt: skip
+@click.option(
+    "--threshold-from", metavar="DATASET", default="",
+    help="Set a threshold at each --far on this dataset, and tell FAR and FRR of the other one "
+    "there, as of a product.",
+)  # fmt: skip
+@click.option(
+    "--cohort", metavar="DATASET", default="",
+    help="Normalize scores by those with the images of this dataset, of strangers: z, t and s.",
+)  # fmt: skip
+@click.option(
+    "--quality", metavar="norm|FILE", default="",
+    help="Give error against reject: FRR where the pairs of the worst images are left out, by the "
+    "length of the embedding, or by a CSV file image,quality.",
+)  # fmt: skip
+@click.option(
+    "--protocol", is_flag=True, is_eager=True, expose_value=False, callback=_protocols,
+    help="Say what is reported of each dataset, and leave.",
+)  # fmt: skip
 @options.device
 @click.option("--compare", is_flag=True, help="Compare every two of the scores pair by pair.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
@@ -93,6 +128,7 @@ def verify(
     facebench verify onnx:a.onnx --dataset lfw --runtime torch,ncnn,tvm --compare
     facebench verify onnx:a.onnx --dataset lfw --runtime onnxruntime --precision fp32,int8 --compare
     facebench verify onnx:a.onnx --dataset folder:my/faces --landmarks scrfd --absent exclude
+    facebench verify onnx:a.onnx --dataset folder:my/faces --threshold-from lfw --far 1e-3
     """
     request = VerificationRequest(
         networks,
@@ -105,11 +141,15 @@ def verify(
     )
     found = verify_networks(request, run_jobs, _Trials())
     if as_json:
-        terminal.as_json(scores.comparison_json(found) if compare else scores.json(found))
+        several = compare or request.threshold_from or request.cohort or request.quality
+        terminal.as_json(scores.comparison_json(found) if several else scores.json(found))
     else:
         scores.scores(found.scored, found.summaries)
+        print_transfers(found.transfers)
+        print_normalized(found.normalized)
+        print_curves(found.curves)
         scores.agreements(found.agreements)
-    raise_failures(found.records)
+    raise_failures([*found.records, *found.sources])
 
 
 class _Trials(RunListener):

@@ -11,8 +11,11 @@ from rich.table import Table
 
 from facebench.harness.cli.output import console
 from facebench.harness.cli.output.cells import bounded, percent
+from facebench.harness.cli.output.embedded_scores import curve_json, normalized_json
+from facebench.harness.cli.output.group_scores import group_json, print_groups
 from facebench.harness.cli.output.template_scores import print_template_searches, print_templates
 from facebench.harness.cli.output.terminal import err, new_table, out
+from facebench.harness.cli.output.threshold_scores import transfer_json
 from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.comparison.verification_run import VerificationOutcome
 from facebench.harness.records.accuracy import (
@@ -39,6 +42,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
     if pairs:
         out.print(_verification(pairs, summaries))
         _print_notes(pairs, summaries)
+        print_groups(pairs)
     if searches:
         out.print(_identification(searches))
         _print_search_notes(searches)
@@ -116,12 +120,19 @@ def comparison_json(outcome: VerificationOutcome) -> dict[str, Any]:
             }
             for one in outcome.agreements
         ],
+        "thresholds": [transfer_json(one) for one in outcome.transfers.found],
+        "normalized": [normalized_json(one) for one in outcome.normalized],
+        "reject_curves": [curve_json(one) for one in outcome.curves],
     }
 
 
 def _flat(record: Record, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     summary = summaries.get(record.case.key)
-    return console.flat(record) | ({"summary": _summary_json(summary)} if summary else {})
+    return (
+        console.flat(record)
+        | ({"summary": _summary_json(summary)} if summary else {})
+        | group_json(record)
+    )
 
 
 def _summary_json(summary: Summary) -> dict[str, Any]:

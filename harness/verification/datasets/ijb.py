@@ -243,6 +243,10 @@ for _name, _stem, _about in SETS:
             open=partial(_open, _name, _stem),
             about=_about,
             measure="templates",
+            protocol=(
+                "Templates are sums over media, each the mean of its frames, weighed by the "
+                "detector's scores; embeddings are not normalized before."
+            ),
             place=_place(_name, _stem),
         ),
     )

@@ -36,6 +36,7 @@ class Dataset:
         place: what to put where, for those who have it from elsewhere; a phrase
             that completes "put into the data folder ...".
         downloads: its files at their official addresses; empty where none is public.
+        protocol: what its authors report that its measure does not say; a sentence, or empty.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Dataset:
     measure: str = "accuracy"
     place: str = ""
     downloads: tuple[Download, ...] = ()
+    protocol: str = ""
 
 
 DATASETS: Registry[Dataset] = Registry(

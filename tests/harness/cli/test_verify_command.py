@@ -146,6 +146,50 @@ def test_int8_is_calibrated_on_other_people_or_refused(
     assert "ncnn" in capfd.readouterr().err
 
 
+def test_a_threshold_of_one_dataset_is_used_on_another(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    how = ("verify", networks[0], "--dataset", f"folder:{people / 'test'}", "--runtime")
+    there = ("onnxruntime", "--threshold-from", "synthetic", "--far", "0.1,0.001")
+    found = answer(capfd, *how, *there)
+    assert isinstance(found, dict)
+    (one,) = found["thresholds"]
+    assert (one["source"]["dataset"], one["case"]["dataset"]) == ("synthetic", "folder:test")
+    assert one["rate"] == 0.1
+    (record,) = found["records"]
+    assert record["dataset"] == "folder:test"
+    assert 0 <= one["far_there"]["value"] <= 1
+    assert facebench(*how, *there) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "the threshold is taken as it was set" in said
+    assert "synthetic: a FAR of 0.001 isn't supported by 300 impostor pairs" in said
+    assert facebench(*how[:3], "synthetic", "--threshold-from", "synthetic") == 2
+    assert "name another dataset" in capfd.readouterr().err
+
+
+def test_scores_are_normalized_by_a_cohort_and_poor_images_left_out(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    how = ("verify", networks[0], "--dataset", f"folder:{people / 'test'}", "--runtime")
+    there = ("onnxruntime", "--quality", "norm", "--far", "0.1")
+    found = answer(capfd, *how, *there)
+    assert isinstance(found, dict)
+    (curve,) = found["reject_curves"]
+    assert curve["shares"] == [0.0, 0.05, 0.1, 0.2, 0.3]
+    (record,) = found["records"]
+    whole = record["summary"]["tar"][0]["point"]
+    assert curve["frr"][0]["value"] == pytest.approx(1 - whole["accepted"] / whole["trials"])
+    assert facebench(*how, "onnxruntime", "--cohort", "synthetic") == 2
+    assert "a cohort is of strangers" in capfd.readouterr().err
+
+
+def test_what_each_protocol_reports_is_said(capfd: Output) -> None:
+    assert facebench("verify", "--protocol") == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "ijbb, ijbc: TAR at FAR 0.1 to 1e-6" in said
+    assert "rfw: Each group's accuracy is at thresholds of its own" in said
+
+
 def test_pairs_of_templates_are_scored_at_each_far(
     networks: list[str], cache_folder: Path, tmp_path: Path, capfd: Output
 ) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
+from facebench.harness.measures.registry import MEASURES
 from facebench.harness.verification.datasets.registry import DATASETS, available
 from facebench.harness.verification.files import Folder
 from facebench.harness.verification.images import decode
@@ -37,6 +38,7 @@ def test_every_dataset_says_what_it_is_and_whether_it_is_there(name, tmp_path):
     assert dataset.found(tmp_path) == (name in available(tmp_path))
     assert dataset.measure in ("accuracy", "identification", "templates", "galleries")
     assert dataset.place or dataset.found(tmp_path)
+    assert MEASURES[dataset.measure].reports
 
 
 @pytest.mark.parametrize("name", DATASETS.names())

@@ -20,7 +20,7 @@ from facebench.harness.verification.images import decode
 from facebench.harness.verification.inspection import inspect, require_order, require_whole
 from facebench.harness.verification.preparation import settle
 from facebench.harness.verification.template_rates import rates
-from facebench.harness.verification.templates import compare, pool
+from facebench.harness.verification.templates import compare, faceless, pool
 from tests.harness.verification import made_templates
 
 IJBC = DATASETS["ijbc"]
@@ -176,6 +176,7 @@ def test_a_template_is_made_of_the_images_with_a_face(made, absent, pairs):
     assert prepared.not_found == ("1.jpg", "2.jpg", "9.jpg")
     kept = prepared.faces
     assert (len(kept.same), kept.missed.sum()) == (pairs, 1)
+    assert faceless(kept, kept.first, kept.second) == (absent == "reject")
     assert prepared.excluded_pairs == 900 - pairs
     scores = scored(kept)
     gone = kept.missed[kept.first] | kept.missed[kept.second]
