@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 # Features of CPUs, as LLVM names them, of which there are kernels of integers: x86-64, 64-bit ARM.
-BYTE_FEATURES = (("avx2", "fma"), ("dotprod", "fp-armv8", "neon"))
+BYTE_FEATURES = (("avx2", "fma"), ("fp-armv8", "neon"))
 
 # The feature without which there are no kernels in half precision.
 HALF_FEATURE = "fullfp16"
@@ -39,7 +39,7 @@ def in_words(features: Collection[Collection[str]]) -> str:
     """Return features of which a CPU must have all of one collection.
 
     Example:
-        in_words(BYTE_FEATURES) == "avx2 and fma, or dotprod and fp-armv8 and neon"
+        in_words(BYTE_FEATURES) == "avx2 and fma, or fp-armv8 and neon"
     """
     return ", or ".join(" and ".join(one) for one in features)
 

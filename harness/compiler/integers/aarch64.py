@@ -1,7 +1,7 @@
 """Vectors of bytes in the instructions of 64-bit ARM.
 
 Their products are of signed bytes with signed ones, so bytes of a map are less by 128 than the
-numbers of docs/int8.md.
+numbers of docs/int8.md. Weights are -127 to 127: two products fit 16 bits.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat
 
 _NEON = "llvm.aarch64.neon."
 
+# Bytes of a register.
+_REGISTER = 16
+
 
 class ArmLanes(Lanes):
-    """It is NEON with dot products of four bytes (ARMv8.2)."""
+    """It is NEON, but for its products."""
 
     kind: ClassVar[str] = "int8"
     origin: ClassVar[int] = 128
@@ -30,15 +33,73 @@ class ArmLanes(Lanes):
         """Return bytes."""
         return "int8"
 
+    def registers(self, width: int, packed: bool = True) -> list[tuple[int, ...]]:
+        """Return full registers: four that are stored together, then two, then one."""
+        together = (4, 2, 1) if packed else (1,)
+        made: list[tuple[int, ...]] = []
+        left = width // self.vectors.lanes
+        for count in together:
+            made += [(self.vectors.lanes,) * count] * (left // count)
+            left %= count
+        return made
+
+    def order(self, width: int, packed: bool = True) -> list[int]:
+        """Return channels as they come."""
+        return list(range(width))
+
+    def narrowed(self, numbers: Sequence[Expr], lanes: int) -> Expr:
+        """Return words, and of them bytes; both saturate."""
+        words = [
+            tirx.call_llvm_pure_intrin(f"int16x{lanes}", f"{_NEON}sqxtn.v{lanes}i16", one)
+            for one in numbers
+        ]
+        if len(words) == 1:
+            made = _saturated([_joined(words * 2, lanes)])
+            return shuffled([T.Bind(made)], range(lanes))
+        pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
+        return _saturated([_joined(pair, lanes) for pair in pairs])
+
+    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr, short: bool) -> Expr:
+        """Return bytes of the lower 16 bits, where these are the whole integers."""
+        if not short or len(floats) == 1:
+            return super().bytes_of(floats, lanes, less, short)
+        words = [tirx.reinterpret(f"int16x{2 * lanes}", one) for one in floats]
+        kind, more = f"int16x{2 * lanes}", splat(tirx.Cast("int16", less), 2 * lanes)
+        moved = []
+        for i in range(0, len(words), 2):
+            lower = shuffled(words[i : i + 2], range(0, 4 * lanes, 2))
+            name = f"llvm.ssub.sat.v{2 * lanes}i16"
+            moved.append(tirx.call_llvm_pure_intrin(kind, name, lower, more))
+        return _saturated(moved)
+
+    def widened(self, bytes_: Expr, together: Sequence[int], zero: Expr) -> list[Expr]:
+        """Return bytes less their zero as words, and these as int32."""
+        width = sum(together)
+        kind, zeros = f"int16x{width}", splat(tirx.Cast(self.kind, zero), width)
+        words = tirx.Cast(kind, bytes_) - tirx.Cast(kind, zeros)
+        wide = T.Bind(tirx.Cast(f"int32x{width}", words))
+        if len(together) == 1:
+            return [wide]
+        lanes = self.vectors.lanes
+        return [shuffled([wide], range(i, i + lanes)) for i in range(0, width, lanes)]
+
+
+class DotLanes(ArmLanes):
+    """It is NEON with products of four bytes (ARMv8.2)."""
+
     def weights_kept(
-        self, weights: NDArray[np.int8], packed: bool = True
+        self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False
     ) -> NDArray[np.integer[Any]]:
         """Return weights `(..., W, 4)` flat, as they come."""
         return weights.ravel()
 
-    def weights_of(self, buffer: Buffer, place: Expr, lanes: int) -> list[Expr]:
-        """Return one vector of weights."""
-        return [T.Bind(load(buffer, place, QUAD * lanes))]
+    def weights_of(
+        self, buffer: Buffer, place: Expr, together: Sequence[int], columns: bool
+    ) -> list[list[Expr]]:
+        """Return one vector for each register."""
+        sizes = [QUAD * lanes for lanes in together]
+        places = [place + sum(sizes[:i]) for i in range(len(sizes))]
+        return [[T.Bind(load(buffer, *one))] for one in zip(places, sizes, strict=True)]
 
     def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
         """Return sums of one instruction; a factor that is in all sums is taken from its lane."""
@@ -53,7 +114,6 @@ class ArmLanes(Lanes):
         self, buffer: Buffer, place: Expr, count: int, sizes: Collection[int]
     ) -> Callable[[int], dict[int, list[Expr]]]:
         """Return what takes one of the fours, which are loaded together."""
-        # All are loaded at once: an instruction takes one of them as its factor.
         bytes_ = load(buffer, place, QUAD * count)
         kind = f"int32x{count}" if count > 1 else "int32"
         words = T.Bind(tirx.reinterpret(kind, bytes_))
@@ -64,44 +124,107 @@ class ArmLanes(Lanes):
 
         return four
 
-    def narrowed(self, numbers: Sequence[Expr], lanes: int) -> Expr:
-        """Return words, and of them bytes; both saturate."""
-        words = [
-            tirx.call_llvm_pure_intrin(f"int16x{lanes}", f"{_NEON}sqxtn.v{lanes}i16", one)
-            for one in numbers
-        ]
-        if len(words) == 1:
-            made = _saturated(_joined(words * 2, lanes))
-            return shuffled([T.Bind(made)], range(lanes))
-        return _joined([_saturated(_joined(words[i : i + 2], lanes)) for i in (0, 2)], 2 * lanes)
 
-    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr, short: bool) -> Expr:
-        """Return bytes of the lower 16 bits, where these are the whole integers."""
-        if not short or len(floats) == 1:
-            return super().bytes_of(floats, lanes, less, short)
-        words = [tirx.reinterpret(f"int16x{2 * lanes}", one) for one in floats]
-        pairs = [shuffled(words[i : i + 2], range(0, 4 * lanes, 2)) for i in (0, 2)]
-        kind, more = f"int16x{2 * lanes}", splat(tirx.Cast("int16", less), 2 * lanes)
-        moved = [
-            tirx.call_llvm_pure_intrin(kind, f"llvm.ssub.sat.v{2 * lanes}i16", one, more)
-            for one in pairs
-        ]
-        return _joined([_saturated(one) for one in moved], 2 * lanes)
+class PairLanes(ArmLanes):
+    """It is NEON with products of bytes, of which two are added as words and then as pairs.
 
-    def widened(self, bytes_: Expr, together: Sequence[int], zero: Expr) -> list[Expr]:
-        """Return bytes less their zero as words, and these as int32."""
-        width = sum(together)
-        words = tirx.Cast(f"int16x{width}", bytes_) - splat(tirx.Cast("int16", zero), width)
-        wide = T.Bind(tirx.Cast(f"int32x{width}", words))
+    So a register of four sums takes two bytes for each of them, and then two others: eight bytes
+    and eight. Of columns, the first two of eight sums lie in one register, and the other two in
+    another.
+    """
+
+    def weights_kept(
+        self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False
+    ) -> NDArray[np.integer[Any]]:
+        """Return weights `(..., W, 4)` flat, the first two and the others of some sums apart."""
+        rows, first = [], 0
+        for together in self.registers(weights.shape[-2], packed):
+            for lanes in _apart(together, columns):
+                own = weights[..., first : first + lanes, :]
+                rows += [own[..., half : half + 2].reshape(*own.shape[:-2], -1) for half in (0, 2)]
+                first += lanes
+        return np.concatenate(rows, axis=-1).ravel()
+
+    def weights_of(
+        self, buffer: Buffer, place: Expr, together: Sequence[int], columns: bool
+    ) -> list[list[Expr]]:
+        """Return two vectors of eight bytes for each register."""
+        made: list[list[Expr]] = []
+        for lanes in _apart(together, columns):
+            loaded = [
+                T.Bind(load(buffer, place + start, _REGISTER))
+                for start in range(0, QUAD * lanes, _REGISTER)
+            ]
+            if len(loaded) == 1:
+                made.append([_half(loaded[0], half) for half in (0, 1)])
+            else:
+                made += [[_half(one, half) for one in loaded] for half in (0, 1)]
+            place = place + QUAD * lanes
+        return made
+
+    def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
+        """Return sums of products that were added as words."""
+        words: Expr = None
+        for one, weight in zip(given, weights, strict=True):
+            kind = f"int16x{2 * lanes}"
+            product = tirx.call_llvm_pure_intrin(kind, f"{_NEON}smull.v{2 * lanes}i16", weight, one)
+            words = product if words is None else words + product
+        name = f"{_NEON}saddlp.v{lanes}i32.v{2 * lanes}i16"
+        return total + tirx.call_llvm_pure_intrin(f"int32x{lanes}", name, words)
+
+    def factors(self, bytes_: Expr, lanes: int) -> list[Expr]:
+        """Return the first two of each four bytes, and the others."""
+        return [
+            shuffled([bytes_], [QUAD * i + half + j for i in range(lanes) for j in (0, 1)])
+            for half in (0, 2)
+        ]
+
+    def fours(
+        self, buffer: Buffer, place: Expr, count: int, sizes: Collection[int]
+    ) -> Callable[[int], dict[int, list[Expr]]]:
+        """Return what spreads one of the fours, which are loaded together."""
+        bytes_ = T.Bind(load(buffer, place, QUAD * count))
+        sums = self.vectors.lanes
+
+        def four(number: int) -> dict[int, list[Expr]]:
+            first = QUAD * number
+            places = [first + half + i for half in (0, 2) for _ in range(sums) for i in (0, 1)]
+            # TVM makes no vector longer than what it takes elements of.
+            spread = T.Bind(shuffled([bytes_] * -(-len(places) // (QUAD * count)), places))
+            return {sums: [_half(spread, half) for half in (0, 1)]}
+
+        return four
+
+    def columns(self, first: Sequence[Expr], second: Sequence[Expr]) -> list[list[Expr]]:
+        """Return the same half of both pairs for each register."""
+        both = list(zip(first, second, strict=True))
+        return [[_half(one, half) for one in pair] for pair in both for half in (0, 1)]
+
+    def outside(self, word: Expr, together: Sequence[int]) -> list[list[Expr]]:
+        """Return equal columns, from the half of a register where their weights lie."""
         if len(together) == 1:
-            return [wide]
-        lanes = self.vectors.lanes
-        return [shuffled([wide], range(i, i + lanes)) for i in range(0, width, lanes)]
+            return [self.everywhere(word, together[0])]
+        equal = T.Bind(self.in_all(word, self.vectors.lanes))
+        return [[_half(equal, i % 2)] * 2 for i in range(len(together))]
 
 
-def _saturated(words: Expr) -> Expr:
-    """Return eight words as bytes."""
-    return tirx.call_llvm_pure_intrin("int8x8", f"{_NEON}sqxtn.v8i8", words)
+def _apart(together: Sequence[int], columns: bool) -> list[int]:
+    """Return for how many sums the first two of four bytes lie together, and then the others."""
+    if columns and len(together) > 1:
+        return [together[i] + together[i + 1] for i in range(0, len(together), 2)]
+    return list(together)
+
+
+def _half(bytes_: Expr, half: int) -> Expr:
+    """Return the first or the last bytes of a register."""
+    size = _REGISTER // 2
+    return shuffled([bytes_], range(half * size, (half + 1) * size))
+
+
+def _saturated(words: Sequence[Expr]) -> Expr:
+    """Return one or two vectors of eight words as bytes."""
+    bytes_ = [tirx.call_llvm_pure_intrin("int8x8", f"{_NEON}sqxtn.v8i8", one) for one in words]
+    return bytes_[0] if len(bytes_) == 1 else _joined(bytes_, 8)
 
 
 def _joined(vectors: Sequence[Expr], lanes: int) -> Expr:

@@ -18,8 +18,8 @@ from facebench.harness.compiler.integers.sums import (
     Finish,
     IntegerSums,
     arguments,
-    either_row,
     operands,
+    rows_of_taps,
 )
 from facebench.harness.compiler.kernels import emit
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
@@ -38,12 +38,14 @@ class IntegerTiling:
         chunk: pixels of a task where the convolution is pointwise; else it has one row.
         weights_first: a block of weights stays in the cache while the pixels go by; else a
             chunk of pixels does.
+        unroll: fours of channels of a step, at most; a depthwise one has a row of taps.
     """
 
     pixels: int
     width: int
     chunk: int
     weights_first: bool
+    unroll: int
 
 
 def emit_convolution(
@@ -159,8 +161,12 @@ class _IntegerConvolution:
                 x = tiles.start + number * tiles.pixels
                 sums = self._start(tiles.pixels, width, first)
                 left = x * work.window.stride[1] - work.window.padding[1]
-                with T.serial(0, work.window.kernel[0]) as ky:
-                    self._row(sums, tiles, (image, y, left, ky), group, weights, width)
+
+                def taps(ky: Expr, inside: bool) -> None:
+                    place = (image, y, left, ky)
+                    self._row(sums, tiles, place, inside, group, weights, width)
+
+                rows_of_taps(work.window, work.input[0], work.output[0], y, taps)
                 finish = Finish(work.epilogue, self._buffers, first, self._lanes)
                 start = (row * work.output[1] + x) * work.filters + first
                 sums.finish(finish, lambda i: start + i * work.filters)
@@ -172,6 +178,7 @@ class _IntegerConvolution:
         sums: IntegerSums,
         tiles: Columns,
         place: tuple[Expr, Expr, Expr, Expr],
+        inside: bool,
         group: Expr,
         weights: Expr,
         width: int,
@@ -179,22 +186,16 @@ class _IntegerConvolution:
         """Emit the taps of one row of the window, inside the map or not."""
         work, window = self._work, self._work.window
         image, y, left, ky = place
-        line = T.Bind(y * window.stride[0] - window.padding[0] + ky * window.dilation[0])
+        line = y * window.stride[0] - window.padding[0] + ky * window.dilation[0]
         base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
         start = group * self._channels
-
-        def taps(inside: bool) -> None:
-            for kx in range(window.kernel[1]):
-                inputs = [
-                    (base + column) * work.channels + start
-                    if inside and column is not None
-                    else None
-                    for column in tiles.taps(kx)
-                ]
-                at = weights + (ky * window.kernel[1] + kx) * self._channels * width
-                self._channel_loop(sums, inputs, at, width)
-
-        either_row(line, work.input[0], taps)
+        for kx in range(window.kernel[1]):
+            inputs = [
+                (base + column) * work.channels + start if inside and column is not None else None
+                for column in tiles.taps(kx)
+            ]
+            at = weights + (ky * window.kernel[1] + kx) * self._channels * width
+            self._channel_loop(sums, inputs, at, width)
 
     def _start(self, pixels: int, width: int, first: Expr) -> IntegerSums:
         sums = IntegerSums(pixels, width, self._lanes, packed="real" not in self._work.epilogue)
@@ -207,7 +208,7 @@ class _IntegerConvolution:
         """Sums over a group's channels: `inputs` are the pixels' places, None outside."""
         places = [None if place is None else T.Bind(place) for place in inputs]
         quads = self._channels // QUAD
-        unroll = next(n for n in (4, 2, 1) if quads % n == 0)
+        unroll = next(n for n in range(self._tiling.unroll, 0, -1) if quads % n == 0)
 
         def steps(number: Expr) -> None:
             given = [self._given(sums, place, number * unroll, unroll) for place in places]

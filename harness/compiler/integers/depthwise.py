@@ -22,8 +22,8 @@ from facebench.harness.compiler.integers.sums import (
     Finish,
     IntegerSums,
     arguments,
-    either_row,
     operands,
+    rows_of_taps,
 )
 from facebench.harness.compiler.kernels import emit
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
@@ -64,7 +64,7 @@ def pack(
     for first in range(0, work.channels, tiling.width):
         block = shifted[first : first + tiling.width]
         split = block.reshape(*block.shape[:3], -1, QUAD)
-        parts.append(lanes.weights_kept(split.transpose(1, 2, 3, 0, 4)))
+        parts.append(lanes.weights_kept(split.transpose(1, 2, 3, 0, 4), columns=True))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
@@ -123,18 +123,15 @@ class _IntegerDepthwise:
         sums = IntegerSums(tiles.pixels, width, self._lanes)
         sums.start(self._buffers["bias"], first)
         row_of_weights = _shifts(window) * _taps(window)
-        with T.serial(0, window.kernel[0]) as ky:
-            line = T.Bind(y * window.stride[0] - window.padding[0] + ky * window.dilation[0])
+
+        def taps(ky: Expr, inside: bool) -> None:
+            line = y * window.stride[0] - window.padding[0] + ky * window.dilation[0]
             base = (image * work.input[0] + line) * work.input[1] + left
-            place = T.Bind(base * work.channels + first)
+            place = T.Bind(base * work.channels + first) if inside else None
             at = T.Bind((first * window.kernel[0] + ky * width) * row_of_weights)
+            _Row(work, self._buffers, tiles, place).emit(sums, at, width)
 
-            def taps(inside: bool) -> None:
-                _Row(self._work, self._buffers, tiles, place if inside else None).emit(
-                    sums, at, width
-                )
-
-            either_row(line, work.input[0], taps)
+        rows_of_taps(window, work.input[0], work.output[0], y, taps)
         finish = Finish(work.epilogue, self._buffers, first, self._lanes)
         start = T.Bind((row * work.output[1] + x) * work.channels + first)
         sums.finish(finish, lambda i: start + i * work.channels)
@@ -167,7 +164,9 @@ class _Row:
         for four in range(0, _taps(window), QUAD):
             rows = [
                 sums.weights(
-                    self._buffers["weights"], weights + (shift * _taps(window) + four) * width
+                    self._buffers["weights"],
+                    weights + (shift * _taps(window) + four) * width,
+                    columns=True,
                 )
                 for shift in range(shifts)
             ]
@@ -186,21 +185,21 @@ class _Row:
             offset, width = sums.offsets[len(made)], sum(together)
             if self._place is None:
                 word = T.Bind(emit.load(self._buffers["settings"], OUTSIDE, 1))
-                made += [of.everywhere(word, lanes) for lanes in together]
+                made += of.outside(word, together)
             elif len(together) == 1:
                 vectors = [self._load(of, column, offset, width) for column in columns]
                 made.append(of.column(vectors, width))
             else:
-                first = self._pair(of, columns[0], columns[1], offset)
-                second = self._pair(of, columns[2], columns[3], offset)
+                first = self._pair(of, columns[0], columns[1], offset, width)
+                second = self._pair(of, columns[2], columns[3], offset, width)
                 made += of.columns(first, second)
         return made
 
-    def _pair(self, of: Lanes, left: int, right: int, offset: int) -> list[Expr]:
+    def _pair(self, of: Lanes, left: int, right: int, offset: int, width: int) -> list[Expr]:
         key = (left, right, offset)
         if key not in self._paired:
-            vectors = [self._load(of, column, offset, of.vectors.packed) for column in key[:2]]
-            self._paired[key] = [T.Bind(half) for half in of.pairs(*vectors)]
+            first, second = (self._load(of, column, offset, width) for column in (left, right))
+            self._paired[key] = [T.Bind(half) for half in of.pairs(first, second, width)]
         return self._paired[key]
 
     def _load(self, of: Lanes, column: int, offset: int, width: int) -> Expr:

@@ -34,6 +34,10 @@ _PIXELS, PLANES = 16, 4
 LOW, HIGH, MULTIPLIER = range(3)
 
 
+# Emits what is done with each element under a window, given its place.
+_Taps = Callable[[Callable[[Expr], None]], None]
+
+
 @dataclass(frozen=True)
 class ImageBytes:
     """It makes bytes (N, H, W, 4) of an image (N, 3, H, W); the fourth stands for zero.
@@ -137,31 +141,56 @@ class _IntegerPooling:
             image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
             x = T.Bind(tiles.start + number)
             left = x * window.stride[1] - window.padding[1]
-            sums = IntegerSums(1, width, self._lanes, packed=False)
-            sums.fill(0 if work.kind == "mean" else -self._lanes.origin)
 
-            def taps(_: Expr, line: Expr) -> None:
-                base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
-                for kx in range(window.kernel[1]):
-                    (column,) = tiles.taps(kx)
-                    if column is not None:
-                        self._tap(sums, (base + column) * work.channels + first)
+            def taps(tap: Callable[[Expr], None]) -> None:
+                def line(_: Expr, line: Expr) -> None:
+                    base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
+                    for kx in range(window.kernel[1]):
+                        (column,) = tiles.taps(kx)
+                        if column is not None:
+                            tap((base + column) * work.channels + first)
 
-            rows.emit(y, taps)
+                rows.emit(y, line)
+
             finish = Finish(work.epilogue, self._buffers, first, self._lanes)
             start = (row * work.output[1] + x) * work.channels + first
-            sums.finish(finish, lambda _: start)
+            pool = self._mean if work.kind == "mean" else self._largest
+            pool(width, finish, start, taps)
 
         return pixel
 
-    def _tap(self, sums: IntegerSums, place: Expr) -> None:
-        """Add one element about its zero, or keep it where it is larger."""
-        mean = self._work.kind == "mean"
-        for register, (offset, lanes) in enumerate(zip(sums.offsets, sums.lanes, strict=True)):
-            loaded = emit.load(self._buffers["input"], place + offset, lanes)
-            given = tirx.Cast(f"int32x{lanes}", loaded)
-            if mean:
-                zero = emit.splat(emit.load(self._buffers["settings"], ADDED_ZERO, 1), lanes)
-                sums.update(0, register, lambda held, more=given - zero: held + more)  # type: ignore[misc]
-            else:
-                sums.update(0, register, lambda held, other=given: tirx.Max(held, other))  # type: ignore[misc]
+    def _mean(self, width: int, finish: Finish, start: Expr, taps: _Taps) -> None:
+        """Emit a pixel's mean elements: sums about their zero."""
+        sums = IntegerSums(1, width, self._lanes)
+        sums.fill(0)
+
+        def tap(place: Expr) -> None:
+            register = 0
+            for together in sums.together:
+                at = place + sums.offsets[register]
+                given = emit.load(self._buffers["input"], at, sum(together))
+                for wide in self._lanes.widened(given, together, finish.setting(ADDED_ZERO)):
+                    sums.update(0, register, lambda held, more=wide: held + more)  # type: ignore[misc]
+                    register += 1
+
+        taps(tap)
+        sums.finish(finish, lambda _: start)
+
+    def _largest(self, width: int, finish: Finish, start: Expr, taps: _Taps) -> None:
+        """Emit a pixel's largest elements, which are bytes as they were."""
+        kind, sizes = self._lanes.kind, emit.register_lanes(width, self._lanes.vectors.packed)
+        places = [sum(sizes[:i]) for i in range(len(sizes))]
+        held = [T.alloc_buffer((size,), kind, scope="global") for size in sizes]
+        for one, size in zip(held, sizes, strict=True):
+            least = tirx.IntImm(kind, -self._lanes.origin)
+            emit.store(one, 0, emit.splat(least, size), size)
+
+        def tap(place: Expr) -> None:
+            for one, offset, size in zip(held, places, sizes, strict=True):
+                given = emit.load(self._buffers["input"], place + offset, size)
+                emit.store(one, 0, tirx.Max(emit.load(one, 0, size), given), size)
+
+        taps(tap)
+        for one, offset, size in zip(held, places, sizes, strict=True):
+            made = finish.limited(emit.load(one, 0, size), size)
+            emit.store(self._buffers["output"], start + offset, made, size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facebench.harness.compiler.integers.aarch64 import ArmLanes
+from facebench.harness.compiler.integers.aarch64 import DotLanes, PairLanes
 from facebench.harness.compiler.integers.lanes import Lanes
 from facebench.harness.compiler.integers.x86_64 import X86Lanes
 from facebench.harness.compiler.vectors import ByteVectors
@@ -10,4 +10,6 @@ from facebench.harness.compiler.vectors import ByteVectors
 
 def lanes_of(vectors: ByteVectors) -> Lanes:
     """Return a target's instructions on vectors of bytes."""
-    return ArmLanes(vectors) if vectors.arm else X86Lanes(vectors)
+    if not vectors.arm:
+        return X86Lanes(vectors)
+    return DotLanes(vectors) if vectors.dot else PairLanes(vectors)

@@ -50,13 +50,21 @@ class Lanes(ABC):
 
     @abstractmethod
     def weights_kept(
-        self, weights: NDArray[np.int8], packed: bool = True
+        self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False
     ) -> NDArray[np.integer[Any]]:
-        """Return weights `(..., W, 4)` of rows of W channels, flat, as `weights_of` reads them."""
+        """Return weights `(..., W, 4)` of rows of W channels, flat, as `weights_of` reads them.
+
+        Args:
+            weights: of four channels, or of four columns.
+            packed: registers are as `registers` says.
+            columns: they are for `columns` and `outside`; else for `fours`.
+        """
 
     @abstractmethod
-    def weights_of(self, buffer: Buffer, place: Expr, lanes: int) -> list[Expr]:
-        """Return weights, four for each of `lanes` sums, as `dot` wants them."""
+    def weights_of(
+        self, buffer: Buffer, place: Expr, together: Sequence[int], columns: bool
+    ) -> list[list[Expr]]:
+        """Return weights of registers that are stored together, as `dot` wants them."""
 
     @abstractmethod
     def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
@@ -77,7 +85,7 @@ class Lanes(ABC):
 
     @abstractmethod
     def narrowed(self, numbers: Sequence[Expr], lanes: int) -> Expr:
-        """Return registers of int32, one or four that are stored together, as a map's bytes.
+        """Return registers of int32 that are stored together as a map's bytes.
 
         What is beyond the range of bytes becomes its end.
         """
@@ -102,7 +110,7 @@ class Lanes(ABC):
         """Return lanes of the registers that hold `width` channels, those packed together in one.
 
         Example:
-            with 16 lanes, registers(72) == [(16, 16, 16, 16), (8,)]
+            with AVX-512, registers(72) == [(16, 16, 16, 16), (8,)]
         """
         vectors = self.vectors
         whole = width // vectors.packed if packed else 0
@@ -125,6 +133,10 @@ class Lanes(ABC):
                 ]
         return places
 
+    def outside(self, word: Expr, together: Sequence[int]) -> list[list[Expr]]:
+        """Return four equal columns, given as an int32, for registers that are stored together."""
+        return [self.everywhere(word, lanes) for lanes in together]
+
     def everywhere(self, word: Expr, lanes: int) -> list[Expr]:
         """Return four bytes, given as an int32, for each of `lanes` sums, as `dot` wants them."""
         return self.factors(self.in_all(word, lanes), lanes)
@@ -133,16 +145,19 @@ class Lanes(ABC):
         """Return four bytes, given as an int32, for each of `lanes` sums."""
         return tirx.reinterpret(f"{self.kind}x{QUAD * lanes}", splat(word, lanes))
 
-    def pairs(self, first: Expr, second: Expr) -> list[Expr]:
+    def pairs(self, first: Expr, second: Expr, width: int) -> list[Expr]:
         """Return two vectors of bytes, byte by byte of each in turn: low and high halves."""
+        if width < _PART:
+            return [shuffled([first, second], [i + j for i in range(width) for j in (0, width)])]
         return [self._unpacked(first, second, 1, half) for half in (0, 1)]
 
     def quads(self, first: Sequence[Expr], second: Sequence[Expr]) -> list[Expr]:
         """Return two results of `pairs`, two bytes of each in turn, in the order of packed sums."""
-        return [self._unpacked(first[i], second[i], 2, half) for i in (0, 1) for half in (0, 1)]
+        both = zip(first, second, strict=True)
+        return [self._unpacked(*one, 2, half) for one in both for half in (0, 1)]
 
     def columns(self, first: Sequence[Expr], second: Sequence[Expr]) -> list[list[Expr]]:
-        """Return four columns, the results of `pairs`, for four registers as `dot` wants them."""
+        """Return four columns, the results of `pairs`, for registers as `dot` wants them."""
         quads = [T.Bind(one) for one in self.quads(first, second)]
         return [self.factors(one, self.vectors.lanes) for one in quads]
 

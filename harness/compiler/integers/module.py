@@ -176,7 +176,7 @@ class _Writer:
     def _pool(self, step: PoolStep) -> Expr:
         source, result = (self._network.maps[name] for name in (step.source, step.result))
         window = Window(step.kernel, step.stride, step.padding)
-        channels, mean = source.shape[0], step.kind == "mean"
+        channels = source.shape[0]
         work = Pooling(
             self._batch,
             source.shape[1:],
@@ -184,11 +184,10 @@ class _Writer:
             channels,
             window,
             step.kind,
-            (*(() if mean else ("kept",)), *_limits(step.limits)),
+            _limits(step.limits),
         )
         arguments = [self._values[step.source]]
-        if mean:
-            arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
+        arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
         arguments.append(self._told(source.zero, result.zero, step.limits, source.zero))
         return self._called(work, arguments, result)
 

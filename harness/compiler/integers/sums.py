@@ -16,7 +16,7 @@ from tvm.tirx.script.builder import ir as T
 
 from facebench.harness.compiler.integers.lanes import QUAD, Lanes, integers
 from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat, store
-from facebench.harness.compiler.workload import Epilogue
+from facebench.harness.compiler.workload import Epilogue, Window
 
 # 1.5 * 2^23, and its bits.
 _ROUNDING, ROUNDING_BITS = 12582912.0, 0x4B400000
@@ -56,8 +56,7 @@ def operands(
     """
     row = (channels,)
     given: dict[str, tuple[tuple[int, ...], str]] = {}
-    if "kept" not in epilogue:
-        given["multipliers"] = (row, "float32")
+    given["multipliers"] = (row, "float32")
     if {"leaky", "prelu"} & set(epilogue):
         given["negative"] = (row, "float32")
     if "add" in epilogue:
@@ -73,7 +72,7 @@ class Finish:
 
     Attributes:
         epilogue: "add", then "leaky" or "prelu", then "short" where all products are integers of
-            16 bits, then "limits" or "real"; or "kept", where sums are the map's elements already.
+            16 bits, then "limits" or "real".
         buffers: of `operands`.
         channel: of the tile's first sum; multipliers are in the registers' order from there on.
         lanes: the target's instructions.
@@ -94,18 +93,15 @@ class Finish:
 
     def elements(self, totals: Sequence[Expr], offset: int, lanes: int) -> Expr:
         """Return a map's bytes of sums in registers that are stored together."""
-        if "kept" in self.epilogue:
-            made = self.lanes.narrowed(totals, lanes)
-        else:
-            floats = [
-                T.Bind(self._products(total, offset + number * lanes, lanes))
-                for number, total in enumerate(totals)
-            ]
-            short = "short" in self.epilogue
-            made = self.lanes.bytes_of(floats, lanes, self.setting(ZERO), short)
-        return self._limited(made, lanes * len(totals))
+        floats = [
+            T.Bind(self._products(total, offset + number * lanes, lanes))
+            for number, total in enumerate(totals)
+        ]
+        short = "short" in self.epilogue
+        made = self.lanes.bytes_of(floats, lanes, self.setting(ZERO), short)
+        return self.limited(made, lanes * len(totals))
 
-    def _limited(self, made: Expr, width: int) -> Expr:
+    def limited(self, made: Expr, width: int) -> Expr:
         """Return bytes within a map's limits."""
         if "limits" not in self.epilogue:
             return made
@@ -183,12 +179,13 @@ class IntegerSums:
             for held, lanes in zip(row, self.lanes, strict=True):
                 store(held, 0, integers(value, lanes), lanes)
 
-    def weights(self, buffer: Buffer, index: Expr) -> list[list[Expr]]:
+    def weights(self, buffer: Buffer, index: Expr, columns: bool = False) -> list[list[Expr]]:
         """Return weights for the registers of a row, as `Lanes.dot` wants them."""
-        return [
-            self.instructions.weights_of(buffer, index + QUAD * offset, lanes)
-            for offset, lanes in zip(self.offsets, self.lanes, strict=True)
-        ]
+        made: list[list[Expr]] = []
+        for together in self.together:
+            start = index + QUAD * self.offsets[len(made)]
+            made += self.instructions.weights_of(buffer, start, together, columns)
+        return made
 
     def add_dot(
         self, pixel: int, register: int, given: Sequence[Expr], weights: Sequence[Expr]
@@ -234,10 +231,37 @@ class IntegerSums:
         store(output, start + offset, made, width)
 
 
-def either_row(line: Expr, height: int, taps: Callable[[bool], object]) -> None:
-    """Emit `taps(inside)` for a row that is inside a map of `height` rows or not."""
-    with T.If(tirx.all(line >= 0, line < height)):
+def rows_of_taps(
+    window: Window, height: int, outputs: int, y: Expr, taps: Callable[[Expr, bool], None]
+) -> None:
+    """Emit `taps(ky, inside)` for the rows of a window, inside a map of `height` rows or not.
+
+    Args:
+        window: of the kernel.
+        height: rows of the map.
+        outputs: rows of the result.
+        y: the result's row.
+        taps: is emitted for several rows, in a loop.
+    """
+    kernel, dilation = window.kernel[0], window.dilation[0]
+    top = T.Bind(y * window.stride[0] - window.padding[0])
+    last = (outputs - 1) * window.stride[0] - window.padding[0] + (kernel - 1) * dilation
+
+    def all_inside() -> None:
+        with T.serial(0, kernel) as ky:
+            taps(ky, True)
+
+    if not window.padding[0] and last < height:
+        all_inside()
+        return
+    # Most rows have a loop without a condition, which would tear products from their sums.
+    with T.If(tirx.all(top >= 0, top + (kernel - 1) * dilation < height)):
         with T.Then():
-            taps(True)
-        with T.Else():
-            taps(False)
+            all_inside()
+        with T.Else(), T.serial(0, kernel) as ky:
+            line = T.Bind(top + ky * dilation)
+            with T.If(tirx.all(line >= 0, line < height)):
+                with T.Then():
+                    taps(ky, True)
+                with T.Else():
+                    taps(ky, False)

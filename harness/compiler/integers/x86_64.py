@@ -40,7 +40,7 @@ class X86Lanes(Lanes):
         return "int8" if self.vectors.dot else "int16"
 
     def weights_kept(
-        self, weights: NDArray[np.int8], packed: bool = True
+        self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False
     ) -> NDArray[np.integer[Any]]:
         """Return weights `(..., W, 4)` flat, or a register's even and odd ones as words."""
         if self.vectors.dot:
@@ -53,11 +53,15 @@ class X86Lanes(Lanes):
                 first += lanes
         return np.concatenate(words, axis=-1).ravel()
 
-    def weights_of(self, buffer: Buffer, place: Expr, lanes: int) -> list[Expr]:
-        """Return one vector of bytes, or two of words."""
-        if self.vectors.dot:
-            return [T.Bind(load(buffer, place, QUAD * lanes))]
-        return [T.Bind(load(buffer, place + half * 2 * lanes, 2 * lanes)) for half in (0, 1)]
+    def weights_of(
+        self, buffer: Buffer, place: Expr, together: Sequence[int], columns: bool
+    ) -> list[list[Expr]]:
+        """Return one vector of bytes, or two of words, for each register."""
+        made, number = [], 1 if self.vectors.dot else 2
+        for i, lanes in enumerate(together):
+            start, size = place + QUAD * sum(together[:i]), QUAD * lanes // number
+            made.append([T.Bind(load(buffer, start + j * size, size)) for j in range(number)])
+        return made
 
     def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
         """Return sums of one instruction, or of two products of words."""
@@ -108,7 +112,8 @@ class X86Lanes(Lanes):
         if len(together) == 1:
             wide = [tirx.Cast(f"int32x{together[0]}", bytes_)]
         else:
-            zeros = splat(tirx.IntImm("uint8", 0), sum(together))
-            quads = self.quads(self.pairs(bytes_, zeros), [zeros, zeros])
+            width = sum(together)
+            zeros = splat(tirx.IntImm("uint8", 0), width)
+            quads = self.quads(self.pairs(bytes_, zeros, width), [zeros, zeros])
             wide = [tirx.reinterpret(f"int32x{self.vectors.lanes}", one) for one in quads]
         return [one - splat(zero, lanes) for one, lanes in zip(wide, together, strict=True)]

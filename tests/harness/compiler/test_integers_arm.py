@@ -19,7 +19,7 @@ from tests.harness.devices.emulator.conftest import emulated, emulated_here  # n
 from tests.integer_networks import Drawing, bottlenecks, drawings, shuffling
 
 # With products of four bytes, and without.
-CORES = ["cortex-a76"]
+CORES = ["cortex-a76", "cortex-a53"]
 
 
 def embedded(folder: Path, core: str, images: FloatArray) -> FloatArray:
@@ -45,8 +45,15 @@ def held(drawing: Drawing, core: str, batch: int, folder: Path) -> None:
     np.testing.assert_array_equal(found, reference.embed(network, images))
 
 
-@pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("parts", [bottlenecks, shuffling])
+@pytest.mark.parametrize(
+    ("parts", "core"),
+    [
+        (bottlenecks, "cortex-a76"),
+        (shuffling, "cortex-a53"),
+        pytest.param(shuffling, "cortex-a76", marks=pytest.mark.slow),
+        pytest.param(bottlenecks, "cortex-a53", marks=pytest.mark.slow),
+    ],
+)
 def test_parts_of_mobile_networks_have_the_bits_of_numpys(
     emulated_here: Emulated,  # noqa: F811
     parts: Callable[[int], Drawing],
