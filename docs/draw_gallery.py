@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -77,14 +78,9 @@ class Exhibit:
     drawing: Drawing
     results: str
 
-    @property
-    def records(self) -> facebench.Records:
-        """All that the file or folder holds."""
-        return facebench.read(ROOT / self.results)
-
     def section(self) -> str:
         """The figure's part of the page."""
-        evidence = Evidence(self.records)
+        evidence = _evidence(self.results)
         whole = self.results == _REFERENCE
         return _SECTION.format(
             title=self.drawing.title,
@@ -110,11 +106,15 @@ def page() -> str:
 def pictures() -> dict[Path, Figure]:
     """What each picture shows: a figure of the gallery, or what the pages begin with."""
     drawn = {
-        PICTURES / f"{one.drawing.name}.png": one.records.figure(one.drawing.name, "page")
+        PICTURES / f"{one.drawing.name}.png": facebench.read(ROOT / one.results).figure(
+            one.drawing.name, "page"
+        )
         for one in exhibits()
     }
-    ncnn = facebench.reference().filter(runtime=["", "ncnn"])
-    return drawn | {ROOT / "docs" / "which-network.png": ncnn.figure("pareto")}
+    records, docs = facebench.reference(), ROOT / "docs"
+    ncnn = records.filter(runtime=["", "ncnn"])
+    first = {"pareto.png": records, "which-network.png": ncnn}
+    return drawn | {docs / name: shown.figure("pareto") for name, shown in first.items()}
 
 
 def png(figure: Figure) -> bytes:
@@ -122,6 +122,11 @@ def png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH)
     return small(stream.getvalue())
+
+
+@cache
+def _evidence(results: str) -> Evidence:
+    return Evidence(facebench.read(ROOT / results))
 
 
 def _own(drawing: Drawing) -> list[str]:

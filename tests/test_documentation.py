@@ -18,6 +18,7 @@ import click
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import facebench
 from docs import draw_gallery, draw_house
@@ -26,6 +27,7 @@ from facebench.harness.cli.main import cli
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.latency import Latency
 from facebench.reports.figures import FIGURES
+from facebench.reports.terminal import summary
 from tests import house
 from tests.places import ROOT
 
@@ -218,6 +220,17 @@ def test_what_stands_on_the_page_on_networks_is_what_its_lines_print() -> None:
     assert set(re.findall(r"\d+\.\d+", prose)) <= computed | seeds | set(
         re.findall(r"\d+\.\d+", printed)
     )
+
+
+def test_the_table_of_the_readme_is_that_of_the_shipped_records() -> None:
+    told = re.findall(r"^(m\w+|s\w+) +(\d.*±.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    networks = [name for name, _ in told]
+    assert len(networks) == 4
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(summary(facebench.reference().filter(network=networks)))
+    printed = console.export_text()
+    for name, row in told:
+        assert re.search(rf"^{name} +{' +'.join(map(re.escape, row.split()))} *$", printed, re.M)
 
 
 def test_the_start_page_says_what_the_records_say() -> None:
