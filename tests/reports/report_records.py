@@ -32,6 +32,7 @@ from facebench.harness.records.receptive_fields import Fields
 from facebench.harness.records.record import Check, Record
 from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 from facebench.harness.records.throughput import Throughput
+from facebench.harness.storage.serialization import Packed
 from facebench.harness.verification.folds import cross_validate
 
 # Network: row in Table 2, parameters as trained, BN folded, MAdds, activations.
@@ -303,6 +304,17 @@ def scored(
     return record(replace(case, **fields), "measured", result)  # type: ignore[arg-type]
 
 
+def by_groups(network: str) -> Record:
+    """A record of pairs of two groups, 600 of each, each with pairs in all ten folds."""
+    names = ["north" if i % 40 < 20 else "south" for i in range(1200)]
+    pairs = replace(
+        pair_scores(3, pairs=1200, digest="grouped"),
+        packed_groups=Packed(bytes(name == "south" for name in names)),
+        group_names=("north", "south"),
+    )
+    return scored(network, pairs, "rfw")
+
+
 def without_faces(network: str, names: tuple[str, ...] = ("a.jpg", "b.jpg")) -> Record:
     """A record with landmarks of a detector that found no face in some images."""
     pairs = pair_scores(5, pairs=540, digest="fewer")
@@ -406,6 +418,7 @@ def scored_run(networks: int = 4) -> list[Record]:
     records.append(scored("mobilefacenet", pair_scores(0, 2.98), **int8))
     records += [without_faces("mobilefacenet"), searched("mobilefacenet"), searched(names[-1])]
     records += [by_templates("mobilefacenet"), in_galleries("mobilefacenet")]
+    records += [by_groups("mobilefacenet")]
     return records + [
         trained_latency(name, runtime) for name in names for runtime in ("ncnn", "openvino", "tvm")
     ]
