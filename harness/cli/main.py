@@ -108,6 +108,10 @@ _COMMANDS = (
     ),
     ("train", "training:train", "Train networks, all under the same conditions."),
     (
+        "compress", "compression:compress",
+        "Make files of weights smaller by Deep Compression, and say what that costs in accuracy.",
+    ),
+    (
         "card", "card:card",
         "Print the model card of weights that 'train' made: data, recipe, scores, limits.",
     ),

@@ -62,10 +62,7 @@ def read(path: Path) -> dict[str, State]:
     """
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            # In no order of the network's: by size of the numbers, then by name.
-            content: Any = dict(sorted(load_file(path).items()))
+            content: Any = _safetensors(path)
         else:
             import torch
 
@@ -80,6 +77,19 @@ def read(path: Path) -> dict[str, State]:
     if not found:
         raise BadInputError(f"{path} holds no state dict; save the network's with torch.save")
     return found
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from facebench.harness.models.compressed import file
+
+    if compressed := file.load(path):
+        import torch
+
+        return {name: torch.from_numpy(value) for name, value in compressed.items()}
+    from safetensors.torch import load_file
+
+    # In no order of the network's: by size of the numbers, then by name.
+    return dict(sorted(load_file(path).items()))
 
 
 def match(path: Path, own: State, embedding_size: int) -> MatchedWeights:

@@ -1,0 +1,102 @@
+"""The command that makes files of weights smaller: compress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.cli import case_options, options
+from facebench.harness.cli.commands.running import raise_failures, run_jobs
+from facebench.harness.cli.output import compression as output
+from facebench.harness.cli.output import terminal
+from facebench.harness.comparison.compression import CompressionRequest
+from facebench.harness.comparison.compression import compress as compress_weights
+from facebench.harness.comparison.verification_run import VerificationRequest
+from facebench.harness.models.networks import Network
+
+_Number = TypeVar("_Number", int, float)
+_BITS = 8
+
+
+def _numbers(text: str, kind: Callable[[str], _Number], form: str) -> list[_Number]:
+    try:
+        found = [kind(part) for part in options.comma_list(text)]
+    except ValueError:
+        found = []
+    if not found:
+        raise BadInputError(f"{text!r} is not valid: give {form}, with commas")
+    return list(dict.fromkeys(found))
+
+
+def _sparsities(context: click.Context, parameter: click.Parameter, text: str) -> list[float]:
+    found = _numbers(text, float, "shares from 0 to below 1")
+    if not all(0 <= share < 1 for share in found):
+        raise BadInputError(f"--sparsity {text!r} is not valid: give shares from 0 to below 1")
+    return found
+
+
+def _bits(context: click.Context, parameter: click.Parameter, text: str) -> list[int]:
+    found = _numbers(text, int, f"whole numbers from 1 to {_BITS}")
+    if not all(1 <= bits <= _BITS for bits in found):
+        raise BadInputError(f"--bits {text!r} is not valid: give whole numbers from 1 to {_BITS}")
+    return found
+
+
+@click.command()
+@case_options.networks
+@click.option(
+    "--sparsity", "sparsities", default="0.3", show_default=True, metavar="S[,S]",
+    callback=_sparsities, help="Share of each layer's weights, the smallest, that become zero.",
+)  # fmt: skip
+@click.option(
+    "--bits", default="6", show_default=True, metavar="B[,B]", callback=_bits,
+    help="The other weights of a layer share 2^B values.",
+)  # fmt: skip
+@click.option(
+    "--dataset", help="Score each file beside the weights as they were. See 'facebench data list'.",
+)  # fmt: skip
+@click.option("--runtime", default="ncnn", show_default=True, help="That scores them.")
+@options.data
+@click.option(
+    "-o", "--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True,
+    metavar="DIR", help="A file for each sparsity and each number of bits.",
+)  # fmt: skip
+@options.as_json
+def compress(
+    networks: Sequence[Network],
+    sparsities: Sequence[float],
+    bits: Sequence[int],
+    dataset: str | None,
+    runtime: str,
+    data: Path | None,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    """Make files of weights smaller by Deep Compression, and say what that costs in accuracy.
+
+    Each layer's smallest weights become zero, the others share a few values, and both are coded by
+    Huffman's method (arXiv 1510.00149; without its training between the steps). What is written is
+    weights for every command: --weights NETWORK=FILE.
+
+    \b
+    facebench compress mobilefacenet --weights shipped -o small
+    facebench compress mobilefacenet --weights shipped --sparsity 0,0.3,0.5 --bits 8,6,5 \\
+        --dataset lfw --data DIR -o small
+    """
+    found = []
+    for network in networks:
+        scored = None
+        if dataset:
+            scored = VerificationRequest([network], dataset, (runtime,), data=data)
+        request = CompressionRequest(network, sparsities, bits, folder, scored)
+        found.append(compress_weights(request, run_jobs))
+    if as_json:
+        terminal.as_json([output.json(one) for one in found])
+    else:
+        for one in found:
+            output.compression(one)
+    raise_failures([record for one in found for record in one.records])

@@ -1,0 +1,146 @@
+"""Compresses a network's weights, and says what that costs in accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from facebench.architectures.errors import RefusedError
+from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
+from facebench.harness.comparison.verification_run import VerificationRequest, verify
+from facebench.harness.models import networks
+from facebench.harness.models.compressed import file
+from facebench.harness.models.compressed.coding import Setting
+from facebench.harness.models.networks import Network
+from facebench.harness.models.state_dicts import floating
+from facebench.harness.records.record import Record
+from facebench.harness.runs import runner
+from facebench.harness.runs.runner import JobRunner
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.verification.paired import holm
+
+
+@dataclass(frozen=True)
+class CompressionRequest:
+    """It names weights and how they are to be compressed.
+
+    Attributes:
+        network: a registered one, with its weights.
+        sparsities: shares of each layer's weights that become zero, 0 to below 1.
+        bits: 1 to 8; the other weights of a layer share 2^bits values.
+        folder: where a file for each of both is written.
+        scored: how the files are scored, `networks` aside; None where sizes are enough.
+    """
+
+    network: Network
+    sparsities: Sequence[float]
+    bits: Sequence[int]
+    folder: Path
+    scored: VerificationRequest | None = None
+
+
+@dataclass(frozen=True)
+class CompressedFile:
+    """It is what one setting made of the weights.
+
+    Attributes:
+        path: of the file, which every command takes as weights.
+        setting: how much went.
+        kept: share of the layers' weights that are no zero, 0 to 1.
+        size_bytes: of the file.
+        record: its score, where it was scored.
+        agreement: with the weights as they were, on the same pairs.
+    """
+
+    path: Path
+    setting: Setting
+    kept: float
+    size_bytes: int
+    record: Record | None = None
+    agreement: PairAgreement | None = None
+
+
+@dataclass(frozen=True)
+class Compression:
+    """It is a network's weights in the sizes that were asked for.
+
+    Attributes:
+        network: with its weights as they were.
+        single_bytes: of the same numbers in single precision.
+        files: in the order of sparsities, then bits.
+        records: of all that were scored, the weights as they were first.
+    """
+
+    network: Network
+    single_bytes: int
+    files: Sequence[CompressedFile]
+    records: Sequence[Record] = ()
+
+
+def compress(request: CompressionRequest, run: JobRunner = runner.run) -> Compression:
+    """Write the files of a request, and score them.
+
+    Args:
+        request: what is asked for.
+        run: obtains the records of scores.
+
+    Raises:
+        RefusedError: the network is a graph or a module of the user's, whose weights are in no
+            file of their own.
+        BadInputError: a file can't be written, or the data set is not whole.
+    """
+    network = request.network
+    if network.is_graph or network.is_module:
+        raise RefusedError(
+            f"{network.name} is a graph that has its weights in it: give a registered network, and "
+            f"--weights {network.name}=FILE"
+        )
+    state = {
+        name: tensor.numpy().astype(np.float32)
+        for name, tensor in floating(network.module().state_dict()).items()
+    }
+    files = [
+        _written(request, state, Setting(sparsity, bits))
+        for sparsity, bits in product(request.sparsities, request.bits)
+    ]
+    single = 4 * sum(tensor.size for tensor in state.values())
+    made = Compression(network, single, files)
+    return made if request.scored is None else _scored(made, request.scored, run)
+
+
+def _written(
+    request: CompressionRequest, state: dict[str, FloatArray], setting: Setting
+) -> CompressedFile:
+    name = f"{request.network.name.replace(':', '-')}-{setting.sparsity:g}-{setting.bits}bit"
+    path = request.folder / f"{name}.safetensors"
+    size = file.save(path, state, setting, file.metadata(request.network.path))
+    layers = [tensor for tensor in (file.load(path) or {}).values() if tensor.ndim > 1]
+    kept = sum(np.count_nonzero(one) for one in layers) / max(sum(one.size for one in layers), 1)
+    return CompressedFile(path, setting, float(kept), size)
+
+
+def _scored(made: Compression, how: VerificationRequest, run: JobRunner) -> Compression:
+    network = made.network
+    smaller = [
+        networks.resolve(network.name, one.path, network.preprocessing) for one in made.files
+    ]
+    found = verify(replace(how, networks=[network, *smaller], compare=False), run)
+    first, *others = found.records
+    if first.status != "ok":
+        return replace(made, records=found.records)
+    compared = [agreements([first, other])[0] if other.status == "ok" else None for other in others]
+    known = [one for one in compared if one is not None]
+    adjusted = dict(zip(map(id, known), holm([k.paired.p_value for k in known]), strict=True))
+    files = [
+        replace(
+            one,
+            record=record,
+            agreement=agreement and replace(agreement, adjusted_p=adjusted[id(agreement)]),
+        )
+        for one, record, agreement in zip(made.files, others, compared, strict=True)
+    ]
+    return replace(made, files=files, records=found.records)

@@ -1,0 +1,1 @@
+"""Weights on the disk by Deep Compression: pruned, shared, and coded."""

@@ -1,0 +1,81 @@
+"""A file of compressed weights: what `--weights NETWORK=FILE` takes as it takes any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from facebench.architectures.errors import BadInputError
+from facebench.harness.models.compressed.coding import Setting, coded, expanded
+from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import writing
+from facebench.harness.storage.reading import regular
+
+# Of a safetensors file's metadata: what its only tensor holds.
+METADATA = "facebench_coded"
+_TENSOR = "coded"
+
+
+def save(
+    path: Path, state: Mapping[str, FloatArray], setting: Setting, kept: Mapping[str, str]
+) -> int:
+    """Write tensors by name, compressed.
+
+    Args:
+        path: the file, which should end in `.safetensors`.
+        state: tensors of any shape, float32.
+        setting: how much goes.
+        kept: other metadata of the weights, such as how they were trained.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        BadInputError: it can't be written.
+    """
+    from safetensors.numpy import save as serialised
+
+    content, described = coded(state, setting)
+    data = serialised(
+        {_TENSOR: np.frombuffer(content, np.uint8)}, dict(kept) | {METADATA: described}
+    )
+    try:
+        writing.write(path, data)
+    except OSError as error:
+        raise BadInputError(f"cannot write {path}: {error.strerror}") from error
+    return len(data)
+
+
+def load(path: Path) -> dict[str, FloatArray] | None:
+    """Return the tensors, float32, by name; None where the file is no compressed one.
+
+    Raises:
+        BadInputError: it is, and is damaged.
+        SafetensorError: it is no safetensors file.
+        OSError: it can't be read.
+    """
+    from safetensors import safe_open
+
+    with safe_open(regular(path), "numpy") as file:
+        described = (file.metadata() or {}).get(METADATA)
+        if described is None:
+            return None
+        if list(file.keys()) != [_TENSOR]:
+            raise BadInputError(f"it says that it is compressed, and has no tensor {_TENSOR!r}")
+        content = file.get_tensor(_TENSOR)
+    return expanded(content.tobytes(), described)
+
+
+def metadata(path: Path | None) -> dict[str, str]:
+    """Return what a safetensors file says of its weights; nothing where it is none."""
+    from safetensors import SafetensorError, safe_open
+
+    if path is None:
+        return {}
+    try:
+        with safe_open(regular(path), "numpy") as file:
+            return {k: v for k, v in (file.metadata() or {}).items() if k != METADATA}
+    except (OSError, SafetensorError):
+        return {}

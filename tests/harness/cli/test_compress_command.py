@@ -1,0 +1,84 @@
+"""`facebench compress` as its users see it: files that every command takes, and what they cost."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from facebench.harness.models.networks import resolve
+from tests.harness.command_line import facebench
+
+Output = pytest.CaptureFixture[str]
+
+NETWORK = "shufflenet_v1"
+
+
+def made(capfd: Output, *arguments: object) -> dict:  # type: ignore[type-arg]
+    capfd.readouterr()
+    assert facebench("compress", NETWORK, *arguments, "--json") == 0
+    (found,) = json.loads(capfd.readouterr().out)
+    return found  # type: ignore[no-any-return]
+
+
+def test_files_are_smaller_and_are_weights(tmp_path: Path, capfd: Output) -> None:
+    found = made(capfd, "--sparsity", "0,0.5", "--bits", "8,4", "-o", tmp_path / "small")
+    sizes = [one["bytes"] for one in found["files"]]
+    assert sizes == [Path(one["path"]).stat().st_size for one in found["files"]]
+    assert found["fp32_bytes"] > 3.9 * sizes[0] > 3.9 * sizes[1] > 3.9 * sizes[3]
+    assert [round(one["kept"], 3) for one in found["files"]] == [1, 1, 0.5, 0.5]
+    whole = resolve(NETWORK).module().state_dict()
+    for one in found["files"]:
+        state = resolve(NETWORK, one["path"]).module().state_dict()
+        differences = [
+            float((state[name] - value).abs().max() / value.abs().max())
+            for name, value in whole.items()
+            if value.ndim > 1
+        ]
+        assert 0 < max(differences) < (0.02 if one["bits"] == 8 and not one["sparsity"] else 0.5)
+
+
+def test_each_file_is_scored_beside_the_weights_as_they_were(tmp_path: Path, capfd: Output) -> None:
+    how = ("--bits", "8", "--sparsity", "0", "--dataset", "synthetic", "-o", tmp_path)
+    found = made(capfd, *how)
+    (one,) = found["files"]
+    low, high = one["interval"]
+    assert low <= one["accuracy"] <= high
+    assert one["difference_interval"][0] <= one["difference"] <= one["difference_interval"][1]
+    assert facebench("compress", NETWORK, *how) == 0
+    printed = capfd.readouterr().out
+    assert "decisions" in printed
+    assert f"{one['accuracy']:.2%}" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--sparsity 1", "shares from 0 to below 1"),
+        ("--sparsity nan", "shares from 0 to below 1"),
+        ("--bits 9", "whole numbers from 1 to 8"),
+        ("--bits many", "whole numbers from 1 to 8"),
+        ("--dataset folder:/nowhere", "/nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: str, words: str, tmp_path: Path, capfd: Output
+) -> None:
+    assert facebench("compress", NETWORK, *arguments.split(), "-o", tmp_path) == 2
+    said = capfd.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("facebench: ")
+    assert words in said
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path, capfd: Output) -> None:
+    found = made(capfd, "-o", tmp_path)
+    path = Path(found["files"][0]["path"])
+    content = load_file(path)["coded"]
+    save_file({"coded": content[:-9]}, path, {"facebench_coded": "[[]]"})
+    assert facebench("cost", NETWORK, "--weights", f"{NETWORK}={path}") == 2
+    assert "no weights that can be read safely" in capfd.readouterr().err
+
+
+def test_a_graph_of_the_users_is_refused(tiny_onnx: Path, tmp_path: Path, capfd: Output) -> None:
+    assert facebench("compress", f"onnx:{tiny_onnx}", "-o", tmp_path) == 2
+    assert "has its weights in it" in capfd.readouterr().err
