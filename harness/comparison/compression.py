@@ -14,7 +14,7 @@ from facebench.harness.comparison.pair_agreement import PairAgreement, agreement
 from facebench.harness.comparison.verification_run import VerificationRequest, verify
 from facebench.harness.models import networks
 from facebench.harness.models.compressed import file
-from facebench.harness.models.compressed.coding import Setting
+from facebench.harness.models.compressed.coding import CompressionSetting
 from facebench.harness.models.networks import Network
 from facebench.harness.models.state_dicts import floating
 from facebench.harness.records.record import Record
@@ -57,7 +57,7 @@ class CompressedFile:
     """
 
     path: Path
-    setting: Setting
+    setting: CompressionSetting
     kept: float
     size_bytes: int
     record: Record | None = None
@@ -104,7 +104,7 @@ def compress(request: CompressionRequest, run: JobRunner = runner.run) -> Compre
         for name, tensor in floating(network.module().state_dict()).items()
     }
     files = [
-        _written(request, state, Setting(sparsity, bits))
+        _written(request, state, CompressionSetting(sparsity, bits))
         for sparsity, bits in product(request.sparsities, request.bits)
     ]
     single = 4 * sum(tensor.size for tensor in state.values())
@@ -113,7 +113,7 @@ def compress(request: CompressionRequest, run: JobRunner = runner.run) -> Compre
 
 
 def _written(
-    request: CompressionRequest, state: dict[str, FloatArray], setting: Setting
+    request: CompressionRequest, state: dict[str, FloatArray], setting: CompressionSetting
 ) -> CompressedFile:
     name = f"{request.network.name.replace(':', '-')}-{setting.sparsity:g}-{setting.bits}bit"
     path = request.folder / f"{name}.safetensors"

@@ -25,7 +25,7 @@ _MOST = 1 << 28
 
 
 @dataclass(frozen=True)
-class Part:
+class CodedTensor:
     """It describes one tensor of a file, whose bytes come in the order of the parts.
 
     Attributes:
@@ -50,7 +50,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Setting:
+class CompressionSetting:
     """It says how much goes.
 
     Attributes:
@@ -62,7 +62,7 @@ class Setting:
     bits: int
 
 
-def coded(state: Mapping[str, FloatArray], setting: Setting) -> tuple[bytes, str]:
+def coded(state: Mapping[str, FloatArray], setting: CompressionSetting) -> tuple[bytes, str]:
     """Return the tensors of a network as bytes, and what describes them, in JSON.
 
     Tensors of two or more axes, the weights of layers, are pruned, shared and coded. Others stay,
@@ -73,7 +73,9 @@ def coded(state: Mapping[str, FloatArray], setting: Setting) -> tuple[bytes, str
         part, piece = (_layer if tensor.ndim > 1 else _vector)(name, tensor, setting)
         parts.append(part)
         pieces += piece
-    described = [[getattr(part, field) for field in Part.__dataclass_fields__] for part in parts]
+    described = [
+        [getattr(part, field) for field in CodedTensor.__dataclass_fields__] for part in parts
+    ]
     return b"".join(pieces), json.dumps(described, separators=(",", ":"))
 
 
@@ -86,14 +88,16 @@ def expanded(content: bytes, described: str) -> dict[str, FloatArray]:
     parts = [_part(fields) for fields in convert(parse_json(described), list[list[Any]])]
     if sum(math.prod(part.shape) for part in parts) > _MOST:
         raise BadInputError(f"it claims to hold more than {_MOST} numbers")
-    reader = _Reader(content)
+    reader = _ByteReader(content)
     found = {part.name: _tensor(part, reader) for part in parts}
     if reader.place != len(content):
         raise BadInputError(f"{len(content) - reader.place} of its bytes belong to no tensor")
     return found
 
 
-def _layer(name: str, weights: FloatArray, setting: Setting) -> tuple[Part, list[bytes]]:
+def _layer(
+    name: str, weights: FloatArray, setting: CompressionSetting
+) -> tuple[CodedTensor, list[bytes]]:
     flat = prune(weights, setting.sparsity).ravel()
     places = np.flatnonzero(flat)
     if not len(places):
@@ -101,24 +105,26 @@ def _layer(name: str, weights: FloatArray, setting: Setting) -> tuple[Part, list
     centres = shared_values(flat[places], setting.bits)
     values = huffman.encode(nearest(flat[places], centres).astype(np.uint8))
     pieces = [centres.astype("<f2").tobytes(), *_stream(values, len(centres))]
-    part = Part(name, weights.shape, "coded", len(centres), len(places), len(values.bits))
+    part = CodedTensor(name, weights.shape, "coded", len(centres), len(places), len(values.bits))
     if len(places) == flat.size:
         return part, pieces
     gaps = huffman.encode(_gaps(places))
     pieces += _stream(gaps, huffman.SYMBOLS)
-    with_gaps = Part(
+    with_gaps = CodedTensor(
         name, weights.shape, "coded", len(centres), len(places), len(values.bits),
         gaps.count, len(gaps.bits),
     )  # fmt: skip
     return with_gaps, pieces
 
 
-def _vector(name: str, values: FloatArray, setting: Setting) -> tuple[Part, list[bytes]]:
+def _vector(
+    name: str, values: FloatArray, setting: CompressionSetting
+) -> tuple[CodedTensor, list[bytes]]:
     with np.errstate(over="ignore"):
         half = values.astype("<f2")
     near = np.all(np.abs(half.astype(np.float32) - values) <= 2.0**-11 * np.abs(values))
     kept = half if near else values.astype("<f4")
-    return Part(name, values.shape, "float16" if near else "float32"), [kept.tobytes()]
+    return CodedTensor(name, values.shape, "float16" if near else "float32"), [kept.tobytes()]
 
 
 def _stream(given: huffman.Coded, symbols: int) -> list[bytes]:
@@ -144,7 +150,7 @@ def _places(gaps: NDArray[np.uint8]) -> NDArray[np.int64]:
     return (np.cumsum(gaps.astype(np.int64) + is_weight) - 1)[is_weight]
 
 
-class _Reader:
+class _ByteReader:
     """Takes bytes from the front."""
 
     def __init__(self, content: bytes) -> None:
@@ -166,18 +172,18 @@ class _Reader:
         return huffman.decode(huffman.Coded(lengths, self.take(size, "u1"), starts, count))
 
 
-def _part(fields: list[Any]) -> Part:
-    names = list(Part.__dataclass_fields__)
+def _part(fields: list[Any]) -> CodedTensor:
+    names = list(CodedTensor.__dataclass_fields__)
     if len(fields) != len(names):
         raise BadInputError(f"a tensor is described by {len(names)} fields, not {len(fields)}")
-    part = convert(dict(zip(names, fields, strict=True)), Part)
+    part = convert(dict(zip(names, fields, strict=True)), CodedTensor)
     counts = (*part.shape, part.centres, part.values, part.value_bytes, part.gaps, part.gap_bytes)
     if min(counts) < 0 or part.centres > huffman.SYMBOLS or max(counts) > _MOST:
         raise BadInputError(f"tensor {part.name!r} has odd sizes")
     return part
 
 
-def _tensor(part: Part, reader: _Reader) -> FloatArray:
+def _tensor(part: CodedTensor, reader: _ByteReader) -> FloatArray:
     if part.kind in ("float16", "float32"):
         kept = reader.take(math.prod(part.shape), "<f2" if part.kind == "float16" else "<f4")
         return kept.astype(np.float32).reshape(part.shape)

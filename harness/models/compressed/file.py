@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.models.compressed.coding import Setting, coded, expanded
+from facebench.harness.models.compressed.coding import CompressionSetting, coded, expanded
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import writing
 from facebench.harness.storage.reading import regular
@@ -19,7 +19,10 @@ _TENSOR = "coded"
 
 
 def save(
-    path: Path, state: Mapping[str, FloatArray], setting: Setting, kept: Mapping[str, str]
+    path: Path,
+    state: Mapping[str, FloatArray],
+    setting: CompressionSetting,
+    kept: Mapping[str, str],
 ) -> int:
     """Write tensors by name, compressed.
 

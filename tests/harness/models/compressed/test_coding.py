@@ -12,7 +12,7 @@ from scipy.cluster.vq import kmeans2
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.compressed import huffman
-from facebench.harness.models.compressed.coding import Setting, coded, expanded
+from facebench.harness.models.compressed.coding import CompressionSetting, coded, expanded
 from facebench.harness.models.compressed.pruning import nearest, prune, shared_values
 
 SYMBOLS = st.lists(st.integers(0, 255), max_size=300)
@@ -91,7 +91,7 @@ def test_a_network_comes_back_pruned_and_shared(
         "norm.running_var": (1e6 * draw.random(5)).astype(np.float32),
         "scale": np.float32(draw.random()).reshape(()),
     }
-    found = expanded(*coded(state, Setting(sparsity, bits)))
+    found = expanded(*coded(state, CompressionSetting(sparsity, bits)))
     assert list(found) == list(state)
     pruned = prune(state["layer.weight"], sparsity)
     np.testing.assert_array_equal(found["layer.weight"] == 0, pruned == 0)
@@ -103,7 +103,7 @@ def test_a_network_comes_back_pruned_and_shared(
 
 def damaged() -> list[tuple[bytes, str]]:
     weights = np.random.default_rng(0).standard_normal((30, 40)).astype(np.float32)
-    content, described = coded({"w": weights}, Setting(0.5, 4))
+    content, described = coded({"w": weights}, CompressionSetting(0.5, 4))
     (fields,) = json.loads(described)
 
     def told(**other: Any) -> str:
