@@ -63,7 +63,8 @@ class CompressionSetting:
 
 
 def coded(state: Mapping[str, FloatArray], setting: CompressionSetting) -> tuple[bytes, str]:
-    """Return the tensors of a network as bytes, and what describes them, in JSON.
+    """Return the tensors of a network, each of a shape `(...)`, as bytes, and what describes them,
+    in JSON.
 
     Tensors of two or more axes, the weights of layers, are pruned, shared and coded. Others stay,
     in half precision where that rounds each number by at most 2^-11 of it.
@@ -80,7 +81,7 @@ def coded(state: Mapping[str, FloatArray], setting: CompressionSetting) -> tuple
 
 
 def expanded(content: bytes, described: str) -> dict[str, FloatArray]:
-    """Return the tensors, float32, by name.
+    """Return the tensors, float32 of shapes `(...)`, by name.
 
     Raises:
         BadInputError: the bytes are not what the description says.

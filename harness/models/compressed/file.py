@@ -28,7 +28,7 @@ def save(
 
     Args:
         path: the file, which should end in `.safetensors`.
-        state: tensors of any shape, float32.
+        state: tensors of any shape `(...)`, float32.
         setting: how much goes.
         kept: other metadata of the weights, such as how they were trained.
 
@@ -52,7 +52,8 @@ def save(
 
 
 def load(path: Path) -> dict[str, FloatArray] | None:
-    """Return the tensors, float32, by name; None where the file is no compressed one.
+    """Return the tensors, float32 of shapes `(...)`, by name; None where the file is no compressed
+    one.
 
     Raises:
         BadInputError: it is, and is damaged.

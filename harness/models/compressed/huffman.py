@@ -87,7 +87,7 @@ def decode(coded: Coded) -> NDArray[np.uint8]:
 
 
 def code_lengths(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the bits of each symbol's code, at most `LONGEST`, of how often each occurs.
+    """Return the bits of each symbol's code (S,), at most `LONGEST`, of how often it occurs (S,).
 
     Where a code were longer, counts are halved, rounded up, until none is: that costs less than a
     thousandth of the bits.

@@ -18,7 +18,7 @@ def prune(weights: FloatArray, share: float) -> FloatArray:
     """Return a layer's weights with the `share` of smallest magnitude at zero.
 
     Args:
-        weights: of any shape.
+        weights: of any shape `(...)`.
         share: 0 to 1; of so many weights, rounded down, the smallest go.
     """
     count = int(share * weights.size)
