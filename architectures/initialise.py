@@ -19,11 +19,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from facebench.architectures.registry import find
 
+LAYERS = (nn.Conv2d, nn.Linear)
 # Images of the calibrating batch: enough for stable statistics in the layers
 # whose maps are 1x1.
 CALIBRATION_BATCH = 8
 # Standard deviation of a BN's output on images unlike those of the calibration, at most.
 MOST_SPREAD = 10.0
+# Of a layer's output in a network without BN, whose residuals double what they are added to.
+MOST_UNNORMALIZED = 50.0
 
 
 def create(name: str, seed: int = 0) -> nn.Module:
@@ -34,6 +37,7 @@ def create(name: str, seed: int = 0) -> nn.Module:
     one and differ by channel, and BN statistics are those of one batch of random images, so
     that activations keep their scale at every depth. Where they would not on other images, as
     in networks that multiply maps with each other, images of extreme contrast are among them.
+    A network without BN whose many residuals add up is scaled layer by layer instead.
     Other parameters that begin all alike, such as layer scales of 1e-6, differ too. The same
     seed gives the same bytes in any process on one machine; the global random state is left as
     it was.
@@ -76,10 +80,13 @@ def _filled(network: nn.Module, input_size: tuple[int, int]) -> nn.Module:
     for module in network.modules():
         _fill(module)
     _fill_rest(network)
-    _calibrate(network, _images(input_size))
+    plain = _images(input_size)
+    _calibrate(network, plain)
     wide = _wide_images(input_size)
-    if _spread(network, wide) > MOST_SPREAD:
+    if _spread(network, wide, _BatchNorm) > MOST_SPREAD:
         _calibrate(network, wide)
+    if _without_bn(network) and _spread(network, plain, *LAYERS) > MOST_UNNORMALIZED:
+        _level(network, plain)
     # Some of timm's layers keep what they worked out from weights, until they are trained again.
     return network.train().eval()
 
@@ -161,20 +168,42 @@ def _wide_images(size: tuple[int, int]) -> torch.Tensor:
     return torch.cat([_images(size), noise, noise.sign(), board, plain, -plain])
 
 
-def _spread(network: nn.Module, images: torch.Tensor) -> float:
-    """Return the largest standard deviation of any BN's output; 0 where there is no BN."""
+def _without_bn(network: nn.Module) -> bool:
+    return not any(isinstance(module, _BatchNorm) for module in network.modules())
+
+
+def _spread(network: nn.Module, images: torch.Tensor, *kinds: type[nn.Module]) -> float:
+    """Return the largest standard deviation of any such module's output; 0 where there is none."""
     spreads = [0.0]
     hooks = [
         module.register_forward_hook(
             lambda module, given, output: spreads.append(float(output.std()))
         )
         for module in network.modules()
-        if isinstance(module, _BatchNorm)
+        if isinstance(module, kinds)
     ]
     network(images)
     for hook in hooks:
         hook.remove()
     return max(spreads)
+
+
+def _level(network: nn.Module, images: torch.Tensor) -> None:
+    """Scale each layer's weights, in turn, so that its outputs have a standard deviation of one.
+
+    As arXiv 1511.06422, section 2, without its orthogonal weights.
+    """
+
+    def scale(layer: nn.Module, given: object, output: torch.Tensor) -> torch.Tensor:
+        spread = output.std()
+        layer.weight.div_(spread)  # type: ignore[operator]
+        return output / spread
+
+    layers = [module for module in network.modules() if isinstance(module, LAYERS)]
+    hooks = [layer.register_forward_hook(scale) for layer in layers]
+    network(images)
+    for hook in hooks:
+        hook.remove()
 
 
 def _calibrate(network: nn.Module, images: torch.Tensor) -> None:

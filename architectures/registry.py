@@ -162,11 +162,12 @@ class Published:
     """It holds what a network's own publication says it costs, and in which form.
 
     Attributes:
-        parameters: millions, with the digits that were published.
+        parameters: millions, with the digits that were published; empty where none were.
         source: where it stands.
         madds: millions of multiply-adds, likewise, whatever the publication calls them;
             empty where none were published, or FLOPs were.
         flops: millions of operations, of which two are a multiply-add.
+        megabytes: of the model's file, of 10^6 or 2^20 bytes: few publications say which.
         build: makes the form that was published where it is not the one registered here:
             with ImageNet's 1000 classes, say.
         input_size: height and width in pixels of that form.
@@ -177,6 +178,7 @@ class Published:
     source: str
     madds: str = ""
     flops: str = ""
+    megabytes: str = ""
     build: Callable[[], nn.Module] | None = None
     input_size: tuple[int, int] = (112, 112)
     differs: str = ""
@@ -200,6 +202,8 @@ class Architecture:
             the package and its version.
         published: of the wider family, beside arXiv 1804.07573 and its comparisons: what
             the network's own publication says it costs.
+        large: whether it is none for a phone, which "all" networks leave out: it is counted,
+            exported and timed where it is named.
     """
 
     name: str
@@ -212,6 +216,7 @@ class Architecture:
     preprocessing: Preprocessing = Preprocessing()
     source: str = ""
     published: Published | None = None
+    large: bool = False
 
 
 def _extend() -> None:
@@ -309,6 +314,7 @@ def register(
     paper_row: str | None = None,
     note: str = "",
     published: Published | None = None,
+    large: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Register the decorated function, which builds the untrained network.
 
@@ -329,6 +335,7 @@ def register(
                 note,
                 source=extensions.source(),
                 published=published,
+                large=large,
             ),
             build.__module__,
         )
@@ -356,6 +363,11 @@ def names() -> list[str]:
     first.
     """
     return [found.name for found in sorted(_architectures, key=lambda a: a.published is not None)]
+
+
+def mobile_names() -> list[str]:
+    """List the names but those of large networks."""
+    return [name for name in names() if not _architectures[name].large]
 
 
 def paper_names() -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from facebench.architectures import registry
+
 
 def covering(*axes: Sequence[Any], of_first: slice = slice(None)) -> list[Any]:
     """All combinations of values, of which the quick tests take as many as meet each value.
@@ -32,6 +34,15 @@ def third(values: Sequence[Any], first: int) -> list[Any]:
         pytest.param(value, marks=() if i % 3 == first else pytest.mark.slow)
         for i, value in enumerate(values)
     ]
+
+
+def large(*axes: Sequence[Any]) -> list[Any]:
+    """All large networks, alone or with values of other axes, of which the quick tests take none.
+
+    `tests/harness/models/test_large.py` counts them without their weights.
+    """
+    found = [name for name in registry.names() if registry.find(name).large]
+    return [pytest.param(*each, marks=pytest.mark.slow) for each in product(found, *axes)]
 
 
 def today(values: Sequence[Any], count: int) -> list[Any]:

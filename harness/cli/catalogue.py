@@ -42,6 +42,7 @@ def _architectures(data: Path | None) -> list[Entry]:
             "paper_row": found.paper_row or "",
             "published": _published(found.published),
             "reference": found.reference,
+            "large": found.large,
             "note": found.note,
         }
         for found in map(registry.find, registry.names())
@@ -54,7 +55,9 @@ def _published(figures: Published | None) -> str:
         return ""
     madds = f"{figures.madds} M MAdds" if figures.madds else ""
     flops = f"{figures.flops} M FLOPs" if figures.flops else ""
-    return ", ".join(filter(None, (f"{figures.parameters} M parameters", madds, flops)))
+    parameters = f"{figures.parameters} M parameters" if figures.parameters else ""
+    megabytes = f"{figures.megabytes} MB" if figures.megabytes else ""
+    return ", ".join(filter(None, (parameters, madds, flops, megabytes)))
 
 
 def _runtimes(data: Path | None) -> list[Entry]:

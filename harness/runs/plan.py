@@ -2,7 +2,7 @@
 
 A plan is a TOML file. Every key may be left out:
 
-    networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "paper", or "all"
+    networks = ["mobilefacenet", "timm:ghostnet_100:gap"]  # or "paper", or "all" but large ones
     first = ["mobilefacenet"]    # whose report comes first, all else after it
     runtimes = "installed"       # or a list
     threads = [1]
@@ -227,7 +227,7 @@ def _expanded(
 
 def network_names(plan: Plan) -> Sequence[str]:
     """Return names of the plan's networks, "all" and "paper" spelled out."""
-    groups = {"all": registry.names, "paper": registry.paper_names}
+    groups = {"all": registry.mobile_names, "paper": registry.paper_names}
     return groups[plan.networks]() if isinstance(plan.networks, str) else plan.networks
 
 

@@ -3,7 +3,14 @@
 import pytest
 
 from facebench.architectures.errors import UnknownNameError
-from facebench.architectures.registry import Registry, families, find, names, paper_names
+from facebench.architectures.registry import (
+    Registry,
+    families,
+    find,
+    mobile_names,
+    names,
+    paper_names,
+)
 from facebench.harness.records.store import paper_table
 
 ALL = [
@@ -59,6 +66,11 @@ def test_beside_the_paper_a_network_brings_its_published_figures(name):
     assert not find(name).paper_row
 
 
+def test_all_but_the_large_are_for_phones():
+    assert set(mobile_names()) == {name for name in names() if not find(name).large}
+    assert set(paper_names()) <= set(mobile_names())
+
+
 def test_rows_of_table_2_are_each_taken_once():
     rows = [find(name).paper_row for name in names()]
     assert sorted(row for row in rows if row) == sorted(row["network"] for row in paper_table(2))
@@ -73,7 +85,9 @@ def test_input_size_is_that_of_table_2(name):
 @pytest.mark.parametrize("name", names())
 def test_an_architecture_names_itself_and_its_source(name):
     assert find(name).name == name
-    assert find(name).reference.startswith(("arXiv ", "IEEE ", "ICCVW ", "insightface"))
+    assert find(name).reference.startswith(
+        ("arXiv ", "IEEE ", "ICCVW ", "ECCV ", "BMVC ", "insightface")
+    )
 
 
 def test_the_ambiguous_variant_says_which_reading_it_takes():

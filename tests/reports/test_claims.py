@@ -17,6 +17,7 @@ from facebench.harness.records.accuracy import (
     OperatingPoint,
     SearchBounds,
 )
+from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles
 from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.pair_scores import PairScores
@@ -154,7 +155,16 @@ def strong(name: str) -> list[Record]:
         return [million_searched(3990)]
     if name == "corner-units":
         return [seen("mobilefacenet")]
-    return [cost(network) for network in ("mobilefacenet", "mobilenet_v2", "mobilenet_v2_gdconv")]
+    names = ("mobilefacenet", "mobilenet_v2", "mobilenet_v2_gdconv")
+    return [*map(cost, names), large_cost()]
+
+
+def large_cost() -> Record:
+    """The cost of a network that is as large as LResNet100E-IR."""
+    small = cost("mobilefacenet")
+    assert isinstance(small.result, Cost)
+    result = replace(small.result, size_bytes={"fp32": 260_520_000})
+    return replace(small, case=replace(small.case, network="resnet_ir_100"), result=result)
 
 
 @pytest.mark.parametrize("weaken", [fewer_figures, untold, disturbed])

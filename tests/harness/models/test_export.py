@@ -30,7 +30,7 @@ from tests.sampling import third
 
 
 # That every network is exported rightly is asked in each runtime too.
-@pytest.fixture(scope="module", params=third(registry.names(), 0))
+@pytest.fixture(scope="module", params=third(registry.mobile_names(), 0))
 def exported(request: pytest.FixtureRequest) -> Exported:
     return export(resolve(request.param))
 

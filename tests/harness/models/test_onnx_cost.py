@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.initialise import create
-from facebench.architectures.registry import find, names
+from facebench.architectures.registry import find, mobile_names
 from facebench.harness.models.bn_folding import fold_batch_norm
 from facebench.harness.models.cost import count as count_torch
 from facebench.harness.models.onnx_cost.counter import count
@@ -67,7 +67,7 @@ QUICK = {"mobilefacenet_s"}
 # What torch counts is exported with queries, keys and values parted before their heads, which
 # moves other maps than the file here does.
 PARTED = {"edgeface_xs"}
-NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in names()]
+NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in mobile_names()]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,7 +86,7 @@ def test_a_registered_network_costs_what_torch_counts(name: str, trained: bool) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", mobile_names())
 def test_so_it_does_from_torchs_default_exporter(name: str) -> None:
     # It leaves out biases of zero, so that a fresh network has less in its file.
     size, embedding = find(name).input_size, find(name).embedding_size

@@ -28,7 +28,7 @@ from facebench.harness.records.latency import Latency
 from facebench.harness.runtimes import session
 from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
-from tests.sampling import covering
+from tests.sampling import covering, large
 
 
 def usable(name: str) -> Runtime:
@@ -76,15 +76,16 @@ REFUSED = {
     ("name", "of"),
     # Where they are exported and traced, the quick tests take the other two thirds.
     covering(
-        registry.names(),
+        registry.mobile_names(),
         [name for name in RUNTIMES.names() if name != "tvm"],
         of_first=slice(2, None, 3),
     )
     # TVM takes up to a minute for a network: the quick tests give it one.
     + [
         pytest.param(name, "tvm", marks=() if name == "mobilefacenet" else pytest.mark.slow)
-        for name in registry.names()
-    ],
+        for name in registry.mobile_names()
+    ]
+    + large(["onnxruntime", "openvino", "ncnn", "litert"]),
 )
 def test_every_network_agrees_with_torch_in_every_runtime_or_is_refused(name: str, of: str) -> None:
     runtime = usable(of)

@@ -1,0 +1,53 @@
+"""Table 3 is printed where a large system was counted: published, counted and timed apart."""
+
+from __future__ import annotations
+
+from facebench.architectures import registry
+from facebench.harness.records.record import Record
+from facebench.harness.records.store import paper_table
+from facebench.reports.claims import SUPPORTED
+from facebench.reports.claims.papers import judged
+from facebench.reports.evidence import Evidence
+from facebench.reports.page import Table
+from facebench.reports.sections.systems import BUILT, OPEN, systems
+from tests.reports.report_records import cost, full_run
+from tests.reports.test_claims import large_cost, timed
+
+
+def table(*records: Record) -> Table:
+    (found,) = [one for one in systems(Evidence(records)) if isinstance(one, Table)]
+    return found
+
+
+def test_every_system_of_table_3_is_built_or_said_not_to_be() -> None:
+    methods = {row["method"] for row in paper_table(3)}
+    assert methods == {*BUILT, *OPEN}
+    assert set(BUILT.values()) <= set(registry.names())
+
+
+def test_without_a_large_system_there_is_no_such_table() -> None:
+    assert not systems(Evidence(full_run()))
+    assert not systems(Evidence([large_cost()]))
+
+
+def test_what_is_published_and_what_is_counted_stand_apart() -> None:
+    found = table(cost("mobilefacenet"), large_cost(), timed("resnet_ir_100", 300.0))
+    heads = [f"{column.group} {column.title}" for column in found.columns]
+    every = [cells for group in found.groups for cells in group.rows]
+    rows = {cells[0].text: dict(zip(heads, cells, strict=True)) for cells in every}
+    arcface = rows["ArcFace (LResNet100E-IR)"]
+    assert arcface["Published size"].text == "250MB"
+    assert arcface["Published size"].kind == arcface["Published LFW"].kind == "published"
+    assert arcface["Counted here size"].text == "261"
+    assert arcface["Counted here of MobileFaceNet’s"].text == "65.6"
+    assert arcface["Latency, ms, 1 thread ncnn"].text.startswith("3")
+    assert rows["MobileFaceNet"]["Counted here size"].text == "3.97"
+    assert rows["DeepFace"]["Counted here size"].text == "–"
+    assert any("DeepFace is not built" in note for note in found.notes)
+
+
+def test_hundreds_of_megabytes_is_a_claim_that_counts_decide() -> None:
+    evidence = Evidence([cost("mobilefacenet"), large_cost()])
+    (one,) = [one for one in judged(evidence) if one.claim.name == "hundreds-of-mb"]
+    assert one.verdict == SUPPORTED
+    assert one.findings[0].figure == "65.6×"
