@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.architectures.registry import names
+from facebench.architectures.registry import mobile_names
 from facebench.harness.devices.emulator.setup import Emulated
 from tests.harness.command_line import facebench
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
@@ -34,7 +34,9 @@ def require_unchanged(
 @pytest.mark.parametrize(
     "networks",
     [
-        pytest.param(names()[first::9], marks=pytest.mark.slow if first else (), id=f"from {first}")
+        pytest.param(
+            mobile_names()[first::9], marks=pytest.mark.slow if first else (), id=f"from {first}"
+        )
         for first in range(9)
     ],
 )

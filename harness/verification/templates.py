@@ -13,15 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import compress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Booleans, FloatArray, Reals
 from facebench.harness.storage.progress import SILENT, Progress
-from facebench.harness.verification.embedding import Embeddings
 from facebench.harness.verification.faces import GallerySet, Rows, TemplateImages, TemplateSet
+
+if TYPE_CHECKING:
+    from facebench.harness.verification.embedding import Embeddings  # loads OpenCV
 
 Templates = TypeVar("Templates", bound=TemplateImages)
 

@@ -7,7 +7,7 @@ import pytest
 
 from facebench.harness.records.record import Record
 from facebench.reports.render import render
-from tests.reports.report_records import full_run, hostile_run
+from tests.reports.report_records import full_run, hostile_run, large_cost
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def records() -> list[Record]:
 @pytest.fixture(scope="session")
 def rendered(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report")
-    render(records, out)
+    render([*records, large_cost()], out)
     return out
 
 

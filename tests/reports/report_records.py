@@ -404,6 +404,14 @@ def in_int8(network: str) -> Record:
     )
 
 
+def large_cost() -> Record:
+    """The cost of a network that is as large as LResNet100E-IR."""
+    small = cost("mobilefacenet")
+    assert isinstance(small.result, Cost)
+    result = replace(small.result, size_bytes={"fp32": 260_520_000})
+    return replace(small, case=replace(small.case, network="resnet_ir_100"), result=result)
+
+
 def trained_latency(network: str, runtime: str) -> Record:
     """A time with the weights that `scored` was scored with."""
     made = latency(network, runtime)

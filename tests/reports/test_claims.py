@@ -17,7 +17,6 @@ from facebench.harness.records.accuracy import (
     OperatingPoint,
     SearchBounds,
 )
-from facebench.harness.records.cost import Cost
 from facebench.harness.records.instructions import Cycles
 from facebench.harness.records.latency import Latency, Process
 from facebench.harness.records.pair_scores import PairScores
@@ -42,6 +41,7 @@ from tests.reports.report_records import (
     emulated,
     full_run,
     hostile_run,
+    large_cost,
     latency,
     lfw,
     pair_scores,
@@ -157,14 +157,6 @@ def strong(name: str) -> list[Record]:
         return [seen("mobilefacenet")]
     names = ("mobilefacenet", "mobilenet_v2", "mobilenet_v2_gdconv")
     return [*map(cost, names), large_cost()]
-
-
-def large_cost() -> Record:
-    """The cost of a network that is as large as LResNet100E-IR."""
-    small = cost("mobilefacenet")
-    assert isinstance(small.result, Cost)
-    result = replace(small.result, size_bytes={"fp32": 260_520_000})
-    return replace(small, case=replace(small.case, network="resnet_ir_100"), result=result)
 
 
 @pytest.mark.parametrize("weaken", [fewer_figures, untold, disturbed])
