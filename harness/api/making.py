@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from facebench.harness.api.naming import NetworkLike, Size, all_of
+from facebench.harness.api.measuring import CaseWarning
+from facebench.harness.api.naming import (
+    Names,
+    NetworkLike,
+    Size,
+    all_of,
+    listed,
+    precisions_of,
+)
 from facebench.harness.api.quiet import quietly
 from facebench.harness.compiler.targets import TARGETS
-from facebench.harness.runs.model_files import ModelFile, write_library, write_onnx
+from facebench.harness.runs.model_files import (
+    LibraryRequest,
+    ModelFile,
+    write_libraries,
+    write_onnx,
+)
 
 
 def export(
@@ -47,36 +61,59 @@ def export(
 
 def compile(
     networks: NetworkLike | Sequence[NetworkLike],
-    target: str | Sequence[str] = "host",
+    target: Names = "host",
     out: str | Path = ".",
     *,
+    precision: Names = "fp32",
+    calibration: str = "synthetic",
     batch: int = 1,
+    data: str | Path | None = None,
     size: Size | None = None,
     weights: str | Path | None = None,
 ) -> list[ModelFile]:
     """Compile with TVM to shared libraries: `NETWORK.TARGET.so` for each network and target.
 
+    In fewer bits it is `NETWORK.TARGET.PRECISION.so`. A library in int8 whose embeddings of the
+    calibration faces are far from those in fp32 is a warning.
+
     Args:
         networks: one or several: names, files, modules of torch, or what `network` returned.
         target: CPUs to compile for, such as `cortex-a76`; by default this machine's.
         out: folder to write to; by default this one.
+        precision: of `fp32`, `fp16` and `int8`.
+        calibration: the dataset that int8's ranges come from.
         batch: images in one inference.
+        data: folder of datasets; by default `$FACEBENCH_DATA`.
         size: of a module's images, as in `network`.
         weights: of all of them, as in `network`; `shipped` is for those that have some.
 
     Raises:
-        UnknownNameError: there is no such network or target.
+        UnknownNameError: there is no such network, target or precision.
+        RefusedError: a target's CPU does not compute in a precision, or TVM cannot compile the
+            network.
         BadInputError: a network cannot be exported, or a file can't be written.
 
     Example:
         >>> import facebench
+        >>> facebench.compile("mobilefacenet", "cortex-a72", precision="fp16")
+        Traceback (most recent call last):
+        ...
+        facebench.architectures.errors.RefusedError: ...: use fp32, or one of cortex-a55, cortex-a76
         >>> facebench.compile("mobilefacenet", "cortex-a7600")
         Traceback (most recent call last):
         ...
         facebench.architectures.errors.UnknownNameError: unknown target 'cortex-a7600': ...
     """
-    names = [target] if isinstance(target, str) else target
-    targets = [TARGETS[name.strip()] for one in names for name in one.split(",")]
+    request = LibraryRequest(
+        [TARGETS[name] for name in listed(target)],
+        precisions_of(precision, calibration),
+        batch,
+        None if data is None else Path(data),
+    )
     found = all_of(networks, size, weights)
     with quietly():
-        return [write_library(one, to, batch, Path(out)) for one in found for to in targets]
+        files = [file for one in found for file in write_libraries(one, request, Path(out))]
+    for file in files:
+        if file.doubt:
+            warnings.warn(file.doubt, CaseWarning, stacklevel=2)
+    return files

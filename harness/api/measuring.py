@@ -7,27 +7,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError, FacebenchError, RefusedError
-from facebench.harness.api.naming import NetworkLike, Size, all_of
+from facebench.harness.api.naming import (
+    Names,
+    NetworkLike,
+    Size,
+    all_of,
+    listed,
+    precisions_of,
+)
 from facebench.harness.api.quiet import quietly
 from facebench.harness.api.record_set import Records
 from facebench.harness.api.shown_progress import shown_progress
 from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.comparison.verification_run import verify as verify_networks
 from facebench.harness.measures.job import Job
-from facebench.harness.models.precision import require_known
 from facebench.harness.records.case import Case
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import RECORDS, Store
 from facebench.harness.runs import runner, worker_pool
 from facebench.harness.runs.execute import perform
-from facebench.harness.runs.jobs import Precision, Sampling, with_fingerprint
+from facebench.harness.runs.jobs import Sampling, with_fingerprint
 from facebench.harness.runs.requests import LatencyRequest
 from facebench.harness.runs.runner import Obtain
 from facebench.harness.verification.embedding import FLIPS
 from facebench.harness.verification.preparation import ABSENT
-
-# One name, several with commas between them, or a sequence of names.
-Names = str | Sequence[str]
 
 
 class CaseWarning(UserWarning):
@@ -135,10 +138,10 @@ def latency(
     _require_within("batch", batch, 1, 1024)
     request = LatencyRequest(
         all_of(networks, size, weights),
-        [] if runtime == "all" else _list(runtime),
-        _list(device),
+        [] if runtime == "all" else listed(runtime),
+        listed(device),
         target,
-        _precisions(precision, calibration),
+        precisions_of(precision, calibration),
         threads,
         batch,
         None if data is None else Path(data),
@@ -208,9 +211,9 @@ def verify(
     request = VerificationRequest(
         all_of(networks, size, weights),
         dataset,
-        _list(runtime),
-        _precisions(precision, calibration),
-        _list(device),
+        listed(runtime),
+        precisions_of(precision, calibration),
+        listed(device),
         flip,
         landmarks,
         absent,
@@ -278,16 +281,3 @@ def _store(out: str | Path) -> Store:
         text = f"a record that was cut off is set aside in {aside}; its case runs again"
         warnings.warn(text, CaseWarning, stacklevel=3)
     return store
-
-
-def _list(names: Names) -> list[str]:
-    if isinstance(names, str):
-        return [name.strip() for name in names.split(",") if name.strip()]
-    return list(names)
-
-
-def _precisions(names: Names, calibration: str) -> list[Precision]:
-    chosen = _list(names)
-    for name in chosen:
-        require_known(name)
-    return [Precision(name, calibration) for name in chosen]

@@ -19,6 +19,8 @@ from facebench.harness.models.networks import (
     told_apart,
     with_prefix,
 )
+from facebench.harness.models.precision import require_known
+from facebench.harness.runs.jobs import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 NetworkLike: TypeAlias = Union[str, Path, "nn.Module", Network]
 Size: TypeAlias = int | tuple[int, int]
 Channel: TypeAlias = float | tuple[float, float, float]
+
+# One name, several with commas between them, or a sequence of names.
+Names: TypeAlias = str | Sequence[str]
 
 # The paper's, which a module is taken to have where no other is given: height and width.
 DEFAULT_SIZE = (112, 112)
@@ -190,3 +195,22 @@ def _three(
     if len(values) != 3:
         raise BadInputError(f"{what}={given!r} is not valid: give one number, or one a channel")
     return float(values[0]), float(values[1]), float(values[2])
+
+
+def listed(names: Names) -> list[str]:
+    """Return names one by one."""
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return list(names)
+
+
+def precisions_of(names: Names, calibration: str) -> list[Precision]:
+    """Return precisions by name.
+
+    Raises:
+        UnknownNameError: one is unknown.
+    """
+    chosen = listed(names)
+    for name in chosen:
+        require_known(name)
+    return [Precision(name, calibration) for name in chosen]

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from facebench.harness.compiler.build import compile_network
-from facebench.harness.compiler.targets import Target
-from facebench.harness.models import onnx_facts
-from facebench.harness.models.export import export
+from facebench.architectures.errors import RefusedError
+from facebench.architectures.registry import Preprocessing
+from facebench.harness.compiler.build import Library, compile_integers, compile_network
+from facebench.harness.compiler.targets import TARGETS, Target
+from facebench.harness.models import onnx_facts, precision
+from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network
+from facebench.harness.runs.jobs import FP32, Precision
+from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.storage import writing
+from facebench.harness.verification.datasets.registry import DATASETS, data_root
+
+# What `precision.lower` says of a network in int8 that a library's facts repeat.
+_LOWERED = ("calibration", "images", "lowest_cosine", "median_cosine")
 
 
 @dataclass(frozen=True)
@@ -25,14 +35,17 @@ class ModelFile:
         network: its name.
         path: of the file.
         facts: what else is known of it: of an ONNX file its opset, input size, preprocessing and
-            how far it is from torch; of a library its target, size and seconds to compile.
+            how far it is from torch; of a library its precision, size and seconds to compile, and
+            of one in int8 how near its embeddings are to those in fp32.
         target: that it was compiled for; empty of an ONNX file.
+        doubt: why it may not be fit to ship, in a sentence; empty where nothing speaks against it.
     """
 
     network: str
     path: Path
     facts: dict[str, Any]
     target: str = ""
+    doubt: str = ""
 
     def flat(self) -> dict[str, Any]:
         """Return all of it in JSON's types."""
@@ -54,18 +67,101 @@ def write_onnx(network: Network, out: Path) -> ModelFile:
     return ModelFile(network.name, path, facts)
 
 
-def write_library(network: Network, target: Target, batch: int, out: Path) -> ModelFile:
-    """Compile a network with TVM, or find it in the cache, and write `NETWORK.TARGET.so`.
+@dataclass(frozen=True)
+class LibraryRequest:
+    """It says which libraries are wanted of a network: one for each target and precision.
+
+    Attributes:
+        targets: to compile for.
+        precisions: to compute in.
+        batch: images in one inference.
+        data: folder of data sets, for int8's calibration.
+
+    Raises:
+        RefusedError: a target does not compute in one of the precisions.
+    """
+
+    targets: Sequence[Target]
+    precisions: Sequence[Precision] = (FP32,)
+    batch: int = 1
+    data: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be compiled before anything is."""
+        for target, how in product(self.targets, self.precisions):
+            _require_precision(target, how.name)
+
+
+def write_libraries(network: Network, request: LibraryRequest, out: Path) -> list[ModelFile]:
+    """Compile a network with TVM, or find it in the cache, and write the libraries.
+
+    Their names are `NETWORK.TARGET.so`, and in fewer bits `NETWORK.TARGET.PRECISION.so`.
 
     Raises:
         WrongAnswerError: the exported file's outputs differ from torch's.
-        BadInputError: the weights do not fit, or the file can't be written.
-        RefusedError: TVM cannot compile it.
+        BadInputError: the weights do not fit, or a file can't be written; or the calibration
+            data set is not found.
+        RefusedError: TVM cannot compile it, or it is in fewer bits already.
     """
-    library = compile_network(export(network), target, batch)
-    path = _copy(library.path, out / f"{_file_name(network.name)}.{target.name}.so")
-    facts = asdict(library.compilation()) | {"label": library.label}
-    return ModelFile(network.name, path, facts, target.name)
+    return [
+        _write_library(network, target, how, request, out)
+        for target, how in product(request.targets, request.precisions)
+    ]
+
+
+def _write_library(
+    network: Network, target: Target, how: Precision, request: LibraryRequest, out: Path
+) -> ModelFile:
+    lowered, library = _compiled(network, target, how, request)
+    ending = f"{target.name}.so" if how.name == "fp32" else f"{target.name}.{how.name}.so"
+    path = _copy(library.path, out / f"{_file_name(network.name)}.{ending}")
+    facts = asdict(library.compilation()) | {"label": library.label, "precision": how.name}
+    near = precision.faithful(lowered)
+    if near is not None:
+        facts |= {name: lowered.facts()["lowered"][name] for name in _LOWERED}
+    doubt = f"{path} may be wrong: {near.detail}" if near is not None and not near.passed else ""
+    return ModelFile(network.name, path, facts, target.name, doubt)
+
+
+def _compiled(
+    network: Network, target: Target, how: Precision, request: LibraryRequest
+) -> tuple[Exported, Library]:
+    """Return a network as it was given to the compiler, and what came of it."""
+    if how.name != "fp32" and network.precision != "fp32":
+        raise RefusedError(
+            f"{network.name} is {precision.ALREADY[network.precision]} already: give the fp32 "
+            f"file, and --precision {how.name}"
+        )
+    exported = export(network)
+    if how.name != "int8":
+        half = how.name == "fp16"
+        return exported, compile_network(exported, target, request.batch, half)
+    lowered = precision.lower(
+        exported, "int8", lambda: _calibration(exported, how, request.data), RUNTIMES["tvm"].int8
+    )
+    return lowered, compile_integers(lowered.folder, target, request.batch)
+
+
+def _require_precision(target: Target, name: str) -> None:
+    """See that a target's CPU has the instructions of a precision.
+
+    TVM's half precision is the same on other CPUs, to the last bit, and slow: nothing to ship.
+    """
+    able = [one.name for one in TARGETS if name in RUNTIMES["tvm"].precisions_on(one.name)]
+    if target.name not in able:
+        raise RefusedError(
+            f"the CPU of target {target.name} is not known to have the instructions for {name}: "
+            f"use fp32, or one of {', '.join(able)}"
+        )
+
+
+def _calibration(exported: Exported, how: Precision, data: Path | None) -> precision.Calibration:
+    facts = exported.facts()
+    stored = facts["preprocessing"]
+    own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
+    height, width = facts["input_size"]
+    faces = DATASETS[how.faces].open(data_root(data))
+    return precision.calibration_of(faces, own, (height, width))
 
 
 def _with_facts(file: Path, network: Network, facts: dict[str, Any]) -> bytes:

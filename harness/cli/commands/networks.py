@@ -22,7 +22,12 @@ from facebench.harness.records.cost import Cost
 from facebench.harness.records.record import Record
 from facebench.harness.runs.execute import perform
 from facebench.harness.runs.jobs import Precision
-from facebench.harness.runs.model_files import ModelFile, write_library, write_onnx
+from facebench.harness.runs.model_files import (
+    LibraryRequest,
+    ModelFile,
+    write_libraries,
+    write_onnx,
+)
 from facebench.harness.runs.requests import LatencyRequest
 
 
@@ -102,26 +107,27 @@ def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
 @click.command("compile")
 @case_options.networks
 @click.option("--target", required=True, metavar="T[,T]", help="See 'facebench list targets'.")
+@case_options.precisions
 @options.batch
+@options.data
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(),
     help="Folder to write NETWORK.TARGET.so to. Default: this one.",
 )  # fmt: skip
 @options.as_json
 def compile_(
-    networks: Sequence[Network], target: str, batch: int, out: Path, as_json: bool
+    networks: Sequence[Network], target: str, out: Path, as_json: bool, **chosen: Any
 ) -> None:
     """Compile with TVM to a shared library.
 
+    fp16 is for CPUs that compute in it (ARMv8.2-A), int8 for x86-64 with AVX2 and 64-bit ARM.
+
     \b
     facebench compile mobilefacenet --target cortex-a72,cortex-a76 -o libraries
+    facebench compile mobilefacenet --target cortex-a76 --precision fp16,int8 --calibration lfw
     """
-    targets = [TARGETS[name] for name in options.comma_list(target)]
-
-    def compiled(network: Network) -> list[ModelFile]:
-        return [write_library(network, one, batch, out) for one in targets]
-
-    _each(networks, compiled, as_json)
+    request = LibraryRequest([TARGETS[name] for name in options.comma_list(target)], **chosen)
+    _each(networks, lambda network: write_libraries(network, request, out), as_json)
 
 
 @click.command()
@@ -206,5 +212,8 @@ def _each(
     else:
         for file in files:
             terminal.out.print(str(file.path), markup=False, soft_wrap=True)
+    for file in files:
+        if file.doubt:
+            terminal.say(file.doubt)
     if reasons:
         raise FacebenchError("\nfacebench: ".join(reasons))
