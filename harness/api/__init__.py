@@ -13,6 +13,7 @@ from facebench.harness.api.making import compile, export
 from facebench.harness.api.measuring import CaseWarning, cost, latency, verify
 from facebench.harness.api.naming import network, networks
 from facebench.harness.api.record_set import Records, ReportTable, read, reference
+from facebench.harness.api.scores import Scores
 
 __all__ = [
     "CaseWarning",
@@ -20,6 +21,7 @@ __all__ = [
     "Claims",
     "Records",
     "ReportTable",
+    "Scores",
     "claims",
     "compare",
     "compile",

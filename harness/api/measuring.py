@@ -17,6 +17,7 @@ from facebench.harness.api.naming import (
 )
 from facebench.harness.api.quiet import quietly
 from facebench.harness.api.record_set import Records
+from facebench.harness.api.scores import Scores
 from facebench.harness.api.shown_progress import shown_progress
 from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.comparison.verification_run import verify as verify_networks
@@ -31,6 +32,7 @@ from facebench.harness.runs.requests import LatencyRequest
 from facebench.harness.runs.runner import Obtain
 from facebench.harness.verification.embedding import FLIPS
 from facebench.harness.verification.preparation import ABSENT
+from facebench.harness.verification.summary import FARS
 
 
 class CaseWarning(UserWarning):
@@ -161,13 +163,18 @@ def verify(
     flip: str = "sum",
     landmarks: str = "file",
     absent: str = "refuse",
+    far: float | Sequence[float] = FARS,
+    compare: bool = False,
+    threshold_from: str = "",
+    cohort: str = "",
+    quality: str | Path = "",
     threads: int | None = None,
     batch: int = 1,
     data: str | Path | None = None,
     size: Size | None = None,
     weights: str | Path | None = None,
     out: str | Path | None = None,
-) -> Records:
+) -> Scores:
     """Score networks on faces: verification of pairs, or identification of probes.
 
     Args:
@@ -181,6 +188,13 @@ def verify(
             `concatenation`.
         landmarks: `file` (beside the dataset), `aligned`, or a detector.
         absent: what becomes of images without a face: `refuse`, `exclude`, `reject` or `centre`.
+        far: false acceptance rates to give TAR at, as far as the pairs support them.
+        compare: whether every two of the scores are compared pair by pair: `comparisons()`.
+        threshold_from: a dataset that a threshold is set on at each `far`; FAR and FRR of the
+            other one there, as of a product, are `thresholds()`.
+        cohort: a dataset of strangers, by whom scores are normalized: `normalized()`.
+        quality: `norm`, the length of the embedding, or a CSV file `image,quality`: error against
+            reject, where pairs of the worst images are left out, is `reject_curves()`.
         threads: by default all cores.
         batch: images in one inference.
         data: folder of datasets; by default `$FACEBENCH_DATA`.
@@ -194,8 +208,9 @@ def verify(
         UnknownNameError: a network, dataset, runtime or device is unknown.
         UnavailableError: a runtime is not installed, or a device cannot be reached.
         RefusedError: a runtime does not run a precision, or the weights are untrained and the
-            faces real.
-        BadInputError: the dataset is not found or not whole, or a module is not what it should be.
+            faces real; or a cohort shares people with the pairs.
+        BadInputError: a dataset is not found, not whole or not of pairs where these are needed; or
+            a module or a rate is not what it should be.
 
     Example:
         >>> import facebench
@@ -221,8 +236,18 @@ def verify(
         batch,
         None if data is None else Path(data),
         None if out is None else _store(out).path,
+        _rates(far),
+        compare,
+        threshold_from,
+        cohort,
+        str(quality),
     )
-    return _checked(verify_networks(request, _run).records)
+    outcome = verify_networks(request, _run)
+    _checked(outcome.records)
+    for one in outcome.sources:
+        if one.result is None:
+            warnings.warn(_told(one), CaseWarning, stacklevel=2)
+    return Scores(outcome)
 
 
 def _run(
@@ -246,13 +271,25 @@ def _checked(records: Sequence[Record]) -> Records:
         RefusedError: all of them were refused.
         FacebenchError: none holds a figure.
     """
-    told = {f"{one.case}: {one.status}: {one.reason}": one for one in records if one.result is None}
+    told = {_told(one): one for one in records if one.result is None}
     if records and len(told) == len(records):
         refused = all(one.status == "refused" for one in told.values())
         raise (RefusedError if refused else FacebenchError)("\n".join(told))
     for text in told:
         warnings.warn(text, CaseWarning, stacklevel=3)
     return Records(records)
+
+
+def _told(record: Record) -> str:
+    return f"{record.case}: {record.status}: {record.reason}"
+
+
+def _rates(far: float | Sequence[float]) -> list[float]:
+    rates = [far] if isinstance(far, int | float) else list(far)
+    for one in rates:
+        if not 0 < one < 1:
+            raise BadInputError(f"far={one!r} is not valid: give rates above 0 and below 1")
+    return rates
 
 
 def _sampling(

@@ -214,6 +214,7 @@ def test_errors_are_the_command_s_sentences(capfd: pytest.CaptureFixture[str]) -
         (lambda: facebench.latency("mobilefacenet", threads=0), BadInputError, "give 1 to 1024"),
         (lambda: facebench.latency("mobilefacenet", seconds=0), BadInputError, "seconds=0 is not"),
         (lambda: facebench.verify("mobilefacenet", flip="both"), BadInputError, "concatenation"),
+        (lambda: facebench.verify("mobilefacenet", far=2), BadInputError, "far=2 is not valid"),
         (lambda: facebench.compare("a", "b"), BadInputError, "no results file a"),
         (lambda: facebench.read(), BadInputError, "no results are named"),
     ],

@@ -46,7 +46,7 @@ def test_the_names_are_those_that_are_listed() -> None:
         getattr(facebench, "lattency")  # noqa: B009  # which types would not allow
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "Changes", "Records"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "Changes", "Records", "Scores"])
 def test_each_has_an_example_that_is_run(name: str) -> None:
     made: Any = getattr(facebench, name)
     assert doctest.DocTestParser().get_examples(made.__doc__)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from html import escape
 from itertools import combinations
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from facebench.harness.api.measuring import verify
 from facebench.harness.models import export
 from facebench.harness.models.networks import resolve
 from facebench.harness.records.accuracy import Identification
@@ -181,6 +183,59 @@ def test_scores_are_normalized_by_a_cohort_and_poor_images_left_out(
     assert curve["frr"][0]["value"] == pytest.approx(1 - whole["accepted"] / whole["trials"])
     assert facebench(*how, "onnxruntime", "--cohort", "synthetic") == 2
     assert "a cohort is of strangers" in capfd.readouterr().err
+
+
+def test_a_notebook_s_frames_are_what_the_command_prints(
+    networks: list[str], people: Path, capfd: Output
+) -> None:
+    dataset = f"folder:{people / 'test'}"
+    how = ("--runtime", "onnxruntime", "--far", "0.1,0.001", "--compare", "--quality", "norm")
+    found = answer(
+        capfd, "verify", *networks, "--dataset", dataset, *how, "--threshold-from", "synthetic"
+    )
+    assert isinstance(found, dict)
+    scored = verify(
+        networks, dataset, runtime="onnxruntime", far=[0.1, 0.001], compare=True, quality="norm",
+        threshold_from="synthetic",
+    )  # fmt: skip
+    rates = scored.rates()
+    told = [rate for record in found["records"] for rate in record["summary"]["tar"]]
+    assert list(rates.threshold) == [rate["point"]["threshold"] for rate in told]
+    there = scored.thresholds().pivot_table("value", ["network", "far"], "figure", sort=False)
+    assert list(there.FAR) == [one["far_there"]["value"] for one in found["thresholds"]]
+    assert list(there.FRR) == [one["frr_there"]["value"] for one in found["thresholds"]]
+    curves = [value for one in found["reject_curves"] for value in one["frr"]]
+    assert list(scored.reject_curves().value) == [one["value"] for one in curves]
+    (compared,) = scored.comparisons().itertuples()
+    (line,) = found["comparisons"]
+    assert (compared.value, compared.verdict) == (line["difference"], line["verdict"])
+    assert scored.normalized().empty
+    assert escape(scored.outcome.transfers.refused[0]) in scored._repr_html_()
+
+
+def test_a_notebook_s_cohort_is_the_command_s(
+    networks: list[str], people: Path, tmp_path: Path, capfd: Output
+) -> None:
+    dataset, cohort = f"folder:{people / 'test'}", f"folder:{tmp_path / 'others'}"
+    shutil.copytree(people / "others", tmp_path / "others")
+    images = sorted(path.relative_to(people / "others") for path in people.glob("others/*/*.jpg"))
+    # Each with the next one and with one of somebody else, so that all are embedded.
+    pairs = [
+        f"{one},{two},{int(one.parent == two.parent)},{at % 2}"
+        for others in (images[1:], images[10:])
+        for at, (one, two) in enumerate(zip(images, others, strict=False))
+    ]
+    (tmp_path / "others" / "pairs.csv").write_text("\n".join(["first,second,same,fold", *pairs]))
+    how = ("--runtime", "onnxruntime", "--far", "0.1", "--cohort", cohort)
+    found = answer(capfd, "verify", networks[0], "--dataset", dataset, *how)
+    assert isinstance(found, dict)
+    frame = verify(networks[0], dataset, runtime="onnxruntime", far=0.1, cohort=cohort).normalized()
+    told = frame.pivot_table("value", "method", "figure", sort=False)
+    assert list(told.index) == ["z", "t", "s"]
+    for one in found["normalized"]:
+        mine = told.loc[one["method"]]
+        assert (mine.accuracy, mine.gain) == (one["accuracy"], one["gain"])
+        assert one["eer"]["value"] == mine.EER
 
 
 def test_what_each_protocol_reports_is_said(capfd: Output) -> None:
