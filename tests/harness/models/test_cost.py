@@ -35,7 +35,7 @@ FIGURES = {
     "shufflenet_v1": (136.6, 1.028, None),
     "mobilenet_v2": (299.7, 2.388, None),
 }
-NORMALIZATIONS = {"batch_norm", "layer_norm"}
+NORMALIZATIONS = {"batch_norm", "layer_norm", "group_norm"}
 ACTIVATIONS = "prelu relu hardtanh hardswish hardsigmoid sigmoid silu gelu softmax clamp_min"
 ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum"}
 
@@ -75,13 +75,16 @@ def test_the_primary_network_is_four_megabytes_and_221_million():
 @pytest.mark.parametrize("name", [n for n in mobile_names() if find(n).published] + large())
 def test_figures_that_a_network_was_published_with(name):
     published = find(name).published
-    network = (published.build or find(name).build)().eval()
-    found = count(network, published.input_size, 0)
+    if published.build:
+        found = count(published.build().eval(), published.input_size, 0)
+    else:
+        found = cost_of(name)
     madds = found.madds["conv+linear"]
     # Some count what is done to single elements too, as one operation.
     elementwise = found.madds["+activation"] - madds
     if published.flops:
-        low, high = 0.998 * 2 * madds / 1e6, 1.002 * (2 * madds + elementwise) / 1e6
+        fixed, _ = CONSTANT.get(name, (0, 0))
+        low, high = 0.998 * 2 * madds / 1e6, 1.002 * (2 * (madds + fixed) + elementwise) / 1e6
         assert low <= float(published.flops) <= high
     if published.differs:
         assert found.parameters == pytest.approx(float(published.parameters) * 1e6, rel=0.03)
@@ -89,6 +92,13 @@ def test_figures_that_a_network_was_published_with(name):
     else:
         assert agrees(found.parameters, published.parameters or None)
         assert not published.madds or agrees(madds, published.madds)
+
+
+def test_facelivt_was_published_as_deployed_and_with_operations_of_bn():
+    found = cost_of("facelivtv2_s")
+    assert agrees(found.parameters_bn_folded, "4.62")
+    assert agrees(found.madds["+bn"], "179")
+    assert agrees(cost_of("facelivt_m").madds["+activation"], "386")
 
 
 @pytest.mark.parametrize(
@@ -355,8 +365,11 @@ SAMPLED = {
 }  # fmt: skip
 
 # MAdds and outputs of what does not depend on the image, which a counter of one pass counts: in
-# EdgeFace a 1x1 convolution of 64 to 64 channels on 14x14 positions.
-CONSTANT = {"edgeface_xs": (64 * 64 * 14 * 14, 64 * 14 * 14)}
+# EdgeFace a 1x1 convolution of 64 to some channels on 14x14 positions.
+CONSTANT = {
+    name: (64 * channels * 14 * 14, channels * 14 * 14)
+    for name, channels in {"edgeface_xs": 64, "edgeface_s": 96, "edgeface_xxs": 48}.items()
+}
 
 
 # Millions that timm's network has by its own authors' or timm's count at 224x224, classifier
