@@ -40,9 +40,13 @@ def test_a_notebook_is_stored_as_it_ran_from_its_first_cell_to_its_last(path: Pa
 
 
 def forms(cells: Sequence[Any]) -> list[list[str]]:
-    """What each cell shows: tables, pictures, text."""
+    """What each cell shows: tables, pictures, text; a file has those of one output by name."""
     return [
-        [form for output in one.get("outputs", ()) for form in output.get("data", {"text": ""})]
+        [
+            form
+            for output in one.get("outputs", ())
+            for form in sorted(output.get("data", {"text": ""}))
+        ]
         for one in cells
     ]
 
