@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from facebench.harness.records.record import Record
 from facebench.harness.records.templates import TemplateVerification
-from facebench.reports.cells import (
-    NOTHING,
-    OBTAINED,
-    absent,
-    bounded,
-    case_columns,
-    doubts,
-    missing_faces,
-    obtained,
-)
-from facebench.reports.digits import significant
+from facebench.reports.by_dataset import ByDataset, Figure, counted
+from facebench.reports.cells import NOTHING, bounded
 from facebench.reports.evidence import Evidence
-from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, RowGroup, Table, section
+from facebench.reports.page import Block, Cell, Column, Notes, Paragraph, section
 from facebench.reports.tables import of_measure
 
 INTRODUCTION = (
@@ -34,66 +25,31 @@ TAR = "TAR, %, at a FAR of"
 @section("templates", "Templates", order=73)
 def templates(evidence: Evidence) -> Sequence[Block]:
     """Return a table for each data set."""
-    found = of_measure(evidence.records, "templates")
-    names = dict.fromkeys(record.case.dataset for record in found)
-    tables = [
-        _table([r for r in found if r.case.dataset == name], name, f"templates-{number}")
-        for number, name in enumerate(names, start=1)
-    ]
-    return [Paragraph(INTRODUCTION), *tables] if tables else []
+    found = ByDataset(TemplateVerification, _figures, _refused).tables(
+        of_measure(evidence.records, "templates"), "templates"
+    )
+    return [Paragraph(INTRODUCTION), *found] if found else []
 
 
-def _table(records: Sequence[Record], dataset: str, name: str) -> Table:
-    notes = Notes()
-    results = [result for record in records if (result := _result(record))]
+def _figures(results: Sequence[TemplateVerification]) -> list[Figure[TemplateVerification]]:
     fars = sorted({point.rate for one in results for point in one.tar}, reverse=True)
-    heads = case_columns(records)
-    columns = [column for column, _ in heads] + _columns(fars)
-    rows = [
-        [*(cell(record) for _, cell in heads), *_cells(record, fars, notes)] for record in records
-    ]
-    refused = dict.fromkeys(sentence for one in results for sentence in one.refused)
-    notes.add(*refused)
-    labels = dict.fromkeys(one.label for one in results if one.label)
-    caption = " ".join([f"Data set {dataset}.", *(f"{label}." for label in labels)])
-    return Table(name, caption, columns, [RowGroup(rows)], notes.texts)
-
-
-def _columns(fars: Sequence[float]) -> list[Column]:
     return [
-        *(Column(f"{far:g}", group=TAR) for far in fars),
-        Column("Templates", kind="counted"),
-        Column("Images", kind="counted"),
-        Column("Genuine pairs", kind="counted"),
-        Column("Impostor pairs", kind="counted"),
-        Column("People", kind="counted"),
-        Column("Flip", words=True),
-        Column("Speed", "images/s, one run"),
-        Column("Kind", words=True),
-        Column("Label", words=True),
-        OBTAINED,
+        *((Column(f"{far:g}", group=TAR), _tar_at(far)) for far in fars),
+        counted("Templates", lambda one: one.templates),
+        counted("Images", lambda one: one.images),
+        counted("Genuine pairs", lambda one: one.genuine),
+        counted("Impostor pairs", lambda one: one.impostor),
+        counted("People", lambda one: one.people),
     ]
 
 
-def _cells(record: Record, fars: Sequence[float], notes: Notes) -> list[Cell]:
-    one = _result(record)
-    if one is None:
-        width = len(_columns(fars)) - 1
-        return [absent(record.status, record.reason, notes), *[NOTHING] * width]
-    marks = notes.add(*doubts(record), missing_faces(record.case.absent, one.not_found))
-    sure = {point.rate: bound for point, bound in zip(one.tar, one.bounds, strict=True)}
-    counts = [one.templates, one.images, one.genuine, one.impostor, one.people]
-    return [
-        *(bounded(sure[far], record.kind, notes) if far in sure else NOTHING for far in fars),
-        *(Cell(f"{count:,}", kind="counted") for count in counts),
-        Cell(one.flip),
-        Cell(significant(one.images_per_second, 2), kind=record.kind, notes=marks),
-        Cell(record.kind),
-        Cell("", badge=one.label.partition(":")[0]),
-        obtained(record),
-    ]
+def _tar_at(far: float) -> Callable[[Record, TemplateVerification, Notes], Cell]:
+    def cell(record: Record, one: TemplateVerification, notes: Notes) -> Cell:
+        sure = {point.rate: bound for point, bound in zip(one.tar, one.bounds, strict=True)}
+        return bounded(sure[far], record.kind, notes) if far in sure else NOTHING
+
+    return cell
 
 
-def _result(record: Record) -> TemplateVerification | None:
-    result = record.result
-    return result if record.status == "ok" and isinstance(result, TemplateVerification) else None
+def _refused(results: Sequence[TemplateVerification]) -> list[str]:
+    return list(dict.fromkeys(sentence for one in results for sentence in one.refused))
