@@ -17,11 +17,14 @@ from facebench.harness.compiler.targets import Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.compiler.vectors import (
     BYTE_FEATURES,
+    Registers,
+    Vectors,
     byte_vectors,
     half_vectors,
     in_words,
     vectors,
 )
+from facebench.harness.compiler.workload import Workload
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network import network as integer_network
@@ -73,7 +76,7 @@ def compile_network(exported: Exported, target: Target, batch: int, half: bool =
         batch,
         half,
         asdict(resolved),
-        records.digest({} if half else tuning(resolved)),
+        records.digest(tuning(resolved, half_vectors if half else vectors)),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
         fingerprints.code(__name__),
     )
@@ -84,12 +87,24 @@ def compile_network(exported: Exported, target: Target, batch: int, half: bool =
     return Library(cache.entry("tvm", key, lambda folder: _write(module, resolved, folder)))
 
 
-def tuning(target: Target) -> records.Records:
-    """Return the tuning records that hold for a resolved target."""
-    if target.name != "host":
-        return records.load(target.name)
-    described = import_tvm().target.Target(target.options())
-    return records.load(tuned_as(target, features_of(target, described)))
+# Registers of a target in some precision, by its triple and LLVM's features of it.
+_RegistersOf = Callable[[str, tuple[str, ...]], Registers]
+
+
+def tuning(target: Target, registers: _RegistersOf = vectors) -> records.Records:
+    """Return the tuning records that hold for a resolved target, in the registers' precision."""
+    name, features = target.name, target.required
+    if name == "host":
+        features = features_of(target, import_tvm().target.Target(target.options()))
+        name = tuned_as(target, features)
+    found = registers(target.triple, features)
+    if isinstance(found, Vectors) and found.in_single:
+        return {}  # half precision that is computed in single is slow whatever its tiling
+    return records.load(records.kept_as(name, found))
+
+
+def _byte_vectors(triple: str, features: tuple[str, ...]) -> Registers:
+    return byte_vectors(features)
 
 
 def compile_integers(folder: Path, target: Target, batch: int) -> Library:
@@ -106,6 +121,7 @@ def compile_integers(folder: Path, target: Target, batch: int) -> Library:
         integer_network.digest(folder),
         batch,
         asdict(resolved),
+        records.digest(tuning(resolved, _byte_vectors)),
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
         fingerprints.code(__name__),
     )
@@ -162,10 +178,9 @@ def _lower(
     from facebench.harness.compiler.kernels.provider import Kernels
     from facebench.harness.compiler.schedule import scheduled
 
-    registers = (half_vectors if half else vectors)(target.triple, features)
-    # Of half precision nothing was searched for: the model chooses.
-    known = {} if half else tuning(target)
-    provider = Kernels(registers, records.tilings(known, registers))
+    registers_of = half_vectors if half else vectors
+    registers = registers_of(target.triple, features)
+    provider = Kernels(registers, records.tilings(tuning(target, registers_of), registers))
     module = rewrite(fold_constants(module), provider, registers.element)
     module = _legalised(module, described)
     kernels = Counter(provider.schedules.values())
@@ -191,11 +206,20 @@ def _integers(
             f"runtime tvm computes int8 on CPUs that have {in_words(BYTE_FEATURES)}, and target "
             f"{target.name} has not: use fp32, or another runtime"
         )
-    made = module(integer_network.load(folder), batch, byte_vectors(features))
+    registers, tuned = byte_vectors(features), set()
+    known = records.tilings(tuning(target, _byte_vectors), registers)
+
+    def find(work: Workload) -> Any:
+        found = known(work)
+        if found is not None:
+            tuned.add(work)
+        return found
+
+    made = module(integer_network.load(folder), batch, registers, find)
     lowered = _legalised(made, described)
     functions = (function for _, function in lowered.functions_items())
     count = sum(isinstance(one, tvm.tirx.PrimFunc) and is_kernel(one) for one in functions)
-    return lowered, {"tuned": 0, "scheduled": count, "plain": 0}
+    return lowered, {"tuned": len(tuned), "scheduled": count - len(tuned), "plain": 0}
 
 
 def _legalised(module: Any, described: Any) -> Any:

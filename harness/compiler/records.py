@@ -1,7 +1,7 @@
 """Provides the tuning database: for each workload the tiling that a search found best, and how.
 
-One file a target, JSON Lines, sorted by workload, so that two people's records merge
-line by line. What this project ships is in `results/tuning/`. A user's own go there
+One file a target and precision, JSON Lines, sorted by workload, so that two people's records
+merge line by line. What this project ships is in `results/tuning/`. A user's own go there
 too in a checkout, and otherwise to `FACEBENCH_TUNING` or the user's data folder; of
 two records of a workload the user's is taken.
 """
@@ -21,7 +21,7 @@ import platformdirs
 from msgspec import Meta
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.vectors import ByteVectors, Registers
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.machine.environment import version
 from facebench.harness.storage import cache, locks, shipped, writing
@@ -29,6 +29,9 @@ from facebench.harness.storage.serialization import convert, parse_json
 
 if TYPE_CHECKING:
     from facebench.harness.compiler.tiling import Tiling
+
+
+_SINGLE = "fp32"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class TuningRecord:
         unit: `seconds` or `cycles`.
         how: how the costs were obtained: `measured on ...` or `modelled for ...`.
         trials: tilings that were tried.
+        precision: of the kernel; records of before it was named are of single precision.
     """
 
     workload: str
@@ -54,6 +58,7 @@ class TuningRecord:
     unit: str
     how: str
     trials: int
+    precision: str = _SINGLE
 
     @property
     def gain(self) -> float:
@@ -64,11 +69,28 @@ class TuningRecord:
 Records = Mapping[str, TuningRecord]
 
 
+def kept_as(target: str, registers: Registers) -> str:
+    """Return what the records of a target's kernels in a precision are kept as.
+
+    Args:
+        target: as `targets.tuned_as` says it; empty where there are no records.
+        registers: that the kernels are for. Kernels of products of four bytes are others than
+            those without, and no target of x86-64 tells.
+
+    Example:
+        kept_as("cortex-a76", byte_vectors(...)) == "cortex-a76.int8"
+    """
+    if not target or registers.precision == _SINGLE:
+        return target
+    of_vnni = isinstance(registers, ByteVectors) and registers.dot and not registers.arm
+    return f"{target}{'-vnni' if of_vnni else ''}.{registers.precision}"
+
+
 def load(target: str) -> Records:
     """Return records of a target for the TVM that is installed, by workload.
 
     Args:
-        target: as `targets.tuned_as` says it; empty where there are no records.
+        target: as `kept_as` says it; empty where there are no records.
 
     Raises:
         BadInputError: a file is damaged.
@@ -124,7 +146,7 @@ def claim(target: str) -> Iterator[None]:
 
 
 def made(work: Workload, tiling: Tiling, **found: Any) -> TuningRecord:
-    """Return a record of the TVM that is installed; `found` are its costs, and how."""
+    """Return a record of the TVM that is installed; `found` are its costs, how, and precision."""
     return TuningRecord(key(work), asdict(tiling), _installed(), **found)
 
 
@@ -140,7 +162,7 @@ def stored(target: str) -> str:
         target: as registered; which records hold for `host` is not known without LLVM, so
             that of all targets is returned for it.
     """
-    pattern = "*.jsonl" if target == "host" else _file(target)
+    pattern = "*.jsonl" if target == "host" else f"{target}.*jsonl"
     found = [
         path
         for folder in (shipped.folder("tuning"), _own())
@@ -149,7 +171,7 @@ def stored(target: str) -> str:
     return cache.digest([(path.name, cache.file_digest(path)) for path in found])
 
 
-def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling | None]:
+def tilings(records: Records, vectors: Registers) -> Callable[[Workload], Tiling | None]:
     """Return what the kernels of a target ask: a workload's tiling, where a record has one."""
 
     def find(work: Workload) -> Tiling | None:
@@ -159,16 +181,23 @@ def tilings(records: Records, vectors: Vectors) -> Callable[[Workload], Tiling |
     return find
 
 
-def tiling_of(record: TuningRecord, work: Workload, vectors: Vectors) -> Tiling:
+def tiling_of(record: TuningRecord, work: Workload, vectors: Registers) -> Tiling:
     """Return a record's tiling.
 
     Raises:
         BadInputError: it is none that the workload can have: the record was edited, or
             made for other kernels than these.
     """
-    from facebench.harness.compiler.tiling import candidates  # imports TVM
+    # They import TVM.
+    from facebench.harness.compiler.integers import tiling as of_bytes
+    from facebench.harness.compiler.tiling import candidates
 
-    for tiling in candidates(work, vectors):
+    every = (
+        of_bytes.candidates(work, vectors)
+        if isinstance(vectors, ByteVectors)
+        else candidates(work, vectors)
+    )
+    for tiling in every:
         if vars(tiling) == record.tiling:
             return tiling
     raise BadInputError(
@@ -185,9 +214,13 @@ def _read(path: Path) -> Iterator[TuningRecord]:
         return
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"cannot read the tuning records in {path}: {error}") from error
+    precision = path.stem.partition(".")[2] or _SINGLE
     for number, line in enumerate(lines, start=1):
         try:
-            yield convert(parse_json(line), TuningRecord)
+            record = convert(parse_json(line), TuningRecord)
+            if record.precision != precision:
+                raise BadInputError(f"it is of {record.precision}, and its file of {precision}")
+            yield record
         except BadInputError as error:
             raise BadInputError(
                 f"{path}, line {number}, is no tuning record ({error}): delete the line, or "

@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
+from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.kernels import convolution, depthwise
 from facebench.harness.compiler.kernels.emit import register_lanes, spans
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 
-Tiling = convolution.ConvolutionTiling | depthwise.DepthwiseTiling
+Tiling = convolution.ConvolutionTiling | depthwise.DepthwiseTiling | IntegerTiling
 
 # Bytes of the input that stay in the second level of the cache while all filters
 # pass over them. Cores of phones have 512 KiB of it; the rest is for weights.

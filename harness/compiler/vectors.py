@@ -30,6 +30,11 @@ class ByteVectors:
     arm: bool = False
 
     @property
+    def precision(self) -> str:
+        """Return the precision of its kernels."""
+        return "int8"
+
+    @property
     def packed(self) -> int:
         """Return the bytes that four registers of sums become."""
         return 4 * self.lanes
@@ -77,6 +82,11 @@ class Vectors:
     in_single: bool = False
 
     @property
+    def precision(self) -> str:
+        """Return the precision of its kernels."""
+        return "fp16" if self.element == "float16" else "fp32"
+
+    @property
     def computed(self) -> str:
         """Return the type in which registers hold elements."""
         return "float32" if self.in_single else self.element
@@ -85,6 +95,9 @@ class Vectors:
     def element_bytes(self) -> int:
         """Return the bytes of an element."""
         return 2 if self.element == "float16" else 4
+
+
+Registers = Vectors | ByteVectors
 
 
 def vectors(triple: str, features: Collection[str]) -> Vectors:

@@ -19,8 +19,8 @@ from facebench.harness.tuning.worker_process import TuningWorker, WorkerProcess
 class Tuner:
     """It is a worker's process, on the machine that Ray chose for it."""
 
-    def __init__(self, target: str, records: str, device: str, trials: int) -> None:
-        self._worker = WorkerProcess(target, records, device, trials)
+    def __init__(self, target: str, records: str, device: str, trials: int, precision: str) -> None:
+        self._worker = WorkerProcess(target, records, device, trials, precision)
 
     def tune(self, work: dict[str, Any]) -> dict[str, Any]:
         """See `TuningWorker`."""
@@ -66,7 +66,7 @@ def workers(
     found: list[TuningWorker] = []
     for device in devices or [places.usual(goal.target)]:
         lent = list(_lent(cluster, goal, device, trials))
-        found += lent or [WorkerProcess(goal.target.name, goal.records, device, trials)]
+        found += lent or [WorkerProcess(*_task(goal, device, trials))]
     for worker in found[most:]:
         worker.close()
     return found[:most]
@@ -75,8 +75,13 @@ def workers(
 def _lent(cluster: Cluster, goal: Goal, device: str, trials: int) -> Iterator[TuningWorker]:
     for machine, cores, resources in _slots(cluster.machines, device):
         made = machines.place(cluster.ray, machine, Tuner, cores, resources=resources)
-        tuner = made.remote(goal.target.name, goal.records, device, trials)
+        tuner = made.remote(*_task(goal, device, trials))
         yield ClusterWorker(f"{device} on {machine.name}", cluster.ray, tuner)
+
+
+def _task(goal: Goal, device: str, trials: int) -> tuple[str, str, str, int, str]:
+    precision = goal.kernels.registers.precision
+    return goal.target.name, goal.records, device, trials, precision
 
 
 def _slots(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.workload import Workload
-from facebench.harness.stats.arrays import FloatArray
-from facebench.harness.tuning.operands import Operands
+from facebench.harness.tuning.kernels import Array, SearchedKernels
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,14 @@ class TilingCost(Protocol):
     """Where kernels are tried.
 
     Attributes:
+        kernels: that are tried.
         unit: of a cost: `seconds` or `cycles`.
         how: how costs are obtained, for records, such as `measured on <CPU model>`.
         noise: the least relative gain that is believed; 0 where costs are exact.
     """
+
+    @property
+    def kernels(self) -> SearchedKernels: ...  # noqa: D102
 
     @property
     def unit(self) -> str: ...  # noqa: D102  # the class says it
@@ -50,10 +53,8 @@ class TilingCost(Protocol):
         """
         ...
 
-    def outputs(
-        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
-    ) -> list[FloatArray]:
-        """Return what the kernel gives for each of several operands, (N, H, W, F).
+    def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
+        """Return what the kernel gives for each of several of its operands, (N, H, W, F).
 
         Raises:
             WrongAnswerError: it gives nothing: it could not be built, or crashed.

@@ -32,12 +32,10 @@ from facebench.architectures.errors import (
     WrongAnswerError,
 )
 from facebench.harness.compiler import link
-from facebench.harness.compiler.kernels.provider import function, packing
 from facebench.harness.compiler.program import Call, Program, Tensor
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tiling import Tiling
 from facebench.harness.compiler.tvm import import_tvm
-from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.compiler.workload import Workload
 from facebench.harness.devices.emulator import counters, model
 from facebench.harness.devices.emulator.launcher import EmulatedLauncher
@@ -45,9 +43,8 @@ from facebench.harness.machine.cores import CORES, Figures
 from facebench.harness.machine.processes import dying_with_parent
 from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
-from facebench.harness.tuning import operands
 from facebench.harness.tuning.costs import Failure, all_or_each
-from facebench.harness.tuning.operands import Operands, output_shape
+from facebench.harness.tuning.kernels import Array, Operands, SearchedKernels
 
 # Read before each kernel, in sizes of the last level: random placement of pages
 # lets a few lines survive a single one.
@@ -63,6 +60,10 @@ _ALIGNMENT = 64
 class EmulatedCost:
     """Cycles of one thread on a named core, as `costs.TilingCost` has it.
 
+    Args:
+        core: its name.
+        kernels: that are tried.
+
     Raises:
         UnknownNameError: there is no such core.
         UnavailableError: no emulated device is set up.
@@ -73,7 +74,8 @@ class EmulatedCost:
     # Counts are exact; where weights happen to lie decides a few misses.
     noise = 0.003
 
-    def __init__(self, core: str) -> None:
+    def __init__(self, core: str, kernels: SearchedKernels) -> None:
+        self.kernels = kernels
         self._core = CORES[core]
         if self._core.figures is None:
             raise RefusedError(
@@ -83,29 +85,26 @@ class EmulatedCost:
         self._figures: Figures = self._core.figures
         self._launcher = EmulatedLauncher(core)
         self._target = TARGETS[self._core.target]
-        self._vectors: Vectors = vectors(self._target.triple, self._target.required)
         self.how = f"modelled for {core} by its simulated pipeline, counted under QEMU"
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
         """See `TilingCost`; a cost holds for caches as a network leaves them, see the module."""
         # What a kernel executes does not hang on values.
-        given = operands.random(work)
+        given = self.kernels.random(work)
 
         def measured(some: Sequence[Tiling]) -> list[float]:
             with tempfile.TemporaryDirectory() as folder:
-                trial = _Trial(work, Path(folder), self._vectors)
+                trial = _Trial(work, Path(folder), self.kernels)
                 trial.write(some, [given], self._target.options())
                 self._run(trial, Path(folder, "counters"))
                 return [self._cycles(Path(folder, f"counters.{n}")) for n in range(len(some))]
 
         return all_or_each(measured, tilings)
 
-    def outputs(
-        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
-    ) -> list[FloatArray]:
+    def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
         """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""
         with tempfile.TemporaryDirectory() as folder:
-            trial = _Trial(work, Path(folder), self._vectors)
+            trial = _Trial(work, Path(folder), self.kernels)
             trial.write([tiling], given, self._target.options())
             return trial.outputs(self._run(trial, None))
 
@@ -161,18 +160,18 @@ class _Maps:
 
 
 class _Trial:
-    """Kernels of one workload as a network that a session can open.
+    """SearchedKernels of one workload as a network that a session can open.
 
     Attributes:
         folder: where it is written.
         images: the network's input: all maps that are read, in one row.
     """
 
-    def __init__(self, work: Workload, folder: Path, vectors: Vectors) -> None:
+    def __init__(self, work: Workload, folder: Path, kernels: SearchedKernels) -> None:
         self.folder = folder
         self.images: FloatArray = np.empty((1, 0, 1, 1), np.float32)
         self._work = work
-        self._vectors = vectors
+        self._kernels = kernels
         self._outputs: list[Tensor] = []
 
     def write(
@@ -180,7 +179,7 @@ class _Trial:
     ) -> None:
         """Write the library, and the program that calls each kernel with each of the operands.
 
-        Kernels that are given the same read and write the same places, since where a
+        SearchedKernels that are given the same read and write the same places, since where a
         map lies decides which of its lines find room in a cache.
 
         Raises:
@@ -192,9 +191,9 @@ class _Trial:
         maps = [self._maps(one, read, written) for one in given]
         calls = []
         for tiling in tilings:
-            pack = packing(self._work, tiling, self._vectors)
             for one, places in zip(given, maps, strict=True):
-                calls.append(_call(names[tiling], one.arguments(pack), places, constants))
+                arguments = self._kernels.arguments(self._work, tiling, one)
+                calls.append(_call(names[tiling], arguments, one, places, constants))
         self.images = read.row()
         self._outputs = [one.written for one in maps]
         program = Program(
@@ -206,10 +205,10 @@ class _Trial:
         )
         (self.folder / "network.program").write_bytes(program.serialised())
 
-    def outputs(self, reply: bytes) -> list[FloatArray]:
+    def outputs(self, reply: bytes) -> list[Array]:
         """Return what the last kernel made of each of the operands."""
         return [
-            np.frombuffer(reply, "<f4", math.prod(made.shape), made.offset).reshape(made.shape)
+            np.frombuffer(reply, made.dtype, math.prod(made.shape), made.offset).reshape(made.shape)
             for made in self._outputs
         ]
 
@@ -217,7 +216,7 @@ class _Trial:
         tvm = import_tvm()
         try:
             functions = {
-                name: function(self._work, tiling, self._vectors).with_attr("global_symbol", name)
+                name: self._kernels.function(self._work, tiling).with_attr("global_symbol", name)
                 for tiling, name in names.items()
             }
             built = tvm.tirx.build(
@@ -230,16 +229,17 @@ class _Trial:
         built.export_library(path, fcompile=link.shared_library)
 
     def _maps(self, given: Operands, read: _Storage, written: _Storage) -> _Maps:
-        arrays = [array for array in (given.input, given.added) if array is not None]
-        nothing = np.zeros(output_shape(self._work), np.float32)
-        return _Maps(tuple(map(read.put, arrays)), written.put(nothing))
+        made = written.put(self._kernels.output(self._work))
+        return _Maps(tuple(map(read.put, given.maps)), made)
 
 
-def _call(kernel: str, arguments: list[FloatArray], maps: _Maps, constants: _Storage) -> Call:
-    """Return a kernel's call: the input comes first and the map that is added last."""
-    added = maps.read[1:]
-    weights = arguments[1 : len(arguments) - len(added)]
-    return Call(kernel, (maps.read[0], *map(constants.put, weights), *added, maps.written))
+def _call(
+    kernel: str, arguments: list[Array], given: Operands, maps: _Maps, constants: _Storage
+) -> Call:
+    """Return a kernel's call, in which maps lie where other kernels' do."""
+    places = {id(array): tensor for array, tensor in zip(given.maps, maps.read, strict=True)}
+    tensors = [places.get(id(one)) or constants.put(one) for one in arguments]
+    return Call(kernel, (*tensors, maps.written))
 
 
 class _Storage:
@@ -249,13 +249,13 @@ class _Storage:
         self.data = bytearray()
         self._number = number
 
-    def put(self, array: FloatArray) -> Tensor:
+    def put(self, array: Array) -> Tensor:
         """Append an array."""
-        tensor = Tensor(self._number, len(self.data), array.shape, "float32")
-        self.data += array.astype("<f4").tobytes()
+        tensor = Tensor(self._number, len(self.data), array.shape, str(array.dtype))
+        self.data += array.astype(array.dtype.newbyteorder("<")).tobytes()
         self.data += bytes(-len(self.data) % _ALIGNMENT)
         return tensor
 
     def row(self) -> FloatArray:
-        """Return all of it in the shape of images: (1, elements, 1, 1)."""
+        """Return all of it in the type and shape of images, float32: (1, elements, 1, 1)."""
         return np.frombuffer(bytes(self.data), "<f4").reshape(1, -1, 1, 1)

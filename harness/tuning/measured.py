@@ -20,10 +20,8 @@ from facebench.architectures.errors import (
     WrongAnswerError,
 )
 from facebench.harness.compiler import link
-from facebench.harness.compiler.kernels.provider import function, packing
 from facebench.harness.compiler.targets import Target
 from facebench.harness.compiler.tiling import Tiling
-from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload
 from facebench.harness.machine.processes import (
     LOST,
@@ -31,10 +29,8 @@ from facebench.harness.machine.processes import (
     python_module,
     thread_variables,
 )
-from facebench.harness.stats.arrays import FloatArray
-from facebench.harness.tuning import operands
 from facebench.harness.tuning.costs import Failure, all_or_each
-from facebench.harness.tuning.operands import Operands
+from facebench.harness.tuning.kernels import Array, SearchedKernels
 
 # All kernels of a call share them, so that few are timed more thoroughly than many.
 _SECONDS = 0.8
@@ -49,7 +45,7 @@ class MeasuredCost:
     Args:
         device: `local`, or a board.
         target: what to compile for, resolved.
-        vectors: the target's registers.
+        kernels: that are tried.
 
     Raises:
         UnavailableError: the board cannot be reached.
@@ -60,10 +56,10 @@ class MeasuredCost:
     # What is left of a shared machine's noise in the lowest of medians.
     noise = 0.01
 
-    def __init__(self, device: str, target: Target, vectors: Vectors) -> None:
+    def __init__(self, device: str, target: Target, kernels: SearchedKernels) -> None:
         self._device = device
         self._target = target
-        self._vectors = vectors
+        self.kernels = kernels
         self._bench: _Bench | None = None
         machine = self._facts["machine"]
         if machine and machine != target.elf_machine:
@@ -83,17 +79,13 @@ class MeasuredCost:
         """See `TilingCost`; one thread."""
         return all_or_each(lambda some: self._measured(work, some), tilings)
 
-    def outputs(
-        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
-    ) -> list[FloatArray]:
+    def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
         """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""
-        pack = packing(work, tiling, self._vectors)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             request = self._compiled(work, [tiling], folder)
             paths = [
-                _written(folder / f"{n}.npz", work, one.arguments(pack))
-                for n, one in enumerate(given)
+                self._written(folder / f"{n}.npz", work, tiling, one) for n, one in enumerate(given)
             ]
             self._ask({**request, "operands": paths})
             return [np.load(f"{path}.out.npy", allow_pickle=False) for path in paths]
@@ -106,21 +98,27 @@ class MeasuredCost:
 
     def _measured(self, work: Workload, tilings: Sequence[Tiling]) -> list[float]:
         # Weights of all tilings are as many, and what they are changes no time.
-        arguments = operands.random(work).arguments(np.ravel)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             request = self._compiled(work, tilings, folder)
-            path = _written(folder / "operands.npz", work, arguments)
+            given = self.kernels.random(work)
+            path = self._written(folder / "operands.npz", work, tilings[0], given)
             answer = self._ask({**request, "operands": path, "seconds": _SECONDS})
         seconds: list[float] = answer["seconds"]
         return seconds
+
+    def _written(self, path: Path, work: Workload, tiling: Tiling, given: Any) -> str:
+        """Return a kernel's arguments, its output last, in a file."""
+        arguments = self.kernels.arguments(work, tiling, given)
+        np.savez(path, *arguments, self.kernels.output(work))
+        return str(path)
 
     def _compiled(self, work: Workload, tilings: Sequence[Tiling], folder: Path) -> dict[str, Any]:
         """Return a library with a function for each tiling, as the start of a request."""
         names = [f"kernel{n}" for n in range(len(tilings))]
         try:
             functions = {
-                name: function(work, tiling, self._vectors).with_attr("global_symbol", name)
+                name: self.kernels.function(work, tiling).with_attr("global_symbol", name)
                 for name, tiling in zip(names, tilings, strict=True)
             }
             target = tvm.target.Target(self._target.options())
@@ -152,12 +150,6 @@ class MeasuredCost:
         if "error" in answer:
             raise WrongAnswerError(f"the kernel failed: {answer['error']}")
         return answer
-
-
-def _written(path: Path, work: Workload, arguments: Sequence[FloatArray]) -> str:
-    """Return a kernel's arguments, its output last, in a file."""
-    np.savez(path, *arguments, np.zeros(operands.output_shape(work), np.float32))
-    return str(path)
 
 
 class _Bench:

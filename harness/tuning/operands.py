@@ -1,9 +1,11 @@
-"""What a kernel is given: random, to time it, and extreme, to hold it against its definition."""
+"""What a kernel of numbers is given: random, to time it, and extreme, to hold it against its
+definition.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,8 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class Operands:
-    """It holds arrays of a workload, float32.
+class RealOperands:
+    """It holds arrays of a workload, all of one type.
 
     Attributes:
         input: (N, H, W, C), or (N, C, H, W) where the workload is planar.
@@ -33,6 +35,17 @@ class Operands:
     slopes: FloatArray | None = None
     added: FloatArray | None = None
 
+    @property
+    def maps(self) -> tuple[FloatArray, ...]:
+        """Return the input, and the map that is added."""
+        return (self.input,) if self.added is None else (self.input, self.added)
+
+    def astype(self, element: str) -> RealOperands:
+        """Return all arrays in another type."""
+        arrays = {one.name: getattr(self, one.name) for one in fields(self)}
+        held = {name: array for name, array in arrays.items() if array is not None}
+        return RealOperands(**{name: array.astype(element) for name, array in held.items()})
+
     def arguments(self, pack: Callable[[FloatArray], FloatArray]) -> list[FloatArray]:
         """Return all there are in the order in which a kernel takes them, without its output.
 
@@ -44,7 +57,7 @@ class Operands:
         return [array for array in given if array is not None]
 
 
-def random(work: Workload) -> Operands:
+def random(work: Workload) -> RealOperands:
     """Return values about as a trained network has them: sums as large as what is summed."""
     generator = np.random.default_rng(_SEED)
     drawn = _drawn(work, lambda *shape: generator.standard_normal(shape), generator)
@@ -54,22 +67,27 @@ def random(work: Workload) -> Operands:
     return replace(drawn, weights=_single(drawn.weights / reduced**0.5))
 
 
-def extreme(work: Workload) -> Iterator[tuple[str, Operands]]:
-    """Yield values at the ends of what float32 holds, each with a word for it.
+def extreme(work: Workload, largest: float = 1e15) -> Iterator[tuple[str, RealOperands]]:
+    """Yield values at the ends of what a type holds, each with a word for it; float32.
 
-    Products of two of them, summed, stay finite: what overflows has no right answer.
+    Args:
+        work: the workload.
+        largest: about the largest value, and the inverse of the smallest. With the default,
+            products of two of them, summed, stay finite in single precision: what overflows has
+            no right answer there.
     """
+    digits = np.log10(largest)
     generator = np.random.default_rng(_SEED)
 
     def signs(*shape: int) -> Reals:
         return generator.choice([-1.0, 1.0], shape)
 
     def spread(*shape: int) -> Reals:
-        return signs(*shape) * 10.0 ** generator.uniform(-15, 15, shape)
+        return signs(*shape) * 10.0 ** generator.uniform(-digits, digits, shape)
 
     ways: dict[str, Callable[..., Reals]] = {
-        "large": lambda *shape: generator.standard_normal(shape) * 1e15,
-        "small": lambda *shape: generator.standard_normal(shape) * 1e-15,
+        "large": lambda *shape: generator.standard_normal(shape) * largest,
+        "small": lambda *shape: generator.standard_normal(shape) / largest,
         "from small to large": spread,
         "negative": lambda *shape: -generator.random(shape),
         "zero": lambda *shape: np.zeros(shape),
@@ -79,7 +97,9 @@ def extreme(work: Workload) -> Iterator[tuple[str, Operands]]:
         yield word, _drawn(work, draw, generator)
 
 
-def _drawn(work: Workload, draw: Callable[..., Reals], generator: np.random.Generator) -> Operands:
+def _drawn(
+    work: Workload, draw: Callable[..., Reals], generator: np.random.Generator
+) -> RealOperands:
     height, width = work.input
     planar = isinstance(work, Convolution) and work.planar
     shape = (work.channels, height, width) if planar else (height, width, work.channels)
@@ -90,7 +110,7 @@ def _drawn(work: Workload, draw: Callable[..., Reals], generator: np.random.Gene
     weighted = not isinstance(work, Pooling)
     # A slope of "leaky" is at most 1.
     slopes = generator.uniform(-1, 1 if "leaky" in steps else 2, out[3])
-    return Operands(
+    return RealOperands(
         input=_single(draw(work.batch, *shape)),
         weights=_single(draw(*kernel)) if weighted else None,
         bias=_single(draw(out[3])) if weighted else None,

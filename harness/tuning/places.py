@@ -7,14 +7,24 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from facebench.architectures.errors import RefusedError, UnavailableError
-from facebench.harness.compiler import host, library
+from facebench.harness.compiler import host, library, records
 from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
-from facebench.harness.compiler.vectors import Vectors, vectors
+from facebench.harness.compiler.vectors import (
+    BYTE_FEATURES,
+    HALF_FEATURE,
+    byte_vectors,
+    half_vectors,
+    in_words,
+    vectors,
+)
 from facebench.harness.machine.cores import CORES
 from facebench.harness.tuning.costs import TilingCost
 from facebench.harness.tuning.emulated import EmulatedCost
+from facebench.harness.tuning.integer_kernels import IntegerKernels
+from facebench.harness.tuning.kernels import SearchedKernels
 from facebench.harness.tuning.measured import MeasuredCost
+from facebench.harness.tuning.real_kernels import RealKernels
 
 LOCAL, EMULATED = "local", "emulated"
 
@@ -26,20 +36,21 @@ class Goal:
     Attributes:
         target: with what `host` stands for.
         features: that LLVM generates code with.
-        vectors: its registers.
-        records: the target whose records these are; see `targets.tuned_as`.
+        kernels: that are searched for, of one precision.
+        records: what their records are kept as; see `records.kept_as`.
     """
 
     target: Target
     features: tuple[str, ...]
-    vectors: Vectors
+    kernels: SearchedKernels
     records: str
 
 
-def goal(target: Target) -> Goal:
+def goal(target: Target, precision: str = "fp32") -> Goal:
     """Return what a registered target stands for here.
 
     Raises:
+        RefusedError: the target does not compute in the precision.
         UnavailableError: LLVM does not know the CPU, or this machine is of no class that
             has records.
     """
@@ -53,7 +64,21 @@ def goal(target: Target) -> Goal:
             f"no tuning records are kept for this machine's CPU, {target.cpu}: only for "
             f"{', '.join(known)}"
         )
-    return Goal(target, features, vectors(target.triple, features), name)
+    found = _kernels(target, precision, features)
+    return Goal(target, features, found, records.kept_as(name, found.registers))
+
+
+def _kernels(target: Target, precision: str, features: tuple[str, ...]) -> SearchedKernels:
+    needed = {"fp16": ((HALF_FEATURE,),), "int8": BYTE_FEATURES}.get(precision, ())
+    if needed and not any(set(one) <= set(features) for one in needed):
+        raise RefusedError(
+            f"kernels in {precision} are tuned for CPUs that have {in_words(needed)}, and target "
+            f"{target.name} has not: tune for another target, or in fp32"
+        )
+    if precision == "int8":
+        return IntegerKernels(byte_vectors(features))
+    registers = half_vectors if precision == "fp16" else vectors
+    return RealKernels(registers(target.triple, features))
 
 
 @contextmanager
@@ -78,11 +103,11 @@ def costs(wanted: Goal, device: str = "") -> Iterator[TilingCost]:
                 f"{device} runs code for target {runs} and not for {target.name}: leave out "
                 "--device, or name a board that has that core"
             )
-        yield EmulatedCost(core)
+        yield EmulatedCost(core, wanted.kernels)
         return
     if device == LOCAL:
         host.require(wanted.features, f"target {target.name}")
-    with closing(MeasuredCost(device, target, wanted.vectors)) as measured:
+    with closing(MeasuredCost(device, target, wanted.kernels)) as measured:
         yield measured
 
 

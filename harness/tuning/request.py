@@ -40,6 +40,7 @@ class TuningRequest:
         cluster: address of a Ray cluster that shares the work; None for this machine.
         missing: whether a record of however few trials is enough.
         batch: images in one inference.
+        precision: of the kernels.
     """
 
     networks: Sequence[Network]
@@ -49,6 +50,7 @@ class TuningRequest:
     cluster: str | None = None
     missing: bool = False
     batch: int = 1
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def tune_networks(
     failures: list[str] = []
     for target in targets:
         try:
-            works = _workloads(target, exported, request.batch)
+            works = _workloads(target, exported, request)
             summary = _tune(target, works, request, cluster, listener)
         except (RefusedError, UnavailableError) as error:
             failures.append(str(error))
@@ -118,13 +120,16 @@ def tune_networks(
     return TuningOutcome(summaries, failures)
 
 
-def _workloads(target: Target, exported: Sequence[Exported], batch: int) -> list[Workload]:
+def _workloads(
+    target: Target, exported: Sequence[Exported], request: TuningRequest
+) -> list[Workload]:
     """Return workloads of all networks, each once."""
     from facebench.harness.tuning import places
     from facebench.harness.tuning.workloads import workloads
 
-    vectors = places.goal(target).vectors
-    return list(dict.fromkeys(w for one in exported for w in workloads(one, batch, vectors)))
+    registers = places.goal(target, request.precision).kernels.registers
+    found = (workloads(one, request.batch, registers) for one in exported)
+    return list(dict.fromkeys(work for one in found for work in one))
 
 
 def _tune(
@@ -136,7 +141,7 @@ def _tune(
 ) -> TuningSummary:
     from facebench.harness.tuning import places, tuning_run
 
-    goal = places.goal(target)
+    goal = places.goal(target, request.precision)
     found: list[TuningRecord] = []
     failures: list[str] = []
     with records.claim(goal.records):
@@ -177,7 +182,7 @@ def _workers(
 ) -> list[TuningWorker]:
     if cluster is None:
         return [
-            WorkerProcess(goal.target.name, goal.records, device, request.trials)
+            WorkerProcess(goal.target.name, goal.records, device, request.trials, request.precision)
             for device in request.devices[:most]
         ]
     from facebench.harness.tuning.cluster import workers

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from facebench.architectures.errors import BadInputError, WrongAnswerError
-from facebench.harness.compiler import records, tiling
+from facebench.harness.compiler import records
 from facebench.harness.compiler.records import Records, TuningRecord
 from facebench.harness.compiler.tiling import Tiling
-from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.tuning import correctness
 from facebench.harness.tuning.costs import Failure, TilingCost
+from facebench.harness.tuning.kernels import SearchedKernels
 from facebench.harness.tuning.search import MODEL, Trials, search
 
 # Tilings that are measured once more, beside the model's choice.
@@ -20,7 +20,6 @@ _FINALISTS = 3
 
 def tune(
     work: Workload,
-    vectors: Vectors,
     cost: TilingCost,
     trials: int,
     listen: Callable[[Trials], None] = lambda done: None,
@@ -33,7 +32,7 @@ def tune(
     both are measured side by side, and its kernel is right.
 
     Args:
-        vectors: the target's registers.
+        work: the workload.
         cost: where tilings are tried.
         trials: tilings to try at most.
         listen: told how far the search is.
@@ -44,9 +43,7 @@ def tune(
         WrongAnswerError: the model's choice is wrong, or cannot be run.
         LostError: the device answers no more.
     """
-    by_model = sorted(
-        tiling.candidates(work, vectors), key=lambda one: tiling.cost(work, one, vectors)
-    )
+    by_model = cost.kernels.tilings(work)
     done = Trials(by_model)
     for done in search(work, by_model, cost, trials, known):
         listen(done)
@@ -60,23 +57,24 @@ def tune(
         unit=cost.unit,
         how=cost.how,
         trials=done.count,
+        precision=cost.kernels.registers.precision,
     )
 
 
-def known(found: Records, work: Workload, vectors: Vectors) -> Tiling | None:
+def known(found: Records, work: Workload, kernels: SearchedKernels) -> Tiling | None:
     """Return the tiling of a workload's record; None where it has none that its kernel can have."""
     record = found.get(key(work))
     if record is None:
         return None
     try:
-        return records.tiling_of(record, work, vectors)
+        return records.tiling_of(record, work, kernels.registers)
     except BadInputError:
         return None
 
 
-def enough(record: TuningRecord, work: Workload, vectors: Vectors, trials: int) -> bool:
+def enough(record: TuningRecord, work: Workload, kernels: SearchedKernels, trials: int) -> bool:
     """Return whether a record has had so many trials, or as many as there are tilings."""
-    return record.trials >= min(trials, sum(1 for _ in tiling.candidates(work, vectors)))
+    return record.trials >= min(trials, len(kernels.tilings(work)))
 
 
 def _compared(work: Workload, done: Trials, cost: TilingCost) -> dict[int, float]:

@@ -31,9 +31,9 @@ def left(goal: Goal, works: Sequence[Workload], trials: int, missing: bool) -> l
     found = records.load(goal.records)
 
     def done(work: Workload) -> bool:
-        if known(found, work, goal.vectors) is None:
+        if known(found, work, goal.kernels) is None:
             return False
-        return missing or enough(found[key(work)], work, goal.vectors, trials)
+        return missing or enough(found[key(work)], work, goal.kernels, trials)
 
     return [work for work in works if not done(work)]
 
@@ -63,8 +63,8 @@ def run(
                     listener.trying(name, done.count, best, scheduled, cost.unit)
 
             try:
-                tiling = known(before, work, goal.vectors)
-                record = tune(work, goal.vectors, cost, trials, listen, listener.say, tiling)
+                tiling = known(before, work, goal.kernels)
+                record = tune(work, cost, trials, listen, listener.say, tiling)
                 check_interruption()
             except WrongAnswerError as error:
                 check_interruption()

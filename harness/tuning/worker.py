@@ -47,17 +47,15 @@ def main() -> None:
             from facebench.harness.tuning.tuner import known, tune
 
             warnings: list[str] = []
-            before = known(records.load(goal.records), work, goal.vectors)
+            before = known(records.load(goal.records), work, goal.kernels)
             try:
-                record = tune(
-                    work, goal.vectors, cost, task["trials"], warn=warnings.append, known=before
-                )
+                record = tune(work, cost, task["trials"], warn=warnings.append, known=before)
             except WrongAnswerError as error:
                 return {"failed": str(error), "warnings": warnings}
             return {"record": asdict(record), "warnings": warnings}
 
         try:
-            goal = places.goal(TARGETS[task["target"]])
+            goal = places.goal(TARGETS[task["target"]], task["precision"])
             with places.costs(goal, task["device"]) as cost:
                 tell({"records": goal.records, "how": cost.how})
                 for line in sys.stdin:

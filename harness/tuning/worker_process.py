@@ -40,19 +40,22 @@ class WorkerProcess:
 
     Args:
         target: as registered.
-        records: the target whose records are made; another machine may be of another class.
+        records: what is made is kept as this; another machine may be of another class.
         device: where kernels are tried; empty for the target's usual one.
         trials: tilings of each workload.
+        precision: of the kernels.
     """
 
-    def __init__(self, target: str, records: str, device: str, trials: int) -> None:
+    def __init__(self, target: str, records: str, device: str, trials: int, precision: str) -> None:
         self.name = device or "this machine"
         self._records = records
         self._process = ChildProcess(
             python_module("facebench.harness.tuning.worker", str(os.getpid()))
         )
         self._ready = False
-        self._task = {"target": target, "device": device, "trials": trials}
+        self._task = {
+            "target": target, "device": device, "trials": trials, "precision": precision,
+        }  # fmt: skip
 
     def tune(self, work: Workload) -> dict[str, Any]:
         """See `TuningWorker`."""

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from facebench.harness.compiler.fold import fold_constants
 from facebench.harness.compiler.graph.rewrite import rewrite
 from facebench.harness.compiler.importing import import_network
+from facebench.harness.compiler.integers.module import module
 from facebench.harness.compiler.kernels.provider import Kernels
-from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.vectors import ByteVectors, Registers
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 from facebench.harness.models.export import Exported
+from facebench.harness.models.integer_network.quantizing import integer_network
 
 
-def workloads(exported: Exported, batch: int, vectors: Vectors) -> list[Workload]:
-    """Return each once, in the order in which the network runs them.
+def workloads(exported: Exported, batch: int, registers: Registers) -> list[Workload]:
+    """Return each once, in the order in which the network runs them, in the registers' precision.
 
     Raises:
         BadInputError: TVM cannot import the network.
+        RefusedError: it cannot be computed in the precision.
     """
-    kernels = Kernels(vectors, lambda work: None)
-    rewrite(fold_constants(import_network(exported, batch)), kernels)
+    if isinstance(registers, ByteVectors):
+        return _of_integers(exported, batch, registers)
+    kernels = Kernels(registers, lambda work: None)
+    rewrite(fold_constants(import_network(exported, batch)), kernels, registers.element)
     return list(kernels.schedules)
+
+
+def _of_integers(exported: Exported, batch: int, registers: ByteVectors) -> list[Workload]:
+    """Return workloads of a network of integers, whose ranges do not matter."""
+    size = exported.facts()["input_size"]
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, 3, *size)).astype(np.float32)
+    found: dict[Workload, None] = {}
+    module(integer_network(exported, noise), batch, registers, lambda work: found.setdefault(work))
+    return list(found)
 
 
 def in_short(work: Workload) -> str:

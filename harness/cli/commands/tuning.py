@@ -12,6 +12,7 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.output import terminal
 from facebench.harness.cli.output.tuning import TuneProgress
 from facebench.harness.models.networks import Network
+from facebench.harness.models.precision import PRECISIONS
 from facebench.harness.tuning.request import TuningRequest, networks_of_plan, tune_networks
 from facebench.harness.tuning.summary import TuningSummary
 
@@ -39,6 +40,10 @@ _NO_PLAN = "-"
     "--missing", is_flag=False, flag_value=_NO_PLAN, metavar="[PLAN]",
     help="Tune only what has no record: of the networks given, or of a plan's.",
 )  # fmt: skip
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    help="Of the kernels; records hold for it alone.",
+)  # fmt: skip
 @options.batch
 @options.as_json
 def tune(
@@ -60,6 +65,7 @@ def tune(
     facebench tune mobilefacenet --target host
     facebench tune mobilefacenet mobilenet_v2 --target x86-64-v3,x86-64-v4 --trials 64
     facebench tune mobilefacenet --target cortex-a72              on the emulated core
+    facebench tune mobilefacenet --target cortex-a76 --precision int8
     facebench tune mobilefacenet --target cortex-a76 --device ssh://pi@raspberrypi
     facebench tune mobilefacenet --target cortex-a72 --device rpc://pi1:9090,rpc://pi2:9090
     facebench tune mobilefacenet --target cortex-a72 --cluster auto

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,21 @@ from tvm import relax, tirx
 from tvm.ir import IRModule
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.compiler.integers import convolution, depthwise, elementwise, moving
+from facebench.harness.compiler.integers import (
+    convolution,
+    depthwise,
+    elementwise,
+    moving,
+    operands,
+)
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.integers.elementwise import PLANES, ImageBytes
 from facebench.harness.compiler.integers.instructions import lanes_of
 from facebench.harness.compiler.integers.lanes import QUAD
 from facebench.harness.compiler.integers.moving import ByteJoin, ByteShuffle
-from facebench.harness.compiler.integers.sums import ROUNDING_BITS, settings
-from facebench.harness.compiler.integers.tiling import tiling
+from facebench.harness.compiler.integers.operands import Zeros
+from facebench.harness.compiler.integers.sums import settings
+from facebench.harness.compiler.integers.tiling import searched, tiling
 from facebench.harness.compiler.kernels.emit import Expr
 from facebench.harness.compiler.kernels.provider import KERNEL, OPAQUE
 from facebench.harness.compiler.vectors import ByteVectors
@@ -28,6 +35,7 @@ from facebench.harness.compiler.workload import (
     Epilogue,
     Pooling,
     Window,
+    Workload,
     key,
     name,
 )
@@ -43,9 +51,23 @@ from facebench.harness.models.integer_network.network import (
 
 _Work = Convolution | Depthwise | Pooling | ImageBytes | ByteShuffle | ByteJoin
 
+# The tiling of a workload's tuning record, where there is one.
+Records = Callable[[Workload], Any]
 
-def module(network: IntegerNetwork, batch: int, vectors: ByteVectors) -> IRModule:
+
+def module(
+    network: IntegerNetwork,
+    batch: int,
+    vectors: ByteVectors,
+    records: Records = lambda work: None,
+) -> IRModule:
     """Return a module whose `main` is the network, from images (N, 3, H, W) to embeddings (N, E).
+
+    Args:
+        network: of integers.
+        batch: images of an inference.
+        vectors: the target's registers.
+        records: is asked for the tiling of each workload that is searched for, in order.
 
     Raises:
         RefusedError: a step has channels that its kernel cannot read by fours.
@@ -53,14 +75,17 @@ def module(network: IntegerNetwork, batch: int, vectors: ByteVectors) -> IRModul
     for step in network.steps:
         if isinstance(step, SumsStep):
             _require_fours(step)
-    return _Writer(network, batch, vectors).written()
+    return _Writer(network, batch, vectors, records).written()
 
 
 class _Writer:
     """It writes a network's steps one after the other."""
 
-    def __init__(self, network: IntegerNetwork, batch: int, vectors: ByteVectors) -> None:
+    def __init__(
+        self, network: IntegerNetwork, batch: int, vectors: ByteVectors, records: Records
+    ) -> None:
         self._network = network
+        self._records = records
         self._vectors = vectors
         self._lanes = lanes_of(vectors)
         self._batch = batch
@@ -102,34 +127,18 @@ class _Writer:
         source = self._network.maps[step.source]
         weights = _filled(step.weights) if source.shape[0] == 3 else step.weights
         work = self._workload(step, weights)
-        read = source.zero - self._lanes.origin
-        folded = step.bias - read * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
-        if step.added:
-            folded -= ROUNDING_BITS
-        blocked = tiling(work, self._vectors)
-        kind = depthwise if isinstance(work, Depthwise) else convolution
-        order = kind.channel_order(work, blocked, self._vectors)
-        packed = kind.pack(work, blocked, self._vectors, weights)
-        rows = [folded.astype(np.int32), step.multipliers]
-        if {"leaky", "prelu"} & set(work.epilogue):
-            rows.append(step.negative)
-        arguments = [self._values[step.source], _constant(packed)]
-        arguments += [_constant(row[order]) for row in rows]
-        added_zero = 0
-        if step.added:
-            added_zero = self._network.maps[step.added].zero
-            arguments += [self._values[step.added], _constant(step.added_multipliers[order])]
+        asked = searched(work, self._vectors.arm)
+        blocked = self._records(asked) or tiling(work, self._vectors)
         result = None if step.real else self._network.maps[step.result]
-        zero = 0 if result is None else result.zero
-        arguments.append(self._told(source.zero, zero, step.limits, added_zero))
-        return self._called(work, arguments, result, blocked)
-
-    def _told(self, source: int, result: int, limits: tuple[int, int], added: int) -> Expr:
-        """Return `settings` of numbers, as bytes that stand for them lie in memory."""
-        origin = self._lanes.origin
-        low, high = limits
-        moved = (low - origin, high - origin)
-        return _constant(settings(source - origin, result - origin, moved, added - origin))
+        zeros = Zeros(
+            source.zero,
+            0 if result is None else result.zero,
+            self._network.maps[step.added].zero if step.added else 0,
+        )
+        before, behind = operands.constants(step, weights, work, blocked, self._vectors, zeros)
+        arguments = [self._values[step.source], *map(_constant, before)]
+        arguments += [self._values[step.added]] if step.added else []
+        return self._called(work, [*arguments, *map(_constant, behind)], result, blocked)
 
     def _workload(self, step: SumsStep, weights: NDArray[Any]) -> Convolution | Depthwise:
         source = self._network.maps[step.source]
@@ -188,7 +197,8 @@ class _Writer:
         )
         arguments = [self._values[step.source]]
         arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
-        arguments.append(self._told(source.zero, result.zero, step.limits, source.zero))
+        zeros = Zeros(source.zero, result.zero, source.zero)
+        arguments.append(_constant(operands.told(self._vectors, zeros, step.limits)))
         return self._called(work, arguments, result)
 
     def _moved(self, step: ShuffleStep | JoinStep) -> Expr:

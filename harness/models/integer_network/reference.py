@@ -35,7 +35,7 @@ def values(network: IntegerNetwork, images: FloatArray) -> dict[str, FloatArray]
         if isinstance(step, ImageStep):
             found[step.result] = quantized(step, images, network.maps[step.result].zero)
         elif isinstance(step, SumsStep):
-            found[step.result] = _sums(network, step, found)
+            found[step.result] = summed(network, step, found)
         elif isinstance(step, PoolStep):
             found[step.result] = _pooled(network, step, found[step.source])
         elif isinstance(step, ShuffleStep):
@@ -58,7 +58,8 @@ def rounded(numbers: FloatArray, multipliers: FloatArray | np.float32) -> FloatA
     return np.rint(products, out=products).astype(np.float32)
 
 
-def _sums(network: IntegerNetwork, step: SumsStep, found: dict[str, FloatArray]) -> FloatArray:
+def summed(network: IntegerNetwork, step: SumsStep, found: dict[str, FloatArray]) -> FloatArray:
+    """Return what a step gives, (N, F, H, W), of the maps by name, (N, C, H, W)."""
     source = network.maps[step.source]
     shape = network.maps[step.result].shape if not step.real else (len(step.bias), 1, 1)
     sums = convolved(step, found[step.source] - source.zero, shape[1:])

@@ -16,7 +16,7 @@ from facebench.harness.compiler.workload import (
     Workload,
     key,
 )
-from facebench.harness.tuning.operands import Operands, output_shape, random
+from facebench.harness.tuning.operands import RealOperands, output_shape, random
 
 SAME = Window((3, 3), (1, 1), (1, 1))
 HALVING = Window((3, 3), (2, 2), (1, 1))
@@ -48,7 +48,7 @@ def test_a_definition_gives_what_torch_gives(work: Workload) -> None:
     np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-6 * abs(expected).max())
 
 
-def defined(work: Workload, given: Operands) -> np.ndarray:
+def defined(work: Workload, given: RealOperands) -> np.ndarray:
     tvm = import_tvm()
     definition = importlib.import_module("facebench.harness.compiler.definition")
     module = tvm.IRModule({"f": definition.definition(work).with_attr("global_symbol", "f")})
@@ -58,7 +58,7 @@ def defined(work: Workload, given: Operands) -> np.ndarray:
     return np.asarray(output.numpy())
 
 
-def in_torch(work: Workload, given: Operands) -> np.ndarray:
+def in_torch(work: Workload, given: RealOperands) -> np.ndarray:
     """(N, H, W, F), in double precision."""
     planar = isinstance(work, Convolution) and work.planar
     image = torch.from_numpy(given.input).double()
@@ -84,7 +84,7 @@ def in_torch(work: Workload, given: Operands) -> np.ndarray:
     return found.permute(0, 2, 3, 1).numpy()
 
 
-def _step(step: str, values: torch.Tensor, given: Operands) -> torch.Tensor:
+def _step(step: str, values: torch.Tensor, given: RealOperands) -> torch.Tensor:
     if step == "add":
         assert given.added is not None
         return values + torch.from_numpy(given.added).double().permute(0, 3, 1, 2)

@@ -12,7 +12,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import build, records, tiling
 from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.targets import TARGETS
-from facebench.harness.compiler.vectors import Vectors
+from facebench.harness.compiler.vectors import ByteVectors, Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Window, key
 from facebench.harness.machine.environment import version
 from facebench.harness.models.export import Exported
@@ -149,3 +149,30 @@ def test_a_compile_uses_the_records_of_its_target_alone(tiny_exported: Exported)
     tuned = [made.compilation().kernels["tuned"] for made in (before, after, other)]
     assert tuned == [0, 1, 0]
     assert before.folder != after.folder
+
+
+def test_records_of_a_precision_are_kept_apart_and_say_so(own: Path) -> None:
+    bytes_of = {
+        "t-vnni.int8": ByteVectors(16, 32, dot=True),
+        "t.int8": ByteVectors(16, 32, dot=False),
+        "a.int8": ByteVectors(4, 32, dot=True, arm=True),
+    }
+    for kept, registers in bytes_of.items():
+        assert records.kept_as(kept[0], registers) == kept
+    assert records.kept_as("t", AVX2) == "t"
+    assert records.kept_as("t", replace(AVX2, element="float16")) == "t.fp16"
+    assert records.kept_as("", ByteVectors(16, 32, dot=True)) == ""
+    records.save("t", record())
+    records.save("t.int8", record(precision="int8", trials=3))
+    assert records.load("t.int8")[key(WORK)].trials == 3
+    assert records.load("t")[key(WORK)].trials == 8
+    (own / "t.fp16.jsonl").write_text((own / "t.int8.jsonl").read_text())
+    with pytest.raises(BadInputError, match="it is of int8, and its file of fp16"):
+        records.load("t.fp16")
+
+
+def test_what_is_stored_changes_with_records_of_any_precision(own: Path) -> None:
+    before = records.stored("t"), records.stored("t2"), records.stored("host")
+    records.save("t.int8", record(precision="int8"))
+    after = records.stored("t"), records.stored("t2"), records.stored("host")
+    assert [a != b for a, b in zip(after, before, strict=True)] == [True, False, True]

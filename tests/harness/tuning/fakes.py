@@ -1,20 +1,24 @@
 """A device whose costs a test decides, and whose kernels run in this process."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tvm
 
-from facebench.harness.compiler.kernels.provider import function, packing
+from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tiling import Tiling
+from facebench.harness.compiler.tvm import resolve
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Depthwise, Window, Workload
-from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.tuning.costs import Failure
-from facebench.harness.tuning.operands import Operands, output_shape
+from facebench.harness.tuning.kernels import Array, SearchedKernels
+from facebench.harness.tuning.real_kernels import RealKernels
 
 # Vectors that LLVM takes apart for any machine.
 REGISTERS = Vectors(4, 16, by_lane=False)
+HOST = tvm.target.Target(resolve(TARGETS["host"]).options())
+KERNELS: SearchedKernels = RealKernels(REGISTERS)
 WORK = Depthwise(1, (6, 6), (6, 6), 12, Window((3, 3), (1, 1), (1, 1)), epilogue=("relu",))
 
 
@@ -33,7 +37,9 @@ class FakeCost:
         cost: Callable[[Tiling], float | Failure],
         noise: float = 0.01,
         wrong: Sequence[Tiling] = (),
+        kernels: SearchedKernels = KERNELS,
     ) -> None:
+        self.kernels = kernels
         self.noise = noise
         self.asked: list[list[Tiling]] = []
         self._cost = cost
@@ -43,16 +49,16 @@ class FakeCost:
         self.asked.append(list(tilings))
         return [self._cost(tiling) for tiling in tilings]
 
-    def outputs(
-        self, work: Workload, tiling: Tiling, given: Sequence[Operands]
-    ) -> list[FloatArray]:
-        made = function(work, tiling, REGISTERS).with_attr("global_symbol", "kernel")
-        built = tvm.tirx.build(tvm.IRModule({"kernel": made}), target="llvm", pipeline="s_tir")
-        pack = packing(work, tiling, REGISTERS)
+    def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
+        made = self.kernels.function(work, tiling).with_attr("global_symbol", "kernel")
+        built = tvm.tirx.build(tvm.IRModule({"kernel": made}), target=HOST, pipeline="s_tir")
         outputs = []
         for one in given:
-            output = tvm.runtime.tensor(np.zeros(output_shape(work), np.float32))
-            built["kernel"](*map(tvm.runtime.tensor, one.arguments(pack)), output)
-            factor = np.float32(1.001 if tiling in self._wrong else 1)
-            outputs.append(output.numpy() * factor)
+            arguments = self.kernels.arguments(work, tiling, one)
+            output = tvm.runtime.tensor(self.kernels.output(work))
+            built["kernel"](*map(tvm.runtime.tensor, arguments), output)
+            answer = output.numpy()
+            if tiling in self._wrong:
+                answer = answer * np.float32(1.001) if answer.dtype == np.float32 else answer ^ 1
+            outputs.append(answer)
         return outputs

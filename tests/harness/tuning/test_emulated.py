@@ -16,6 +16,7 @@ from facebench.architectures.errors import (
     UnknownNameError,
     WrongAnswerError,
 )
+from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload
 from facebench.harness.devices.emulator.setup import Emulated
@@ -24,6 +25,7 @@ from tests.harness.devices.emulator.conftest import emulated, emulated_here  # n
 import_tvm()  # without torch, before what needs it
 tuning: Any = importlib.import_module("facebench.harness.tuning.emulated")
 costs: Any = importlib.import_module("facebench.harness.tuning.costs")
+places: Any = importlib.import_module("facebench.harness.tuning.places")
 operands: Any = importlib.import_module("facebench.harness.tuning.operands")
 tiling: Any = importlib.import_module("facebench.harness.compiler.tiling")
 correctness: Any = importlib.import_module("facebench.harness.tuning.correctness")
@@ -39,16 +41,20 @@ WORKLOADS = [POINTWISE, FIRST, DEPTHWISE, POOLING]
 
 @pytest.fixture
 def cost(emulated_here: Emulated) -> Any:  # noqa: F811
-    return tuning.EmulatedCost("cortex-a72")
+    return of_core("cortex-a72", "fp32")
+
+
+def of_core(core: str, precision: str = "fp32") -> Any:
+    return tuning.EmulatedCost(core, places.goal(TARGETS[core], precision).kernels)
 
 
 def best(cost: Any, work: Workload) -> Any:
-    return tiling.best(work, cost._vectors)
+    return tiling.best(work, cost.kernels.registers)
 
 
 def some(cost: Any, work: Workload, count: int = 4) -> list[Any]:
     """Tilings from one end to the other."""
-    every = list(tiling.candidates(work, cost._vectors))
+    every = list(tiling.candidates(work, cost.kernels.registers))
     return every[:: max(len(every) // count, 1)]
 
 
@@ -136,14 +142,34 @@ def test_how_a_cost_was_obtained_is_said(cost: Any) -> None:
 
 def test_a_core_without_figures_is_refused(emulated_here: Emulated) -> None:  # noqa: F811
     with pytest.raises(RefusedError, match=r"no figures of cortex-a7 .*cortex-a53"):
-        tuning.EmulatedCost("cortex-a7")
+        of_core("cortex-a7")
 
 
 def test_an_unknown_core_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean .*cortex-a72"):
-        tuning.EmulatedCost("cortex-a27")
+        tuning.EmulatedCost("cortex-a27", None)
 
 
 def test_without_a_set_up_the_command_is_named() -> None:
     with pytest.raises(UnavailableError, match="facebench device setup-emulated"):
-        tuning.EmulatedCost("cortex-a72")
+        of_core("cortex-a72")
+
+
+@pytest.mark.parametrize(
+    ("core", "precision"), [("cortex-a76", "fp16"), ("cortex-a76", "int8"), ("cortex-a53", "int8")]
+)
+def test_kernels_of_less_precision_have_their_bits_and_costs(
+    emulated_here: Emulated,  # noqa: F811
+    core: str,
+    precision: str,
+) -> None:
+    cost = of_core(core, precision)
+    work = Convolution(1, (6, 5), (6, 5), 12, 16, Window((1, 1)), epilogue=("add", "prelu"))
+    first, second, *_ = cost.kernels.tilings(work)
+    correctness.require(cost, work, second)
+    assert all(found > work.madds / 64 for found in cost.measure_all(work, [first, second]))
+
+
+def test_a_core_without_the_instructions_is_refused() -> None:
+    with pytest.raises(RefusedError, match="fp16 are tuned for CPUs that have fullfp16, and .*a72"):
+        places.goal(TARGETS["cortex-a72"], "fp16")

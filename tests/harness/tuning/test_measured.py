@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,13 @@ from facebench.harness.machine import environment
 from facebench.harness.tuning import bench, correctness, measured, operands, places
 from facebench.harness.tuning.costs import Failure
 from facebench.harness.tuning.measured import MeasuredCost
+from facebench.harness.tuning.real_kernels import RealKernels
 from tests.harness.devices.board.conftest import Served, facebench_device
 from tests.harness.tuning.fakes import WORK
 
 HERE = places.goal(TARGETS["host"])
-CHOSEN = tiling.best(WORK, HERE.vectors)
+REGISTERS: Any = HERE.kernels.registers
+CHOSEN = tiling.best(WORK, REGISTERS)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +35,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kernels_of_this_machine_are_timed_and_right() -> None:
     with places.costs(HERE) as cost:
-        first, second = cost.measure_all(WORK, list(tiling.candidates(WORK, HERE.vectors))[:2])
+        first, second = cost.measure_all(WORK, list(tiling.candidates(WORK, REGISTERS))[:2])
         assert isinstance(first, float)
         assert isinstance(second, float)
         assert 0 < first < 0.01
@@ -41,7 +44,7 @@ def test_kernels_of_this_machine_are_timed_and_right() -> None:
 
 
 def test_a_kernel_that_crashes_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    good, bad = list(tiling.candidates(WORK, HERE.vectors))[:2]
+    good, bad = list(tiling.candidates(WORK, REGISTERS))[:2]
     asked = MeasuredCost._measured
 
     def crash(self: MeasuredCost, work: object, tilings: object) -> list[float]:
@@ -61,7 +64,7 @@ def test_a_kernel_without_code_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*given: object) -> None:
         raise ValueError("no such loop")
 
-    monkeypatch.setattr(measured, "function", broken)
+    monkeypatch.setattr(RealKernels, "function", broken)
     with places.costs(HERE) as cost:
         assert cost.measure_all(WORK, [CHOSEN]) == [
             Failure("TVM makes no code of the kernel: no such loop")

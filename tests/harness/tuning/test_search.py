@@ -11,7 +11,7 @@ from facebench.harness.tuning.costs import Failure
 from facebench.harness.tuning.proposals import Proposals
 from facebench.harness.tuning.search import Trials, search
 from facebench.harness.tuning.tuner import enough, tune
-from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
+from tests.harness.tuning.fakes import KERNELS, REGISTERS, WORK, FakeCost
 
 ALL = sorted(tiling.candidates(WORK, REGISTERS), key=lambda one: tiling.cost(WORK, one, REGISTERS))
 MODEL = ALL[0]
@@ -63,7 +63,7 @@ def test_what_is_found_costs_no_more_than_what_was_found_before(before: int, tri
         """The model is wrong about all."""
         return 1.0 + len(ALL) - ALL.index(one)
 
-    record = tune(WORK, REGISTERS, FakeCost(reversed_order), trials, known=ALL[before])
+    record = tune(WORK, FakeCost(reversed_order), trials, known=ALL[before])
     assert record.cost <= reversed_order(ALL[before])
     assert record.trials == min(trials, len(ALL))
 
@@ -110,7 +110,7 @@ def test_ctrl_c_ends_the_search() -> None:
 
 def test_the_cheapest_tiling_is_recorded_with_the_models_cost_beside_it() -> None:
     cost = FakeCost(lambda one: 1.0 if one == ALL[2] else 2.0)
-    record = tune(WORK, REGISTERS, cost, 6)
+    record = tune(WORK, cost, 6)
     assert records.tiling_of(record, WORK, REGISTERS) == ALL[2]
     assert (record.cost, record.scheduled, record.gain) == (1.0, 2.0, 2.0)
     assert (record.unit, record.how, record.trials) == ("seconds", "made up", 6)
@@ -119,13 +119,13 @@ def test_the_cheapest_tiling_is_recorded_with_the_models_cost_beside_it() -> Non
 @pytest.mark.parametrize(("noise", "expected"), [(0.01, 0), (0.0, 2)])
 def test_a_gain_within_the_noise_changes_nothing(noise: float, expected: int) -> None:
     cost = FakeCost(lambda one: 0.995 if one == ALL[2] else 1.0, noise)
-    record = tune(WORK, REGISTERS, cost, 6)
+    record = tune(WORK, cost, 6)
     assert records.tiling_of(record, WORK, REGISTERS) == ALL[expected]
 
 
 def test_finalists_are_measured_beside_the_models_choice() -> None:
     cost = FakeCost(lambda one: 1.0 / in_order(one))
-    tune(WORK, REGISTERS, cost, 6)
+    tune(WORK, cost, 6)
     assert cost.asked[-1] == [MODEL, ALL[5], ALL[4], ALL[3]]
 
 
@@ -135,7 +135,7 @@ def test_a_wrong_kernel_is_named_and_the_next_best_is_taken() -> None:
         lambda one: 0.5 + 0.1 * order.index(one) if one in order else 1.0, wrong=[ALL[1]]
     )
     said: list[str] = []
-    record = tune(WORK, REGISTERS, cost, 6, warn=said.append)
+    record = tune(WORK, cost, 6, warn=said.append)
     assert records.tiling_of(record, WORK, REGISTERS) == ALL[2]
     assert len(said) == 1
     assert f"{ALL[1]} differs from its definition by 1.0e-03" in said[0]
@@ -143,14 +143,14 @@ def test_a_wrong_kernel_is_named_and_the_next_best_is_taken() -> None:
 
 def test_a_wrong_choice_of_the_model_is_an_error() -> None:
     with pytest.raises(WrongAnswerError, match="differs from its definition"):
-        tune(WORK, REGISTERS, FakeCost(in_order, wrong=[MODEL]), 4)
+        tune(WORK, FakeCost(in_order, wrong=[MODEL]), 4)
     failing = FakeCost(lambda one: Failure("it crashed") if one == MODEL else 1.0)
     with pytest.raises(WrongAnswerError, match="the model's choice .* cannot be run: it crashed"):
-        tune(WORK, REGISTERS, failing, 4)
+        tune(WORK, failing, 4)
 
 
 def test_a_record_of_all_tilings_is_enough_for_any_number_of_trials() -> None:
-    few = tune(WORK, REGISTERS, FakeCost(in_order), 4)
-    assert enough(few, WORK, REGISTERS, 4)
-    assert not enough(few, WORK, REGISTERS, 5)
-    assert enough(tune(WORK, REGISTERS, FakeCost(in_order), len(ALL)), WORK, REGISTERS, 10_000)
+    few = tune(WORK, FakeCost(in_order), 4)
+    assert enough(few, WORK, KERNELS, 4)
+    assert not enough(few, WORK, KERNELS, 5)
+    assert enough(tune(WORK, FakeCost(in_order), len(ALL)), WORK, KERNELS, 10_000)

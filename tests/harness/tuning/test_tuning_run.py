@@ -16,12 +16,12 @@ from facebench.harness.tuning import places, tuning_run
 from facebench.harness.tuning.listener import TuningListener
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.workloads import in_short, workloads
-from tests.harness.tuning.fakes import REGISTERS, WORK, FakeCost
+from tests.harness.tuning.fakes import KERNELS, REGISTERS, WORK, FakeCost
 
 NARROW = Depthwise(1, (5, 5), (5, 5), 4, Window((3, 3), (1, 1), (1, 1)))
 WIDE = Depthwise(1, (4, 4), (4, 4), 16, Window((3, 3), (1, 1), (1, 1)))
 WORKS: list[Workload] = [WORK, NARROW, WIDE]
-GOAL = Goal(TARGETS["cortex-a72"], (), REGISTERS, "some-target")
+GOAL = Goal(TARGETS["cortex-a72"], (), KERNELS, "some-target")
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_a_workload_that_fails_is_named_and_the_others_go_on() -> None:
 
 def test_a_networks_workloads_are_what_its_compile_asks_for(tiny_exported: Exported) -> None:
     goal = places.goal(TARGETS["x86-64-v3"])
-    found = workloads(tiny_exported, 1, goal.vectors)
+    found = workloads(tiny_exported, 1, goal.kernels.registers)
     assert [in_short(work) for work in found] == [
         "convolution 3x3/2 8x8 3->8 leaky",
         "depthwise 3x3 8x8 8 relu6",
