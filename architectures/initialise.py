@@ -12,6 +12,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -74,6 +75,35 @@ def untrained(name: str) -> nn.Module:
     with _deterministic(0):
         network: nn.Module = find(name).build().eval().requires_grad_(False)
         return network
+
+
+def unfilled(name: str) -> nn.Module:
+    """Return the network called `name` in evaluation mode, whose weights take no memory.
+
+    Each is zero throughout, one element that is read everywhere: enough to see its shape.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        BadInputError: a timm backbone cannot serve as one.
+        RuntimeError: what builds the network looks at its weights.
+    """
+    with _deterministic(0), torch.device("meta"):
+        network: nn.Module = find(name).build().eval().requires_grad_(False)
+    made: dict[int, torch.Tensor] = {}
+    for module in network.modules():
+        every: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+        for held in every:
+            for key, tensor in held.items():
+                if tensor is not None:
+                    held[key] = made.setdefault(id(tensor), _zeros_like(tensor))
+    return network
+
+
+def _zeros_like(tensor: torch.Tensor) -> torch.Tensor:
+    zeros = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(zeros, requires_grad=False)
+    return zeros
 
 
 def _filled(network: nn.Module, input_size: tuple[int, int]) -> nn.Module:

@@ -13,18 +13,16 @@ from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
-    from facebench.architectures.initialise import untrained  # loads torch
-    from facebench.harness.models import cost
+    from facebench.harness.models import cost  # loads torch
     from facebench.harness.models.onnx_cost import counter
 
     if job.network.is_graph:
         loaded = job.network.loaded()
         found = loaded.found
         return Outcome(counter.count(loaded.model, found.image_shape, found.size, found.embedding))
-    architecture = job.network.architecture()
-    # To draw weights takes longer than to count them.
-    registered = job.network.path is None
-    module = untrained(job.network.name) if registered else job.network.module()
+    if job.network.path is None and not job.network.is_module:
+        return Outcome(cost.count_named(job.network.name))
+    architecture, module = job.network.architecture(), job.network.module()
     return Outcome(cost.count(module, architecture.input_size, architecture.embedding_size))
 
 

@@ -25,6 +25,8 @@ from fvcore.nn.jit_handles import (
 from torch import nn
 
 from facebench.architectures.errors import BadInputError
+from facebench.architectures.initialise import unfilled, untrained
+from facebench.architectures.registry import find
 from facebench.harness.models.bn_folding import fold_batch_norm, inference_form
 from facebench.harness.models.tally import CostTally, Map, Role, cost
 from facebench.harness.records.cost import Cost
@@ -53,6 +55,24 @@ def count(network: nn.Module, input_size: tuple[int, int], embedding_size: int) 
     folded = _trace(fold_batch_norm(network, input_size), input_size)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return cost(trained, folded, parameters, input_size, embedding_size)
+
+
+def count_named(name: str) -> Cost:
+    """Return the cost of one image of the registered network called `name`.
+
+    Its weights are neither drawn nor given memory, which takes far longer than to count them.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        BadInputError: it cannot be traced, or has an operator without a rule.
+    """
+    architecture = find(name)
+    try:
+        network = unfilled(name)
+        return count(network, architecture.input_size, architecture.embedding_size)
+    except Exception:  # a network may look at its weights as it is built, or hold tensors apart
+        network = untrained(name)
+        return count(network, architecture.input_size, architecture.embedding_size)
 
 
 def _convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:

@@ -2,7 +2,8 @@
 
 torch.fx by itself knows no shapes, so that it can't follow a forward that works with them:
 `math.ceil(height / 2)`, or a map that is padded to whole windows. Here every operator is also
-run on zeros, for two sizes of batch. What the two have in common does not depend on the batch
+run for two sizes of batch: on torch's meta device, which computes shapes alone, or on zeros
+where that can't say what it gives. What the two have in common does not depend on the batch
 and is a constant of the graph; the batch stays free.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.func import functional_call
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.graph_rewrites import rewrite
@@ -122,29 +124,43 @@ class _ShapeTracer(_Tracer):
             return _Like((_BATCHES[batch], 3, *self._input_size), torch.float32)
         if node.op == "get_attr":
             return fx.node.map_aggregate(self._attribute(node), _like)
-        known = (node.args, node.kwargs)
-        args, kwargs = fx.node.map_arg(known, lambda read: self._made(read, batch))
         self._running = True
         try:
-            return fx.node.map_aggregate(self._call(node, args, kwargs), _like)
+            try:
+                found = self._run(node, batch, "meta")
+            except Exception:  # a value decides, or torch has no such operator for shapes
+                found = self._run(node, batch, "cpu")
+            return fx.node.map_aggregate(found, _like)
         finally:
             self._running = False
 
-    def _call(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+    def _run(self, node: fx.Node, batch: int, device: str) -> Any:
+        known = (node.args, node.kwargs)
+        args, kwargs = fx.node.map_arg(known, lambda read: self._made(read, batch, device))
+        with torch.device(device):
+            return self._call(node, args, kwargs, device)
+
+    def _call(self, node: fx.Node, args: Any, kwargs: Any, device: str) -> Any:
         if node.op == "call_module":
-            return self.root.get_submodule(str(node.target)).forward(*args, **kwargs)
+            module = self.root.get_submodule(str(node.target))
+            if device == "cpu":
+                return module.forward(*args, **kwargs)
+            state = {name: _shaped(one) for name, one in _state(module)}
+            return functional_call(module, state, args, kwargs)
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         assert callable(node.target)
         return node.target(*args, **kwargs)
 
-    def _made(self, node: fx.Node, batch: int) -> Any:
-        if node.op == "get_attr":
+    def _made(self, node: fx.Node, batch: int, device: str) -> Any:
+        if node.op == "get_attr" and device == "cpu":
             return self._attribute(node)
         return fx.node.map_aggregate(
             self.values[node][batch],
             lambda value: (
-                torch.zeros(value.shape, dtype=value.dtype) if isinstance(value, _Like) else value
+                torch.zeros(value.shape, dtype=value.dtype, device=device)
+                if isinstance(value, _Like)
+                else value
             ),
         )
 
@@ -157,6 +173,15 @@ class _ShapeTracer(_Tracer):
         finally:
             self._running = False
         return found
+
+
+def _state(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters(remove_duplicate=False)
+    yield from module.named_buffers(remove_duplicate=False)
+
+
+def _shaped(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
 def _like(value: Any) -> Any:

@@ -22,8 +22,8 @@ from facebench.reports.claims.relations import Relation, verdict
 from facebench.reports.digits import Estimate
 from facebench.reports.evidence import Evidence
 from tests.places import ROOT
+from tests.reports.claims.claim_records import timed
 from tests.reports.report_records import cost, full_run
-from tests.reports.test_claims import timed
 
 HEAD = 'title = "Mine"\nsource = "a draft"\n'
 ROW = {

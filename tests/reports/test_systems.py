@@ -10,8 +10,8 @@ from facebench.reports.claims.papers import judged
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Table
 from facebench.reports.sections.systems import BUILT, OPEN, systems
+from tests.reports.claims.claim_records import timed
 from tests.reports.report_records import cost, full_run, large_cost
-from tests.reports.test_claims import timed
 
 
 def table(*records: Record) -> Table:

@@ -68,7 +68,8 @@ def run(
 ) -> None:
     """Run a plan and render its report: the main job.
 
-    PLAN is a TOML file or a built-in plan: paper (the default), quick, arm or x86.
+    PLAN is a TOML file or a built-in plan: paper (the default), quick, arm, x86 or
+    systems.
     What is in the records already is not run again; a run that was interrupted
     goes on where it was. Exit code 1 says that a case failed.
 

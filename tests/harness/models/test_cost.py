@@ -12,10 +12,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from facebench.architectures import registry
 from facebench.architectures.errors import BadInputError
+from facebench.architectures.initialise import unfilled
 from facebench.architectures.registry import find, mobile_names
 from facebench.harness.models.bn_folding import inference_form
-from facebench.harness.models.cost import count
+from facebench.harness.models.cost import count, count_named
 from facebench.harness.models.tally import CONVENTIONS
 from tests.sampling import large
 
@@ -40,10 +42,7 @@ ACTIVATIONS = "prelu relu hardtanh hardswish hardsigmoid sigmoid silu gelu softm
 ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum"}
 
 
-@functools.cache
-def cost_of(name):
-    architecture = find(name)
-    return count(architecture.build().eval(), architecture.input_size, architecture.embedding_size)
+cost_of = functools.cache(count_named)
 
 
 def cost(*layers, size=(8, 6)):
@@ -110,6 +109,46 @@ def test_published_forms_cost_what_torchvisions_do(name, theirs):
     other = count(getattr(torchvision.models, theirs)(), published.input_size, 0)
     assert ours.parameters == other.parameters
     assert ours.madds == other.madds
+
+
+# The quick tests take one of plain layers, one whose positions are a table, and one of timm.
+BARE = ("mobilefacenet", "edgeface_xxs", "timm:resnet18:fc")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in BARE else pytest.mark.slow)
+        for name in [*mobile_names(), *TIMM]
+    ],
+)
+def test_a_network_without_memory_for_its_weights_costs_what_a_real_one_does(name):
+    network = unfilled(name)
+    sizes = {p.untyped_storage().nbytes() for p in network.parameters()}
+    assert max(sizes) <= 8
+    architecture = find(name)
+    real = count(architecture.build().eval(), architecture.input_size, architecture.embedding_size)
+    assert count(network, architecture.input_size, architecture.embedding_size) == real
+
+
+class Scaled(nn.Module):
+    """Looks at its weights as it is built, and keeps a tensor that is neither weight nor buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 * 64, 4)
+        self.largest = float(self.layer.weight.max())
+        self.apart = torch.ones(4)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) * self.largest + self.apart
+
+
+def test_a_network_that_looks_at_its_weights_is_counted_with_them(monkeypatch):
+    one = registry.Architecture("scaled", Scaled, (8, 8), 4, "made up")
+    for module in ("facebench.harness.models.cost", "facebench.architectures.initialise"):
+        monkeypatch.setattr(f"{module}.find", lambda name: one)
+    assert count_named("scaled").madds["conv+linear"] == 3 * 64 * 4
 
 
 @pytest.mark.parametrize(
