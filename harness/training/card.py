@@ -81,6 +81,7 @@ class _CardFacts:
     scores: dict[str, _CardScore]
     licence: str
     versions: _CardVersions
+    precision: str = ""
 
 
 def card(facts: dict[str, Any]) -> str:
@@ -114,7 +115,7 @@ def _rows(told: _CardFacts) -> Iterator[tuple[str, str]]:
         "Recipe",
         f"{recipe.name}: {recipe.optimizer}, learning rate {recipe.learning_rate:g}, "
         f"{recipe.schedule}, batches of {recipe.batch}, {recipe.epochs:g} epochs, "
-        f"{told.iterations:,} steps, {recipe.precision}",
+        f"{told.iterations:,} steps, {told.precision or recipe.precision}",
     )
     if recipe.loss != NO_LOSS:
         given = (("scale", recipe.scale), ("margin", recipe.margin))

@@ -15,9 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.training.allocator import keep_freed_memory
+from facebench.harness.training.arithmetic import arithmetic, named
 from facebench.harness.training.data.augmentation import Augmentation
 from facebench.harness.training.data.batches import Batch, batches, batches_in
 from facebench.harness.training.data.training_faces import TrainingFaces
+from facebench.harness.training.kernels.layers import faster_layers
 from facebench.harness.training.log import LogRow
 from facebench.harness.training.losses.distillation import distillation
 from facebench.harness.training.recipe import Recipe
@@ -26,7 +28,6 @@ from facebench.harness.training.state import TrainingState, parameters
 # Steps of a row of the log. On a GPU losses are looked at no more often, as each look waits
 # for all that is in work there.
 WINDOW = 20
-_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 # From pixels to embeddings, and what the teacher's are compared with.
@@ -53,7 +54,7 @@ class TrainingSpec:
         targets: the teacher's embeddings of each image and of its mirror `(N, 2, E)`,
             float32; None without a teacher.
         workers: processes that decode images.
-        channels_last: how images lie in memory.
+        compiled: whether torch compiles the network.
     """
 
     faces: TrainingFaces
@@ -62,7 +63,7 @@ class TrainingSpec:
     input_size: tuple[int, int]
     targets: Tensor | None = None
     workers: int = 0
-    channels_last: bool = False
+    compiled: bool = False
 
     @property
     def steps(self) -> int:
@@ -97,9 +98,23 @@ def run(state: TrainingState, spec: TrainingSpec, watcher: TrainingWatcher) -> N
     """
     if state.ranks.device == "cpu":
         keep_freed_memory()
-    with _forward(state) as forward, contextlib.closing(_batches(state, spec)) as dealt:
+    if spec.compiled:
+        state.student.network.compile()
+    with (
+        _layers(state, spec),
+        _forward(state) as forward,
+        contextlib.closing(_batches(state, spec)) as dealt,
+    ):
         while state.step < spec.steps:
             _epoch(state, spec, dealt, forward, watcher)
+
+
+def _layers(state: TrainingState, spec: TrainingSpec) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which a single process on a CPU trains."""
+    if state.ranks.device != "cpu" or state.ranks.world > 1 or spec.compiled:
+        return contextlib.nullcontext()
+    kind = arithmetic(spec.recipe.precision, state.ranks.device)
+    return faster_layers(state.student.network, kind == torch.bfloat16)
 
 
 def _epoch(
@@ -152,10 +167,10 @@ def _loss(
     batch: Batch,
 ) -> Tensor:
     device, recipe = state.ranks.device, spec.recipe
-    layout = torch.channels_last if spec.channels_last else torch.contiguous_format
-    pixels = batch.images.to(device, non_blocking=True).contiguous(memory_format=layout)
-    kind = device.partition(":")[0]
-    with torch.autocast(kind, _TYPES[recipe.precision], enabled=recipe.precision != "fp32"):
+    pixels = batch.images.to(device, non_blocking=True)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    kind = arithmetic(recipe.precision, device)
+    with torch.autocast(device.partition(":")[0], kind, enabled=kind != torch.float32):
         embeddings, projected = forward(pixels)
     loss = torch.zeros((), device=device)
     if state.classification is not None:
@@ -271,11 +286,12 @@ class _Window:
         shown = ", ".join(map(str, indices[:5])) + (", ..." if len(indices) > 5 else "")
         before = ", ".join(f"{loss:.4g}" for loss in losses[max(bad - 3, 0) : bad])
         recipe = self.spec.recipe
+        used = named(arithmetic(recipe.precision, self.state.ranks.device))
         return DivergedError(
             f"the loss is {losses[bad]} at step {step} (epoch {self.epoch}) with a learning rate "
-            f"of {self.rates[bad]:.4g} in {recipe.precision}, on images {shown}"
+            f"of {self.rates[bad]:.4g} in {used}, on images {shown}"
             f"{f', after {before}' if before else ''}: use a smaller learning_rate"
             f"{', a longer warmup' if recipe.warmup < 0.1 else ''}"
-            f"{'' if recipe.precision == 'fp32' else ', or fp32'}",
+            f"{'' if used == 'fp32' else ', or fp32'}",
             indices,
         )

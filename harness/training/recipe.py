@@ -28,7 +28,8 @@ be left out, and then is what the paper does:
     brightness = 0.0             # change brightness and contrast by up to this share
     contrast = 0.0
 
-    precision = "fp32"           # or "bf16", "fp16" (on a GPU): autocast, weights stay fp32
+    precision = "fp32"           # or "bf16", "fp16" (on a GPU): autocast, weights stay fp32;
+                                 # a CPU without AVX512_BF16 takes fp32 for bf16
 
 The rule by which the paper's recipe is scaled: its 60,000 iterations at a batch
 of 512 are 62.13 epochs of CASIA-WebFace (494,414 images). Other data gets as many

@@ -97,7 +97,6 @@ def begin(
     people: int,
     teacher_size: int | None = None,
     ranks: Ranks | None = None,
-    channels_last: bool = False,
 ) -> TrainingState:
     """Return the state before the first step, the same for the same seed.
 
@@ -108,7 +107,6 @@ def begin(
         people: identities in the training set.
         teacher_size: elements of the teacher's embeddings; None without a teacher.
         ranks: the processes of the run.
-        channels_last: whether the weights lie so in memory.
     """
     ranks = ranks or Ranks()
     network = students.build(architecture, seed)
@@ -120,9 +118,7 @@ def begin(
         margin = entry.margin if recipe.margin is None else recipe.margin
         size = architecture.embedding_size
         classification = entry.make(size, people, scale, margin, ranks).to(ranks.device)
-    student.to(ranks.device)
-    if channels_last:
-        student.to(memory_format=torch.channels_last)
+    student.to(ranks.device).to(memory_format=torch.channels_last)
     groups = parameter_groups(student.network, architecture.input_size, student.projection, recipe)
     optimizers = [_optimizer(groups, recipe)]
     if classification is not None:
@@ -139,9 +135,14 @@ def begin(
 
 def _optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, recipe.learning_rate, betas=(recipe.momentum, 0.999))
+        betas = (recipe.momentum, 0.999)
+        return torch.optim.AdamW(groups, recipe.learning_rate, betas=betas, fused=True)
     return torch.optim.SGD(
-        groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov
+        groups,
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        fused=True,
     )
 
 

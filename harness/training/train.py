@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +19,11 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.models.networks import Network
 from facebench.harness.storage import writing
 from facebench.harness.training import checkpoint, loop, weights
+from facebench.harness.training.arithmetic import arithmetic, named
 from facebench.harness.training.card import CARD, card
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.evaluation import Evaluation, figures
+from facebench.harness.training.kernels.library import lacking
 from facebench.harness.training.log import NOBODY, Log, LogRow, TrainingListener
 from facebench.harness.training.loop import DivergedError, TrainingSpec
 from facebench.harness.training.ranks import ALONE, Ranks
@@ -148,7 +151,8 @@ def train(task: Task, ranks: Ranks = ALONE, listener: TrainingListener = NOBODY)
 
 def _trained(task: Task, ranks: Ranks, listener: TrainingListener) -> TrainingState:
     architecture = task.network.architecture()
-    channels_last = ranks.device != "cpu"
+    for sentence in _slower(task, ranks):
+        listener.say(sentence)
     state = begin(
         architecture,
         task.recipe,
@@ -156,7 +160,6 @@ def _trained(task: Task, ranks: Ranks, listener: TrainingListener) -> TrainingSt
         len(task.faces.identities),
         task.distillation.targets.shape[2] if task.distillation else None,
         ranks,
-        channels_last,
     )
     spec = TrainingSpec(
         task.faces,
@@ -165,19 +168,30 @@ def _trained(task: Task, ranks: Ranks, listener: TrainingListener) -> TrainingSt
         architecture.input_size,
         task.distillation.targets if task.distillation else None,
         task.workers,
-        channels_last,
+        task.compiled,
     )
     kept = checkpoint.load(task.folder / CHECKPOINT, task.identity, ranks.device)
     if kept is not None:
         state.restore(kept)
         listener.say(f"goes on at step {state.step:,} of {spec.steps:,}")
-    if task.compiled:
-        state.student.network.compile()
     try:
         loop.run(state, spec, _Keeper(task, spec, state, listener))
     except DivergedError as error:
         raise _where(error, task, ranks) from error
     return state
+
+
+def _slower(task: Task, ranks: Ranks) -> Iterator[str]:
+    """Say what keeps a training from being as fast as on other machines."""
+    used = named(arithmetic(task.recipe.precision, ranks.device))
+    if used != task.recipe.precision:
+        yield (
+            f"this CPU has no instructions for {task.recipe.precision} (AVX512_BF16): computed in "
+            f"{used}"
+        )
+    why = lacking() if ranks.device == "cpu" else None
+    if why:
+        yield f"trained with torch's own layers, at half the speed or less: {why}"
 
 
 class _Keeper:
@@ -242,6 +256,7 @@ def _facts(task: Task, state: TrainingState) -> dict[str, Any]:
         "iterations": state.step,
         "processes": state.ranks.world,
         "device": state.ranks.device.partition(":")[0],
+        "precision": named(arithmetic(task.recipe.precision, state.ranks.device)),
         "scores": {},
         "licence": LICENCE,
         "versions": {name: version(name) for name in ("facebench", "torch")},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from facebench.architectures.errors import UnavailableError
@@ -49,17 +50,22 @@ def session(triple: str, folder: Path) -> Path:
     return output
 
 
-def native_library(source: Path, output: Path) -> None:
+def native_library(source: Path, output: Path, options: Sequence[str] = ()) -> None:
     """Compile a C file into a shared library that this machine's programs load.
 
     What it leaves undefined is looked for in the program that loads it.
+
+    Args:
+        source: the C file.
+        output: the library.
+        options: that GCC and Clang take alike.
 
     Raises:
         UnavailableError: no compiler is installed, or it fails.
     """
     found = shutil.which("cc")
     compiler = [found] if found else [*_ZIG, "-Wl,-z,undefs"]
-    _compile([*compiler, "-shared", "-fPIC", "-std=c11", "-O2", str(source)], output)
+    _compile([*compiler, "-shared", "-fPIC", "-std=c11", "-O2", *options, str(source)], output)
 
 
 def _compile(command: list[str], output: Path) -> None:

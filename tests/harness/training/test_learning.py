@@ -62,7 +62,11 @@ def test_adamw_and_bfloat16_learn_too(faces: TrainingFaces) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_why(faces: TrainingFaces) -> None:
-    how = recipe(loss="softmax", scale=None, margin=None, learning_rate=1000.0, warmup=0.0)
+    # So many steps that the rate is still high, and the epoch the first, when it happens.
+    how = recipe(
+        loss="softmax", scale=None, margin=None, learning_rate=1000.0, warmup=0.0, batch=16,
+        epochs=24,
+    )  # fmt: skip
     said = r"is (nan|inf) at step \d+ \(epoch 0\) with a learning rate of 99\d.*on images \d+"
     # Products without a bound, and a rate that squares them at each step.
     with pytest.raises(DivergedError, match=said) as stop:
