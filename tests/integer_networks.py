@@ -9,10 +9,13 @@ from facebench.harness.models.integer_network.network import (
     IntegerMap,
     IntegerNetwork,
     JoinStep,
+    PairStep,
     PoolStep,
     ShuffleStep,
+    SliceStep,
     Step,
     SumsStep,
+    TableStep,
 )
 from facebench.harness.stats.arrays import FloatArray
 
@@ -103,6 +106,26 @@ class Drawing:
         channels = sum(self.maps[name].shape[0] for name in sources)
         self.steps.append(JoinStep(sources, self._next(channels, (1, 1), 1, 0)))
 
+    def slice(self, first: int, count: int) -> None:
+        source = self.steps[-1].result
+        result = self._next(count, (1, 1), 1, 0)
+        self.maps[result] = IntegerMap(self.maps[result].shape, 1.0, self.maps[source].zero)
+        self.steps.append(SliceStep(source, result, first))
+
+    def table(self) -> None:
+        source = self.steps[-1].result
+        table = self._random.integers(0, 256, 256).astype(np.uint8)
+        result = self._next(self.maps[source].shape[0], (1, 1), 1, 0)
+        self.steps.append(TableStep(source, result, table))
+
+    def pair(self, kind: str, other: str) -> None:
+        source = self.steps[-1].result
+        result = self._next(self.maps[source].shape[0], (1, 1), 1, 0)
+        if kind == "max":
+            self.maps[result] = self.maps[source]
+        multiplier = 1.0 if kind == "max" else float(np.float32(self._random.uniform(0, 0.03)))
+        self.steps.append(PairStep((source, other), result, kind, multiplier))
+
     def network(self) -> IntegerNetwork:
         """Return the network, which ends in a product with the whole of its last map."""
         _, *extents = self.maps[self.steps[-1].result].shape
@@ -171,4 +194,28 @@ def shuffling(seed: int) -> Drawing:
     made.sums(180, groups=3)
     made.shuffle(3)
     made.pool("mean", 3, 2, 1)
+    return made
+
+
+def attending(seed: int, channels: int = 22) -> Drawing:
+    """Return what newer networks have, with numbers of channels that four does not divide."""
+    made = Drawing(seed, 10, 9)
+    made.sums(channels, (3, 3), 1, 1, activation="prelu")
+    before = made.steps[-1].result
+    made.sums(channels, (3, 3), 1, 1, channels)
+    made.table()
+    shape = made.maps[made.steps[-1].result].shape
+    whole = made.steps[-1].result
+    made.pool("mean", shape[1] - 1, 2, 0)
+    gate = made.steps[-1].result
+    made.maps[gate] = IntegerMap(made.maps[gate].shape, 1.0, 128)
+    made.steps.append(PairStep((whole, gate), f"gated{seed}", "product", 0.01))
+    made.maps[f"gated{seed}"] = IntegerMap(shape, 1.0, 77)
+    made.pair("max", before)
+    made.slice(1, channels // 2)
+    made.sums(channels // 2, groups=channels // 2, activation="leaky")
+    made.join(made.steps[-1].result, before)
+    made.shuffle(3)
+    made.sums(3 * channels, groups=channels // 2 * 3)
+    made.pair("product", made.steps[-1].result)
     return made

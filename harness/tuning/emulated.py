@@ -160,7 +160,7 @@ class _Maps:
 
 
 class _Trial:
-    """SearchedKernels of one workload as a network that a session can open.
+    """Kernels of one workload as a network that a session can open.
 
     Attributes:
         folder: where it is written.

@@ -106,7 +106,7 @@ class IntegerKernels:
             0 if step.real else maps[step.result].zero,
             maps[step.added].zero if step.added else 0,
         )
-        before, behind = constants(step, step.weights, work, tiling, self.registers, zeros)
+        before, behind = constants(step, work, tiling, self.registers, zeros)
         return [given.maps[0], *before, *given.maps[1:], *behind]
 
     def output(self, work: Workload) -> Array:

@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 from tvm import relax, tirx
 from tvm.ir import IRModule
 
-from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler.integers import (
+    bytewise,
     convolution,
     depthwise,
     elementwise,
     moving,
     operands,
 )
+from facebench.harness.compiler.integers.bytewise import PairOfBytes, TableOfBytes
 from facebench.harness.compiler.integers.convolution import IntegerTiling
-from facebench.harness.compiler.integers.elementwise import PLANES, ImageBytes
+from facebench.harness.compiler.integers.elementwise import ImageBytes
 from facebench.harness.compiler.integers.instructions import lanes_of
-from facebench.harness.compiler.integers.lanes import QUAD
-from facebench.harness.compiler.integers.moving import ByteJoin, ByteShuffle
+from facebench.harness.compiler.integers.moving import ByteJoin, ByteShuffle, ByteSlice
 from facebench.harness.compiler.integers.operands import Zeros
+from facebench.harness.compiler.integers.padding import held, padded
 from facebench.harness.compiler.integers.sums import settings
 from facebench.harness.compiler.integers.tiling import searched, tiling
 from facebench.harness.compiler.kernels.emit import Expr
@@ -44,12 +45,17 @@ from facebench.harness.models.integer_network.network import (
     IntegerMap,
     IntegerNetwork,
     JoinStep,
+    PairStep,
     PoolStep,
     ShuffleStep,
+    SliceStep,
+    Step,
     SumsStep,
+    TableStep,
 )
 
-_Work = Convolution | Depthwise | Pooling | ImageBytes | ByteShuffle | ByteJoin
+_Moving = ByteShuffle | ByteJoin | ByteSlice
+_Work = Convolution | Depthwise | Pooling | ImageBytes | PairOfBytes | TableOfBytes | _Moving
 
 # The tiling of a workload's tuning record, where there is one.
 Records = Callable[[Workload], Any]
@@ -69,12 +75,7 @@ def module(
         vectors: the target's registers.
         records: is asked for the tiling of each workload that is searched for, in order.
 
-    Raises:
-        RefusedError: a step has channels that its kernel cannot read by fours.
     """
-    for step in network.steps:
-        if isinstance(step, SumsStep):
-            _require_fours(step)
     return _Writer(network, batch, vectors, records).written()
 
 
@@ -102,19 +103,28 @@ class _Writer:
         with self._builder.function("main", [images]):
             with self._builder.dataflow():
                 for step in self._network.steps:
-                    if isinstance(step, ImageStep):
-                        self._values[step.result] = self._image(step, images)
-                    elif isinstance(step, SumsStep):
-                        self._values[step.result] = self._sums(step)
-                    elif isinstance(step, PoolStep):
-                        self._values[step.result] = self._pool(step)
-                    else:
-                        self._values[step.result] = self._moved(step)
+                    self._values[step.result] = self._step(step, images)
                 last = self._values[self._network.steps[-1].result]
-                rows = relax.op.reshape(last, (self._batch, self._network.embedding_size))
+                size = self._network.embedding_size
+                rows = relax.op.reshape(last, (self._batch, held(size)))
+                if size != held(size):
+                    rows = relax.op.strided_slice(rows, [1], [0], [size])
                 result = self._builder.emit_output(self._builder.emit(rows))
             self._builder.emit_func_output(result)
         return self._builder.get()
+
+    def _step(self, step: Step, images: Expr) -> Expr:
+        if isinstance(step, ImageStep):
+            return self._image(step, images)
+        if isinstance(step, SumsStep):
+            return self._sums(padded(step))
+        if isinstance(step, PoolStep):
+            return self._pool(step)
+        if isinstance(step, TableStep):
+            return self._table(step)
+        if isinstance(step, PairStep):
+            return self._pair(step)
+        return self._moved(step)
 
     def _image(self, step: ImageStep, images: Expr) -> Expr:
         made = self._network.maps[step.result]
@@ -125,8 +135,7 @@ class _Writer:
 
     def _sums(self, step: SumsStep) -> Expr:
         source = self._network.maps[step.source]
-        weights = _filled(step.weights) if source.shape[0] == 3 else step.weights
-        work = self._workload(step, weights)
+        work = self._workload(step)
         asked = searched(work, self._vectors.arm)
         blocked = self._records(asked) or tiling(work, self._vectors)
         result = None if step.real else self._network.maps[step.result]
@@ -135,14 +144,14 @@ class _Writer:
             0 if result is None else result.zero,
             self._network.maps[step.added].zero if step.added else 0,
         )
-        before, behind = operands.constants(step, weights, work, blocked, self._vectors, zeros)
+        before, behind = operands.constants(step, work, blocked, self._vectors, zeros)
         arguments = [self._values[step.source], *map(_constant, before)]
         arguments += [self._values[step.added]] if step.added else []
         return self._called(work, [*arguments, *map(_constant, behind)], result, blocked)
 
-    def _workload(self, step: SumsStep, weights: NDArray[Any]) -> Convolution | Depthwise:
+    def _workload(self, step: SumsStep) -> Convolution | Depthwise:
         source = self._network.maps[step.source]
-        filters, channels, rows, columns = weights.shape
+        filters, channels, rows, columns = step.weights.shape
         window = Window((rows, columns), step.stride, step.padding, step.dilation)
         output = (1, 1) if step.real else self._network.maps[step.result].shape[1:]
         epilogue = self._epilogue(step)
@@ -185,7 +194,7 @@ class _Writer:
     def _pool(self, step: PoolStep) -> Expr:
         source, result = (self._network.maps[name] for name in (step.source, step.result))
         window = Window(step.kernel, step.stride, step.padding)
-        channels = source.shape[0]
+        channels = held(source.shape[0])
         work = Pooling(
             self._batch,
             source.shape[1:],
@@ -201,13 +210,35 @@ class _Writer:
         arguments.append(_constant(operands.told(self._vectors, zeros, step.limits)))
         return self._called(work, arguments, result)
 
-    def _moved(self, step: ShuffleStep | JoinStep) -> Expr:
+    def _table(self, step: TableStep) -> Expr:
+        result = self._network.maps[step.result]
+        work = TableOfBytes(self._batch, result.shape[1:], held(result.shape[0]))
+        # By the bytes of the source as they lie in memory, and of such.
+        order = (np.arange(256) + self._lanes.origin) % 256
+        table = step.table[order].astype(np.int64) - self._lanes.origin
+        kept = _constant(table.astype(self._lanes.kind))
+        return self._called(work, [self._values[step.source], kept], result)
+
+    def _pair(self, step: PairStep) -> Expr:
+        first, second = (self._network.maps[name] for name in step.sources)
+        result = self._network.maps[step.result]
+        channels, size = held(result.shape[0]), result.shape[1:]
+        work = PairOfBytes(self._batch, size, channels, step.kind, second.shape[1:] != size)
+        arguments = [self._values[name] for name in step.sources]
+        arguments.append(_constant(np.full(channels, step.multiplier, np.float32)))
+        told = operands.told(self._vectors, Zeros(first.zero, result.zero, second.zero), (0, 255))
+        return self._called(work, [*arguments, _constant(told)], result)
+
+    def _moved(self, step: ShuffleStep | JoinStep | SliceStep) -> Expr:
         result = self._network.maps[step.result]
         channels, *_ = result.shape
-        sources = (step.source,) if isinstance(step, ShuffleStep) else step.sources
-        work: ByteShuffle | ByteJoin
+        sources = step.sources if isinstance(step, JoinStep) else (step.source,)
+        work: _Moving
         if isinstance(step, ShuffleStep):
             work = ByteShuffle(self._batch, result.shape[1:], channels, step.groups)
+        elif isinstance(step, SliceStep):
+            whole = self._network.maps[step.source].shape[0]
+            work = ByteSlice(self._batch, result.shape[1:], whole, step.first, channels)
         else:
             joined = tuple(self._network.maps[name].shape[0] for name in sources)
             work = ByteJoin(self._batch, result.shape[1:], joined)
@@ -224,15 +255,15 @@ class _Writer:
         if work not in self._kernels:
             self._kernels[work] = self._kernel(work, blocked)
         if made is None:
-            kind = relax.TensorType((self._batch, 1, 1, self._network.embedding_size), "float32")
+            size = held(self._network.embedding_size)
+            kind = relax.TensorType((self._batch, 1, 1, size), "float32")
         else:
             channels, height, width = made.shape
-            channels = PLANES if isinstance(work, ImageBytes) else channels
-            kind = relax.TensorType((self._batch, height, width, channels), self._lanes.kind)
+            kind = relax.TensorType((self._batch, height, width, held(channels)), self._lanes.kind)
         return self._builder.emit(relax.call_tir(self._kernels[work], list(arguments), out_ty=kind))
 
     def _kernel(self, work: _Work, blocked: IntegerTiling | None) -> Any:
-        if isinstance(work, ImageBytes | ByteShuffle | ByteJoin):
+        if not isinstance(work, Convolution | Depthwise | Pooling):
             kind, (height, width) = type(work).__name__.lower(), work.input
             called, said = f"{kind}_{height}x{width}", str(work)
         else:
@@ -247,7 +278,11 @@ def _function(work: _Work, blocked: IntegerTiling | None, vectors: ByteVectors) 
         return elementwise.emit_image(work, vectors)
     if isinstance(work, Pooling):
         return elementwise.emit_pooling(work, vectors)
-    if isinstance(work, ByteShuffle | ByteJoin):
+    if isinstance(work, PairOfBytes):
+        return bytewise.emit_pair(work, vectors)
+    if isinstance(work, TableOfBytes):
+        return bytewise.emit_table(work, vectors)
+    if isinstance(work, ByteShuffle | ByteJoin | ByteSlice):
         return moving.emit_moving(work, lanes_of(vectors).kind)
     assert blocked is not None
     if isinstance(work, Depthwise):
@@ -262,22 +297,6 @@ def _reach(given: IntegerMap) -> int:
 
 def _limits(limits: tuple[int, int]) -> Epilogue:
     return () if limits == (0, 255) else ("limits",)
-
-
-def _require_fours(step: SumsStep) -> None:
-    filters, channels = len(step.bias) // step.groups, step.weights.shape[1]
-    if filters == channels == 1:
-        filters, channels = step.groups, QUAD
-    if filters % QUAD or (channels % QUAD and channels != 3):
-        raise RefusedError(
-            f"runtime tvm has kernels in int8 for numbers of channels that four divides, and "
-            f"{step.result} has {channels} to {filters} a group: use fp32, or another runtime"
-        )
-
-
-def _filled(weights: NDArray[Any]) -> NDArray[Any]:
-    """Return weights of the image's channels for as many as a pixel is filled up to."""
-    return np.pad(weights, [(0, 0), (0, PLANES - weights.shape[1]), (0, 0), (0, 0)])
 
 
 def _constant(value: NDArray[Any]) -> Expr:

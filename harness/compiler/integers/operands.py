@@ -34,7 +34,6 @@ class Zeros:
 
 def constants(
     step: SumsStep,
-    weights: NDArray[Any],
     work: Convolution | Depthwise,
     tiling: IntegerTiling,
     vectors: ByteVectors,
@@ -45,8 +44,7 @@ def constants(
     All but the weights, which are flat, are (F,), and the last is (5,).
 
     Args:
-        step: whose numbers they are.
-        weights: its weights, (F, C / groups, KH, KW), with all channels that are read.
+        step: whose numbers they are, with all channels that lie in memory.
         work: of the kernel.
         tiling: of the kernel.
         vectors: the target's registers.
@@ -54,14 +52,14 @@ def constants(
     """
     kind = depthwise if isinstance(work, Depthwise) else convolution
     origin = lanes_of(vectors).origin
-    folded = step.bias - (zeros.source - origin) * weights.astype(np.int64).sum(axis=(1, 2, 3))
+    folded = step.bias - (zeros.source - origin) * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
     if step.added:
         folded -= ROUNDING_BITS
     order = kind.channel_order(work, tiling, vectors)
     rows = [folded.astype(np.int32), step.multipliers]
     if {"leaky", "prelu"} & set(work.epilogue):
         rows.append(step.negative)
-    before = [kind.pack(work, tiling, vectors, weights)]
+    before = [kind.pack(work, tiling, vectors, step.weights)]
     before += [row[order] for row in rows]
     behind = [step.added_multipliers[order]] if step.added else []
     return before, [*behind, told(vectors, zeros, step.limits)]

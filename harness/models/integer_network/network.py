@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,10 +146,55 @@ class JoinStep:
     result: str
 
 
-Step = ImageStep | SumsStep | PoolStep | ShuffleStep | JoinStep
-_STEPS: dict[str, Any] = {
-    one.__name__: one for one in (ImageStep, SumsStep, PoolStep, ShuffleStep, JoinStep)
-}
+@dataclass(frozen=True)
+class SliceStep:
+    """It is some of a map's channels, as many as the result has.
+
+    Attributes:
+        source: name of the map that is read.
+        result: name of the map.
+        first: the first of them.
+    """
+
+    source: str
+    result: str
+    first: int
+
+
+@dataclass(frozen=True, eq=False)
+class TableStep:
+    """It is a function of each element by itself.
+
+    Attributes:
+        source: name of the map that is read.
+        result: name of the map.
+        table: what each of 0 to 255 becomes, (256,), uint8.
+    """
+
+    source: str
+    result: str
+    table: Integers
+
+
+@dataclass(frozen=True)
+class PairStep:
+    """It is the product or the larger one of two maps' elements.
+
+    Attributes:
+        sources: names of the maps; the second may have one pixel, which is that of all.
+        result: name of the map.
+        kind: `product`; or `max`, of maps whose bytes stand for the same numbers.
+        multiplier: of a product, float32.
+    """
+
+    sources: tuple[str, str]
+    result: str
+    kind: str
+    multiplier: float = 1.0
+
+
+Step = ImageStep | SumsStep | PoolStep | ShuffleStep | JoinStep | SliceStep | TableStep | PairStep
+_STEPS: dict[str, Any] = {one.__name__: one for one in get_args(Step)}
 
 _STRUCTURE, _ARRAYS = "integers.json", "integers.npz"
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.models import quantize
 from facebench.harness.models.export import Exported
+from facebench.harness.models.integer_network.calibrating import (
+    Range,
+    ranges,
+    ranges_of_values,
+    trimmed,
+)
 from facebench.harness.models.integer_network.network import (
     LARGEST_PRODUCT,
     LARGEST_SUM,
@@ -20,32 +22,30 @@ from facebench.harness.models.integer_network.network import (
     IntegerMap,
     IntegerNetwork,
     JoinStep,
+    PairStep,
     PoolStep,
     ShuffleStep,
+    SliceStep,
     Step,
     SumsStep,
+    TableStep,
 )
-from facebench.harness.models.integer_network.reading import (
+from facebench.harness.models.integer_network.reading import real_steps
+from facebench.harness.models.integer_network.steps import (
+    RealFunction,
     RealJoin,
+    RealPair,
     RealPool,
     RealShuffle,
+    RealSlice,
     RealStep,
     RealSums,
-    real_steps,
 )
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, read
 from facebench.harness.stats.arrays import FloatArray
 
 # Of weights, which are symmetric about zero.
 _LARGEST_WEIGHT = 127
-
-
-@dataclass(frozen=True)
-class Range:
-    """It says which real numbers 0 to 255 stand for: scale * (q - zero)."""
-
-    scale: float
-    zero: int
 
 
 def integer_network(exported: Exported, images: FloatArray) -> IntegerNetwork:
@@ -61,32 +61,17 @@ def integer_network(exported: Exported, images: FloatArray) -> IntegerNetwork:
     name = exported.facts()["name"]
     graph = read(onnx.load(exported.onnx), (1, *images.shape[1:]))
     steps = real_steps(name, graph)  # refuses before ranges are looked for, which takes a while
-    return quantized(name, graph, steps, ranges(name, exported.onnx, images))
+    found = ranges(name, exported.onnx, images)
+    wanted = [step.result for step in steps[:-1] if _has_range(step)]
+    missing = [one for one in wanted if one not in found]
+    found |= ranges_of_values(exported.onnx, missing, images) if missing else {}
+    return quantized(name, graph, steps, found)
 
 
-def ranges(name: str, path: Path, images: FloatArray) -> dict[str, Range]:
-    """Return the ranges that `quantize.quantize` gives the values of an ONNX file, by name.
-
-    Images are (N, 3, H, W).
-    """
-    with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / "quantized.onnx"
-        quantize.quantize(name, path, made, images)
-        return ranges_of(onnx.load(made))
-
-
-def ranges_of(model: onnx.ModelProto) -> dict[str, Range]:
-    """Return the ranges in a quantized (QDQ) graph, by the names of values."""
-    tables = {one.name: one for one in model.graph.initializer}
-
-    def number(name: str) -> float:
-        return float(numpy_helper.to_array(tables[name]).reshape(-1)[0])
-
-    return {
-        node.input[0]: Range(number(node.input[1]), int(number(node.input[2])))
-        for node in model.graph.node
-        if node.op_type == "QuantizeLinear"
-    }
+def _has_range(step: RealStep) -> bool:
+    """Say whether a range has to be found of what a step gives."""
+    product = isinstance(step, RealPair) and step.kind == "product"
+    return product or isinstance(step, RealSums | RealJoin | RealFunction)
 
 
 def quantized(
@@ -94,9 +79,10 @@ def quantized(
 ) -> IntegerNetwork:
     """Return the network of integers of a graph's steps."""
     quantizing = _Quantizing(name, graph, steps, found)
-    quantizing.require_embedding(steps[-1])
+    quantizing.require_embedding()
     made: list[Step] = [quantizing.image(graph.image)]
-    made += [quantizing.step(step, last=step is steps[-1]) for step in steps]
+    for step in steps:
+        made += quantizing.steps(step, last=step is steps[-1])
     return IntegerNetwork(quantizing.maps, tuple(made))
 
 
@@ -108,8 +94,22 @@ class _Quantizing:
         self._graph = graph
         self._ranges = found
         self.maps: dict[str, IntegerMap] = {}
-        joins = [step for step in steps if isinstance(step, RealJoin)]
-        self._joined = {source: step for step in joins for source in step.sources}
+        # What becomes part of a join and of nothing else has the join's range.
+        own = {
+            step.result
+            for step in steps
+            if isinstance(step, RealSums) or (isinstance(step, RealPool) and step.kind == "mean")
+        }
+        self._joined = {
+            source: step
+            for step in steps
+            if isinstance(step, RealJoin)
+            for source in step.sources
+            if source in own and graph.readers[source] == 1
+        }
+        self._functions = {
+            step.source: step for step in steps if isinstance(step, RealFunction) and step.alone
+        }
 
     def image(self, name: str) -> ImageStep:
         made = self._map(name)
@@ -117,28 +117,39 @@ class _Quantizing:
         low, high = (float(np.float32(limit)) for limit in limits)
         return ImageStep(name, (low, high), float(np.float32(1 / made.scale)))
 
-    def step(self, step: RealStep, last: bool) -> Step:
-        if isinstance(step, RealPool):
-            return self._pool(step)
-        if isinstance(step, RealShuffle):
-            source = self.maps[step.source]
-            self._add(step.result, source.scale, source.zero)
-            return ShuffleStep(step.source, step.result, step.groups)
+    def steps(self, step: RealStep, last: bool) -> list[Step]:
+        """Return a step in integers, and what has to come before it."""
         if isinstance(step, RealJoin):
             return self._join(step)
-        if last:
-            return self._sums(step, 1.0, (0, 255), real=True)
-        result = self._map(step.result)
-        return self._sums(step, result.scale, self._limits(step.result, step.activation))
+        if isinstance(step, RealPair):
+            return self._pair(step)
+        return [self._step(step, last)]
 
-    def require_embedding(self, step: RealStep) -> None:
-        """Refuse a last step that gives no embedding."""
-        shape = self._graph.shapes[step.result]
-        real = isinstance(step, RealSums) and not step.activation
-        if not real or any(extent != 1 for extent in shape[2:]):
+    def _step(
+        self, step: RealSums | RealPool | RealShuffle | RealSlice | RealFunction, last: bool
+    ) -> Step:
+        if isinstance(step, RealPool):
+            return self._pool(step)
+        if isinstance(step, RealFunction):
+            return self._function(step)
+        if isinstance(step, RealSums):
+            if last:
+                return self._sums(step, 1.0, (0, 255), real=True)
+            result = self._map(step.result)
+            return self._sums(step, result.scale, self._limits(step.result, step.activation))
+        source = self.maps[step.source]
+        self._add(step.result, source.scale, source.zero)
+        if isinstance(step, RealShuffle):
+            return ShuffleStep(step.source, step.result, step.groups)
+        return SliceStep(step.source, step.result, step.first)
+
+    def require_embedding(self) -> None:
+        """Refuse an output that is no embedding."""
+        shape = self._graph.shapes[self._graph.output]
+        if any(extent != 1 for extent in shape[2:]):
             raise RefusedError(
-                f"{self._name} cannot be computed in integers throughout: its embedding is not "
-                "what a product or a convolution gives; use fp32, or another runtime"
+                f"{self._name} cannot be computed in integers throughout: its output is a map and "
+                "no embedding; use fp32, or another runtime"
             )
 
     def _limits(self, name: str, activation: str = "") -> tuple[int, int]:
@@ -149,19 +160,50 @@ class _Quantizing:
         relu = activation == "relu" or (join is not None and join.relu)
         return (result.zero if relu else 0), 255
 
-    def _join(self, step: RealJoin) -> JoinStep:
+    def _join(self, step: RealJoin) -> list[Step]:
         made = self._map(step.result)
-        if any(
-            (self.maps[name].scale, self.maps[name].zero) != (made.scale, made.zero)
-            or self._graph.readers[name] > 1
-            for name in step.sources
-        ):
-            raise RefusedError(
-                f"{self._name} cannot be computed in integers throughout: what becomes part of "
-                f"{step.result} is read elsewhere too, or has another range; use fp32, or another "
-                "runtime"
+        limits = (made.zero if step.relu else 0), 255
+        before, sources = self._alike(step.sources, step.result, limits)
+        return [*before, JoinStep(sources, step.result)]
+
+    def _alike(
+        self, sources: Sequence[str], result: str, limits: tuple[int, int] = (0, 255)
+    ) -> tuple[list[Step], tuple[str, ...]]:
+        """Return steps that give maps the range of a result, and the names of what they give."""
+        made, before, names = self.maps[result], list[Step](), list[str]()
+        for number, name in enumerate(sources):
+            given = self.maps[name]
+            if name in self._joined or (
+                (given.scale, given.zero) == (made.scale, made.zero) and limits == (0, 255)
+            ):
+                names.append(name)
+                continue
+            names.append(f"{result}.{number}")
+            self.maps[names[-1]] = IntegerMap(given.shape, made.scale, made.zero)
+            multiplier = float(np.float32(given.scale / made.scale))
+            before.append(
+                PoolStep(name, names[-1], "mean", (1, 1), multiplier=multiplier, limits=limits)
             )
-        return JoinStep(step.sources, step.result)
+        return before, tuple(names)
+
+    def _pair(self, step: RealPair) -> list[Step]:
+        first, second = (self.maps[name] for name in step.sources)
+        if step.kind == "product":
+            result = self._map(step.result)
+            multiplier = float(np.float32(first.scale * second.scale / result.scale))
+            _require_products(255 * 255 * multiplier, step.result)
+            return [PairStep(step.sources, step.result, step.kind, multiplier)]
+        # The larger of both lies in the larger range of both.
+        one = max(first, second, key=lambda given: given.scale)
+        self._add(step.result, one.scale, one.zero)
+        before, (left, right) = self._alike(step.sources, step.result)
+        return [*before, PairStep((left, right), step.result, step.kind)]
+
+    def _function(self, step: RealFunction) -> TableStep:
+        source, result = self.maps[step.source], self._map(step.result)
+        elements = source.scale * (np.arange(256) - source.zero)
+        table = np.clip(result.zero + np.rint(step.of(elements) / result.scale), 0, 255)
+        return TableStep(step.source, step.result, table.astype(np.uint8))
 
     def _map(self, name: str) -> IntegerMap:
         """Add the map of a value, with its range: that of what it becomes part of."""
@@ -173,7 +215,10 @@ class _Quantizing:
                 f"{self._name} cannot be computed in integers throughout: calibration found no "
                 f"range of its value {name}; use fp32, or another runtime"
             )
-        return self._add(shape_of, self._ranges[name].scale, self._ranges[name].zero)
+        found = self._ranges[name]
+        if (function := self._functions.get(name)) is not None and function.result in self._ranges:
+            found = trimmed(found, function.of, self._ranges[function.result].scale / 2)
+        return self._add(shape_of, found.scale, found.zero)
 
     def _add(self, name: str, scale: float, zero: int) -> IntegerMap:
         shape = [*self._graph.shapes[name][1:], 1, 1]
@@ -252,10 +297,14 @@ def _weight_scales(step: RealSums, given: float, result: float, added: float) ->
     ]
     scales: FloatArray = np.maximum.reduce(floors)
     products = reach / result * steepest
-    if not np.isfinite(products).all() or (products > LARGEST_PRODUCT / 2).any():
+    _require_products(products.max(), step.result)
+    return scales
+
+
+def _require_products(largest: float, result: str) -> None:
+    if not largest <= LARGEST_PRODUCT / 2:
         raise RefusedError(
-            f"the sums of {step.result} reach {products.max():.0f} steps of its range, more than "
+            f"the sums of {result} reach {largest:.0f} steps of its range, more than "
             f"a network of integers can hold ({LARGEST_PRODUCT // 2}): calibrate on other faces, "
             "or use fp32"
         )
-    return scales

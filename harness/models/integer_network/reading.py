@@ -1,85 +1,34 @@
 """Reads a network of real numbers as the steps that a network of integers computes.
 
 A convolution or product is one step with what follows it: the addition of a map, then ReLU,
-ReLU6 or PReLU.
+ReLU6 or PReLU. Where such an addition, activation or scale for each channel follows something
+else, it follows sums that give the map as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from onnx import numpy_helper
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.models.integer_network.functions import function_at
 from facebench.harness.models.integer_network.network import Pair
+from facebench.harness.models.integer_network.steps import (
+    RealFunction,
+    RealJoin,
+    RealPair,
+    RealPool,
+    RealShuffle,
+    RealSlice,
+    RealStep,
+    RealSums,
+    passed_on,
+)
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, Operator
 from facebench.harness.stats.arrays import FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class RealSums:
-    """It is a convolution of real numbers with what follows it.
-
-    Attributes:
-        source: name of what it reads.
-        result: name of what its last operator gives.
-        weights: (F, C / groups, KH, KW).
-        bias: (F,).
-        stride: between windows.
-        padding: rows above and columns to the left.
-        dilation: between taps.
-        groups: of channels.
-        added: name of the map that is added; empty for none.
-        activation: `relu`, `relu6`, `prelu`, or empty.
-        slopes: of a PReLU, (F,).
-    """
-
-    source: str
-    result: str
-    weights: FloatArray
-    bias: FloatArray
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
-    added: str = ""
-    activation: str = ""
-    slopes: FloatArray | None = None
-
-
-@dataclass(frozen=True)
-class RealPool:
-    """It is a pooling of real numbers; the attributes are PoolStep's."""
-
-    source: str
-    result: str
-    kind: str
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-
-
-@dataclass(frozen=True)
-class RealShuffle:
-    """It is a channel shuffle; the attributes are ShuffleStep's."""
-
-    source: str
-    result: str
-    groups: int
-
-
-@dataclass(frozen=True)
-class RealJoin:
-    """It is a concatenation of channels, and a ReLU where `relu` says so."""
-
-    sources: tuple[str, ...]
-    result: str
-    relu: bool
-
-
-RealStep = RealSums | RealPool | RealShuffle | RealJoin
 
 
 def real_steps(name: str, graph: OnnxGraph) -> list[RealStep]:
@@ -107,29 +56,98 @@ class _RealReading:
         for one in self._graph.operators:
             if one.output in self._taken:
                 continue
-            step = self._step(one)
-            if step is not None:
-                made.append(step)
+            made += self._steps(one)
         # What is added may be made after the convolution that it is added to.
-        order = {one.output: place for place, one in enumerate(self._graph.operators)}
-        return sorted(made, key=lambda step: order[step.result])
+        order = {
+            name: place for place, one in enumerate(self._graph.operators) for name in one.outputs
+        }
+        return self._ended(sorted(made, key=lambda step: order[step.result]))
 
-    def _step(self, one: Operator) -> RealStep | None:
+    def _ended(self, steps: list[RealStep]) -> list[RealStep]:
+        """Return steps whose last one gives sums, which are not rounded."""
+        last = steps[-1]
+        if isinstance(last, RealSums) and not last.activation:
+            return steps
+        channels = self._graph.shapes[last.result][1]
+        weights = np.eye(channels, dtype=np.float32)[:, :, None, None]
+        bias = np.zeros(channels, np.float32)
+        return [*steps, RealSums(last.result, f"{last.result}.real", weights, bias)]
+
+    def _steps(self, one: Operator) -> list[RealStep]:
         if one.kind in ("Conv", "Gemm", "MatMul") and self._is_plain(one):
-            return self._extended(self._sums(one))
-        if one.kind in ("Flatten", "Reshape", "Squeeze"):
+            return [self._extended(self._sums(one))]
+        if one.kind in ("Flatten", "Reshape", "Squeeze") and self._is_row(one):
             # What follows reads the map itself, which has one pixel or is multiplied whole.
-            if self._is_row(one):
-                self._alias[one.output] = self._source(one.inputs[0])
-                return None
+            self._alias[one.output] = self._source(one.inputs[0])
+            return []
+        if one.kind in ("Slice", "Split"):
+            found: list[RealStep] | None = self._slices(one)
+            if found is not None:
+                return found
+        elif one.kind in ("Reshape", "Squeeze"):
             if (shuffle := self._shuffle(one)) is not None:
-                return shuffle
-        elif self._is_plain(one) and (other := self._pool(one) or self._join(one)) is not None:
-            return other
+                return [shuffle]
+        elif (other := self._pool(one) or self._join(one) or self._of_elements(one)) is not None:
+            return [other]
         raise RefusedError(
             f"{self._name} cannot be computed in integers throughout: its operator {one.kind} "
             f"({one.name}) has none; use fp32, or another runtime"
         )
+
+    def _of_elements(self, one: Operator) -> RealStep | None:
+        """Return what works on each element by itself."""
+        found = function_at(self._graph, one)
+        if found is not None:
+            self._taken |= {member.output for member in found.members}
+            return RealFunction(self._source(found.source), found.result, found, found.alone)
+        maps = [name for name in one.inputs if name and self._array(name) is None]
+        if one.kind in ("Mul", "Max") and len(maps) == 2:
+            return self._pair(one)
+        if not maps or len(self._graph.shapes[maps[0]]) not in (2, 4):
+            return None
+        channels = self._graph.shapes[maps[0]][1]
+        longer = self._with(passed_on(self._source(maps[0]), maps[0], channels), one)
+        if longer is None:
+            return None
+        self._taken.add(one.output)
+        return self._extended(replace(longer, result=one.output))
+
+    def _pair(self, one: Operator) -> RealPair | None:
+        shapes = self._graph.shapes
+        first, second = sorted(one.inputs, key=lambda name: shapes[name] != shapes[one.output])
+        pixel = (*shapes[one.output][:2], *(1 for _ in shapes[one.output][2:]))
+        same = shapes[first] == shapes[one.output]
+        allowed = (shapes[first], pixel) if one.kind == "Mul" else (shapes[first],)
+        if not same or shapes[second] not in allowed:
+            return None
+        kind = "product" if one.kind == "Mul" else "max"
+        return RealPair((self._source(first), self._source(second)), one.output, kind)
+
+    def _slices(self, one: Operator) -> list[RealStep] | None:
+        """Return the parts of a map's channels that an operator gives."""
+        shapes, source = self._graph.shapes, one.inputs[0]
+        rank = len(shapes[source])
+        row = rank == 2 and all(extent == 1 for extent in shapes[self._source(source)][2:])
+        if rank != 4 and not row:
+            return None
+        if one.kind == "Split":
+            if one.attributes.get("axis", 0) != 1:
+                return None
+            counts = [shapes[name][1] for name in one.outputs]
+            firsts = [sum(counts[:i]) for i in range(len(counts))]
+        else:
+            found = [self._array(name) for name in one.inputs[1:]]
+            if len(found) < 3 or any(array is None or array.size != 1 for array in found):
+                return None
+            first, _, axis, *step = (int(array[0]) for array in found if array is not None)
+            if axis != 1 or step not in ([], [1]):
+                return None
+            firsts = [first % shapes[source][1]]
+        if shapes[one.output] == shapes[source]:
+            self._alias[one.output] = self._source(source)
+            return []
+        parts = zip(one.outputs, firsts, strict=True)
+        return [RealSlice(self._source(source), name, first) for name, first in parts]
 
     def _is_plain(self, one: Operator) -> bool:
         """Say whether it says its padding, and is on maps, or for a product on rows."""
@@ -207,7 +225,30 @@ class _RealReading:
         if user.kind == "PRelu":
             slopes = self._per_channel(user.inputs[1], step)
             return None if slopes is None else replace(step, activation="prelu", slopes=slopes)
-        return self._with_added(step, user) if user.kind == "Add" else None
+        if user.kind == "Add":
+            return self._with_added(step, user)
+        return self._scaled(step, user)
+
+    def _scaled(self, step: RealSums, user: Operator) -> RealSums | None:
+        """Return sums times a constant for each channel, and more by one."""
+        if step.added:
+            return None
+        if user.kind == "BatchNormalization":
+            arrays = [self._array(name) for name in user.inputs[1:5]]
+            if any(array is None or array.shape != step.bias.shape for array in arrays):
+                return None
+            scale, bias, mean, variance = (array for array in arrays if array is not None)
+            factor = scale / np.sqrt(variance + np.float32(user.attributes.get("epsilon", 1e-5)))
+            return _times(step, factor, bias - mean * factor)
+        if user.kind not in ("Mul", "Div", "Sub") or user.inputs[0] != step.result:
+            return None
+        value = self._per_channel(user.inputs[1], step)
+        if value is None:
+            return None
+        if user.kind == "Sub":
+            return replace(step, bias=step.bias - value)
+        factor = value if user.kind == "Mul" else np.reciprocal(value)
+        return _times(step, factor)
 
     def _with_added(self, step: RealSums, user: Operator) -> RealSums | None:
         other = next((name for name in user.inputs if name != step.result), "")
@@ -246,7 +287,11 @@ class _RealReading:
         return RealShuffle(self._source(one.inputs[0]), back.output, split[1])
 
     def _join(self, one: Operator) -> RealJoin | None:
-        if one.kind != "Concat" or one.attributes.get("axis") != 1:
+        if (
+            len(self._graph.shapes[one.output]) != 4
+            or one.kind != "Concat"
+            or one.attributes.get("axis") != 1
+        ):
             return None
         sources = tuple(self._source(name) for name in one.inputs)
         user = self._read_by.get(one.output)
@@ -255,14 +300,25 @@ class _RealReading:
         self._taken.add(user.output)
         return RealJoin(sources, user.output, relu=True)
 
+    def _is_mean_of_map(self, one: Operator) -> bool:
+        if one.kind != "ReduceMean":
+            return False
+        axes = one.attributes.get("axes")
+        if axes is None and len(one.inputs) > 1:
+            axes = self._graph.tables.get(one.inputs[1])
+            axes = None if axes is None else numpy_helper.to_array(axes).tolist()
+        return axes is not None and sorted(axis % 4 for axis in axes) == [2, 3]
+
     def _pool(self, one: Operator) -> RealPool | None:
         shape = self._graph.shapes[one.inputs[0]]
         if len(shape) != 4:
             return None
         whole = _pair(shape[2:])
         source, attributes = self._source(one.inputs[0]), one.attributes
-        if one.kind == "GlobalAveragePool":
+        if one.kind == "GlobalAveragePool" or self._is_mean_of_map(one):
             return RealPool(source, one.output, "mean", whole)
+        if one.attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", "NOTSET"):
+            return None
         if one.kind not in ("AveragePool", "MaxPool") or attributes.get("ceil_mode", 0):
             return None
         kernel, pads = _pair(attributes["kernel_shape"]), attributes.get("pads", [0, 0, 0, 0])
@@ -274,6 +330,11 @@ class _RealReading:
             return None
         return RealPool(source, one.output, "mean" if mean else "max", kernel, stride,
                         _pair(pads[:2]))  # fmt: skip
+
+
+def _times(step: RealSums, factor: FloatArray, more: FloatArray | float = 0.0) -> RealSums:
+    weights = step.weights * factor[:, None, None, None]
+    return replace(step, weights=weights, bias=np.asarray(step.bias * factor + more, np.float32))
 
 
 def _pair(values: Any) -> Pair:

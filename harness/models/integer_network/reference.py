@@ -16,9 +16,12 @@ from facebench.harness.models.integer_network.network import (
     IntegerNetwork,
     Integers,
     Pair,
+    PairStep,
     PoolStep,
     ShuffleStep,
+    SliceStep,
     SumsStep,
+    TableStep,
 )
 from facebench.harness.stats.arrays import FloatArray
 
@@ -40,6 +43,14 @@ def values(network: IntegerNetwork, images: FloatArray) -> dict[str, FloatArray]
             found[step.result] = _pooled(network, step, found[step.source])
         elif isinstance(step, ShuffleStep):
             found[step.result] = shuffled(step, found[step.source])
+        elif isinstance(step, SliceStep):
+            end = step.first + network.maps[step.result].shape[0]
+            found[step.result] = found[step.source][:, step.first : end]
+        elif isinstance(step, TableStep):
+            table = step.table.astype(np.float32)
+            found[step.result] = table[found[step.source].astype(np.int64)]
+        elif isinstance(step, PairStep):
+            found[step.result] = _paired(network, step, found)
         else:
             found[step.result] = np.concatenate([found[one] for one in step.sources], axis=1)
     return found
@@ -127,6 +138,16 @@ def _pooled(network: IntegerNetwork, step: PoolStep, elements: FloatArray) -> Fl
     under = windows(about_zero, step.kernel, step.stride, step.padding, result.shape[1:])
     sums = under.sum(axis=(4, 5))
     return np.clip(result.zero + rounded(sums, np.float32(step.multiplier)), *step.limits)
+
+
+def _paired(network: IntegerNetwork, step: PairStep, found: dict[str, FloatArray]) -> FloatArray:
+    one, other = (found[name] for name in step.sources)
+    if step.kind == "max":
+        return np.maximum(one, other)
+    zeros = (network.maps[name].zero for name in step.sources)
+    about_zero = [values - zero for values, zero in zip((one, other), zeros, strict=True)]
+    products = rounded(about_zero[0] * about_zero[1], np.float32(step.multiplier))
+    return np.clip(network.maps[step.result].zero + products, 0, 255)
 
 
 def shuffled(step: ShuffleStep, elements: FloatArray) -> FloatArray:

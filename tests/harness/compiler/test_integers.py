@@ -14,8 +14,16 @@ from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import import_tvm, resolve
 from facebench.harness.compiler.vectors import BYTE_FEATURES, ByteVectors
 from facebench.harness.models.integer_network import reference
+from facebench.harness.models.integer_network.network import SumsStep
 from facebench.harness.runtimes.registry import RUNTIMES
-from tests.integer_networks import Drawing, bottlenecks, drawings, drawn, shuffling
+from tests.integer_networks import (
+    Drawing,
+    attending,
+    bottlenecks,
+    drawings,
+    drawn,
+    shuffling,
+)
 
 
 def executes(features: tuple[str, ...]) -> pytest.MarkDecorator:
@@ -25,6 +33,7 @@ def executes(features: tuple[str, ...]) -> pytest.MarkDecorator:
 
 tvm = import_tvm()
 # These need TVM to be imported, and without torch's help.
+from facebench.harness.compiler.integers import padding  # noqa: E402
 from facebench.harness.compiler.integers.module import module  # noqa: E402
 
 executed = executes(BYTE_FEATURES[0])
@@ -85,7 +94,7 @@ def test_units_that_shuffle_have_the_bits_of_numpys(vectors: ByteVectors) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("vectors", REGISTERS)
-@pytest.mark.parametrize("parts", [bottlenecks, shuffling])
+@pytest.mark.parametrize("parts", [bottlenecks, shuffling, attending])
 def test_parts_of_mobile_networks_have_the_bits_of_numpys(
     parts: Callable[[int], Drawing], vectors: ByteVectors
 ) -> None:
@@ -103,10 +112,26 @@ def test_a_target_without_the_instructions_is_refused(tmp_path: Path, cache_fold
         RUNTIMES["tvm"].require("int8", "cortex-a7")
 
 
-@executed
-def test_channels_that_four_does_not_divide_are_refused(tmp_path: Path, cache_folder: Path) -> None:
-    made = Drawing(0, 7, 7)
-    made.sums(6)
-    made.network().save(tmp_path)
-    with pytest.raises(RefusedError, match="that four divides, and map1 has 3 to 6 a group"):
-        build.compile_integers(tmp_path, TARGETS["host"], 1)
+@pytest.mark.parametrize("vectors", [REGISTERS[0], REGISTERS[3]])
+def test_parts_of_newer_networks_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
+    held(attending(vectors.lanes), vectors, 2)
+
+
+@pytest.mark.parametrize(
+    ("filters", "channels", "groups", "merged"),
+    [(6, 6, 6, 8), (12, 12, 3, 3), (6, 6, 3, 1), (18, 12, 6, 1), (16, 8, 8, 2), (5, 7, 1, 1)],
+)
+def test_filled_channels_change_no_sum(
+    filters: int, channels: int, groups: int, merged: int
+) -> None:
+    draw = np.random.default_rng(filters)
+    weights = draw.integers(-127, 128, (filters, channels // groups, 3, 3)).astype(np.int8)
+    ones = np.ones(filters, np.float32)
+    step = SumsStep("x", "y", weights, draw.integers(-99, 99, filters), ones, ones, groups=groups)
+    made = padding.padded(step)
+    assert made.groups == merged
+    elements = draw.integers(-128, 128, (1, channels, 5, 5)).astype(np.float32)
+    more = padding.held(channels) - channels
+    filled = np.pad(elements, [(0, 0), (0, more), (0, 0), (0, 0)], constant_values=55)
+    found = reference.convolved(made, filled, (3, 3))[:, :filters]
+    np.testing.assert_array_equal(found, reference.convolved(step, elements, (3, 3)))

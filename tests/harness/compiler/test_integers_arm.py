@@ -16,7 +16,7 @@ from facebench.harness.models.integer_network import reference
 from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
-from tests.integer_networks import Drawing, bottlenecks, drawings, shuffling
+from tests.integer_networks import Drawing, attending, bottlenecks, drawings, shuffling
 
 # With products of four bytes, and without.
 CORES = ["cortex-a76", "cortex-a53"]
@@ -50,6 +50,8 @@ def held(drawing: Drawing, core: str, batch: int, folder: Path) -> None:
     [
         (bottlenecks, "cortex-a76"),
         (shuffling, "cortex-a53"),
+        (attending, "cortex-a76"),
+        pytest.param(attending, "cortex-a53", marks=pytest.mark.slow),
         pytest.param(shuffling, "cortex-a76", marks=pytest.mark.slow),
         pytest.param(bottlenecks, "cortex-a53", marks=pytest.mark.slow),
     ],

@@ -15,6 +15,12 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network import network as integer_network
 from facebench.harness.models.integer_network import quantizing, reading, reference
+from facebench.harness.models.integer_network.calibrating import (
+    Range,
+    range_between,
+    ranges_of_values,
+    trimmed,
+)
 from facebench.harness.models.integer_network.network import (
     ImageStep,
     IntegerMap,
@@ -127,14 +133,14 @@ def graph_of(text: str) -> onnx.ModelProto:
 
 def test_an_operator_without_integers_is_named() -> None:
     model = graph_of(
-        """tanh (float[1, 3, 4, 4] image) => (float[1, 3] embedding) {
-        bent = Tanh(image)
+        """soft (float[1, 3, 4, 4] image) => (float[1, 3] embedding) {
+        bent = Softmax(image)
         pooled = GlobalAveragePool(bent)
         embedding = Flatten(pooled)
     }"""
     )
-    with pytest.raises(RefusedError, match=r"tanh cannot be .* its operator Tanh .*: use|; use"):
-        reading.real_steps("tanh", read(model, (1, 3, 4, 4)))
+    with pytest.raises(RefusedError, match=r"soft cannot be .* its operator Softmax .*; use"):
+        reading.real_steps("soft", read(model, (1, 3, 4, 4)))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +199,7 @@ def test_shuffles_and_joins_are_read_with_the_relu_after_them() -> None:
         model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     del model.graph.input[1:]
     graph = read(model, (1, 6, 4, 4))
-    known = {"image": quantizing.Range(1 / 64, 128), "bent": quantizing.Range(6 / 255, 0)}
+    known = {"image": Range(1 / 64, 128), "bent": Range(6 / 255, 0)}
     found = quantizing.quantized("unit", graph, reading.real_steps("unit", graph), known)
     images = draw.uniform(-1, 1, (4, 6, 4, 4)).astype(np.float32)
     shuffled = images.reshape(4, 3, 2, 4, 4).swapaxes(1, 2).reshape(images.shape)
@@ -216,7 +222,7 @@ def test_a_filter_of_zeros_has_its_bias_and_a_bias_may_outweigh_all_weights() ->
     del model.graph.input[1:]
     graph = read(model, (1, 3, 2, 2))
     steps = reading.real_steps("small", graph)
-    found = quantizing.quantized("small", graph, steps, {"image": quantizing.Range(1 / 128, 128)})
+    found = quantizing.quantized("small", graph, steps, {"image": Range(1 / 128, 128)})
     answers = reference.embed(found, noise(4, 2))
     np.testing.assert_allclose(answers, np.tile(bias, (4, 1)), rtol=1e-5)
 
@@ -227,3 +233,120 @@ def test_pixels_beyond_the_range_are_cut() -> None:
     images = np.array([1e30, -np.inf, 0.0], np.float32).reshape(1, 3, 1, 1)
     made = reference.values(network, images)["image"]
     np.testing.assert_array_equal(made.ravel(), [255, 0, 128])
+
+
+# What follows a convolution of the image, `x` with 10 channels, in networks of today.
+BLOCKS = {
+    "squeeze and excitation": """
+        mean = ReduceMean <axes = [2, 3], keepdims = 1> (x)
+        gate = HardSigmoid <alpha = 0.1666667, beta = 0.5> (mean)
+        y = Mul(gate, x)""",
+    "hard swish": "y = HardSwish(x)",
+    "swish": """
+        open = Sigmoid(x)
+        y = Mul(x, open)""",
+    "gelu": """
+        scaled = Div(x, root)
+        error = Erf(scaled)
+        more = Add(error, one)
+        twice = Mul(x, more)
+        y = Mul(twice, half)""",
+    "a half that is passed on, and a shuffle": """
+        left, right = Split <axis = 1> (x, sizes)
+        bent = PRelu(right, slopes)
+        joined = Concat <axis = 1> (left, bent)
+        apart = Reshape(joined, split)
+        turned = Transpose <perm = [0, 2, 1, 3, 4]> (apart)
+        y = Reshape(turned, whole)""",
+    "the larger half": """
+        left, right = Split <axis = 1> (x, sizes)
+        larger = Max(left, right)
+        y = Concat <axis = 1> (larger, left)""",
+    "a part that two read": """
+        bent = Relu(x)
+        part = Slice(bent, first, last, axis)
+        joined = Concat <axis = 1> (bent, part)
+        y = Slice(joined, two, ten, axis)""",
+    "an addition, normalized, and its slopes": """
+        open = Sigmoid(x)
+        more = Add(open, x)
+        doubled = Add(more, image4)
+        y = PRelu(doubled, tens)""",
+    "a scale for each channel": """
+        bent = Relu(x)
+        scaled = Mul(bent, tens)
+        y = Sub(scaled, tens)""",
+}
+CONSTANTS = {
+    "root": np.array(2**0.5, np.float32),
+    "one": np.array(1, np.float32),
+    "half": np.array(0.5, np.float32),
+    "sizes": np.array([5, 5]),
+    "split": np.array([1, 2, 5, 6, 6]),
+    "whole": np.array([1, 10, 6, 6]),
+    "first": np.array([2]),
+    "last": np.array([8]),
+    "two": np.array([1]),
+    "ten": np.array([11]),
+    "axis": np.array([1]),
+    "slopes": np.linspace(0, 0.5, 5, dtype=np.float32)[:, None, None],
+    "tens": np.linspace(0.2, 0.8, 10, dtype=np.float32)[:, None, None],
+}
+
+
+def block_of(body: str) -> onnx.ModelProto:
+    """A convolution to 10 channels, a block, and one that ends in an activation."""
+    model = graph_of(
+        f"""block (float[1, 3, 6, 6] image) => (float[1, 7, 1, 1] embedding) {{
+        x = Conv(image, w)
+        image4 = Conv(image, u)
+        {body}
+        z = Conv(y, v)
+        embedding = Tanh(z)
+    }}"""
+    )
+    draw = np.random.default_rng(5)
+    shapes = {"w": (10, 3, 1, 1), "u": (10, 3, 1, 1), "v": (7, 10, 6, 6)}
+    arrays = {name: draw.normal(0, 0.7, s).astype(np.float32) for name, s in shapes.items()}
+    arrays["v"] /= 10
+    for name, value in {**arrays, **CONSTANTS}.items():
+        if name in {word for node in model.graph.node for word in node.input}:
+            model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    del model.graph.input[1:]
+    return model
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks_of_newer_networks_are_near_to_single_precision(name: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    model = block_of(BLOCKS[name])
+    onnx.save(model, tmp_path / "block.onnx")
+    images = noise(32, 6)
+    graph = read(model, (1, 3, 6, 6))
+    steps = reading.real_steps(name, graph)
+    values = [graph.image, *(step.result for step in steps[:-1])]
+    found = ranges_of_values(tmp_path / "block.onnx", values, images)
+    made = quantizing.quantized(name, graph, steps, found)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
+    answers = reference.embed(made, images)
+    assert cosines(answers, expected[:, :, 0, 0]).min() > 0.995
+    assert np.abs(answers - expected[:, :, 0, 0]).max() < 0.06
+
+
+def test_a_range_holds_zero_and_all_but_the_outermost_values() -> None:
+    assert range_between(1.0, 255.0) == Range(1.0, 0)
+    assert range_between(-255.0, -0.5) == Range(1.0, 255)
+    assert range_between(0.0, 0.0) == Range(1.0, 0)
+
+
+def test_a_range_ends_where_a_function_of_it_is_flat() -> None:
+    def cut(elements: FloatArray) -> FloatArray:
+        return np.clip(elements, -1, 2)
+
+    found = trimmed(range_between(-50.0, 50.0), cut, 0.05)
+    ends = [found.scale * (end - found.zero) for end in (0, 255)]
+    np.testing.assert_allclose(ends, [-1, 2], atol=0.1)
+    steep = trimmed(range_between(-50.0, 50.0), lambda elements: elements, 0.001)
+    assert steep.scale == pytest.approx(100 / 255)
