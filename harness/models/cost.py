@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -67,12 +68,10 @@ def count_named(name: str) -> Cost:
         BadInputError: it cannot be traced, or has an operator without a rule.
     """
     architecture = find(name)
-    try:
-        network = unfilled(name)
-        return count(network, architecture.input_size, architecture.embedding_size)
-    except Exception:  # a network may look at its weights as it is built, or hold tensors apart
-        network = untrained(name)
-        return count(network, architecture.input_size, architecture.embedding_size)
+    # A network may look at its weights as it is built, or hold tensors apart.
+    with suppress(Exception):
+        return count(unfilled(name), architecture.input_size, architecture.embedding_size)
+    return count(untrained(name), architecture.input_size, architecture.embedding_size)
 
 
 def _convolution(inputs: Sequence[Value], outputs: Sequence[Value]) -> int:
@@ -118,7 +117,7 @@ def _table() -> dict[str, Rule]:
             "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d mean sum norm "
             "linalg_vector_norm cat stack channel_shuffle transpose permute pad constant_pad_nd "
             "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d roll index flip "
-            "var amax amin clone pixel_shuffle pixel_unshuffle"
+            "var amax amin clone pixel_shuffle pixel_unshuffle im2col"
         ),
         Rule(Role.VIEW): (
             "reshape view flatten unflatten squeeze unsqueeze expand expand_as slice select "

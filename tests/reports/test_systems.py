@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from facebench.architectures import registry
 from facebench.harness.records.record import Record
 from facebench.harness.records.store import paper_table
@@ -9,7 +11,7 @@ from facebench.reports.claims import SUPPORTED
 from facebench.reports.claims.papers import judged
 from facebench.reports.evidence import Evidence
 from facebench.reports.page import Table
-from facebench.reports.sections.systems import BUILT, OPEN, systems
+from facebench.reports.sections.systems import BUILT, OPEN, PART, systems
 from tests.reports.claims.claim_records import timed
 from tests.reports.report_records import cost, full_run, large_cost
 
@@ -22,6 +24,7 @@ def table(*records: Record) -> Table:
 def test_every_system_of_table_3_is_built_or_said_not_to_be() -> None:
     methods = {row["method"] for row in paper_table(3)}
     assert methods == {*BUILT, *OPEN}
+    assert set(PART) <= set(BUILT)
     assert set(BUILT.values()) <= set(registry.names())
 
 
@@ -42,8 +45,15 @@ def test_what_is_published_and_what_is_counted_stand_apart() -> None:
     assert arcface["Counted here of MobileFaceNet’s"].text == "65.6"
     assert arcface["Latency, ms, 1 thread ncnn"].text.startswith("3")
     assert rows["MobileFaceNet"]["Counted here size"].text == "3.97"
-    assert rows["DeepFace"]["Counted here size"].text == "–"
-    assert any("DeepFace is not built" in note for note in found.notes)
+    assert rows["DCFL"]["Counted here size"].text == "–"
+    assert any("DCFL is not built" in note for note in found.notes)
+    assert not any("one of its 25 networks" in note for note in found.notes)
+
+
+def test_a_part_of_a_system_is_said_to_be_one() -> None:
+    part = replace(large_cost(), case=replace(large_cost().case, network="deepid2_plus"))
+    found = table(cost("mobilefacenet"), part)
+    assert any("one of its 25 networks" in note for note in found.notes)
 
 
 def test_hundreds_of_megabytes_is_a_claim_that_counts_decide() -> None:
