@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from facebench.harness.compiler.integers.convolution import IntegerTiling
-from facebench.harness.compiler.kernels import convolution, depthwise
+from facebench.harness.compiler.kernels import convolution, depthwise, strassen
 from facebench.harness.compiler.kernels.emit import register_lanes, spans
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 
-Tiling = convolution.ConvolutionTiling | depthwise.DepthwiseTiling | IntegerTiling
+Tiling = (
+    convolution.ConvolutionTiling
+    | strassen.StrassenTiling
+    | depthwise.DepthwiseTiling
+    | IntegerTiling
+)
 
 # Bytes of the input that stay in the second level of the cache while all filters
 # pass over them. Cores of phones have 512 KiB of it; the rest is for weights.
@@ -40,6 +45,16 @@ _SET_BYTES, _WAYS = 4096, 6
 # current x86-64 cores (Agner Fog's tables: 4 and 2 for Haswell to Zen 4).
 _LATENCY, _RATE = 4.0, 2.0
 
+# Of Strassen's algorithm, as measured on Zen 4: pixels of a map, and channels of its input and its
+# output, below which it does not pay; pixels of a task; registers of a tile, beyond which LLVM
+# moves many about; how much longer one of two threads may work.
+_PIXELS, _CHANNELS, _CHUNK_PIXELS, _SUMS, _UNEVEN = 96, 64, 256, 24, 0.1
+
+# Cycles of each sum that is kept and taken up again, and what more of each for each other; of a
+# vector of the four sums of pixels, and how much longer that takes outside the first level of the
+# cache; of a weight that is read in addition; and what of small tiles' loads is seen.
+_HELD, _HELD_MORE, _SUMMED, _FAR, _COLD, _SEEN = 4.0, 0.75, 10.0, 2.5, 0.45, 1.05
+
 # Share of the loads' cycles that is seen although multiply-adds take longer.
 _HIDDEN = 0.15
 
@@ -55,6 +70,7 @@ def candidates(work: Workload, vectors: Vectors) -> Iterator[Tiling]:
     """Yield tilings that keep all sums in registers."""
     if isinstance(work, Convolution):
         yield from _convolutions(work, vectors)
+        yield from _strassens(work, vectors)
     else:
         yield from _depthwise(work, vectors)
 
@@ -96,6 +112,37 @@ def _chunks(work: Convolution, pixels: int, vectors: Vectors) -> list[int]:
     return [size for size in sizes if size <= fitting] or sizes[-1:]
 
 
+def _strassens(work: Convolution, vectors: Vectors) -> Iterator[strassen.StrassenTiling]:
+    """Yield tilings with seven products in place of eight, where those can pay.
+
+    Weights pass through the caches once, and are 7/4 as many: a map has to have pixels enough. Sums
+    of halves have too few digits in half precision. Small tiles, which are cheaper to keep, load
+    too much where registers have few lanes and are few.
+    """
+    all_pixels = work.batch * work.output[0] * work.output[1]
+    if not strassen.halves(work) or all_pixels < _PIXELS:
+        return
+    if min(work.channels, work.filters) < _CHANNELS:
+        return
+    if vectors.registers < 32 or vectors.element != "float32":
+        return
+    chunks = [
+        size
+        for size in range(8, min(all_pixels // 4, _CHUNK_PIXELS) + 1, 2)
+        if all_pixels % size == 0 and _uneven(all_pixels // size, 2) <= _UNEVEN
+    ]
+    filters = -(-work.filters // 2 // vectors.lanes)
+    unroll = _unrolled(work, vectors)[0]
+    for count in range(1, min(filters, 4) + 1):
+        free = vectors.registers - count
+        most = free // (count + 1) if vectors.by_lane else (free - 1) // count
+        for chunk in chunks:
+            for pixels in range(4, min(most, chunk // 2, _SUMS // count) + 1):
+                # A large tile that is all of a task takes LLVM many moves.
+                if vectors.by_lane or count * pixels <= 8 or pixels <= chunk // 4:
+                    yield strassen.StrassenTiling(pixels, count, unroll, chunk)
+
+
 def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwise.DepthwiseTiling]:
     held = work.window.kernel[1] if isinstance(work, Depthwise) else 0
     for count in range(1, min(8, -(-work.channels // vectors.lanes)) + 1):
@@ -107,6 +154,9 @@ def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwis
 
 def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
     """Return the modelled cost of a workload: instructions where lanes are factors, else cycles."""
+    if isinstance(tiling, strassen.StrassenTiling):
+        assert isinstance(work, Convolution)
+        return _strassen_cost(work, tiling, vectors)
     if isinstance(work, Convolution):
         assert isinstance(tiling, convolution.ConvolutionTiling)
         return _convolution_cost(work, tiling, vectors)
@@ -132,6 +182,30 @@ def _convolution_cost(
     tasks = chunks * work.groups * sum(times for _, times in blocks)
     uneven = _uneven(tasks, 2) + _uneven(tasks, 4)
     return total * chunks * work.groups * (1 + 0.1 * uneven) * (1 + _order(work, tiling))
+
+
+def _strassen_cost(work: Convolution, tiling: strassen.StrassenTiling, vectors: Vectors) -> float:
+    channels, filters, pixels = work.channels // 2, work.filters // 2, tiling.chunk // 2
+    wide = 1.0 if vectors.by_lane else vectors.lanes / 16
+    total = 0.0
+    for _, count, size in spans(pixels, tiling.pixels):
+        for width, times in _blocks(filters, tiling.vectors * vectors.lanes):
+            registers = len(register_lanes(width, vectors.lanes))
+            sums = size * registers
+            if vectors.by_lane:
+                step = _step(size, registers, vectors, 1, tiling.unroll) + _LOOP / tiling.unroll
+            else:
+                loads = (registers * vectors.lanes / 8 + size) / 2
+                step = _SEEN * max(sums * vectors.lanes / 8 / _RATE, loads, _LATENCY)
+            held = (_HELD + _HELD_MORE * sums) * sums * wide
+            total += count * times * (strassen.PRODUCTS * step * channels + held)
+    summed = _SUMMED * wide * pixels * channels / vectors.lanes
+    if strassen.SUMS * vectors.element_bytes * pixels * channels > _CLOSE_BYTES:
+        summed *= _FAR
+    tasks = work.batch * work.output[0] * work.output[1] // tiling.chunk
+    uneven = _uneven(tasks, 2) + _uneven(tasks, 4)
+    cold = _COLD * work.channels * work.filters
+    return (total + summed) * tasks * (1 + 0.1 * uneven) + cold
 
 
 def _order(work: Convolution, tiling: convolution.ConvolutionTiling) -> float:

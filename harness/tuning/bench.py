@@ -126,8 +126,7 @@ def _answer(place: BenchDevice, request: dict[str, Any]) -> dict[str, Any]:
         with place.calling("loading kernels of the target"):
             kernels = place.load(Path(request["library"]))
         if "seconds" in request:
-            arguments = _tensors(place, request["operands"])
-            return {"seconds": _timed(place, kernels, request, arguments)}
+            return {"seconds": _timed(place, kernels, request)}
         for path in request["operands"]:
             arguments = _tensors(place, path)
             with place.calling("running a kernel"):
@@ -147,9 +146,7 @@ def _tensors(place: BenchDevice, path: str) -> list[Any]:
         return [tvm.runtime.tensor(array, place.device) for array in arrays.values()]
 
 
-def _timed(
-    place: BenchDevice, kernels: Any, request: dict[str, Any], arguments: Sequence[Any]
-) -> list[float]:
+def _timed(place: BenchDevice, kernels: Any, request: dict[str, Any]) -> list[float]:
     """Seconds of a call of each kernel, which have their turns in rounds.
 
     The first is what the others are held against. Its time is the lowest of all rounds. Of
@@ -157,12 +154,15 @@ def _timed(
     of their ratio in each round: the lowest alone can be a lucky moment.
     """
 
+    names: list[str] = list(request["kernels"])
+    paths = dict(zip(names, request["operands"], strict=True))
+    tensors = {path: _tensors(place, path) for path in dict.fromkeys(paths.values())}
+
     def visit(name: str, number: int) -> float:
         timer = kernels.time_evaluator(name, place.device, number=number, repeat=_REPEATS)
         with place.calling("timing a kernel"):
-            return float(statistics.median(timer(*arguments).results))
+            return float(statistics.median(timer(*tensors[paths[name]]).results))
 
-    names: list[str] = list(request["kernels"])
     numbers = {name: math.ceil(_VISIT_S / max(visit(name, 1), 1e-7)) for name in names}
     rounds: list[dict[str, float]] = []
     order, generator = list(names), random.Random(0)

@@ -19,8 +19,9 @@ def require(cost: TilingCost, work: Workload, tiling: Tiling) -> None:
     named = {"random": kernels.random(work), **dict(kernels.extreme(work))}
     answers = cost.outputs(work, tiling, list(named.values()))
     expected = kernels.defined(work, list(named.values()))
-    for name, answer, right in zip(named, answers, expected, strict=True):
-        error = kernels.error(answer, right)
+    scales = kernels.scales(work, tiling, list(named.values()))
+    for name, answer, right, scale in zip(named, answers, expected, scales, strict=True):
+        error = kernels.error(answer, right, scale)
         if not error <= kernels.tolerance:
             raise WrongAnswerError(
                 f"the kernel of '{key(work)}' with {tiling} differs from its definition by "

@@ -66,8 +66,18 @@ class SearchedKernels(Protocol):
         """Return what a kernel should give of each of several operands, computed plainly here."""
         ...
 
-    def error(self, answer: Array, right: Array) -> float:
-        """Return how far an answer is from the right one, relative to its largest element."""
+    def scales(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[float]:
+        """Return for each of several operands what an error is divided by at least; 0 mostly."""
+        ...
+
+    def error(self, answer: Array, right: Array, scale: float) -> float:
+        """Return how far an answer is from the right one, relative to its largest element.
+
+        Args:
+            answer: (N, H, W, F).
+            right: (N, H, W, F).
+            scale: of `scales`.
+        """
         ...
 
     @property

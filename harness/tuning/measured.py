@@ -97,13 +97,19 @@ class MeasuredCost:
             self._bench = None
 
     def _measured(self, work: Workload, tilings: Sequence[Tiling]) -> list[float]:
-        # Weights of all tilings are as many, and what they are changes no time.
+        chosen: list[str] = []
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             request = self._compiled(work, tilings, folder)
             given = self.kernels.random(work)
-            path = self._written(folder / "operands.npz", work, tilings[0], given)
-            answer = self._ask({**request, "operands": path, "seconds": _SECONDS})
+            paths: dict[int, str] = {}
+            for tiling in tilings:
+                # Of tilings with as many weights all read the same: what they are changes no time.
+                size = sum(array.size for array in self.kernels.arguments(work, tiling, given))
+                if size not in paths:
+                    paths[size] = self._written(folder / f"{size}.npz", work, tiling, given)
+                chosen.append(paths[size])
+            answer = self._ask({**request, "operands": chosen, "seconds": _SECONDS})
         seconds: list[float] = answer["seconds"]
         return seconds
 

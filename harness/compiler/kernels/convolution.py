@@ -10,6 +10,7 @@ from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
 from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels.accumulation import Accumulation
 from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
@@ -94,6 +95,8 @@ class _ConvolutionKernel:
             "output": out_shape,
         }
         self._buffers = emit.arguments(shapes, self._vectors.element)
+        given, weights = self._buffers["input"], self._buffers["weights"]
+        self._accumulation = Accumulation(given, weights, self._vectors)
         self._tasks()
 
     def _tasks(self) -> None:
@@ -191,15 +194,7 @@ class _ConvolutionKernel:
         start = group * self._channels
         places = [None if place is None else T.Bind(place + start) for place in inputs]
         unroll = self._tiling.unroll
-        whole, rest = divmod(self._channels, unroll)
-
-        def steps(number: Expr, count: int) -> None:
-            moved = [None if place is None else place + number * unroll for place in places]
-            self._steps(sums, moved, weights + number * unroll * width, width, count)
-
-        emit.repeat(whole, lambda number: steps(number, unroll))
-        if rest:
-            steps(whole, rest)
+        self._accumulation.channels(sums, places, weights, width, self._channels, unroll)
 
     def _shuffled_loops(
         self,
@@ -224,7 +219,7 @@ class _ConvolutionKernel:
             def steps(done: Expr, channels: int, skipped: int = 0) -> None:
                 moved = [None if place is None else place + start + done for place in inputs]
                 at = row + done * apart * width
-                self._steps(sums, moved, at, apart * width, channels, skipped)
+                self._accumulation.steps(sums, moved, at, apart * width, channels, skipped)
 
             whole = T.Bind(count // unroll)
             with T.serial(0, whole) as number:
@@ -243,35 +238,6 @@ class _ConvolutionKernel:
         for rest in range(1, lanes):
             with T.If(count - done == rest), T.Then():
                 steps(count - lanes, lanes, lanes - rest)
-
-    def _steps(
-        self,
-        sums: Sums,
-        places: Sequence[Expr | None],
-        weights: Expr,
-        row: int,
-        count: int,
-        skipped: int = 0,
-    ) -> None:
-        """Input channels from `skipped` to `count`, in turn, their weights `row` apart."""
-        pieces = emit.register_lanes(count, self._vectors.lanes if self._vectors.by_lane else 1)
-        channel = 0
-        for lanes in pieces:
-            factors = self._factors(places, channel, lanes)
-            for lane in range(max(skipped - channel, 0), lanes):
-                values = sums.vectors(self._buffers["weights"], weights + (channel + lane) * row)
-                for pixel, factor in enumerate(factors):
-                    if factor is not None:
-                        sums.multiply_add(pixel, factor[lane], values)
-            channel += lanes
-
-    def _factors(
-        self, places: Sequence[Expr | None], channel: int, lanes: int
-    ) -> list[list[Expr] | None]:
-        """Return each pixel's next `lanes` channels."""
-        return [
-            None if place is None else self._elements(place + channel, lanes) for place in places
-        ]
 
     def _planar(
         self,
@@ -306,15 +272,8 @@ class _ConvolutionKernel:
         lanes = self._vectors.lanes
         low, high = needed[0], needed[-1]
         if not self._vectors.by_lane or high - low + 1 < lanes:
-            return {c: self._elements(base + c, 1)[0] for c in needed}
+            return {c: self._accumulation.elements(base + c, 1)[0] for c in needed}
         values: dict[int, Expr] = {}
         for start in [*range(low, high - lanes + 2, lanes), high - lanes + 1]:
-            values |= dict(enumerate(self._elements(base + start, lanes), start))
+            values |= dict(enumerate(self._accumulation.elements(base + start, lanes), start))
         return values
-
-    def _elements(self, index: Expr, lanes: int) -> list[Expr]:
-        """Return `lanes` scalars of the input, loaded together."""
-        loaded = T.Bind(emit.read(self._vectors, self._buffers["input"], index, lanes))
-        if lanes == 1:
-            return [loaded]
-        return [tirx.Shuffle([loaded], [tirx.IntImm("int32", lane)]) for lane in range(lanes)]

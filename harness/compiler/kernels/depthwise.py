@@ -129,7 +129,7 @@ class _DepthwiseKernel:
         if isinstance(self._work, Depthwise):
             return sums.vectors(self._buffers["bias"], first)
         least = np.finfo(self._vectors.element).min if self._work.kind == "max" else 0.0
-        return [emit.constant(float(least), lanes, self._vectors.computed) for lanes in sums.lanes]
+        return sums.constants(float(least))
 
     def _combine(
         self, sums: Sums, first: Expr, width: int, ky: Expr

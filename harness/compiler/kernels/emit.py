@@ -202,6 +202,33 @@ class Sums:
             for register, value, lanes in zip(row, values, self.lanes, strict=True):
                 store(register, 0, value, lanes)
 
+    def constants(self, value: float) -> list[Expr]:
+        """Return a number for the registers of a row."""
+        return [constant(value, lanes, self._vectors.computed) for lanes in self.lanes]
+
+    def keep(self, buffer: Buffer) -> None:
+        """Write the tile to a buffer of its own, pixel by pixel."""
+        for index, lanes, held in self._registers():
+            store(buffer, index, load(held, 0, lanes), lanes)
+
+    def add_kept(self, buffer: Buffer) -> None:
+        """Add the tile that was written to a buffer."""
+        for index, lanes, held in self._registers():
+            store(held, 0, load(held, 0, lanes) + load(buffer, index, lanes), lanes)
+
+    def _registers(self) -> Iterator[tuple[int, int, Buffer]]:
+        """Yield each register with its place in the tile and its lanes."""
+        width = sum(self.lanes)
+        for pixel, row in enumerate(self._sums):
+            for register, offset, lanes in zip(row, self.offsets, self.lanes, strict=True):
+                yield pixel * width + offset, lanes, register
+
+    def add_to_all(self, values: Sequence[Expr]) -> None:
+        """Add `values`, of `vectors`, to every pixel's sums."""
+        for pixel in range(self.pixels):
+            for register, value in enumerate(values):
+                self.add(pixel, register, value)
+
     def multiply_add(self, pixel: int, factor: Expr, weights: Sequence[Expr]) -> None:
         """Add a scalar times `weights`."""
         for j, weight in enumerate(weights):

@@ -9,7 +9,8 @@ from typing import Any
 from tvm import relax, tirx
 
 from facebench.harness.compiler.graph.rewrite import Kernel
-from facebench.harness.compiler.kernels import convolution, depthwise
+from facebench.harness.compiler.kernels import convolution, depthwise, strassen
+from facebench.harness.compiler.kernels.strassen import StrassenTiling
 from facebench.harness.compiler.tiling import Tiling, best
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Workload, key, name
@@ -61,6 +62,8 @@ def is_kernel(function: tirx.PrimFunc) -> bool:
 @lru_cache(maxsize=1024)
 def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
     """Return a workload's kernel with a tiling."""
+    if isinstance(work, Convolution) and isinstance(tiling, StrassenTiling):
+        return strassen.emit_strassen(work, tiling, vectors)
     if isinstance(work, Convolution):
         return convolution.emit_convolution(work, tiling, vectors)
     if isinstance(work, Depthwise):
@@ -70,5 +73,7 @@ def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
 
 def packing(work: Workload, tiling: Any, vectors: Vectors) -> Callable[[Any], Any]:
     """Return how the kernel wants its weights; a pooling has none."""
-    pack: Callable[..., Any] = convolution.pack if isinstance(work, Convolution) else depthwise.pack
+    pack: Callable[..., Any] = depthwise.pack
+    if isinstance(work, Convolution):
+        pack = strassen.pack if isinstance(tiling, StrassenTiling) else convolution.pack
     return partial(pack, work, tiling, vectors)

@@ -29,6 +29,7 @@ tvm = import_tvm()
 # These need TVM to be imported, and without torch's help.
 from facebench.harness.compiler import tiling as tilings  # noqa: E402
 from facebench.harness.compiler.kernels import emit, provider  # noqa: E402
+from facebench.harness.compiler.kernels.strassen import StrassenTiling  # noqa: E402
 
 # Registers of SSE, AVX, AVX-512 and NEON; all run here, as LLVM's vectors of any length do.
 REGISTERS = [
@@ -216,6 +217,57 @@ def test_any_depthwise_convolution_or_pool_is_torchs(
     registers: Vectors, work: Depthwise | Pooling, seed: int
 ) -> None:
     held(work, registers, seed)
+
+
+@st.composite
+def halved(draw: st.DrawFn) -> tuple[Convolution, StrassenTiling]:
+    """A pointwise convolution of an even number of channels, and seven products that give it."""
+    channels, filters = (2 * draw(st.integers(1, 40)) for _ in range(2))
+    batch, half, chunks = draw(st.integers(1, 2)), draw(st.integers(1, 9)), draw(st.integers(1, 3))
+    extents = (chunks, 2 * half)
+    epilogue = draw(st.sampled_from([one for one in EPILOGUES if "relu6" not in one]))
+    work = Convolution(
+        batch, extents, extents, channels, filters, Window((1, 1)), epilogue=epilogue
+    )
+    pixels, vectors = draw(st.integers(1, 7)), draw(st.integers(1, 3))
+    return work, StrassenTiling(pixels, vectors, draw(st.sampled_from([4, 8])), 2 * half)
+
+
+@pytest.mark.parametrize("registers", [REGISTERS[2], REGISTERS[3]], ids=str)
+@drawn(3)
+@given(drawn=halved(), seed=st.integers(0, 99))
+def test_seven_products_are_torchs(
+    registers: Vectors, drawn: tuple[Convolution, StrassenTiling], seed: int
+) -> None:
+    work, tiling = drawn
+    arrays = inputs(work, seed)
+    assert error(run(work, tiling, registers, arrays), expected(work, arrays)) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registers", [REGISTERS[2], REGISTERS[3]], ids=str)
+@drawn(30)
+@given(drawn=halved(), seed=st.integers(0, 99))
+def test_seven_products_of_many_kernels_are_torchs(
+    registers: Vectors, drawn: tuple[Convolution, StrassenTiling], seed: int
+) -> None:
+    work, tiling = drawn
+    arrays = inputs(work, seed)
+    assert error(run(work, tiling, registers, arrays), expected(work, arrays)) < 1e-5
+
+
+def test_seven_products_share_their_work_and_have_pixels_and_digits_enough() -> None:
+    def tasks(size: int, registers: Vectors) -> set[int]:
+        work = Convolution(1, (size, size), (size, size), 128, 256, Window((1, 1)))
+        found = tilings.candidates(work, registers)
+        return {size**2 // one.chunk for one in found if isinstance(one, StrassenTiling)}
+
+    wide = REGISTERS[2]
+    # Of 7 tasks one of two threads would have 4.
+    assert tasks(14, wide) == {14}
+    assert not tasks(7, wide)
+    assert not tasks(14, REGISTERS[1])
+    assert not tasks(14, replace(wide, element="float16", in_single=True))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 
 from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler import host, tiling
+from facebench.harness.compiler.kernels.strassen import StrassenTiling
 from facebench.harness.compiler.vectors import BYTE_FEATURES, ByteVectors, half_vectors
 from facebench.harness.compiler.workload import (
     Convolution,
@@ -39,6 +40,15 @@ WORKLOADS: list[Workload] = [
 @pytest.mark.parametrize("work", WORKLOADS, ids=key)
 def test_the_models_choice_computes_its_workload(work: Workload) -> None:
     correctness.require(FakeCost(lambda one: 1.0), work, tiling.best(work, REGISTERS))
+
+
+def test_seven_products_are_right_beside_the_largest_sum() -> None:
+    """Sums of 1e30 have no digits for those that an output of at most 6 is made of."""
+    pointwise = Convolution(1, (4, 4), (4, 4), 12, 10, Window((1, 1)), epilogue=("relu6",))
+    tiling = StrassenTiling(pixels=4, vectors=1, unroll=4, chunk=8)
+    correctness.require(FakeCost(lambda one: 1.0), pointwise, tiling)
+    with pytest.raises(WrongAnswerError, match="on random operands"):
+        correctness.require(FakeCost(lambda one: 1.0, wrong=[tiling]), pointwise, tiling)
 
 
 def test_a_kernel_that_is_a_little_off_is_refused_and_named() -> None:

@@ -14,7 +14,9 @@ from facebench.architectures.errors import (
     WrongAnswerError,
 )
 from facebench.harness.compiler import host, tiling
+from facebench.harness.compiler.kernels.strassen import StrassenTiling
 from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.workload import Convolution, Window
 from facebench.harness.machine import environment
 from facebench.harness.tuning import bench, correctness, measured, operands, places
 from facebench.harness.tuning.costs import Failure
@@ -41,6 +43,14 @@ def test_kernels_of_this_machine_are_timed_and_right() -> None:
         assert 0 < first < 0.01
         assert cost.how == f"measured on {environment.identity()['cpu_model']}"
         correctness.require(cost, WORK, CHOSEN)
+
+
+def test_kernels_with_more_weights_are_timed_beside_others() -> None:
+    work = Convolution(1, (4, 4), (4, 4), 8, 8, Window((1, 1)))
+    others = StrassenTiling(pixels=4, vectors=1, unroll=4, chunk=8)
+    with places.costs(HERE) as cost:
+        found = cost.measure_all(work, [tiling.best(work, REGISTERS), others])
+    assert all(isinstance(seconds, float) for seconds in found)
 
 
 def test_a_kernel_that_crashes_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
