@@ -106,7 +106,10 @@ class _IntegerConvolution:
         reduced = self._channels * work.window.taps
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
             "input": ((work.batch, *work.input, work.channels), self._lanes.kind),
-            "weights": ((work.filters * reduced,), self._lanes.weights_type()),
+            "weights": (
+                (self._lanes.kept_for(work.filters * reduced),),
+                self._lanes.weights_type(),
+            ),
             "bias": ((work.filters,), "int32"),
         }
         self._buffers = arguments(

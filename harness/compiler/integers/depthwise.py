@@ -94,7 +94,7 @@ class _IntegerDepthwise:
         held = work.channels * window.kernel[0] * _shifts(window) * _taps(window)
         shapes: dict[str, tuple[tuple[int, ...], str]] = {
             "input": ((work.batch, *work.input, work.channels), self._lanes.kind),
-            "weights": ((held,), self._lanes.weights_type()),
+            "weights": ((self._lanes.kept_for(held),), self._lanes.weights_type()),
             "bias": ((work.channels,), "int32"),
         }
         self._buffers = arguments(

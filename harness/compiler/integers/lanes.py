@@ -60,6 +60,14 @@ class Lanes(ABC):
             columns: they are for `columns` and `outside`; else for `fours`.
         """
 
+    def kept_for(self, weights: int) -> int:
+        """Return the elements in which so many weights are kept."""
+        return weights
+
+    def missing(self, weights: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Return what sums of weights (F, C, KH, KW) times bytes are less by in `dot`, (F,)."""
+        return np.zeros(len(weights), np.int64)
+
     @abstractmethod
     def weights_of(
         self, buffer: Buffer, place: Expr, together: Sequence[int], columns: bool

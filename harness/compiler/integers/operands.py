@@ -53,6 +53,7 @@ def constants(
     kind = depthwise if isinstance(work, Depthwise) else convolution
     origin = lanes_of(vectors).origin
     folded = step.bias - (zeros.source - origin) * step.weights.astype(np.int64).sum(axis=(1, 2, 3))
+    folded += lanes_of(vectors).missing(step.weights)
     if step.added:
         folded -= ROUNDING_BITS
     order = kind.channel_order(work, tiling, vectors)

@@ -15,6 +15,9 @@ from facebench.harness.compiler.workload import Convolution, Depthwise, Workload
 # Rows of a tile that is narrow.
 _PIXELS = 14
 
+# Bytes of a line of the cache, and of a map that stays in its first level.
+_LINE, _CLOSE = 64, 1 << 14
+
 # Pixels that stay in the caches while all filters pass over them.
 _CHUNK = 256
 
@@ -36,7 +39,10 @@ def tiling(work: Convolution | Depthwise, vectors: ByteVectors) -> IntegerTiling
     sums, width = _tile(vectors)
     if isinstance(work, Depthwise):
         outputs = vectors.registers // 8
-        return IntegerTiling(outputs, vectors.packed, work.output[1], weights_first=True, unroll=1)
+        # A line of the cache is read whole, or stays until the rest of it is.
+        close = work.input[0] * work.input[1] * work.channels <= _CLOSE
+        first = close or vectors.packed >= _LINE
+        return IntegerTiling(outputs, vectors.packed, work.output[1], first, unroll=1)
     width = min(width, work.filters // work.groups)
     count = _registers(width, work, vectors)
     rows = max(1, min(sums // count, _PIXELS))
@@ -92,7 +98,7 @@ def cost(work: Convolution | Depthwise, one: IntegerTiling, vectors: ByteVectors
 
 def _convolutions(work: Convolution, vectors: ByteVectors) -> Iterator[IntegerTiling]:
     most = _unroll(vectors)
-    steps = sorted({_steps(work, most), _steps(work, most // 2)})
+    steps = sorted({_steps(work, most), _steps(work, most // 2 or 2)})
     for width in _widths(work.filters // work.groups, vectors):
         count = _registers(width, work, vectors)
         most = min((vectors.registers - count - 1) // count, 2 * _PIXELS)
@@ -147,7 +153,7 @@ def _step(pixels: int, registers: int, vectors: ByteVectors) -> float:
         return 3 * sums + registers + 2.25 * pixels + spilled
     if vectors.dot:
         return sums + registers + pixels + spilled
-    return 4 * sums + 2 * registers + 3 * pixels + spilled
+    return 4 * sums + 2 * registers + pixels + spilled
 
 
 def _depthwise_cost(work: Depthwise, one: IntegerTiling, vectors: ByteVectors) -> float:
@@ -197,4 +203,6 @@ def _tile(vectors: ByteVectors) -> tuple[int, int]:
 
 def _unroll(vectors: ByteVectors) -> int:
     """Return the fours of channels of a step: as many as registers hold of each pixel."""
+    if not vectors.dot and not vectors.arm:
+        return 1  # of more LLVM keeps factors in registers, and sums in memory
     return 8 if vectors.arm and vectors.dot else 4

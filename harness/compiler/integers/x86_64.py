@@ -1,7 +1,8 @@
 """Vectors of bytes in x86-64's instructions.
 
-Bytes of a map are unsigned. Products are of four bytes with VNNI; else of two words, since those
-of bytes saturate.
+Bytes of a map are unsigned. Products are of four bytes with VNNI; else of two, an unsigned one with
+a signed one, whose sum of 16 bits saturates where weights are the signed ones. So the unsigned ones
+are their magnitudes, and the bytes of the map get the signs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from facebench.harness.compiler.integers.lanes import (
 from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat
 
 _DOT = "llvm.x86.avx512.vpdpbusd."
-_PAIRS = {4: "sse2.pmadd.wd", 8: "avx2.pmadd.wd", 16: "avx512.pmaddw.d.512"}
+_PRODUCTS = {
+    4: "llvm.x86.ssse3.pmadd.ub.sw.128",
+    8: "llvm.x86.avx2.pmadd.ub.sw",
+    16: "llvm.x86.avx512.pmaddubs.w.512",
+}
+_PAIRS = {
+    4: "llvm.x86.sse2.pmadd.wd",
+    8: "llvm.x86.avx2.pmadd.wd",
+    16: "llvm.x86.avx512.pmaddw.d.512",
+}
 _WORDS = {8: "avx2.packssdw", 16: "avx512.packssdw.512"}
 _BYTES = {8: "avx2.packuswb", 16: "avx512.packuswb.512"}
 
@@ -36,52 +46,69 @@ class X86Lanes(Lanes):
     origin: ClassVar[int] = 0
 
     def weights_type(self) -> str:
-        """Return bytes with VNNI, else words."""
-        return "int8" if self.vectors.dot else "int16"
+        """Return bytes."""
+        return "int8"
 
     def weights_kept(
         self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False
     ) -> NDArray[np.integer[Any]]:
-        """Return weights `(..., W, 4)` flat, or a register's even and odd ones as words."""
+        """Return weights `(..., W, 4)` flat; or a register's magnitudes, then its signs."""
         if self.vectors.dot:
             return weights.ravel()
-        words, first = [], 0
+        kept, first = [], 0
+        # Where a weight is negative, its factor has all bits turned, and the first one else.
+        signs = np.where(weights < 0, 0x7F, -0x80).astype(np.int8)
         for together in self.registers(weights.shape[-2], packed):
             for lanes in together:
-                own = weights[..., first : first + lanes, :].astype(np.int16)
-                words += [own[..., half::2].reshape(*own.shape[:-2], -1) for half in (0, 1)]
+                for one in (np.abs(weights), signs):
+                    own = one[..., first : first + lanes, :]
+                    kept.append(own.reshape(*own.shape[:-2], -1))
                 first += lanes
-        return np.concatenate(words, axis=-1).ravel()
+        return np.concatenate(kept, axis=-1).ravel()
 
     def weights_of(
         self, buffer: Buffer, place: Expr, together: Sequence[int], columns: bool
     ) -> list[list[Expr]]:
-        """Return one vector of bytes, or two of words, for each register."""
+        """Return one vector of bytes, or two, for each register."""
         made, number = [], 1 if self.vectors.dot else 2
         for i, lanes in enumerate(together):
-            start, size = place + QUAD * sum(together[:i]), QUAD * lanes // number
+            start, size = number * (place + QUAD * sum(together[:i])), QUAD * lanes
             made.append([T.Bind(load(buffer, start + j * size, size)) for j in range(number)])
         return made
 
+    def kept_for(self, weights: int) -> int:
+        """Return two bytes for each weight without VNNI."""
+        return weights if self.vectors.dot else 2 * weights
+
+    def missing(self, weights: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Return what turned factors are less by: weights (F, C, KH, KW) times 128, and more.
+
+        With its first bit turned a byte is less by 128, and with all bits turned -1 less that.
+        """
+        if self.vectors.dot:
+            return super().missing(weights)
+        wide = weights.astype(np.int64)
+        less: NDArray[np.int64] = (128 * wide - np.minimum(wide, 0)).sum(axis=(1, 2, 3))
+        return less
+
     def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
-        """Return sums of one instruction, or of two products of words."""
+        """Return sums of one instruction; or of bytes times magnitudes, added as words.
+
+        A magnitude is at most 127 and a turned byte -128 to 127: two products fit 16 bits.
+        """
         kind = f"int32x{lanes}"
-        if len(given) == 1:
+        if self.vectors.dot:
             name = f"{_DOT}{32 * lanes}"
             return tirx.call_llvm_pure_intrin(kind, name, total, given[0], weights[0])
-        for one, weight in zip(given, weights, strict=True):
-            name = f"llvm.x86.{_PAIRS[lanes]}"
-            total = total + tirx.call_llvm_pure_intrin(kind, name, one, weight)
-        return total
+        magnitudes, signs = weights
+        turned = tirx.bitwise_xor(tirx.reinterpret(f"int8x{QUAD * lanes}", given[0]), signs)
+        words, ones = f"int16x{2 * lanes}", splat(tirx.IntImm("int16", 1), 2 * lanes)
+        products = tirx.call_llvm_pure_intrin(words, _PRODUCTS[lanes], magnitudes, turned)
+        return total + tirx.call_llvm_pure_intrin(kind, _PAIRS[lanes], products, ones)
 
     def factors(self, bytes_: Expr, lanes: int) -> list[Expr]:
-        """Return bytes as they are, or the even and the odd ones as words."""
-        if self.vectors.dot:
-            return [bytes_]
-        words = tirx.reinterpret(f"uint16x{2 * lanes}", bytes_)
-        even = tirx.bitwise_and(words, splat(tirx.IntImm("uint16", 255), 2 * lanes))
-        odd = tirx.shift_right(words, splat(tirx.IntImm("uint16", 8), 2 * lanes))
-        return [T.Bind(tirx.reinterpret(f"int16x{2 * lanes}", one)) for one in (even, odd)]
+        """Return bytes as they are."""
+        return [bytes_]
 
     def fours(
         self, buffer: Buffer, place: Expr, count: int, sizes: Collection[int]
