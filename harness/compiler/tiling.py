@@ -115,16 +115,16 @@ def _chunks(work: Convolution, pixels: int, vectors: Vectors) -> list[int]:
 def _strassens(work: Convolution, vectors: Vectors) -> Iterator[strassen.StrassenTiling]:
     """Yield tilings with seven products in place of eight, where those can pay.
 
-    Weights pass through the caches once, and are 7/4 as many: a map has to have pixels enough. Sums
-    of halves have too few digits in half precision. Small tiles, which are cheaper to keep, load
-    too much where registers have few lanes and are few.
+    Weights pass through the caches once, and are 7/4 as many: a map has to have pixels enough, and
+    cores of phones wait for memory. Sums of halves have too few digits in half precision. Small
+    tiles, which are cheaper to keep, load too much where registers have few lanes and are few.
     """
     all_pixels = work.batch * work.output[0] * work.output[1]
     if not strassen.halves(work) or all_pixels < _PIXELS:
         return
     if min(work.channels, work.filters) < _CHANNELS:
         return
-    if vectors.registers < 32 or vectors.element != "float32":
+    if vectors.lanes < 16 or vectors.element != "float32":
         return
     chunks = [
         size
@@ -135,11 +135,11 @@ def _strassens(work: Convolution, vectors: Vectors) -> Iterator[strassen.Strasse
     unroll = _unrolled(work, vectors)[0]
     for count in range(1, min(filters, 4) + 1):
         free = vectors.registers - count
-        most = free // (count + 1) if vectors.by_lane else (free - 1) // count
+        most = (free - 1) // count
         for chunk in chunks:
             for pixels in range(4, min(most, chunk // 2, _SUMS // count) + 1):
                 # A large tile that is all of a task takes LLVM many moves.
-                if vectors.by_lane or count * pixels <= 8 or pixels <= chunk // 4:
+                if count * pixels <= 8 or pixels <= chunk // 4:
                     yield strassen.StrassenTiling(pixels, count, unroll, chunk)
 
 
@@ -186,20 +186,17 @@ def _convolution_cost(
 
 def _strassen_cost(work: Convolution, tiling: strassen.StrassenTiling, vectors: Vectors) -> float:
     channels, filters, pixels = work.channels // 2, work.filters // 2, tiling.chunk // 2
-    wide = 1.0 if vectors.by_lane else vectors.lanes / 16
+    wide = vectors.lanes / 8
     total = 0.0
     for _, count, size in spans(pixels, tiling.pixels):
         for width, times in _blocks(filters, tiling.vectors * vectors.lanes):
             registers = len(register_lanes(width, vectors.lanes))
             sums = size * registers
-            if vectors.by_lane:
-                step = _step(size, registers, vectors, 1, tiling.unroll) + _LOOP / tiling.unroll
-            else:
-                loads = (registers * vectors.lanes / 8 + size) / 2
-                step = _SEEN * max(sums * vectors.lanes / 8 / _RATE, loads, _LATENCY)
-            held = (_HELD + _HELD_MORE * sums) * sums * wide
+            loads = (registers * wide + size) / 2
+            step = _SEEN * max(sums * wide / _RATE, loads, _LATENCY)
+            held = (_HELD + _HELD_MORE * sums) * sums
             total += count * times * (strassen.PRODUCTS * step * channels + held)
-    summed = _SUMMED * wide * pixels * channels / vectors.lanes
+    summed = _SUMMED * pixels * channels / vectors.lanes
     if strassen.SUMS * vectors.element_bytes * pixels * channels > _CLOSE_BYTES:
         summed *= _FAR
     tasks = work.batch * work.output[0] * work.output[1] // tiling.chunk

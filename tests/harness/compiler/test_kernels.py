@@ -267,6 +267,7 @@ def test_seven_products_share_their_work_and_have_pixels_and_digits_enough() -> 
     assert tasks(14, wide) == {14}
     assert not tasks(7, wide)
     assert not tasks(14, REGISTERS[1])
+    assert not tasks(14, REGISTERS[3])
     assert not tasks(14, replace(wide, element="float16", in_single=True))
 
 
