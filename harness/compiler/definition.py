@@ -16,6 +16,7 @@ from facebench.harness.compiler.workload import (
     Depthwise,
     Epilogue,
     Pooling,
+    Shifted,
     Window,
     Workload,
 )
@@ -33,13 +34,14 @@ def definition(work: Workload) -> tirx.PrimFunc:
     if isinstance(work, Pooling):
         given, result = [source], _pooled(work, source)
     else:
-        filters = work.filters if isinstance(work, Convolution) else work.channels
         groups = work.groups if isinstance(work, Convolution) else work.channels
-        shape = (filters, work.channels // groups, *work.window.kernel)
-        weights = te.placeholder(shape, "float32", name="weights")
-        bias = te.placeholder((filters,), "float32", name="bias")
+        weights = te.placeholder(work.weights, "float32", name="weights")
+        bias = te.placeholder(work.weights[:1], "float32", name="bias")
         given = [source, weights, bias]
-        sums = _convolved(work, source, weights, groups)
+        if isinstance(work, Shifted):
+            sums = _moved(work, source, weights)
+        else:
+            sums = _convolved(work, source, weights, groups)
         result = te.compute(sums.shape, lambda n, y, x, f: sums[n, y, x, f] + bias[f], "biased")
     operands = _operands(work.epilogue, result)
     for step in work.epilogue:
@@ -70,6 +72,22 @@ def _convolved(
         return te.sum(product, axis=[channel, ky, kx])
 
     return te.compute((work.batch, *work.output, filters), sums, name="sums")
+
+
+def _moved(work: Shifted, source: Tensor, weights: Tensor) -> Tensor:
+    """Sums over the channels, each where its tap of the window is, (N, H, W, F)."""
+    padded = _padded(work, source, 0.0)
+    channel = te.reduce_axis((0, work.channels), "channel")
+    columns = work.window.kernel[1]
+    middle = work.window.padding[0] * columns + work.window.padding[1]
+
+    def sums(n: Expr, y: Expr, x: Expr, f: Expr) -> Expr:
+        moved = channel < work.share * work.window.taps
+        tap = tirx.Select(moved, channel // max(work.share, 1), tirx.const(middle, "int32"))
+        row, column = _place(work.window, y, x, tap // columns, tap % columns)
+        return te.sum(padded[n, row, column, channel] * weights[f, channel, 0, 0], axis=channel)
+
+    return te.compute((work.batch, *work.output, work.filters), sums, name="sums")
 
 
 def _pooled(work: Pooling, source: Tensor) -> Tensor:

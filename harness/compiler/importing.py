@@ -27,11 +27,14 @@ def import_network(exported: Exported, batch: int) -> Any:
     import onnx
 
     import_tvm()
+    from facebench.harness.compiler.shifts import with_convolutions  # loads onnx
+
     frontend = importlib.import_module("tvm.relax.frontend.onnx")
     height, width = exported.facts()["input_size"]
     model = onnx.load(exported.onnx)
     if exported.from_onnx or any(node.op_type in _ON_SHAPES for node in model.graph.node):
         model = plain(model, batch)
+    model = with_convolutions(model)
     shapes = {"image": [batch, 3, height, width]}
     try:
         # It prints the operator that it cannot convert, beside what it raises.

@@ -167,7 +167,6 @@ def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
 def _convolution_cost(
     work: Convolution, tiling: convolution.ConvolutionTiling, vectors: Vectors
 ) -> float:
-    reduced = work.channels // work.groups * work.window.taps
     pixels = work.batch * work.output[0] * work.output[1]
     total = 0.0
     blocks = _blocks(work.filters // work.groups, tiling.vectors * vectors.lanes)
@@ -177,7 +176,7 @@ def _convolution_cost(
             crowded = _crowding(size, work.channels * work.window.stride[1], vectors)
             step = _step(size, registers, vectors, 1 if work.planar else crowded, tiling.unroll)
             step += _LOOP / tiling.unroll + _spilled(work, size, registers, vectors)
-            total += count * times * (step * reduced + _tile(size * registers, vectors))
+            total += count * times * (step * work.reduced + _tile(size * registers, vectors))
     chunks = pixels // tiling.chunk
     tasks = chunks * work.groups * sum(times for _, times in blocks)
     uneven = _uneven(tasks, 2) + _uneven(tasks, 4)
@@ -207,7 +206,7 @@ def _strassen_cost(work: Convolution, tiling: strassen.StrassenTiling, vectors: 
 
 def _order(work: Convolution, tiling: convolution.ConvolutionTiling) -> float:
     """Breaks ties: what is read again and again should be the smaller of both."""
-    weights = work.filters * work.channels // work.groups * work.window.taps
+    weights = work.filters * work.reduced
     inputs = work.batch * work.input[0] * work.input[1] * work.channels
     wrong = tiling.weights_first != (weights > inputs)
     return 0.01 * wrong - 1e-6 * tiling.chunk

@@ -6,6 +6,7 @@ channels and a pointwise convolution is a matrix product as it stands.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -76,10 +77,38 @@ class Convolution:
     epilogue: Epilogue = ()
 
     @property
+    def weights(self) -> tuple[int, int, int, int]:
+        """Return the shape of its weights, (F, C / groups, KH, KW)."""
+        return (self.filters, self.channels // self.groups, *self.window.kernel)
+
+    @property
+    def reduced(self) -> int:
+        """Return how many products an output is the sum of, padding included."""
+        return math.prod(self.weights[1:])
+
+    @property
     def madds(self) -> int:
         """Return its multiply-adds, padding included."""
-        reduced = self.channels // self.groups * self.window.taps
-        return self.batch * self.output[0] * self.output[1] * self.filters * reduced
+        return self.batch * self.output[0] * self.output[1] * self.filters * self.reduced
+
+
+@dataclass(frozen=True)
+class Shifted(Convolution):
+    """It is a pointwise convolution of a map whose channels were moved first (arXiv 1711.08141).
+
+    Each tap of the window reads its own channels, as many as every other; those that remain
+    are read by the tap in the middle too. Padding is half of the window.
+    """
+
+    @property
+    def weights(self) -> tuple[int, int, int, int]:
+        """Return the shape of its weights, (F, C, 1, 1)."""
+        return (self.filters, self.channels, 1, 1)
+
+    @property
+    def share(self) -> int:
+        """Return the channels of a tap, but those that remain."""
+        return self.channels // self.window.taps
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,11 @@ class Depthwise:
     channels: int
     window: Window
     epilogue: Epilogue = ()
+
+    @property
+    def weights(self) -> tuple[int, int, int, int]:
+        """Return the shape of its weights, (C, 1, KH, KW)."""
+        return (self.channels, 1, *self.window.kernel)
 
     @property
     def madds(self) -> int:
@@ -136,7 +170,7 @@ def to_json(workload: Workload) -> dict[str, Any]:
 def from_json(data: dict[str, Any]) -> Workload:
     """Make the workload that `to_json` was given."""
     kinds: dict[str, type[Workload]] = {
-        one.__name__: one for one in (Convolution, Depthwise, Pooling)
+        one.__name__: one for one in (Convolution, Shifted, Depthwise, Pooling)
     }
     rest = {name: value for name, value in data.items() if name != "type"}
     return convert(rest, kinds[data["type"]])
@@ -146,7 +180,8 @@ def name(workload: Workload) -> str:
     """Return what a kernel is called where people read of it, and in a library's symbols.
 
     Example:
-        pointwise_14x14_128to256_leaky, depthwise3x3s2_28x28_128_relu, max3x3s2_56x56_24
+        pointwise_14x14_128to256_leaky, depthwise3x3s2_28x28_128_relu, max3x3s2_56x56_24,
+        shifted3x3_14x14_128to128
     """
     return "_".join([_form(workload), *workload.epilogue])
 
@@ -156,7 +191,8 @@ def _form(workload: Workload) -> str:
     if not isinstance(workload, Convolution):
         kind = "depthwise" if isinstance(workload, Depthwise) else workload.kind
         return f"{kind}{_taps(workload.window)}_{pixels}_{workload.channels}"
-    kind = "pointwise" if workload.window.taps == 1 else f"convolution{_taps(workload.window)}"
+    name = "shifted" if isinstance(workload, Shifted) else "convolution"
+    kind = "pointwise" if workload.window.taps == 1 else f"{name}{_taps(workload.window)}"
     groups = f"_groups{workload.groups}" if workload.groups > 1 else ""
     return f"{kind}_{pixels}_{workload.channels}to{workload.filters}{groups}"
 

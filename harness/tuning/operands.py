@@ -105,15 +105,13 @@ def _drawn(
     shape = (work.channels, height, width) if planar else (height, width, work.channels)
     out = output_shape(work)
     steps = set(work.epilogue)
-    groups = work.groups if isinstance(work, Convolution) else work.channels
-    kernel = (out[3], work.channels // groups, *work.window.kernel)
-    weighted = not isinstance(work, Pooling)
+    kernel = None if isinstance(work, Pooling) else work.weights
     # A slope of "leaky" is at most 1.
     slopes = generator.uniform(-1, 1 if "leaky" in steps else 2, out[3])
     return RealOperands(
         input=_single(draw(work.batch, *shape)),
-        weights=_single(draw(*kernel)) if weighted else None,
-        bias=_single(draw(out[3])) if weighted else None,
+        weights=_single(draw(*kernel)) if kernel else None,
+        bias=_single(draw(out[3])) if kernel else None,
         slopes=_single(slopes) if steps & {"prelu", "leaky"} else None,
         added=_single(draw(*out)) if "add" in steps else None,
     )

@@ -10,7 +10,7 @@ from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.integers.module import module
 from facebench.harness.compiler.kernels.provider import Kernels
 from facebench.harness.compiler.vectors import ByteVectors, Registers
-from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Shifted, Workload
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network.quantizing import integer_network
 
@@ -51,7 +51,8 @@ def in_short(work: Workload) -> str:
     elif isinstance(work, Depthwise):
         kind, channels = "depthwise", str(work.channels)
     else:
-        kind = "pointwise" if work.window.taps == 1 else "convolution"
+        name = "shifted" if isinstance(work, Shifted) else "convolution"
+        kind = "pointwise" if work.window.taps == 1 else name
         kind += f" g={work.groups}" if work.groups > 1 else ""
         channels = f"{work.channels}->{work.filters}"
     window = "" if isinstance(work, Convolution) and work.window.taps == 1 else f"{rows}x{columns}"

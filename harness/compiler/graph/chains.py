@@ -65,6 +65,20 @@ def chains(graph: Graph) -> list[Chain]:
     return found
 
 
+def is_shift(chain: Chain) -> bool:
+    """Say whether a depthwise convolution moves as many channels by each tap, the rest by none."""
+    window, channels = chain.window, chain.filters
+    edges = (window.kernel[0] // 2, window.kernel[1] // 2)
+    alone = len(chain.nodes) == 1 and chain.groups == channels == len(chain.weights)
+    if not alone or window != Window(window.kernel, padding=edges) or window.taps % 2 == 0:
+        return False
+    share = channels // window.taps
+    taps = np.full(channels, window.taps // 2)
+    taps[: share * window.taps] = np.repeat(np.arange(window.taps), share)
+    expected = np.eye(window.taps, dtype=np.float32)[taps]
+    return share > 0 and np.array_equal(chain.weights.reshape(channels, -1), expected)
+
+
 def _convolution(graph: Graph, node: Node) -> Chain | None:
     if node.op != "relax.nn.conv2d" or shape(node.var) is None:
         return None

@@ -7,7 +7,7 @@ What has no kernel keeps its operator: elementwise operators and concatenations 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,17 @@ from tvm import relax
 from tvm.ir import GenericConst, IRModule
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.compiler.graph.chains import Chain, chains
+from facebench.harness.compiler.graph.chains import Chain, chains, is_shift
 from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.graph.patterns import Shuffle, pooled, shuffles
 from facebench.harness.compiler.graph.values import Value, places
-from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Pooling,
+    Shifted,
+    Workload,
+)
 from facebench.harness.stats.arrays import FloatArray
 
 _ELEMENTWISE = frozenset(
@@ -97,6 +103,9 @@ class _Rewriter:
         self._values: dict[Expr, Value] = {}
         found = chains(self._graph)
         self._chains = {chain.last.var: chain for chain in found}
+        self._shifts = {
+            chain.last.var: chain for chain in found if self._read_through(chain, found)
+        }
         self._inner = {node.var for chain in found for node in chain.nodes}
         self._shuffles = {s.last.var: s for s in shuffles(self._graph)}
         self._inner |= {node.var for s in self._shuffles.values() for node in s.nodes}
@@ -125,8 +134,19 @@ class _Rewriter:
     def _constant(self, value: FloatArray) -> Expr:
         return relax.const(np.array(value, order="C"), self._element)
 
+    def _read_through(self, chain: Chain, others: Sequence[Chain]) -> bool:
+        """Say whether a shift is read by a pointwise convolution alone, which can do it itself."""
+        user = self._graph.sole_user(chain.last)
+        return is_shift(chain) and any(
+            user is other.nodes[0] and other.groups == 1 and other.window.taps == 1
+            and other.window.padding == (0, 0) and len(shape(other.input) or ()) == 4
+            for other in others
+        )  # fmt: skip
+
     def _emit(self, node: Node) -> None:
-        if node.var in self._chains:
+        if node.var in self._shifts:
+            self._values[node.var] = self._values[self._shifts[node.var].input]
+        elif node.var in self._chains:
             self._chain(self._chains[node.var])
         elif node.var in self._shuffles:
             self._shuffle(self._shuffles[node.var])
@@ -188,13 +208,17 @@ class _Rewriter:
         planar = given.packed is None and channels < 8 and chain.groups == 1
         if shuffle > 1 and chain.groups == 1:
             weights, shuffle = weights[:, np.argsort(places(channels, shuffle))], 1
-        work = Convolution(
+        shift = self._shifts.get(chain.input)
+        window = chain.window
+        if shift is not None:
+            window = replace(shift.window, stride=window.stride)
+        work = (Convolution if shift is None else Shifted)(
             batch=batch,
             input=(height, width),
             output=(out[2], out[3]),
             channels=channels,
             filters=chain.filters,
-            window=chain.window,
+            window=window,
             groups=chain.groups,
             shuffle=shuffle,
             planar=planar,

@@ -14,7 +14,7 @@ from facebench.harness.compiler.kernels.accumulation import Accumulation
 from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
-from facebench.harness.compiler.workload import Convolution
+from facebench.harness.compiler.workload import Convolution, Shifted
 from facebench.harness.stats.arrays import FloatArray
 
 
@@ -86,10 +86,9 @@ class _ConvolutionKernel:
             else (work.batch, height, width, work.channels)
         )
         out_shape = (work.batch, *work.output, work.filters)
-        reduced = self._channels * work.window.taps
         shapes = {
             "input": map_shape,
-            "weights": (work.filters * reduced,),
+            "weights": (work.filters * work.reduced,),
             "bias": (work.filters,),
             **emit.epilogue_shapes(work.epilogue, out_shape),
             "output": out_shape,
@@ -115,9 +114,8 @@ class _ConvolutionKernel:
 
     def _task(self, chunk: Expr, group: Expr, block: Expr) -> None:
         def body(width: int) -> None:
-            reduced = self._channels * self._work.window.taps
             first = group * self._filters + block * self._blocks.width
-            weights = first * reduced
+            weights = first * self._work.reduced
             tiles = self._pointwise_tiles if self._pointwise else self._row_tiles
             tiles(chunk, group, T.Bind(first), T.Bind(weights), width)
 
@@ -156,19 +154,33 @@ class _ConvolutionKernel:
                         return
                     base = T.Bind((image * work.input[0] + line) * work.input[1] + left)
                     for kx in range(work.window.kernel[1]):
-                        inputs = [
-                            None if column is None else (base + column) * work.channels
-                            for column in tiles.taps(kx)
-                        ]
-                        at = (ky * work.window.kernel[1] + kx) * self._channels * width
+                        inputs = self._under(tiles, kx, base)
+                        tap = ky * work.window.kernel[1] + kx
+                        if isinstance(work, Shifted):
+                            self._run(sums, inputs, tap * work.share, work.share, weights, width)
+                            continue
+                        at = tap * self._channels * width
                         self._channel_loops(sums, inputs, weights + at, width, group)
 
                 rows.emit(y, taps)
+                if isinstance(work, Shifted):
+                    line = image * work.input[0] + y * work.window.stride[0]
+                    base = T.Bind(line * work.input[1] + left)
+                    inputs = self._under(tiles, work.window.padding[1], base)
+                    moved = work.share * work.window.taps
+                    self._run(sums, inputs, moved, work.channels - moved, weights, width)
                 self._finish(
                     sums, first, lambda i: (row * work.output[1] + x + i) * work.filters + first
                 )
 
             emit.repeat(tiles.count, tile)
+
+    def _under(self, tiles: Columns, kx: int, base: Expr) -> list[Expr | None]:
+        """Return where the pixels under a column of taps begin; None outside."""
+        return [
+            None if column is None else (base + column) * self._work.channels
+            for column in tiles.taps(kx)
+        ]
 
     def _start(self, pixels: int, width: int, first: Expr) -> Sums:
         sums = Sums(pixels, width, self._vectors)
@@ -195,6 +207,20 @@ class _ConvolutionKernel:
         places = [None if place is None else T.Bind(place + start) for place in inputs]
         unroll = self._tiling.unroll
         self._accumulation.channels(sums, places, weights, width, self._channels, unroll)
+
+    def _run(
+        self,
+        sums: Sums,
+        inputs: Sequence[Expr | None],
+        first: Expr,
+        count: int,
+        weights: Expr,
+        width: int,
+    ) -> None:
+        """Sums over `count` channels from `first` on, of a group that has all of them."""
+        places = [None if place is None else T.Bind(place + first) for place in inputs]
+        start, unroll = T.Bind(weights + first * width), self._tiling.unroll
+        self._accumulation.channels(sums, places, start, width, count, unroll)
 
     def _shuffled_loops(
         self,

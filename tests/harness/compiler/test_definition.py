@@ -12,11 +12,13 @@ from facebench.harness.compiler.workload import (
     Convolution,
     Depthwise,
     Pooling,
+    Shifted,
     Window,
     Workload,
     key,
 )
 from facebench.harness.tuning.operands import RealOperands, output_shape, random
+from tests.harness.compiler.shifted_weights import as_convolution
 
 SAME = Window((3, 3), (1, 1), (1, 1))
 HALVING = Window((3, 3), (2, 2), (1, 1))
@@ -30,6 +32,8 @@ WORKLOADS: list[Workload] = [
     Convolution(1, (3, 5), (3, 5), 12, 6, Window((1, 1)), groups=3, shuffle=3),
     Convolution(1, (3, 3), (3, 3), 6, 4, Window((1, 1)), shuffle=2, epilogue=("leaky", "add")),
     Convolution(1, (4, 6), (1, 1), 5, 8, Window((4, 6))),
+    Shifted(2, (9, 7), (5, 4), 20, 5, HALVING, epilogue=("add", "relu")),
+    Shifted(1, (4, 5), (4, 5), 7, 5, SAME),
     Depthwise(2, (9, 7), (5, 4), 5, HALVING, epilogue=("prelu",)),
     Depthwise(1, (4, 4), (4, 4), 8, SAME, epilogue=("add", "relu6")),
     Depthwise(1, (4, 5), (1, 1), 3, Window((4, 5))),
@@ -74,7 +78,8 @@ def in_torch(work: Workload, given: RealOperands) -> np.ndarray:
         found = F.max_pool2d(image, *places) if work.kind == "max" else F.avg_pool2d(image, *places)
     else:
         groups = work.groups if isinstance(work, Convolution) else work.channels
-        weights, bias = map(torch.from_numpy, (given.weights, given.bias))
+        taps = as_convolution(work, given.weights) if isinstance(work, Shifted) else given.weights
+        weights, bias = map(torch.from_numpy, (taps, given.bias))
         found = F.conv2d(
             image, weights.double(), bias.double(), window.stride, window.padding,
             window.dilation, groups,

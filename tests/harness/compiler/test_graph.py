@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from facebench.architectures.shiftnet import Shift
 from facebench.harness.compiler import build
 from facebench.harness.compiler.importing import import_network
 from facebench.harness.compiler.targets import TARGETS
@@ -81,6 +82,21 @@ class Branches(nn.Module):
         return self.head(functional.relu(torch.cat([pooled, self.branch(maps)], 1)).flatten(1))
 
 
+class Cut(nn.Module):
+    """Nearly a shift: padded by ones and its channels in another order, or cut before."""
+
+    def __init__(self, first: bool = False) -> None:
+        super().__init__()
+        self.first = first
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        if self.first:
+            cut = [functional.pad(one[:, :, 2:, :], (0, 0, 1, 1)) for one in maps.split(6, 1)]
+            return torch.cat(cut, 1)
+        padded = functional.pad(maps, (0, 1, 0, 1), value=1.0)
+        return torch.cat([padded[:, 6:, 1:, :-1], padded[:, :6, :-1, 1:]], 1)
+
+
 def steep() -> nn.Module:
     activation = nn.PReLU(12)
     nn.init.uniform_(activation.weight, -2, 2)
@@ -117,6 +133,10 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
     ),
     "shuffle, dense": lambda: Shuffled(2, nn.Conv2d(24, 12, 3, padding=1)),
     "shuffle, then a pool": lambda: Shuffled(2, nn.MaxPool2d(2)),
+    "shift": lambda: Residual(Shift(12, 3, (8, 8)), nn.Conv2d(12, 12, 1)),
+    "shift, then a pool": lambda: Residual(Shift(12, 3, (8, 8)), nn.MaxPool2d(3, 1, 1)),
+    "rows that are padded and cut": lambda: Residual(Cut(), nn.Conv2d(12, 12, 1)),
+    "rows that are cut, then padded": lambda: Residual(Cut(first=True), nn.Conv2d(12, 12, 1)),
     "only a product": lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 8), nn.ReLU()),
 }
 
@@ -170,6 +190,14 @@ def test_a_channel_shuffle_costs_no_copy(tmp_path: Path) -> None:
         "pointwise",
         "mean8x8",
     ]
+
+
+def test_a_shift_is_part_of_the_convolution_behind_it(tmp_path: Path) -> None:
+    behind = [Shift(12, 3, (8, 8)), nn.Conv2d(12, 12, 1)]
+    assert kernels(Residual(*behind), tmp_path)[1:-1] == ["shifted3x3_8x8_12to12_add"]
+    # Others read it too, or what reads it is no such convolution.
+    pooled = Residual(Shift(12, 3, (8, 8)), nn.MaxPool2d(3, 1, 1))
+    assert kernels(pooled, tmp_path)[1] == "depthwise3x3_8x8_12"
 
 
 def test_the_image_is_read_as_it_comes(tmp_path: Path) -> None:

@@ -19,11 +19,13 @@ from facebench.harness.compiler.workload import (
     Convolution,
     Depthwise,
     Pooling,
+    Shifted,
     Window,
     Workload,
     key,
     name,
 )
+from tests.harness.compiler.shifted_weights import as_convolution
 
 tvm = import_tvm()
 # These need TVM to be imported, and without torch's help.
@@ -79,8 +81,7 @@ def inputs(work: Workload, seed: int = 0) -> list[np.ndarray]:
     if isinstance(work, Pooling):
         return [arrays[0].astype(np.float32)]
     filters = work.filters if isinstance(work, Convolution) else work.channels
-    groups = work.groups if isinstance(work, Convolution) else work.channels
-    arrays.append(draw.standard_normal((filters, work.channels // groups, *work.window.kernel)))
+    arrays.append(draw.standard_normal(work.weights))
     arrays.append(draw.standard_normal(filters))
     if {"prelu", "leaky"} & set(work.epilogue):
         arrays.append(draw.uniform(-1, 1 if "leaky" in work.epilogue else 3, filters))
@@ -91,6 +92,8 @@ def inputs(work: Workload, seed: int = 0) -> list[np.ndarray]:
 
 def expected(work: Workload, arrays: list[np.ndarray]) -> np.ndarray:
     """The same by torch, in double precision."""
+    if isinstance(work, Shifted):
+        arrays = [arrays[0], as_convolution(work, arrays[1]), *arrays[2:]]
     image, *rest = (torch.from_numpy(array).double() for array in arrays)
     window = work.window
     if isinstance(work, Pooling):
@@ -188,6 +191,21 @@ def convolutions(draw: st.DrawFn) -> Convolution:
 
 
 @st.composite
+def shifted(draw: st.DrawFn) -> Shifted:
+    kernel, stride, extents = draw(st.sampled_from([3, 5])), draw(st.integers(1, 2)), draw(EXTENTS)
+    window = Window((kernel, kernel), (stride, stride), (kernel // 2, kernel // 2))
+    return Shifted(
+        batch=draw(st.integers(1, 2)),
+        input=extents,
+        output=output_of(extents, window),
+        channels=draw(st.integers(1, 80)),
+        filters=draw(st.integers(1, 40)),
+        window=window,
+        epilogue=draw(st.sampled_from(EPILOGUES)),
+    )
+
+
+@st.composite
 def depthwise(draw: st.DrawFn) -> Depthwise | Pooling:
     window, extents = draw(windows()), draw(EXTENTS)
     batch, channels = draw(st.integers(1, 2)), draw(st.integers(1, 70))
@@ -271,10 +289,19 @@ def test_seven_products_share_their_work_and_have_pixels_and_digits_enough() -> 
     assert not tasks(14, replace(wide, element="float16", in_single=True))
 
 
+@pytest.mark.parametrize("registers", REGISTERS, ids=str)
+@drawn(2)
+@given(work=shifted(), seed=st.integers(0, 99))
+def test_any_convolution_of_shifted_channels_is_torchs(
+    registers: Vectors, work: Shifted, seed: int
+) -> None:
+    held(work, registers, seed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("registers", REGISTERS, ids=str)
 @drawn(24)
-@given(work=convolutions() | depthwise(), seed=st.integers(0, 99))
+@given(work=convolutions() | depthwise() | shifted(), seed=st.integers(0, 99))
 def test_many_kernels_are_torchs(registers: Vectors, work: Workload, seed: int) -> None:
     held(work, registers, seed)
 
@@ -324,7 +351,12 @@ def test_lanes_cover_a_width_and_spans_an_extent() -> None:
 def test_a_key_tells_workloads_apart() -> None:
     plain = Convolution(1, (14, 14), (14, 14), 128, 256, Window((1, 1)))
     strided = Convolution(1, (14, 14), (7, 7), 128, 256, Window((1, 1), (2, 2)))
-    keys = {key(plain), key(strided), key(Depthwise(1, (14, 14), (14, 14), 128, Window((3, 3))))}
-    assert len(keys) == 3
+    window = Window((3, 3), padding=(1, 1))
+    shifted = Shifted(1, (14, 14), (14, 14), 128, 256, window)
+    dense = Convolution(1, (14, 14), (14, 14), 128, 256, window)
+    channelwise = Depthwise(1, (14, 14), (14, 14), 128, Window((3, 3)))
+    assert len({*map(key, (plain, strided, shifted, dense, channelwise))}) == 5
+    assert shifted.madds == plain.madds
+    assert name(shifted) == "shifted3x3_14x14_128to256"
     assert name(plain) == "pointwise_14x14_128to256"
     assert name(replace(strided, epilogue=("add", "relu"))) == "pointwise_7x7_128to256_add_relu"
