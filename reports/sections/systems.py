@@ -56,8 +56,8 @@ def systems(evidence: Evidence) -> Sequence[Block]:
     text = (
         "The paper calls MobileFaceNet, of 4.0 MB, comparable to big networks of hundreds of MB. "
         "What was published stands beside what is counted, timed and scored here. Published sizes "
-        "are of files, of 10^6 or 2^20 bytes; counted ones are weights in fp32, BN folded, in "
-        "10^6 bytes. Published accuracies on LFW are each system’s own, from data and protocols "
+        "are of files, of 10⁶ or 2²⁰ bytes; counted ones are weights in fp32, BN folded, in "
+        "10⁶ bytes. Published accuracies on LFW are each system’s own, from data and protocols "
         "of its own."
     )
     table = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,11 +66,27 @@ def chains(graph: Graph) -> list[Chain]:
     return found
 
 
-def is_shift(chain: Chain) -> bool:
-    """Say whether a depthwise convolution moves as many channels by each tap, the rest by none."""
+def shifts(graph: Graph, found: Sequence[Chain]) -> list[Chain]:
+    """Return depthwise convolutions that only move channels, for one pointwise convolution each.
+
+    They move as many channels by each tap of their window, in order, and the rest by none.
+    """
+    pointwise = {chain.nodes[0].var for chain in found if _pointwise(chain)}
+    users = [(chain, graph.sole_user(chain.last)) for chain in found if _moves(chain)]
+    return [chain for chain, user in users if user is not None and user.var in pointwise]
+
+
+def _pointwise(chain: Chain) -> bool:
+    on_map = len(shape(chain.input) or ()) == 4
+    return on_map and chain.groups == chain.window.taps == 1 and chain.window.padding == (0, 0)
+
+
+def _moves(chain: Chain) -> bool:
     window, channels = chain.window, chain.filters
     edges = (window.kernel[0] // 2, window.kernel[1] // 2)
-    alone = len(chain.nodes) == 1 and chain.groups == channels == len(chain.weights)
+    alone = len(chain.nodes) == 1 and chain.groups == channels
+    # A convolution may be padded otherwise below and to the right.
+    alone = alone and shape(chain.last.var) == shape(chain.input)
     if not alone or window != Window(window.kernel, padding=edges) or window.taps % 2 == 0:
         return False
     share = channels // window.taps

@@ -15,7 +15,7 @@ from tvm import relax
 from tvm.ir import GenericConst, IRModule
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.compiler.graph.chains import Chain, chains, is_shift
+from facebench.harness.compiler.graph.chains import Chain, chains, shifts
 from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.graph.patterns import Shuffle, pooled, shuffles
 from facebench.harness.compiler.graph.values import Value, places
@@ -103,9 +103,7 @@ class _Rewriter:
         self._values: dict[Expr, Value] = {}
         found = chains(self._graph)
         self._chains = {chain.last.var: chain for chain in found}
-        self._shifts = {
-            chain.last.var: chain for chain in found if self._read_through(chain, found)
-        }
+        self._shifts = {shift.last.var: shift for shift in shifts(self._graph, found)}
         self._inner = {node.var for chain in found for node in chain.nodes}
         self._shuffles = {s.last.var: s for s in shuffles(self._graph)}
         self._inner |= {node.var for s in self._shuffles.values() for node in s.nodes}
@@ -133,15 +131,6 @@ class _Rewriter:
 
     def _constant(self, value: FloatArray) -> Expr:
         return relax.const(np.array(value, order="C"), self._element)
-
-    def _read_through(self, chain: Chain, others: Sequence[Chain]) -> bool:
-        """Say whether a shift is read by a pointwise convolution alone, which can do it itself."""
-        user = self._graph.sole_user(chain.last)
-        return is_shift(chain) and any(
-            user is other.nodes[0] and other.groups == 1 and other.window.taps == 1
-            and other.window.padding == (0, 0) and len(shape(other.input) or ()) == 4
-            for other in others
-        )  # fmt: skip
 
     def _emit(self, node: Node) -> None:
         if node.var in self._shifts:
