@@ -133,7 +133,8 @@ def test_prelu_slopes_lie_near_a_quarter_and_differ_by_channel(name):
         pytest.skip("it has no PReLU")
     for slope in slopes:
         assert abs(float(slope.mean()) - 0.25) < 0.05
-        assert slope.unique().numel() > 1
+        # One slope may be that of all channels.
+        assert slope.unique().numel() > 1 or slope.numel() == 1
 
 
 @pytest.mark.parametrize("name", third(mobile_names(), 0))
