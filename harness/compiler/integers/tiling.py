@@ -36,18 +36,25 @@ _SPILLED = 0.15
 
 def tiling(work: Convolution | Depthwise, vectors: ByteVectors) -> IntegerTiling:
     """Return the tiling of a workload that has no record."""
-    sums, width = _tile(vectors)
     if isinstance(work, Depthwise):
-        outputs = vectors.registers // 8
-        # A line of the cache is read whole, or stays until the rest of it is.
-        close = work.input[0] * work.input[1] * work.channels <= _CLOSE
-        first = close or vectors.packed >= _LINE
-        return IntegerTiling(outputs, vectors.packed, work.output[1], first, unroll=1)
+        return _depthwise_tiling(work, vectors)
+    sums, width = _tile(vectors)
+    if vectors.dot and work.window.taps > 1:
+        sums = vectors.registers * 5 // 8  # of more LLVM keeps some in memory
     width = min(width, work.filters // work.groups)
     count = _registers(width, work, vectors)
     rows = max(1, min(sums // count, _PIXELS))
     steps = _steps(work, _unroll(vectors))
     return IntegerTiling(rows, width, _chunks(work)[0], _weights_first(work), steps)
+
+
+def _depthwise_tiling(work: Depthwise, vectors: ByteVectors) -> IntegerTiling:
+    most = 4 if vectors.arm or (vectors.dot and vectors.registers > 16) else 2
+    outputs, width = min(most, work.output[1]), min(vectors.packed, work.channels)
+    # A line of the cache is read whole, or stays until the rest of it is.
+    close = work.input[0] * work.input[1] * work.channels <= _CLOSE
+    whole = vectors.packed >= _LINE and work.window.stride[1] == 1
+    return IntegerTiling(outputs, width, work.output[1], close or whole, unroll=1)
 
 
 def candidates(work: Workload, vectors: ByteVectors) -> Iterator[IntegerTiling]:

@@ -2,13 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facebench.architectures import registry
 from facebench.harness.compiler import records
 from facebench.harness.compiler.targets import TARGETS
-from facebench.harness.compiler.workload import Workload
+from facebench.harness.compiler.vectors import ByteVectors, Registers
+from facebench.harness.compiler.workload import (
+    Convolution,
+    Depthwise,
+    Pooling,
+    Window,
+    Workload,
+    key,
+)
 from facebench.harness.models import export
 from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import resolve
@@ -52,6 +61,32 @@ def test_what_the_model_chooses_is_never_twice_as_slow_as_what_was_found(name: s
     assert max(gains) <= 2
 
 
+def work_of(text: str) -> Workload:
+    """The workload whose key this is."""
+    kind, *words = text.split()
+    given: dict[str, Any] = dict(word.split("=") for word in words)
+    for name in given.keys() - {"epilogue", "window", "kind"}:
+        numbers = tuple(map(int, given[name].split("x")))
+        given[name] = numbers if len(numbers) > 1 else numbers[0]
+    pairs = [tuple(map(int, pair.split("x"))) for pair in given["window"].split(",")]
+    given["window"] = Window(*pairs)
+    given["epilogue"] = tuple(one for one in given["epilogue"].split("+") if one != "none")
+    if "planar" in given:
+        given["planar"] = bool(given["planar"])
+    kinds: dict[str, Any] = {one.__name__.lower(): one for one in (Convolution, Depthwise, Pooling)}
+    made: Workload = kinds[kind](**given)
+    assert key(made) == text
+    return made
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if "." in name])
+def test_every_record_has_a_tiling_that_its_kernel_can_have(name: str) -> None:
+    found, registers = records.load(name), registers_of(name)
+    for text, record in found.items():
+        work = work_of(text)
+        assert vars(records.tiling_of(record, work, registers)) == record.tiling
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("network", registry.paper_names())
 def test_every_kernel_of_the_papers_networks_has_a_record_that_it_can_use(network: str) -> None:
@@ -70,12 +105,20 @@ def test_so_has_every_kernel_of_four_of_them_in_less_precision(network: str) -> 
             assert without_record(exported, name) == []
 
 
-def without_record(exported: Exported, name: str) -> list[Workload]:
-    """Workloads of a network that have no record among those kept as this."""
+def registers_of(name: str) -> Registers:
+    """Those that records kept as this are for."""
     target, _, precision = name.partition(".")
     goal = places.goal(TARGETS[target.removesuffix("-vnni")], precision or "fp32")
-    registers = goal.kernels.registers
-    if target.endswith("-vnni"):
-        registers = replace(registers, dot=True)
+    registers: Registers = goal.kernels.registers
+    return (
+        replace(registers, dot=True)
+        if isinstance(registers, ByteVectors) and target.endswith("-vnni")
+        else registers
+    )
+
+
+def without_record(exported: Exported, name: str) -> list[Workload]:
+    """Workloads of a network that have no record among those kept as this."""
+    registers = registers_of(name)
     tiling = records.tilings(records.load(name), registers)
     return [work for work in workloads.workloads(exported, 1, registers) if tiling(work) is None]
