@@ -20,6 +20,7 @@ from facebench.harness.records.record import Record
 from facebench.harness.records.results import Result
 from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 from facebench.harness.records.throughput import Throughput
+from facebench.harness.records.trials import TrialScores, over_trials
 from facebench.reports.cells import sure
 from facebench.reports.scores import summarised
 
@@ -202,6 +203,14 @@ def _(result: TemplateSearch, record: Record) -> Iterator[TidyFigure]:
         yield _bounded(f"rank {rank}", bound)
     for fpir, bound in zip(result.fpirs, result.fnir, strict=True):
         yield _bounded(f"FNIR at FPIR {fpir:g}", bound)
+    yield TidyFigure("images", result.images_per_second, "1/s")
+
+
+@_figures.register
+def _(result: TrialScores, record: Record) -> Iterator[TidyFigure]:
+    yield TidyFigure(f"TAR at FAR {result.far:g}, reported", over_trials(result.tar).reported)
+    name = f"found at {result.alarm_rate:g} false alarms, reported"
+    yield TidyFigure(name, over_trials(result.found).reported)
     yield TidyFigure("images", result.images_per_second, "1/s")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from facebench.harness.runs import runner
 from facebench.harness.runs.runner import JobRunner
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.verification.paired import holm
+
+# By setting the weights, float32, by name, that were trained for it.
+Retrained = Mapping[CompressionSetting, Mapping[str, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class CompressionRequest:
     bits: Sequence[int]
     folder: Path
     scored: VerificationRequest | None = None
+
+    @property
+    def settings(self) -> list[CompressionSetting]:
+        """Return each sparsity with each number of bits."""
+        return [CompressionSetting(*each) for each in product(self.sparsities, self.bits)]
 
 
 @dataclass(frozen=True)
@@ -81,12 +90,17 @@ class Compression:
     records: Sequence[Record] = ()
 
 
-def compress(request: CompressionRequest, run: JobRunner = runner.run) -> Compression:
+def compress(
+    request: CompressionRequest,
+    run: JobRunner = runner.run,
+    retrained: Retrained = MappingProxyType({}),
+) -> Compression:
     """Write the files of a request, and score them.
 
     Args:
         request: what is asked for.
         run: obtains the records of scores.
+        retrained: weights that settings are made of; of others, the network's.
 
     Raises:
         RefusedError: the network is a graph or a module of the user's, whose weights are in no
@@ -103,17 +117,14 @@ def compress(request: CompressionRequest, run: JobRunner = runner.run) -> Compre
         name: tensor.numpy().astype(np.float32)
         for name, tensor in floating(network.module().state_dict()).items()
     }
-    files = [
-        _written(request, state, CompressionSetting(sparsity, bits))
-        for sparsity, bits in product(request.sparsities, request.bits)
-    ]
+    files = [_written(request, retrained.get(each, state), each) for each in request.settings]
     single = 4 * sum(tensor.size for tensor in state.values())
     made = Compression(network, single, files)
     return made if request.scored is None else _scored(made, request.scored, run)
 
 
 def _written(
-    request: CompressionRequest, state: dict[str, FloatArray], setting: CompressionSetting
+    request: CompressionRequest, state: Mapping[str, FloatArray], setting: CompressionSetting
 ) -> CompressedFile:
     name = f"{request.network.name.replace(':', '-')}-{setting.sparsity:g}-{setting.bits}bit"
     path = request.folder / f"{name}.safetensors"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from itertools import compress
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -229,6 +230,58 @@ class GallerySet(TemplateImages):
     def compared(self) -> tuple[npt.NDArray[Any], ...]:
         """See `TemplateImages`."""
         return (*self.galleries, self.probes, self.people)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """It says which of a set's images one trial takes, by their rows.
+
+    Attributes:
+        test: `(K,)`; each is compared with each other.
+        gallery: `(G,)`; who is known.
+        probes: `(Q,)`; who is searched for in the gallery, strangers among them.
+    """
+
+    test: Rows
+    gallery: Rows
+    probes: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class TrialSet(FaceSet):
+    """It holds faces of which several trials each take some: verification and search in each.
+
+    Attributes:
+        images: N of them.
+        people: `(N,)`; a number for who is in each.
+        trials: what is done with them.
+    """
+
+    images: tuple[str, ...]
+    people: Rows
+    trials: tuple[Trial, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """See `FaceSet`."""
+        return self.images
+
+    @cached_property
+    def protocol(self) -> Any:
+        """See `FaceSet`; a hash of the arrays."""
+        arrays = [array for one in self.trials for array in (one.test, one.gallery, one.probes)]
+        return [list(self.images), hashed(self.people, *arrays)]
+
+    def without(self, lacking: frozenset[str]) -> Self:
+        """Return the set without some of its images, which no trial takes any more."""
+        left = np.array([key not in lacking for key in self.images], np.bool_)
+        row = np.cumsum(left, dtype=np.int32) - 1
+        trials = tuple(
+            Trial(*(row[rows[left[rows]]] for rows in (one.test, one.gallery, one.probes)))
+            for one in self.trials
+        )
+        images = tuple(compress(self.images, left))
+        return replace(self, images=images, people=self.people[left], trials=trials)
 
 
 def hashed(*arrays: Any) -> str:

@@ -18,6 +18,7 @@ from facebench.harness.verification.faces import (
     SearchSet,
     TemplateImages,
     TemplateSet,
+    TrialSet,
 )
 from facebench.harness.verification.files import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, OUTSIDE
 from facebench.harness.verification.images import decode, facts
@@ -299,6 +300,8 @@ def _counts(faces: FaceSet) -> dict[str, int]:
         counts |= {f"gallery {n}": len(rows) for n, rows in enumerate(faces.galleries, start=1)}
     if isinstance(faces, SearchSet):
         counts |= {"probes": len(faces.probes), "distractors": len(faces.distractors)}
+    if isinstance(faces, TrialSet):
+        counts["trials"] = len(faces.trials)
     if faces.left_out:
         counts["files left out"] = sum(faces.left_out.values())
     return counts

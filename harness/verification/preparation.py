@@ -25,7 +25,13 @@ from facebench.harness.storage import cache, fingerprints
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import in_square, template
 from facebench.harness.verification.detectors.registry import DETECTORS, Detector, Find
-from facebench.harness.verification.faces import FaceSet, PairSet, SearchSet, TemplateImages
+from facebench.harness.verification.faces import (
+    FaceSet,
+    PairSet,
+    SearchSet,
+    TemplateImages,
+    TrialSet,
+)
 from facebench.harness.verification.images import facts
 from facebench.harness.verification.inspection import require_order
 from facebench.harness.verification.landmarks import AlignedLandmarks
@@ -131,7 +137,7 @@ def identity(source: str) -> str:
 def settle(faces: Set, absent: str) -> Prepared[Set]:
     """Decide what becomes of the images that have no landmarks.
 
-    In a search, `reject` leaves them out as `exclude` does: a search counts ranks,
+    In a search and in trials, `reject` leaves them out as `exclude` does: a search counts ranks,
     and to score -1 gives a distractor the last rank of all, where it changes
     nothing, while a probe of -1 would be a miss for whatever network is looked at
     and so measure the detector. A template is made of the images that have a face; where
@@ -294,6 +300,8 @@ def _remaining(faces: Set, lacking: frozenset[str]) -> tuple[Set, int]:
         probes = _in_company([k for k in faces.probes if k not in lacking], faces.identities)
         distractors = tuple(k for k in faces.distractors if k not in lacking)
         return replace(faces, probes=probes, distractors=distractors), 0
+    if isinstance(faces, TrialSet):
+        return faces.without(lacking), 0
     raise TypeError(f"neither pairs nor a search: {type(faces).__name__}")
 
 

@@ -20,6 +20,7 @@ from facebench.reports.sections.galleries import galleries
 from facebench.reports.sections.groups import groups
 from facebench.reports.sections.identification import identification
 from facebench.reports.sections.templates import templates
+from facebench.reports.sections.trials import trials
 from facebench.reports.sections.verification import verification
 from tests.reports.report_records import (
     HOSTILE,
@@ -27,6 +28,7 @@ from tests.reports.report_records import (
     by_groups,
     by_templates,
     in_galleries,
+    in_trials,
     lfw,
     pair_scores,
     scored,
@@ -284,6 +286,15 @@ def test_searches_of_templates_have_a_column_a_rank_and_an_fpir() -> None:
     assert column(table, "Galleries")[0].text == "1,772 and 1,759"
     assert table.notes == ["out of memory"]
     assert not galleries(Evidence([searched("mobilefacenet")]))
+
+
+def test_trials_are_reported_as_their_mean_less_their_deviation() -> None:
+    failed = replace(in_trials("x"), status="failed", result=None, reason="out of memory")
+    (table,) = tables(trials(Evidence([in_trials("mobilefacenet"), failed])))
+    first, second = column(table, "TAR, %, at a FAR of 0.001")
+    assert (first.text, first.detail, second.text) == ("88.00", "90.00 ± 2.00", "failed")
+    assert column(table, "Found, %, at 0.01 false alarms")[0].text == "60.00"
+    assert not trials(Evidence([searched("mobilefacenet")]))
 
 
 def test_groups_have_a_row_each_and_a_sentence_on_the_gap() -> None:

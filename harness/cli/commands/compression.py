@@ -13,7 +13,8 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import compression as output
 from facebench.harness.cli.output import terminal
-from facebench.harness.comparison.compression import CompressionRequest
+from facebench.harness.cli.output.training import TrainingProgress
+from facebench.harness.comparison.compression import CompressionRequest, Retrained
 from facebench.harness.comparison.compression import compress as compress_weights
 from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.models.networks import Network
@@ -59,6 +60,15 @@ def _bits(context: click.Context, parameter: click.Parameter, text: str) -> list
 @click.option(
     "--dataset", help="Score each file beside the weights as they were. See 'facebench data list'.",
 )  # fmt: skip
+@click.option(
+    "--retrain", type=click.Path(path_type=Path), metavar="PATH",
+    help="Train between the steps on these faces, as 'facebench train' takes them, so that the "
+    "network gives the embeddings that it gave before.",
+)  # fmt: skip
+@click.option(
+    "--epochs", type=click.FloatRange(0, min_open=True), default=2, show_default=True,
+    help="Of --retrain after pruning; after sharing half as many.",
+)  # fmt: skip
 @click.option("--runtime", default="ncnn", show_default=True, help="That scores them.")
 @options.data
 @click.option(
@@ -71,6 +81,8 @@ def compress(
     sparsities: Sequence[float],
     bits: Sequence[int],
     dataset: str | None,
+    retrain: Path | None,
+    epochs: float,
     runtime: str,
     data: Path | None,
     folder: Path,
@@ -79,21 +91,29 @@ def compress(
     """Make files of weights smaller by Deep Compression, and say what that costs in accuracy.
 
     Each layer's smallest weights become zero, the others share a few values, and both are coded by
-    Huffman's method (arXiv 1510.00149; without its training between the steps). What is written is
-    weights for every command: --weights NETWORK=FILE.
+    Huffman's method (arXiv 1510.00149), with --retrain trained between the steps. What is written
+    is weights for every command: --weights NETWORK=FILE.
 
     \b
     facebench compress mobilefacenet --weights shipped -o small
     facebench compress mobilefacenet --weights shipped --sparsity 0,0.3,0.5 --bits 8,6,5 \\
         --dataset lfw --data DIR -o small
+    facebench compress mobilefacenet --weights shipped --sparsity 0.6 --retrain faces.tar -o small
     """
+    from facebench.harness.training.retraining import retrained
+
     found = []
     for network in networks:
         scored = None
         if dataset:
             scored = VerificationRequest([network], dataset, (runtime,), data=data)
         request = CompressionRequest(network, sparsities, bits, folder, scored)
-        found.append(compress_weights(request, run_jobs))
+        trained: Retrained = {}
+        if retrain is not None:
+            with TrainingProgress(shown=True) as progress:
+                told = progress.of(network.name)
+                trained = retrained(network, retrain, epochs, request.settings, told)
+        found.append(compress_weights(request, run_jobs, trained))
     if as_json:
         terminal.as_json([output.json(one) for one in found])
     else:

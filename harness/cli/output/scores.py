@@ -16,6 +16,7 @@ from facebench.harness.cli.output.group_scores import group_json, print_groups
 from facebench.harness.cli.output.template_scores import print_template_searches, print_templates
 from facebench.harness.cli.output.terminal import err, new_table, out
 from facebench.harness.cli.output.threshold_scores import transfer_json
+from facebench.harness.cli.output.trial_scores import print_trials
 from facebench.harness.comparison.pair_agreement import PairAgreement
 from facebench.harness.comparison.verification_run import VerificationOutcome
 from facebench.harness.records.accuracy import (
@@ -48,6 +49,7 @@ def scores(records: Sequence[Record], summaries: Mapping[str, Summary]) -> None:
         _print_search_notes(searches)
     print_templates(records)
     print_template_searches(records)
+    print_trials(records)
     for record in records:
         _print_not_found(record)
 

@@ -31,12 +31,16 @@ def shared_values(values: FloatArray, bits: int) -> FloatArray:
     """Return at most 2^bits values that stand for all, ascending: k-means from even spacing.
 
     Centres that are evenly spaced between the least and the largest keep the few large weights,
-    which matter most (section 3.2). A centre that no weight is nearest to is dropped.
+    which matter most (section 3.2). A centre that no weight is nearest to is dropped. Weights that
+    share so few values already keep them.
 
     Args:
         values: (N,), N at least 1.
         bits: 1 to 8.
     """
+    shared = np.unique(values.astype(np.float16))
+    if len(shared) <= 2**bits:
+        return shared.astype(np.float32)
     ordered = np.sort(values.astype(np.float64))
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     centres = np.linspace(ordered[0], ordered[-1], 2**bits)

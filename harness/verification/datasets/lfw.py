@@ -7,20 +7,22 @@ University of Massachusetts, Amherst, Technical Report 07-49, 2007.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage.downloads import Download
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from facebench.harness.verification.faces import FaceSet
-from facebench.harness.verification.files import Archive, Folder
+from facebench.harness.verification.files import Archive, Files, Folder
 from facebench.harness.verification.layout import PAIRS, open_layout
 
 ARCHIVE = "lfw-deepfunneled-view2.tar"
 ARCHIVE_LANDMARKS = "lfw-deepfunneled-landmarks.csv"
 FOLDERS = ("lfw-deepfunneled", "lfw")
+LFW_IMAGES = f"a folder {' or '.join(FOLDERS)} of the identities' folders"
 PLACE = (
-    f"a folder {' or '.join(FOLDERS)} of the identities' folders, with {PAIRS} in it or beside it "
+    f"{LFW_IMAGES}, with {PAIRS} in it or beside it "
     f"(or {ARCHIVE}, an archive of it), and landmarks.csv where the landmarks are known"
 )
 
@@ -42,25 +44,48 @@ DOWNLOADS = (
 )
 
 
-def _found(root: Path | None) -> bool:
-    return _place(root) is not None
+@dataclass(frozen=True)
+class LfwImages:
+    """It says where LFW is.
+
+    Attributes:
+        files: its images.
+        landmarks: where their landmarks would be.
+        pairs: `pairs.txt`, where it is not among the files.
+    """
+
+    files: Files
+    landmarks: Path
+    pairs: Path | None = None
 
 
-def _open(root: Path | None) -> FaceSet:
+def lfw_images(root: Path | None) -> LfwImages | None:
+    """Return where LFW's images are in the folder where data is kept; None where they aren't."""
     place = _place(root)
     if place is None:
-        raise BadInputError(
-            f"dataset lfw is not in {data_root(root) or 'a folder that was named'}: give with "
-            f"--data or FACEBENCH_DATA a folder that holds {PLACE}"
-        )
+        return None
     if place.is_file():
-        return open_layout("lfw", "", Archive(place, PAIRS), place.parent / ARCHIVE_LANDMARKS)
+        return LfwImages(Archive(place, PAIRS), place.parent / ARCHIVE_LANDMARKS)
     inside = place / "landmarks.csv"
     beside = (place.parent / "landmarks.csv", place.parent / f"{place.name}-landmarks.csv")
     landmarks = next((path for path in (inside, *beside) if path.is_file()), inside)
     outside = place.parent / PAIRS
     lacks = not (place / PAIRS).exists() and outside.is_file()
-    return open_layout("lfw", "", Folder(place), landmarks, outside if lacks else None)
+    return LfwImages(Folder(place), landmarks, outside if lacks else None)
+
+
+def _found(root: Path | None) -> bool:
+    return _place(root) is not None
+
+
+def _open(root: Path | None) -> FaceSet:
+    images = lfw_images(root)
+    if images is None:
+        raise BadInputError(
+            f"dataset lfw is not in {data_root(root) or 'a folder that was named'}: give with "
+            f"--data or FACEBENCH_DATA a folder that holds {PLACE}"
+        )
+    return open_layout("lfw", "", images.files, images.landmarks, images.pairs)
 
 
 def _place(root: Path | None) -> Path | None:

@@ -22,7 +22,7 @@ from facebench.harness.runs import fastest
 from facebench.harness.runtimes.registry import installed
 from facebench.harness.verification.datasets.registry import DATASETS
 from tests.harness.command_line import facebench
-from tests.harness.verification import made_templates
+from tests.harness.verification import made_templates, made_trials
 
 Output = pytest.CaptureFixture[str]
 
@@ -273,6 +273,17 @@ def test_pairs_of_templates_are_scored_at_each_far(
     assert (record["measure"], record["galleries"], record["probes"]) == ("galleries", [15, 15], 30)
     assert facebench(*how[:3], "ijbc_1n", *how[4:], "--batch", "16") == 0
     assert "the galleries are as they are" in " ".join(capfd.readouterr().out.split())
+
+
+def test_trials_of_blufr_are_scored(networks: list[str], tmp_path: Path, capfd: Output) -> None:
+    made_trials.write(tmp_path)
+    how = ("verify", networks[0], "--dataset", "blufr", "--data", tmp_path)
+    how = (*how, "--runtime", "onnxruntime", "--batch", "16")
+    (record,) = answer(capfd, *how)
+    assert record["measure"] == "trials"
+    assert (len(record["tar"]), record["unmated"]) == (3, [60, 60, 60])
+    assert facebench(*how) == 0
+    assert "Mean less standard deviation over 3 trials" in " ".join(capfd.readouterr().out.split())
 
 
 @SOME_RUNTIMES

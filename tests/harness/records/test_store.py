@@ -41,6 +41,7 @@ from facebench.harness.records.results import RESULTS, Result
 from facebench.harness.records.store import Store, latest, paper_table
 from facebench.harness.records.templates import TemplateSearch, TemplateVerification
 from facebench.harness.records.throughput import Throughput
+from facebench.harness.records.trials import TrialScores
 from facebench.harness.storage import locks
 
 times = st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=80).map(tuple)
@@ -99,6 +100,9 @@ EXAMPLES: dict[str, Result] = {
         "sum",
         9.0,
         5.0,
+    ),
+    "trials": TrialScores(
+        0.001, (0.9, 0.8), 0.01, (0.7, 0.6), (9, 9), (99, 98), (5, 6), (3, 4), 30, 7, "", "sum", 9.0
     ),
     "templates": TemplateVerification(
         (POINT,), (Bounded(0.5, (0.4, 0.6)),), ("no",), 4, 9, 2, 4, 3, "groups", "", "sum", 9.0, 5.0

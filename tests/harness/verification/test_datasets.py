@@ -36,7 +36,7 @@ def test_every_dataset_says_what_it_is_and_whether_it_is_there(name, tmp_path):
     assert dataset.name == name
     assert dataset.about
     assert dataset.found(tmp_path) == (name in available(tmp_path))
-    assert dataset.measure in ("accuracy", "identification", "templates", "galleries")
+    assert dataset.measure in ("accuracy", "identification", "templates", "galleries", "trials")
     assert dataset.place or dataset.found(tmp_path)
     assert MEASURES[dataset.measure].reports
 
