@@ -141,8 +141,9 @@ def _write(lowered: _Lowered, target: Target, folder: Path) -> None:
     start = time.perf_counter()
     tvm = import_tvm()
     # These need TVM to be imported, and without torch.
-    from facebench.harness.compiler import objects, program
+    from facebench.harness.compiler import functions, objects, program
 
+    functions.register()
     described = tvm.target.Target(target.options())
     features = features_of(target, described)
     module, kernels = lowered(described, features)

@@ -129,7 +129,7 @@ def _strassens(work: Convolution, vectors: Vectors) -> Iterator[strassen.Strasse
     chunks = [
         size
         for size in range(8, min(all_pixels // 4, _CHUNK_PIXELS) + 1, 2)
-        if all_pixels % size == 0 and _uneven(all_pixels // size, 2) <= _UNEVEN
+        if all_pixels % size == 0 and uneven(all_pixels // size, 2) <= _UNEVEN
     ]
     filters = -(-work.filters // 2 // vectors.lanes)
     unroll = _unrolled(work, vectors)[0]
@@ -164,6 +164,25 @@ def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
     return _depthwise_cost(work, tiling, vectors)
 
 
+def tasks(work: Workload, tiling: Tiling, vectors: Vectors) -> int:
+    """Return how many parts there are of a kernel's work, which threads share in order."""
+    pixels = work.batch * work.output[0] * work.output[1]
+    if isinstance(tiling, strassen.StrassenTiling):
+        return pixels // tiling.chunk
+    assert not isinstance(tiling, IntegerTiling)
+    width = tiling.vectors * vectors.lanes
+    if isinstance(tiling, convolution.ConvolutionTiling):
+        assert isinstance(work, Convolution)
+        blocks = work.groups * -(-work.filters // work.groups // width)
+        return pixels // tiling.chunk * blocks
+    return work.batch * work.output[0] * -(-work.channels // width)
+
+
+def uneven(tasks: int, threads: int) -> float:
+    """Return how much longer the busiest thread works than its share."""
+    return -(-tasks // threads) * threads / tasks - 1
+
+
 def _convolution_cost(
     work: Convolution, tiling: convolution.ConvolutionTiling, vectors: Vectors
 ) -> float:
@@ -178,9 +197,14 @@ def _convolution_cost(
             step += _LOOP / tiling.unroll + _spilled(work, size, registers, vectors)
             total += count * times * (step * work.reduced + _tile(size * registers, vectors))
     chunks = pixels // tiling.chunk
-    tasks = chunks * work.groups * sum(times for _, times in blocks)
-    uneven = _uneven(tasks, 2) + _uneven(tasks, 4)
-    return total * chunks * work.groups * (1 + 0.1 * uneven) * (1 + _order(work, tiling))
+    total *= chunks * work.groups * (1 + _order(work, tiling))
+    return total * _shared(work, tiling, vectors)
+
+
+def _shared(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
+    """Return what it costs that threads share the work unevenly."""
+    count = tasks(work, tiling, vectors)
+    return 1 + 0.1 * (uneven(count, 2) + uneven(count, 4))
 
 
 def _strassen_cost(work: Convolution, tiling: strassen.StrassenTiling, vectors: Vectors) -> float:
@@ -198,10 +222,9 @@ def _strassen_cost(work: Convolution, tiling: strassen.StrassenTiling, vectors: 
     summed = _SUMMED * pixels * channels / vectors.lanes
     if strassen.SUMS * vectors.element_bytes * pixels * channels > _CLOSE_BYTES:
         summed *= _FAR
-    tasks = work.batch * work.output[0] * work.output[1] // tiling.chunk
-    uneven = _uneven(tasks, 2) + _uneven(tasks, 4)
+    total = (total + summed) * tasks(work, tiling, vectors)
     cold = _COLD * work.channels * work.filters
-    return (total + summed) * tasks * (1 + 0.1 * uneven) + cold
+    return total * _shared(work, tiling, vectors) + cold
 
 
 def _order(work: Convolution, tiling: convolution.ConvolutionTiling) -> float:
@@ -283,8 +306,3 @@ def _blocks(channels: int, width: int) -> list[tuple[int, int]]:
     """Return (channels, blocks of so many)."""
     full, rest = divmod(channels, width)
     return [(width, full)] * bool(full) + [(rest, 1)] * bool(rest)
-
-
-def _uneven(tasks: int, threads: int) -> float:
-    """Return how much longer the busiest thread works than its share."""
-    return -(-tasks // threads) * threads / tasks - 1

@@ -1,0 +1,132 @@
+"""Computes functions of single precision in vectors: LLVM would call the C library for each.
+
+Activations and attention apply exp, erf, tanh and the sigmoid to whole maps. A call for each
+element takes ten times what a polynomial of a vector takes. Polynomials are of the Cephes library
+(exp) and of Eigen (erf, tanh); their errors are a few units in the last place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from tvm import tirx
+
+# An expression of TVM's IR, which comes without types.
+Expr = Any
+
+# Of exp: beyond these a result is no normal number; log2(e); ln(2) in two parts, the first with
+# few digits; and the polynomial of (exp(x) - 1 - x) / x^2, the highest power first.
+_LEAST, _MOST = -87.33654, 88.37626
+_LOG2_E, _LN2_HIGH, _LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
+_EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
+
+# Of erf and tanh: where they are 1 in single precision, and an odd polynomial over an even one, of
+# x^2, the highest power first.
+_ERF_END, _TANH_END = 4.0, 7.90531110763549805
+_ERF = (
+    (-2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5,
+     -7.34990630326855e-4, -2.95459980854025e-3, -1.60960333262415e-2),
+    (-1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3,
+     -1.42647390514189e-2),
+)  # fmt: skip
+_TANH = (
+    (-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-8,
+     1.48572235717979e-5, 6.37261928875436e-4, 4.89352455891786e-3),
+    (1.19825839466702e-6, 1.18534705686654e-4, 2.26843463243900e-3, 4.89352518554385e-3),
+)  # fmt: skip
+
+# Above the level of TVM's own rules.
+_LEVEL = 20
+
+
+@cache
+def register() -> None:
+    """Have TVM lower the functions of float32 so, for all that it compiles in this process."""
+    for name, function in (("exp", exp), ("erf", erf), ("tanh", tanh), ("sigmoid", sigmoid)):
+        tirx.op.register_intrin_lowering(f"tirx.{name}", "llvm", f=_rule(function), level=_LEVEL)
+
+
+def _rule(function: Callable[[Expr], Expr]) -> Callable[[Expr], Expr]:
+    def lowered(call: Expr) -> Expr:
+        return function(call.args[0])
+
+    return lowered
+
+
+def exp(x: Expr) -> Expr:
+    """Return e to the power of `x`; 2.4e38 above 88.376, 1.2e-38 below -87.336."""
+
+    def of_bounded(x: Expr) -> Expr:
+        power = tirx.floor(x * _like(x, _LOG2_E) + _like(x, 0.5))
+        return _let(power, lambda power: of_parts(x, power))
+
+    def of_parts(x: Expr, power: Expr) -> Expr:
+        rest = x - power * _like(x, _LN2_HIGH) - power * _like(x, _LN2_LOW)
+
+        def series(rest: Expr) -> Expr:
+            return _polynomial(rest, _EXP) * rest * rest + rest + _like(x, 1.0)
+
+        exponent = (_cast(power, "int32") + _like(x, 127, "int32")) << _like(x, 23, "int32")
+        return _let(rest, series) * tirx.reinterpret(_kind(x, "float32"), exponent)
+
+    # The order of both arguments keeps what is no number.
+    bounded = tirx.Min(_like(x, _MOST), tirx.Max(_like(x, _LEAST), x))
+    return _let(bounded, of_bounded)
+
+
+def sigmoid(x: Expr) -> Expr:
+    """Return 1 / (1 + exp(-x))."""
+    one = _like(x, 1.0)
+    return one / (one + exp(_like(x, 0.0) - x))
+
+
+def erf(x: Expr) -> Expr:
+    """Return the error function of `x`."""
+    return _rational(x, _ERF_END, *_ERF)
+
+
+def tanh(x: Expr) -> Expr:
+    """Return the hyperbolic tangent of `x`."""
+    return _rational(x, _TANH_END, *_TANH)
+
+
+def _rational(x: Expr, end: float, odd: Sequence[float], even: Sequence[float]) -> Expr:
+    def of_bounded(x: Expr) -> Expr:
+        return _let(x * x, lambda s: x * _polynomial(s, odd) / _polynomial(s, even))
+
+    return _let(tirx.Min(_like(x, end), tirx.Max(_like(x, -end), x)), of_bounded)
+
+
+def _polynomial(x: Expr, coefficients: Sequence[float]) -> Expr:
+    value = _like(x, coefficients[0])
+    for one in coefficients[1:]:
+        value = value * x + _like(x, one)
+    return value
+
+
+def _let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
+    """Return `body` of a value that is computed once."""
+    held = tirx.Var("held", value.ty)
+    return tirx.Let(held, value, body(held))
+
+
+def _lanes(x: Expr) -> int:
+    return int(getattr(x.ty.dtype, "lanes", 1))
+
+
+def _kind(x: Expr, element: str) -> str:
+    lanes = _lanes(x)
+    return f"{element}x{lanes}" if lanes > 1 else element
+
+
+def _like(x: Expr, value: float, element: str = "float32") -> Expr:
+    """Return a number in as many lanes as `x` has."""
+    lanes = _lanes(x)
+    number = tirx.const(value, element)
+    return tirx.Broadcast(number, lanes) if lanes > 1 else number
+
+
+def _cast(x: Expr, element: str) -> Expr:
+    return tirx.Cast(_kind(x, element), x)
