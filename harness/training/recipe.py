@@ -1,6 +1,6 @@
 """Defines recipes, which say how a network is trained, whatever its data.
 
-A recipe is a TOML file; `paper`, `small` and `distill` are built in. Every key may
+A recipe is a TOML file; `paper`, `small`, `distill` and `long` are built in. Every key may
 be left out, and then is what the paper does:
 
     loss = "arcface"             # of the losses here; "none" where the teacher alone teaches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,11 +14,15 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import compression as output
 from facebench.harness.cli.output import terminal
+from facebench.harness.cli.output.progress import Bar
 from facebench.harness.cli.output.training import TrainingProgress
-from facebench.harness.comparison.compression import CompressionRequest, Retrained
+from facebench.harness.comparison.compression import Compression, CompressionRequest, Retrained
 from facebench.harness.comparison.compression import compress as compress_weights
+from facebench.harness.comparison.interleaved.turns import Turns
+from facebench.harness.comparison.verdict import Comparison
 from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.models.networks import Network
+from facebench.harness.runtimes.registry import RUNTIMES, installed
 
 _Number = TypeVar("_Number", int, float)
 _BITS = 8
@@ -70,6 +75,14 @@ def _bits(context: click.Context, parameter: click.Parameter, text: str) -> list
     help="Of --retrain after pruning; after sharing half as many.",
 )  # fmt: skip
 @click.option("--runtime", default="ncnn", show_default=True, help="That scores them.")
+@click.option(
+    "--time", "timed_in", metavar="R[,R]|all",
+    help="Time each file beside the weights as they were, in turns, in these runtimes.",
+)  # fmt: skip
+@click.option(
+    "--rounds", type=click.IntRange(2, 100), default=Turns().processes, show_default=True,
+    help="Of --time: processes of each file and runtime, which take turns.",
+)  # fmt: skip
 @options.data
 @click.option(
     "-o", "--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True,
@@ -84,6 +97,8 @@ def compress(
     retrain: Path | None,
     epochs: float,
     runtime: str,
+    timed_in: str | None,
+    rounds: int,
     data: Path | None,
     folder: Path,
     as_json: bool,
@@ -114,9 +129,27 @@ def compress(
                 told = progress.of(network.name)
                 trained = retrained(network, retrain, epochs, request.settings, told)
         found.append(compress_weights(request, run_jobs, trained))
+    times = _times(found, timed_in, rounds)
     if as_json:
-        terminal.as_json([output.json(one) for one in found])
+        terminal.as_json([output.json(*each) for each in zip(found, times, strict=True)])
     else:
-        for one in found:
+        for one, comparisons in zip(found, times, strict=True):
             output.compression(one)
+            output.times(comparisons)
     raise_failures([record for one in found for record in one.records])
+
+
+def _times(
+    found: Sequence[Compression], timed_in: str | None, rounds: int
+) -> list[list[Comparison]]:
+    """Return the comparisons of each network's files; none where none are asked for."""
+    from facebench.harness.comparison.compressed_time import timed
+
+    if timed_in is None:
+        return [[] for _ in found]
+    runtimes = installed() if timed_in == "all" else options.comma_list(timed_in)
+    for name in runtimes:
+        RUNTIMES[name].require()
+    with Bar() as progress:
+        budget = replace(Turns(), processes=rounds)
+        return [timed(one, runtimes, budget, progress) for one in found]

@@ -32,7 +32,7 @@ _NOT_PASSED_ON = ("cluster", "as_json")
 )  # fmt: skip
 @click.option(
     "--recipe", default="paper", show_default=True, metavar="R",
-    help="paper, small, distill, or a TOML file of yours.",
+    help="paper, small, distill, long, or a TOML file of yours.",
 )  # fmt: skip
 @click.option(
     "--teacher", metavar="T", help="A trained network to learn from: onnx:FILE or NETWORK=FILE."

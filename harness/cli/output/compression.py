@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.markup import escape
 
+from facebench.harness.cli.output import comparison
 from facebench.harness.cli.output.terminal import new_table, out
 from facebench.harness.comparison.compression import CompressedFile, Compression
+from facebench.harness.comparison.verdict import Comparison, Line
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.record import Record
 from facebench.harness.verification.intervals import accuracy
@@ -40,19 +43,42 @@ def compression(found: Compression) -> None:
     if scored:
         out.print(
             "Differences are of the same pairs, corrected for all files. No runtime here has "
-            "kernels for zeros or shared values: its time is that of the whole network."
+            "kernels for zeros or shared values (--time shows it): its time is the whole network's."
         )
     for one in found.files:
         out.print(escape(str(one.path)), soft_wrap=True)
 
 
-def json(found: Compression) -> dict[str, Any]:
+def times(comparisons: Sequence[Comparison]) -> None:
+    """Print each file's times beside those of the weights as they were."""
+    for one in comparisons:
+        out.print(f"\n{one.new} beside {one.base}", style="bold", highlight=False)
+        comparison.show(one)
+
+
+def json(found: Compression, comparisons: Sequence[Comparison] = ()) -> dict[str, Any]:
     """Return it as an object."""
+    timed = {one.new: [_time(line) for line in one.lines] for one in comparisons}
     return {
         "network": found.network.name,
         "weights": found.network.weights,
         "fp32_bytes": found.single_bytes,
-        "files": [_file(one) for one in found.files],
+        "files": [
+            _file(one) | ({"times": timed[one.path.name]} if timed else {}) for one in found.files
+        ],
+    }
+
+
+def _time(line: Line) -> dict[str, Any]:
+    return {
+        "runtime": line.case.runtime,
+        "figure": line.figure,
+        "unit": line.unit,
+        "before": line.base,
+        "now": line.new,
+        "change": line.change,
+        "interval": line.interval,
+        "verdict": line.verdict,
     }
 
 

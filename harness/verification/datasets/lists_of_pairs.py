@@ -4,14 +4,16 @@
 |---|---|
 | CALFW, CPLFW | two lines a pair, `image label`; a label of 0 says that the pair shows two people |
 | SLLFW | two lines a pair, `person/image` of LFW; one person where both have the same folder |
-| MLFW | a line a pair, `image image label` |
+| MLFW, AgeDB-30 | a line a pair, `image image label` |
 | CFP | `Pair_list_F.txt` and `Pair_list_P.txt` number the images, and each fold's `same.txt` and \
 `diff.txt` name pairs by these numbers |
 
 Lists without folds have ten: the genuine pairs in their order are cut into ten equal parts, and so
 are the impostor pairs, which is the official order of CALFW, CPLFW and SLLFW (300 of each a fold).
 Sources: T. Zheng et al., arXiv 1708.08197; T. Zheng, W. Deng, BUPT report 18-01, 2018; W. Deng et
-al., Pattern Recognition 66, 2017; C. Wang et al., arXiv 2109.05804; S. Sengupta et al., WACV 2016.
+al., Pattern Recognition 66, 2017; C. Wang et al., arXiv 2109.05804; S. Sengupta et al., WACV 2016;
+S. Moschoglou et al., "AgeDB", CVPR Workshops 2017, its pairs in the list that goes with
+InsightFace's crops of them.
 """
 
 from __future__ import annotations
@@ -213,8 +215,12 @@ def _person(key: str) -> str:
         ('Al_Bo', 'Al_Bo', 'Al_Bo')
         >>> _person("Data/Images/007/frontal/01.jpg")
         'Data/Images/007'
+        >>> _person("17_AlBo_35_m.jpg")  # AgeDB: number, name, age, gender
+        'AlBo'
     """
     path = PurePosixPath(key)
+    if named := re.fullmatch(r"\d+_(.+)_\d+_[mf]", path.stem):
+        return named[1]
     if path.parent.name in ("frontal", "profile"):
         return str(path.parent.parent)
     if len(path.parts) > 1:
@@ -250,6 +256,13 @@ SETS = (
         "MLFW/pairs.txt",
         one_line,
         "Masked LFW: drawn masks (C. Wang et al., arXiv 2109.05804), aligned by its authors",
+    ),
+    PairListSet(
+        "agedb_30_images",
+        ("AgeDB-30/agedb30_align_112", "AgeDB"),
+        "AgeDB-30/agedb_30_pair.txt",
+        one_line,
+        "AgeDB-30: 30 years between images (S. Moschoglou et al., CVPRW 2017), as a folder",
     ),
     PairListSet(
         "cfp_ff_images",

@@ -51,6 +51,16 @@ def test_each_file_is_scored_beside_the_weights_as_they_were(tmp_path: Path, cap
     assert f"{one['accuracy']:.2%}" in printed
 
 
+@pytest.mark.slow
+def test_each_file_is_timed_beside_the_weights_as_they_were(tmp_path: Path, capfd: Output) -> None:
+    how = ("--bits", "8", "--sparsity", "0.7", "--time", "ncnn", "--rounds", "2", "-o", tmp_path)
+    (one,) = made(capfd, *how)["files"]
+    time = next(time for time in one["times"] if time["unit"] == "ms")
+    assert (time["runtime"], time["figure"]) == ("ncnn", "latency")
+    # The same sizes are computed, zeros or not.
+    assert 0.5 < time["now"] / time["before"] < 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -59,6 +69,7 @@ def test_each_file_is_scored_beside_the_weights_as_they_were(tmp_path: Path, cap
         ("--bits 9", "whole numbers from 1 to 8"),
         ("--bits many", "whole numbers from 1 to 8"),
         ("--dataset folder:/nowhere", "/nowhere"),
+        ("--time slowest", "slowest"),
     ],
 )
 def test_bad_input_is_one_sentence(

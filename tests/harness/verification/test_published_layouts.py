@@ -1,5 +1,7 @@
 """Sets as their authors publish them: folders of images, and lists of pairs in several forms."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,7 @@ LISTED = [
     ("cplfw_images", "cplfw/pairs_CPLFW.txt", "cplfw/images", two_lines),
     ("sllfw", "sllfw/pair_SLLFW.txt", "lfw", two_names),
     ("mlfw", "MLFW/pairs.txt", "MLFW/aligned", one_line),
+    ("agedb_30_images", "AgeDB-30/agedb_30_pair.txt", "AgeDB-30/agedb30_align_112", one_line),
 ]
 
 
@@ -54,6 +57,17 @@ def test_a_list_gives_pairs_folds_and_people(name, path, images, form, tmp_path)
     assert faces.pairs[0].first.endswith("P_A_0001.jpg")
     assert {person.rpartition("/")[2] for person in faces.identities.values()} == set(NAMES)
     assert {problem.kind for problem in inspect(faces).problems} >= {"missing"}
+
+
+def test_agedbs_own_names_say_who_is_in_an_image(tmp_path):
+    flat(tmp_path, "AgeDB-30/agedb_30_pair.txt", one_line)
+    path = tmp_path / "AgeDB-30" / "agedb_30_pair.txt"
+    text = re.sub(r"P_(.)_000(\d)\.jpg", r"\g<2>7_P\1_4\2_f.jpg", path.read_text())
+    path.write_text(text)
+    (tmp_path / "AgeDB").mkdir()
+    faces = DATASETS["agedb_30_images"].open(tmp_path)
+    assert faces.pairs[0].first == "17_PA_41_f.jpg"
+    assert set(faces.identities.values()) == {name.replace("_", "") for name in NAMES}
 
 
 @pytest.mark.parametrize(
