@@ -29,6 +29,7 @@ class Chain:
         epilogue: what follows the sum.
         slopes: of a PReLU, (F,).
         added: what is added to the sum.
+        channels_last: of a matrix product of more than two axes; all axes but the last are pixels.
     """
 
     nodes: tuple[Node, ...]
@@ -40,6 +41,7 @@ class Chain:
     epilogue: Epilogue = ()
     slopes: FloatArray | None = None
     added: Expr | None = None
+    channels_last: bool = False
 
     @property
     def last(self) -> Node:
@@ -117,13 +119,18 @@ def _convolution(graph: Graph, node: Node) -> Chain | None:
 def _product(graph: Graph, node: Node) -> Chain | None:
     """Return a matrix product with constant weights: a convolution that gives one pixel.
 
-    Where a flattened map is multiplied, that is the map under a window of its size.
+    Where a flattened map is multiplied, that is the map under a window of its size; a product of
+    more axes, as in transformers, is a pointwise convolution.
     """
     if node.op != "relax.matmul":
         return None
     weights, rows = graph.constant(node.args[1]), shape(node.args[0])
-    if weights is None or weights.ndim != 2 or rows is None or len(rows) != 2:
+    if weights is None or weights.ndim != 2 or rows is None or len(rows) < 2:
         return None
+    if len(rows) > 2:
+        kernel = np.ascontiguousarray(weights.T)[:, :, None, None]
+        zero = np.zeros(len(kernel), np.float32)
+        return Chain((node,), node.args[0], kernel, Window((1, 1)), 1, zero, channels_last=True)
     given = _flattened(graph, node.args[0])
     extents = (shape(given) or ())[2:] or (1, 1)
     kernel = np.ascontiguousarray(weights.T).reshape(weights.shape[1], -1, *extents)
@@ -187,6 +194,8 @@ def _with_prelu(graph: Graph, chain: Chain, node: Node) -> Chain | None:
     slopes = graph.constant(node.args[1])
     if chain.slopes is not None or slopes is None or int(node.attrs.axis) != 1:
         return None
+    if chain.channels_last:
+        return None
     if slopes.size not in (1, chain.filters):
         return None
     slopes = np.broadcast_to(slopes.ravel(), chain.filters)
@@ -201,7 +210,9 @@ def _with_add(graph: Graph, chain: Chain, node: Node) -> Chain | None:
     nodes = (*chain.nodes, node)
     value = graph.constant(other)
     if value is not None:
-        bias = _per_channel(value, chain.filters, len(shape(node.var) or ()))
+        rank = len(shape(node.var) or ())
+        axis = rank - 1 if chain.channels_last else 1
+        bias = _per_channel(value, chain.filters, rank, axis)
         if bias is None or chain.epilogue:
             return None
         return replace(chain, nodes=nodes, bias=chain.bias + bias)
@@ -212,10 +223,10 @@ def _with_add(graph: Graph, chain: Chain, node: Node) -> Chain | None:
     return replace(chain, nodes=nodes, epilogue=(*chain.epilogue, "add"), added=other)
 
 
-def _per_channel(value: FloatArray, channels: int, rank: int) -> FloatArray | None:
-    """Return a constant that is the same for all pixels, as (C,); channels are axis 1."""
+def _per_channel(value: FloatArray, channels: int, rank: int, axis: int) -> FloatArray | None:
+    """Return a constant that is the same for all pixels, as (C,); channels are one axis."""
     extents = (1,) * (rank - value.ndim) + value.shape
-    expected = tuple(channels if axis == 1 else 1 for axis in range(rank))
+    expected = tuple(channels if one == axis else 1 for one in range(rank))
     if value.size == 1:
         return np.full(channels, value.ravel()[0], np.float32)
     return value.ravel() if extents == expected else None

@@ -6,6 +6,7 @@ What has no kernel keeps its operator: elementwise operators and concatenations 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,7 +141,7 @@ class _Rewriter:
         elif node.var in self._shuffles:
             self._shuffle(self._shuffles[node.var])
         elif node.var not in self._inner:
-            ways = (self._pooling, self._flat, self._on_packed, self._as_it_came)
+            ways = (self._pooling, self._flat, self._turned, self._on_packed, self._as_it_came)
             self._values[node.var] = next(made for way in ways if (made := way(node)))
 
     def _planar(self, var: Expr) -> Expr:
@@ -171,6 +172,9 @@ class _Rewriter:
         given = self._values[chain.input]
         out = shape(chain.last.var)
         assert out is not None
+        if chain.channels_last:
+            self._values[chain.last.var] = self._rows(chain, given, out)
+            return
         if len(out) == 2:
             given = self._as_pixels(given) if len(given.shape) == 2 else given
             out = (*out, 1, 1)
@@ -183,6 +187,14 @@ class _Rewriter:
             made = self._builder.emit(relax.op.reshape(result.packed, out[:2]))
             result = Value(out[:2], planar=made)
         self._values[chain.last.var] = result
+
+    def _rows(self, chain: Chain, given: Value, out: tuple[int, ...]) -> Value:
+        """Return a product of more than two axes, whose rows are a map of one row of pixels."""
+        pixels, channels = math.prod(out[:-1]), given.shape[-1]
+        row = relax.op.reshape(given.as_planar(self._builder), (1, 1, pixels, channels))
+        source = Value((1, channels, 1, pixels), packed=self._builder.emit(row))
+        made = self._convolution(chain, source, (1, chain.filters, 1, pixels))
+        return Value(out, planar=self._builder.emit(relax.op.reshape(made.packed, out)))
 
     def _as_pixels(self, rows: Value) -> Value:
         """Rows (N, K) as maps of one pixel."""
@@ -254,11 +266,15 @@ class _Rewriter:
         if chain.slopes is not None:
             arguments.append(self._constant(chain.slopes[order]))
         if chain.added is not None:
-            arguments.append(self._added(chain.added, out))
+            arguments.append(self._added(chain, out))
         return self._call(kernel, arguments, out, shuffle)
 
-    def _added(self, var: Expr, out: tuple[int, ...]) -> Expr:
-        value = self._values[var]
+    def _added(self, chain: Chain, out: tuple[int, ...]) -> Expr:
+        value = self._values[chain.added]
+        if chain.channels_last:
+            batch, channels, height, width = out
+            planar = value.as_planar(self._builder)
+            return self._builder.emit(relax.op.reshape(planar, (batch, height, width, channels)))
         return (self._as_pixels(value) if len(value.shape) == 2 else value).as_packed(self._builder)
 
     def _call(
@@ -303,6 +319,19 @@ class _Rewriter:
             return None
         row = relax.op.reshape(given.as_packed(self._builder), out)
         return Value(out, planar=self._builder.emit(row))
+
+    def _turned(self, node: Node) -> Value | None:
+        """Return a map that is turned to (N, H, W, C), or back: it lies so already."""
+        given = self._values.get(node.args[0]) if node.op == "relax.permute_dims" else None
+        out = shape(node.var)
+        if given is None or out is None or len(out) != 4:
+            return None
+        axes = [int(axis) for axis in node.attrs.axes or ()]
+        if axes == [0, 2, 3, 1] and given.packed is not None:
+            return Value(out, planar=given.as_packed(self._builder))
+        if axes == [0, 3, 1, 2] and given.planar is not None and given.packed is None:
+            return Value(out, packed=given.planar)
+        return None
 
     def _on_packed(self, node: Node) -> Value | None:
         """Operators to which the order of axes means nothing, on maps as we keep them."""

@@ -97,6 +97,23 @@ class Cut(nn.Module):
         return torch.cat([padded[:, 6:, 1:, :-1], padded[:, :6, :-1, 1:]], 1)
 
 
+class Rows(nn.Module):
+    """A transformer's two layers, on a map as (N, H, W, C), or on its pixels as (N, H * W, C)."""
+
+    def __init__(self, flat: bool) -> None:
+        super().__init__()
+        self.flat = flat
+        self.norm, self.up, self.down = nn.LayerNorm(12), nn.Linear(12, 20), nn.Linear(20, 12)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        rows = maps.flatten(2).transpose(1, 2) if self.flat else maps.permute(0, 2, 3, 1)
+        rows = rows + self.down(functional.gelu(self.up(self.norm(rows))))
+        rows = functional.prelu(rows, torch.tensor([0.5]))
+        if self.flat:
+            return rows.transpose(1, 2).reshape(maps.shape)
+        return rows.permute(0, 3, 1, 2)
+
+
 def steep() -> nn.Module:
     activation = nn.PReLU(12)
     nn.init.uniform_(activation.weight, -2, 2)
@@ -137,6 +154,8 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
     "shift, then a pool": lambda: Residual(Shift(12, 3, (8, 8)), nn.MaxPool2d(3, 1, 1)),
     "rows that are padded and cut": lambda: Residual(Cut(), nn.Conv2d(12, 12, 1)),
     "rows that are cut, then padded": lambda: Residual(Cut(first=True), nn.Conv2d(12, 12, 1)),
+    "rows of pixels": lambda: Residual(Rows(flat=False), nn.Conv2d(12, 12, 1)),
+    "rows of all pixels": lambda: Residual(Rows(flat=True)),
     "only a product": lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 8), nn.ReLU()),
 }
 
@@ -190,6 +209,15 @@ def test_a_channel_shuffle_costs_no_copy(tmp_path: Path) -> None:
         "pointwise",
         "mean8x8",
     ]
+
+
+def test_a_product_of_rows_is_a_pointwise_convolution(tmp_path: Path) -> None:
+    found = kernels(Residual(Rows(flat=False)), tmp_path)
+    assert [name for name in found if name.startswith("pointwise")] == [
+        "pointwise_1x64_12to20",
+        "pointwise_1x64_20to12_add",
+    ]
+    assert not [name for name in found if "matmul" in name or "transpose" in name]
 
 
 def test_a_shift_is_part_of_the_convolution_behind_it(tmp_path: Path) -> None:
