@@ -32,15 +32,15 @@ TRUTH = {
 
 
 def computed(name: str, points: np.ndarray, registers: Vectors) -> tuple[np.ndarray, str]:
-    """What a compiled function gives, and its code."""
+    """What a compiled function gives of points of any type, and its code."""
     functions.register()
-    given = te.placeholder((len(points),), "float32")
+    given = te.placeholder((len(points),), str(points.dtype))
     made = te.compute(given.shape, lambda i: getattr(tirx, name)(given[i]))
     function: Any = schedule.scheduled(te.create_prim_func([given, made]), registers)
     function = function.with_attr("global_symbol", "kernel")
     target = tvm.target.Target(resolve(TARGETS["host"]).options())
     built = tvm.tirx.build(tvm.IRModule({"kernel": function}), target=target, pipeline="s_tir")
-    output = tvm.runtime.tensor(np.zeros(len(points), np.float32))
+    output = tvm.runtime.tensor(np.zeros_like(points))
     built["kernel"](tvm.runtime.tensor(points), output)
     return output.numpy(), built.inspect_source("asm")
 
@@ -55,6 +55,17 @@ def test_functions_are_numpys_in_double_precision(name: str) -> None:
     least = 0.0 if name == "exp" else 1e-6
     assert (np.abs(answer - truth) / np.maximum(np.abs(truth), least)).max() < 5e-7
     assert f"{name}f" not in code  # no call of the C library
+
+
+@pytest.mark.parametrize("name", TRUTH)
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_functions_of_halves_and_doubles_are_as_exact_as_these_are(name: str, kind: type) -> None:
+    points = np.linspace(-8, 8, 1601).astype(kind)
+    truth = TRUTH[name](points.astype(np.float64))
+    answer, _ = computed(name, points, Vectors(8, 16, False))
+    assert answer.dtype == kind
+    error = np.abs(answer - truth) / np.maximum(np.abs(truth), 1e-3)
+    assert error.max() < (1e-3 if kind is np.float16 else 1e-12)
 
 
 def test_exp_ends_where_numbers_do() -> None:

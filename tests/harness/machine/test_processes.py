@@ -154,7 +154,8 @@ sys.stdin.read()
         assert parent.stdout is not None
         sleeper = psutil.Process(int(parent.stdout.readline()))
         deadline = time.monotonic() + 30
-        while sleeper.name() != "sleep" and time.monotonic() < deadline:
+        # While it becomes another program it has the name before it has the arguments.
+        while sleeper.cmdline() != ["sleep", "600"] and time.monotonic() < deadline:
             time.sleep(0.01)
         assert sleeper.cmdline() == ["sleep", "600"]
         parent.kill()
