@@ -22,6 +22,7 @@ from facebench.harness.models.networks import (
 )
 from facebench.harness.models.precision import PRECISIONS, require_known
 from facebench.harness.runs.jobs import Precision, Sampling
+from facebench.harness.training.teachers import TeacherRequest
 
 WEIGHTS = "NETWORK=FILE|shipped"
 
@@ -102,6 +103,41 @@ def preprocessing(
         channels or default.channels,
         default.mean if mean is None else _three("--mean", mean),
         default.scale if scale is None else _three("--scale", scale),
+    )
+
+
+def teachers_of(
+    teacher: Sequence[str],
+    teacher_channels: Sequence[str],
+    teacher_mean: Sequence[str],
+    teacher_scale: Sequence[str],
+    teacher_licence: Sequence[str],
+) -> tuple[TeacherRequest, ...]:
+    """Return whom a command line names as teachers.
+
+    Raises:
+        BadInputError: an option does not have its form, or is not there for each teacher.
+    """
+
+    def of_each(option: str, values: Sequence[str]) -> Sequence[str | None]:
+        if values and len(values) != len(teacher):
+            raise BadInputError(
+                f"--teacher-{option} is there {len(values)} times and --teacher {len(teacher)} "
+                "times: give it once for each teacher, in their order, or not at all"
+            )
+        return values or (None,) * len(teacher)
+
+    each = zip(
+        teacher,
+        of_each("channels", teacher_channels),
+        of_each("mean", teacher_mean),
+        of_each("scale", teacher_scale),
+        of_each("licence", teacher_licence),
+        strict=True,
+    )
+    return tuple(
+        TeacherRequest(name, preprocessing(channels, mean, scale), licence or "")
+        for name, channels, mean, scale, licence in each
     )
 
 
@@ -206,16 +242,29 @@ plan_weights = gathered(
     ),
 )  # fmt: skip
 
-# Arrives as `teacher_preprocessing`: a `Preprocessing`, or None.
-teacher_preprocessing = gathered(
-    "teacher_preprocessing",
-    lambda teacher_channels, teacher_mean, teacher_scale: preprocessing(
-        teacher_channels, teacher_mean, teacher_scale
+# Arrives as `teachers`: of `TeacherRequest`, none or several.
+teachers = gathered(
+    "teachers",
+    teachers_of,
+    click.option(
+        "--teacher", multiple=True, metavar="T",
+        help="A trained network to learn from: onnx:FILE or NETWORK=FILE. Given several times, "
+        "they teach as one; what follows is then said of each, in their order.",
     ),
-    click.option("--teacher-channels", type=click.Choice(["RGB", "BGR"]), help="Of its input."),
-    click.option("--teacher-mean", metavar="V[,V,V]", help="Of its input, in pixels of 0 to 255."),
-    click.option("--teacher-scale", metavar="V[,V,V]", help="Of its input."),
-)
+    click.option(
+        "--teacher-channels", multiple=True, type=click.Choice(["RGB", "BGR"]),
+        help="Of its input.",
+    ),
+    click.option(
+        "--teacher-mean", multiple=True, metavar="V[,V,V]",
+        help="Of its input, in pixels of 0 to 255.",
+    ),
+    click.option("--teacher-scale", multiple=True, metavar="V[,V,V]", help="Of its input."),
+    click.option(
+        "--teacher-licence", multiple=True, metavar="TEXT",
+        help="Of its weights; the cards of what is trained tell it.",
+    ),
+)  # fmt: skip
 
 # Arrives as `precisions`: a list of `Precision`.
 precisions = gathered(

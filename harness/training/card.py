@@ -41,7 +41,14 @@ class _TrainedRun:
     seed: int
     data: str
     recipe: _Taught
-    teacher: _TaughtBy | None
+    # A list where there are several.
+    teacher: _TaughtBy | tuple[_TaughtBy, ...] | None
+
+    @property
+    def teachers(self) -> tuple[_TaughtBy, ...]:
+        if self.teacher is None:
+            return ()
+        return self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ class _CardFacts:
     licence: str
     versions: _CardVersions
     precision: str = ""
+    teacher_licences: tuple[str, ...] = ()
 
 
 def card(facts: dict[str, Any]) -> str:
@@ -123,12 +131,21 @@ def _rows(told: _CardFacts) -> Iterator[tuple[str, str]]:
             "Loss",
             ", ".join([recipe.loss, *(f"{key} {one:g}" for key, one in given if one is not None)]),
         )
-    if run.teacher:
-        yield (
-            "Teacher",
-            f"{run.teacher.name} ({run.teacher.weights[:23]}…), weight "
-            f"{recipe.teacher_weight:g}, 1 − cosine of the embeddings",
-        )
+    yield from _teachers(told)
+
+
+def _teachers(told: _CardFacts) -> Iterator[tuple[str, str]]:
+    """Yield a row of each teacher, and one of what is learned from several."""
+    taught = f"weight {told.run.recipe.teacher_weight:g}, 1 − cosine of the embeddings"
+    teachers = told.run.teachers
+    # Weights of before licences were told have none.
+    licences = [*told.teacher_licences, *[""] * len(teachers)]
+    for teacher, licence in zip(teachers, licences, strict=False):
+        text = f"{teacher.name} ({teacher.weights[:23]}…)"
+        text = f"{text}, {taught}" if len(teachers) == 1 else text
+        yield "Teacher", f"{text}; its licence: {licence}" if licence else text
+    if len(teachers) > 1:
+        yield "Together", f"{taught}, which are the teachers' put together"
 
 
 def _score(name: str, score: _CardScore) -> str:

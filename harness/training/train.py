@@ -7,7 +7,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from facebench.harness.training import checkpoint, loop, weights
 from facebench.harness.training.arithmetic import arithmetic, named
 from facebench.harness.training.card import CARD, card
 from facebench.harness.training.data.training_faces import TrainingFaces
+from facebench.harness.training.distillation import Distillation
 from facebench.harness.training.evaluation import Evaluation, figures
 from facebench.harness.training.kernels.library import lacking
 from facebench.harness.training.log import NOBODY, Log, LogRow, TrainingListener
@@ -29,38 +30,15 @@ from facebench.harness.training.loop import DivergedError, TrainingSpec
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe
 from facebench.harness.training.state import TrainingState, begin
+from facebench.harness.training.teachers import Teacher, identity
 
 CHECKPOINT, WEIGHTS, LOG, SCORES = "checkpoint.pt", "weights.safetensors", "log.csv", "scores.csv"
 LICENCE = (
-    "Learned from photographs of people, and from the teacher named here, if any: their licences "
+    "Learned from photographs of people, and from the teachers named here, if any: their licences "
     "and the rights of the people shown go with these weights. Unless those allow more, for "
     "research on networks alone; not for identifying or watching anybody, nor for decisions on "
     "people."
 )
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """It holds what a teacher says of the training set.
-
-    Attributes:
-        teacher: the network.
-        targets: its embeddings of each image and of its mirror, `(N, 2, E)`, of length 1.
-    """
-
-    teacher: Network
-    targets: Tensor
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Return what the targets depend on beside the images."""
-        expects = asdict(self.teacher.architecture().preprocessing)
-        return {
-            "name": self.teacher.name,
-            "weights": self.teacher.weights,
-            # Lists, as they come back from JSON.
-            "preprocessing": {k: v if k == "channels" else list(v) for k, v in expects.items()},
-        }
 
 
 @dataclass(frozen=True)
@@ -73,7 +51,7 @@ class Task:
         seed: of weights, order and augmentation.
         faces: the training set.
         folder: for the checkpoint, the log and the weights.
-        distillation: the teacher's; None without one.
+        distillation: of its teachers; None without one.
         evaluation: what it is scored on; None for nothing.
         every: epochs between scores on the way.
         minutes: between checkpoints.
@@ -103,8 +81,13 @@ class Task:
             "recipe": self.recipe.facts(),
             "data": self.faces.digest,
             "seed": self.seed,
-            "teacher": self.distillation.identity if self.distillation else None,
+            "teacher": identity(self.teachers),
         }
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Return whom it learns from."""
+        return self.distillation.teachers if self.distillation else ()
 
 
 @dataclass(frozen=True)
@@ -153,12 +136,14 @@ def _trained(task: Task, ranks: Ranks, listener: TrainingListener) -> TrainingSt
     architecture = task.network.architecture()
     for sentence in _slower(task, ranks):
         listener.say(sentence)
+    size = architecture.embedding_size
+    targets = task.distillation.targets(size) if task.distillation else None
     state = begin(
         architecture,
         task.recipe,
         task.seed,
         len(task.faces.identities),
-        task.distillation.targets.shape[2] if task.distillation else None,
+        None if targets is None else targets.shape[2],
         ranks,
     )
     spec = TrainingSpec(
@@ -166,7 +151,7 @@ def _trained(task: Task, ranks: Ranks, listener: TrainingListener) -> TrainingSt
         task.recipe,
         task.seed,
         architecture.input_size,
-        task.distillation.targets if task.distillation else None,
+        targets,
         task.workers,
         task.compiled,
     )
@@ -259,6 +244,7 @@ def _facts(task: Task, state: TrainingState) -> dict[str, Any]:
         "precision": named(arithmetic(task.recipe.precision, state.ranks.device)),
         "scores": {},
         "licence": LICENCE,
+        "teacher_licences": [teacher.licence for teacher in task.teachers],
         "versions": {name: version(name) for name in ("facebench", "torch")},
     }
 

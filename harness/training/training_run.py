@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +13,11 @@ from pathlib import Path
 from scipy.special import stdtrit
 
 from facebench.architectures.errors import BadInputError, FacebenchError
-from facebench.architectures.registry import Preprocessing
 from facebench.harness.machine.environment import cores
 from facebench.harness.models.networks import (
     GRAPH_PREFIXES,
     Network,
     resolve,
-    with_prefix,
 )
 from facebench.harness.stats.procedures import procedure
 from facebench.harness.storage import writing
@@ -26,14 +25,14 @@ from facebench.harness.storage.progress import ProgressStep
 from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.memory import SHARE, held
 from facebench.harness.training.data.training_faces import TrainingFaces
-from facebench.harness.training.distillation import teacher_targets
+from facebench.harness.training.distillation import Distillation, distill
 from facebench.harness.training.evaluation import evaluation_on
 from facebench.harness.training.log import NOBODY, TrainingListener
 from facebench.harness.training.ranks import ALONE, Ranks
 from facebench.harness.training.recipe import Recipe
 from facebench.harness.training.recipe import load as load_recipe
+from facebench.harness.training.teachers import Teacher, TeacherRequest, look_up
 from facebench.harness.training.train import (
-    Distillation,
     Task,
     Trained,
     folder_of,
@@ -56,8 +55,7 @@ class TrainingRequest:
         landmarks: where the faces are, as in `faces.load`.
         recipe: a TOML file, or the name of a built-in recipe.
         epochs: instead of the recipe's.
-        teacher: `onnx:FILE` or `NETWORK=FILE`; None where the recipe has no use for one.
-        teacher_preprocessing: how pixels become its input; by default its own.
+        teachers: whom they learn from; none where the recipe has no use for one.
         seeds: each network is trained from seeds 0 to this, less one.
         evaluate: data set of pairs to score on.
         every: epochs between scores on the way.
@@ -74,8 +72,7 @@ class TrainingRequest:
     landmarks: str = FILE
     recipe: str = "paper"
     epochs: float | None = None
-    teacher: str | None = None
-    teacher_preprocessing: Preprocessing | None = None
+    teachers: tuple[TeacherRequest, ...] = ()
     seeds: int = 1
     evaluate: str | None = None
     every: int = 1
@@ -149,12 +146,12 @@ class TrainingPlan:
     Attributes:
         students: the networks.
         recipe: how they are trained.
-        teacher: whom they learn from; None without one.
+        teachers: whom they learn from; none or several.
     """
 
     students: tuple[Network, ...]
     recipe: Recipe
-    teacher: Network | None
+    teachers: tuple[Teacher, ...]
 
 
 def train_networks(
@@ -171,7 +168,7 @@ def train_networks(
     if request.evaluate:
         evaluation = ranks.in_turn(partial(evaluation_on, request.evaluate, None))
     faces = _faces(request, ranks, listener)
-    targets = _targets(plan.teacher, faces, ranks, listener)
+    distillation = _distillation(plan.teachers, faces, ranks, listener)
     workers = _workers(request.workers, ranks, faces)
     trained, failures = [], []
     for seed in range(request.seeds):
@@ -182,7 +179,7 @@ def train_networks(
                 seed,
                 faces,
                 writing.folder(folder_of(request.out, student.name, seed), below=request.out),
-                targets,
+                distillation,
                 evaluation,
                 request.every,
                 request.minutes,
@@ -209,7 +206,7 @@ def check(request: TrainingRequest) -> TrainingPlan:
     if request.epochs is not None:
         recipe = replace(recipe, epochs=request.epochs, least_iterations=0, most_iterations=10**8)
     students = tuple(_student(name) for name in request.networks)
-    return TrainingPlan(students, recipe, _teacher(request, recipe))
+    return TrainingPlan(students, recipe, _teachers(request, recipe))
 
 
 def _student(name: str) -> Network:
@@ -221,27 +218,22 @@ def _student(name: str) -> Network:
     return resolve(name)
 
 
-def _teacher(request: TrainingRequest, recipe: Recipe) -> Network | None:
-    text, preprocessing = request.teacher, request.teacher_preprocessing
-    if text is None:
-        if recipe.teacher_weight:
-            raise BadInputError(
-                f"recipe {recipe.name} learns from a teacher: name one with --teacher onnx:FILE "
-                "or NETWORK=FILE"
-            )
-        return None
-    if not recipe.teacher_weight:
+def _teachers(request: TrainingRequest, recipe: Recipe) -> tuple[Teacher, ...]:
+    if recipe.teacher_weight and not request.teachers:
+        raise BadInputError(
+            f"recipe {recipe.name} learns from a teacher: name one with --teacher onnx:FILE "
+            "or NETWORK=FILE"
+        )
+    if request.teachers and not recipe.teacher_weight:
         raise BadInputError(
             f"recipe {recipe.name} has no use for a teacher: leave --teacher out, or use distill, "
             "or a recipe of your own with a teacher_weight"
         )
-    text = text if "=" in text else with_prefix(text)
-    if text.startswith(GRAPH_PREFIXES):
-        return resolve(text, preprocessing=preprocessing)
-    name, equals, file = text.partition("=")
-    if not equals or not file:
-        raise BadInputError(f"--teacher {text!r} is not valid: write onnx:FILE or NETWORK=FILE")
-    return resolve(name, file, preprocessing)
+    teachers = tuple(look_up(one) for one in request.teachers)
+    for name, count in Counter(one.network.name for one in teachers).items():
+        if count > 1:
+            raise BadInputError(f"--teacher names {name} more than once: name each one once")
+    return teachers
 
 
 def _faces(request: TrainingRequest, ranks: Ranks, listener: TrainingListener) -> TrainingFaces:
@@ -254,17 +246,13 @@ def _faces(request: TrainingRequest, ranks: Ranks, listener: TrainingListener) -
     return held(faces, SHARE / ranks.world, ProgressStep(listener, "decodes"))
 
 
-def _targets(
-    teacher: Network | None, faces: TrainingFaces, ranks: Ranks, listener: TrainingListener
+def _distillation(
+    teachers: tuple[Teacher, ...], faces: TrainingFaces, ranks: Ranks, listener: TrainingListener
 ) -> Distillation | None:
-    if teacher is None:
+    if not teachers:
         return None
-
-    def targets() -> Distillation:
-        done = teacher_targets(teacher, faces, ProgressStep(listener, "teacher"))
-        return Distillation(teacher, done)
-
-    return ranks.in_turn(targets)
+    told = ProgressStep(listener, "teacher")
+    return ranks.in_turn(lambda: distill(teachers, faces, told))
 
 
 def _workers(chosen: int | None, ranks: Ranks, faces: TrainingFaces) -> int:

@@ -29,6 +29,7 @@ from facebench.harness.runtimes.registry import RUNTIMES, installed
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.training.log import NOBODY, TrainingListener
 from facebench.harness.training.ranks import joined
+from facebench.harness.training.teachers import TeacherRequest
 from facebench.harness.training.train import WEIGHTS, folder_of
 from facebench.harness.training.training_run import (
     TrainingOutcome,
@@ -51,7 +52,7 @@ class TrialRequest:
         rounds: processes of each network and runtime, which take turns.
         threads: of a session.
         faces: training faces; None where nothing is trained.
-        teacher: as in `TrainingRequest`; by default the shipped `mobilefacenet`.
+        teacher: as in `TeacherRequest`; by default the shipped `mobilefacenet`.
         epochs: of the training.
         dataset: that all are scored on after it.
         data: folder of data sets.
@@ -173,7 +174,7 @@ def _train(
         faces,
         _trained(request),
         recipe="distill",
-        teacher=request.teacher or f"mobilefacenet={resolve('mobilefacenet', 'shipped').path}",
+        teachers=(TeacherRequest(request.teacher or _shipped()),),
         epochs=request.epochs,
     )
     with joined() as ranks, watch.training(ranks.first) as told:
@@ -181,6 +182,10 @@ def _train(
     if outcome.failures:
         raise FacebenchError("\nfacebench: ".join(outcome.failures))
     return outcome
+
+
+def _shipped() -> str:
+    return f"mobilefacenet={resolve('mobilefacenet', 'shipped').path}"
 
 
 def _scorings(question: TrialQuestion, request: TrialRequest) -> list[Job]:

@@ -34,10 +34,7 @@ _NOT_PASSED_ON = ("cluster", "as_json")
     "--recipe", default="paper", show_default=True, metavar="R",
     help="paper, small, distill, long, or a TOML file of yours.",
 )  # fmt: skip
-@click.option(
-    "--teacher", metavar="T", help="A trained network to learn from: onnx:FILE or NETWORK=FILE."
-)
-@case_options.teacher_preprocessing
+@case_options.teachers
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True,
     help="Train each network so often, from seeds 0, 1, ...",
@@ -110,5 +107,6 @@ def _words() -> list[str]:
         value = context.params[option.name or ""]
         given = value is not None and value != option.get_default(context)
         if isinstance(option, click.Option) and given and option.name not in _NOT_PASSED_ON:
-            words += [option.opts[-1]] if option.is_flag else [option.opts[-1], str(value)]
+            for one in value if option.multiple else (value,):
+                words += [option.opts[-1]] if option.is_flag else [option.opts[-1], str(one)]
     return words
