@@ -28,5 +28,15 @@ def named(kind: torch.dtype) -> str:
     return next(name for name, one in _TYPES.items() if one == kind)
 
 
+def use_tensor_cores() -> None:
+    """Let a GPU round factors of single-precision products to TF32, and time its convolutions.
+
+    Products in bfloat16 are as they were: this is for what stays single, such as projections
+    and class centres. Convolutions' algorithms are tried once for each shape.
+    """
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+
+
 def _half_on_cpu() -> bool:
     return _HALF_ON_CPU in identity()["cpu_features"].split()

@@ -15,9 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from facebench.architectures.errors import FacebenchError
 from facebench.harness.training.allocator import keep_freed_memory
-from facebench.harness.training.arithmetic import arithmetic, named
-from facebench.harness.training.data.augmentation import Augmentation
+from facebench.harness.training.arithmetic import arithmetic, named, use_tensor_cores
 from facebench.harness.training.data.batches import Batch, batches, batches_in
+from facebench.harness.training.data.feed import Feed, feed
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.kernels.layers import faster_layers
 from facebench.harness.training.log import LogRow
@@ -53,8 +53,8 @@ class TrainingSpec:
         input_size: height and width of the network's input.
         targets: the teacher's embeddings of each image and of its mirror `(N, 2, E)`,
             float32; None without a teacher.
-        workers: processes that decode images.
-        compiled: whether torch compiles the network.
+        workers: processes that decode images, where the device does not hold all of them.
+        compiled: whether torch compiles all from pixels to embeddings.
     """
 
     faces: TrainingFaces
@@ -89,7 +89,7 @@ class TrainingWatcher(Protocol):
 def run(state: TrainingState, spec: TrainingSpec, watcher: TrainingWatcher) -> None:
     """Train from wherever the state is to the end.
 
-    On one process the same spec from the same state gives the same bits, whether or
+    On one process on a CPU the same spec from the same state gives the same bits, whether or
     not it was stopped on the way.
 
     Raises:
@@ -98,15 +98,18 @@ def run(state: TrainingState, spec: TrainingSpec, watcher: TrainingWatcher) -> N
     """
     if state.ranks.device == "cpu":
         keep_freed_memory()
+    else:
+        use_tensor_cores()
     if spec.compiled:
-        state.student.network.compile()
+        state.student.compile()  # and not the network, which evaluation runs otherwise
+    fed = _feed(state, spec)
     with (
         _layers(state, spec),
         _forward(state) as forward,
-        contextlib.closing(_batches(state, spec)) as dealt,
+        contextlib.closing(_batches(state, spec, fed)) as dealt,
     ):
         while state.step < spec.steps:
-            _epoch(state, spec, dealt, forward, watcher)
+            _epoch(state, spec, dealt, forward, fed, watcher)
 
 
 def _layers(state: TrainingState, spec: TrainingSpec) -> contextlib.AbstractContextManager[None]:
@@ -122,6 +125,7 @@ def _epoch(
     spec: TrainingSpec,
     dealt: Iterator[Batch],
     forward: Forward,
+    fed: Feed,
     watcher: TrainingWatcher,
 ) -> None:
     """To the end of the epoch that the state is in, or of the run."""
@@ -133,7 +137,7 @@ def _epoch(
         rate = spec.recipe.rate(state.step, spec.steps)
         # Whatever a network draws (dropout) hangs on the step alone.
         torch.manual_seed(hash((spec.seed, state.step, state.ranks.rank)))
-        window.add(step(state, spec, forward, batch, rate), batch, rate)
+        window.add(step(state, spec, forward, fed, batch, rate), batch, rate)
         if window.full or state.step == end:
             watcher.row(window.close())
             watcher.rest(state, epoch_done=state.step == end)
@@ -144,12 +148,13 @@ def step(
     state: TrainingState,
     spec: TrainingSpec,
     forward: Forward,
+    fed: Feed,
     batch: Batch,
     rate: float,
 ) -> Tensor:
     """Return one step of the optimizers. Returns the loss, a scalar of this process."""
     state.rate(rate)
-    loss = _loss(state, spec, forward, batch)
+    loss = _loss(state, spec, forward, fed, batch)
     for optimizer in state.optimizers:
         optimizer.zero_grad(set_to_none=True)
     (loss * state.scale.factor).backward()  # type: ignore[no-untyped-call]
@@ -164,21 +169,20 @@ def _loss(
     state: TrainingState,
     spec: TrainingSpec,
     forward: Forward,
+    fed: Feed,
     batch: Batch,
 ) -> Tensor:
     device, recipe = state.ranks.device, spec.recipe
-    pixels = batch.images.to(device, non_blocking=True)
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    pixels = fed.images(batch).contiguous(memory_format=torch.channels_last)
     kind = arithmetic(recipe.precision, device)
     with torch.autocast(device.partition(":")[0], kind, enabled=kind != torch.float32):
         embeddings, projected = forward(pixels)
     loss = torch.zeros((), device=device)
     if state.classification is not None:
         loss = loss + state.classification(embeddings, batch.labels.to(device, non_blocking=True))
-    if spec.targets is not None and recipe.teacher_weight:
-        targets = spec.targets[batch.indices, batch.flipped.long()]
-        aim = targets.to(device, non_blocking=True)
-        loss = loss + recipe.teacher_weight * distillation(projected, aim)
+    targets = fed.targets(batch)
+    if targets is not None and recipe.teacher_weight:
+        loss = loss + recipe.teacher_weight * distillation(projected, targets)
     return loss
 
 
@@ -201,7 +205,12 @@ def _forward(state: TrainingState) -> Iterator[Forward]:
         vars(averaging).clear()
 
 
-def _batches(state: TrainingState, spec: TrainingSpec) -> Generator[Batch]:
+def _feed(state: TrainingState, spec: TrainingSpec) -> Feed:
+    options = spec.recipe.augmentation
+    return feed(spec.faces, state.ranks.device, spec.input_size, options, spec.targets)
+
+
+def _batches(state: TrainingState, spec: TrainingSpec, fed: Feed) -> Generator[Batch]:
     """Return all batches from where the state is to the end."""
     recipe, ranks = spec.recipe, state.ranks
     epoch, start = divmod(state.step, spec.epoch_length)
@@ -212,13 +221,12 @@ def _batches(state: TrainingState, spec: TrainingSpec) -> Generator[Batch]:
         spec.seed,
         spec.workers,
         recipe.flip,
-        spec.input_size,
         start=start,
         rank=ranks.rank,
         world=ranks.world,
-        options=Augmentation(recipe.shift, recipe.brightness, recipe.contrast),
         pin=ranks.device != "cpu",
         epochs=-(-spec.steps // spec.epoch_length) - epoch,
+        decoded=not fed.holds,
     )
 
 

@@ -25,8 +25,14 @@ be left out, and then is what the paper does:
 
     flip = true                  # mirror every other image, at random
     shift = 0                    # move images by up to so many pixels
-    brightness = 0.0             # change brightness and contrast by up to this share
+    zoom = 0.0                   # enlarge them, or make them smaller, by up to this share
+    brightness = 0.0             # change brightness, contrast, saturation by up to this share
     contrast = 0.0
+    saturation = 0.0
+    blur = 0.0                   # Gaussian, of a standard deviation of up to so many pixels
+    least_size = 112             # lower resolution: down to so many pixels a side, and up again
+    degraded = 0.2               # share of images that are blurred, and share that are lowered
+    erased = 0.0                 # share of images of which a rectangle is covered
 
     precision = "fp32"           # or "bf16", "fp16" (on a GPU): autocast, weights stay fp32;
                                  # a CPU without AVX512_BF16 takes fp32 for bf16
@@ -46,7 +52,7 @@ operator, centres included, gets `weight_decay_after_global`.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,11 +60,15 @@ from msgspec import Meta
 
 from facebench.architectures.errors import BadInputError, UnknownNameError
 from facebench.harness.storage.serialization import convert_settings, read_toml
+from facebench.harness.training.data.augmentation import Augmentation
 from facebench.harness.training.losses.registry import LOSSES
 
 BUILT_IN = Path(__file__).parent / "recipes"
 NO_LOSS = "none"
 _Share = Annotated[float, Meta(ge=0, le=1)]
+# Keys that shipped weights do not tell, since they were trained before there were these; left out
+# where they say nothing, so that whatever is trained without them is trained as those were.
+_LATER = ("zoom", "saturation", "blur", "least_size", "degraded", "erased")
 _RISING = "a rising list of numbers between 0 and 1"
 
 
@@ -95,8 +105,14 @@ class Recipe:
     most_iterations: Annotated[int, Meta(ge=1, le=100_000_000)] = 60_000
     flip: bool = True
     shift: Annotated[int, Meta(ge=0, le=32)] = 0
+    zoom: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     brightness: _Share = 0.0
     contrast: _Share = 0.0
+    saturation: _Share = 0.0
+    blur: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    least_size: Annotated[int, Meta(ge=4, le=112)] = 112
+    degraded: _Share = 0.2
+    erased: _Share = 0.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
     def iterations(self, images: int) -> int:
@@ -132,9 +148,16 @@ class Recipe:
         left = (progress - self.warmup) / (1 - self.warmup)
         return self.learning_rate * (1 + math.cos(math.pi * left)) / 2
 
+    @property
+    def augmentation(self) -> Augmentation:
+        """Return how images are changed."""
+        return Augmentation(**{one.name: getattr(self, one.name) for one in fields(Augmentation)})
+
     def facts(self) -> dict[str, Any]:
-        """Return all of it in JSON's types."""
-        return asdict(self) | {"drops": list(self.drops)}
+        """Return what weights tell of it, in JSON's types."""
+        told = asdict(self) | {"drops": list(self.drops)}
+        defaults = {one.name: one.default for one in fields(self)}
+        return {k: v for k, v in told.items() if k not in _LATER or v != defaults[k]}
 
 
 def load(name: str) -> Recipe:

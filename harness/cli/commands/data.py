@@ -1,4 +1,4 @@
-"""Offers commands on datasets: list, fetch, check, pairs, clean."""
+"""Offers commands on datasets: list, fetch, check, pairs, clean, augment."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from facebench.architectures.errors import BadInputError, UnavailableError
 from facebench.harness.cli import catalogue, options
+from facebench.harness.cli.commands.data_augment import augment
 from facebench.harness.cli.commands.data_clean import clean
 from facebench.harness.cli.output import terminal
 from facebench.harness.cli.output.progress import Bar
@@ -31,10 +32,12 @@ def data() -> None:
     facebench data check lfw --data ~/faces
     facebench data pairs folder:my/faces -o my/faces/pairs.csv
     facebench data clean faces.tar --teacher teacher.onnx --against lfw -o without.csv
+    facebench data augment faces.tar --recipe long -o sheet.png
     """
 
 
 data.add_command(clean)
+data.add_command(augment)
 
 
 @data.command("list")

@@ -1,6 +1,4 @@
-"""Provides training faces dealt out in batches, the same whatever the number of processes that
-decode.
-"""
+"""Deals training faces out in batches: the same whatever the number of processes that decode."""
 
 from __future__ import annotations
 
@@ -17,31 +15,35 @@ from torch.utils.data import DataLoader, Dataset
 
 from facebench.architectures.errors import BadInputError, FacebenchError, UnavailableError
 from facebench.harness.stats.arrays import IntArray
-from facebench.harness.training.data.augmentation import DRAWS, NONE, Augmentation, augment
+from facebench.harness.training.data.augmentation import Draw
 from facebench.harness.training.data.source import SIZE
 from facebench.harness.training.data.training_faces import TrainingFaces
-from facebench.harness.verification.alignment import template
 
 # Batches that each worker has ready: one in work and one that waits.
 _AHEAD = 2
 # What a random stream is for: two of the same seed and epoch must not be alike.
-_ORDER, _AUGMENTATION = 0, 1
+_ORDER, _AUGMENTATION, _MORE_AUGMENTATION = 0, 1, 2
+# Numbers of an image from the second of them: for the mirroring, and the first of `Draw`. What
+# has come since has a stream of its own, so that what is drawn for these stays.
+_FIRST = 5
 
 
 class Batch(NamedTuple):
-    """Images with what is known of them, B of each.
+    """It says which images come next and what becomes of them, B of each.
 
     Attributes:
-        images: `(B, 3, H, W)`, uint8, RGB; channels last in memory.
         labels: `(B,)`, int64.
         indices: `(B,)`, int64, places in the training set.
         flipped: `(B,)`, bool, which are mirrored.
+        draws: `(B, len(Draw))`, float32, random, in [0, 1).
+        pictures: `(B, 112, 112, 3)`, uint8, RGB, as they are; None where nobody asked for them.
     """
 
-    images: torch.Tensor
     labels: torch.Tensor
     indices: torch.Tensor
     flipped: torch.Tensor
+    draws: torch.Tensor
+    pictures: torch.Tensor | None
 
 
 def batches_in(faces: TrainingFaces, batch: int) -> int:
@@ -65,18 +67,17 @@ def batches(
     seed: int,
     workers: int,
     flip: bool = True,
-    input_size: tuple[int, int] = SIZE,
     start: int = 0,
     rank: int = 0,
     world: int = 1,
-    options: Augmentation = NONE,
     pin: bool = False,
     epochs: int = 1,
+    decoded: bool = True,
 ) -> Generator[Batch]:
     """Return the batches of an epoch, each image at most once, in an order of the epoch's own.
 
-    What is dealt depends on the faces, `batch`, `epoch`, `seed` and the augmentation alone:
-    neither on `workers`, nor on `start`, nor on how many ranks share a batch.
+    What is dealt depends on the faces, `batch`, `epoch` and `seed` alone: neither on `workers`,
+    nor on `start`, nor on how many ranks share a batch.
 
     Args:
         faces: the training set.
@@ -85,18 +86,16 @@ def batches(
         seed: of the run.
         workers: processes that decode; with 0 it is done here, in between.
         flip: whether half of the images, drawn anew in each epoch, are mirrored.
-        input_size: height and width of the network's input, cut out of the aligned
-            face as verification cuts it.
         start: the first batch that is wanted; those before are not decoded.
         rank: which of `world` parts of each batch is wanted: rows rank, rank + world, ...
         world: into how many parts each batch is split.
-        options: what else is done to images.
         pin: whether the tensors lie in page-locked memory, for faster copies to a GPU.
         epochs: how many, `epoch` the first; at once, so that nobody waits between them.
+        decoded: whether the images are wanted, and not only their numbers, for which no
+            worker is started.
 
     Raises:
-        BadInputError: a batch can't be split evenly, or there is none, or there is no
-            template for the input's size; or an image is damaged.
+        BadInputError: a batch can't be split evenly, or there is none; or an image is damaged.
         UnavailableError: a worker was killed.
     """
     count = batches_in(faces, batch)
@@ -104,11 +103,10 @@ def batches(
         raise BadInputError(
             f"a batch of {batch} cannot be split evenly for {world} processes: use a multiple"
         )
-    top, left = _corner(input_size)
-    cut = slice(top, top + input_size[0]), slice(left, left + input_size[1])
-    part = slice(rank, None, world)
-    dealer = _Dealer(faces, count, batch, seed, flip, cut, part, options)
+    dealer = _Dealer(faces, count, batch, seed, flip, slice(rank, None, world), decoded)
     numbers = range(epoch * count + start, (epoch + epochs) * count)
+    if not decoded:
+        return (dealer.deal(number) for number in numbers)
     return _loaded(dealer, numbers, workers, pin)
 
 
@@ -124,38 +122,41 @@ class _Dealer(Dataset["Batch | FacebenchError"]):
     batch: int
     seed: int
     flip: bool
-    cut: tuple[slice, slice]
     part: slice
-    options: Augmentation
+    decoded: bool
 
     def __getitem__(self, number: int) -> Batch | FacebenchError:
         try:
-            return self._deal(number)
+            return self.deal(number)
         except FacebenchError as error:
             return error
 
-    def _deal(self, step: int) -> Batch:
+    def deal(self, step: int) -> Batch:
         epoch, number = divmod(step, self.count)
         order = _order(self.seed, epoch, len(self.faces))
         indices = order[number * self.batch :][: self.batch][self.part]
-        stream = _stream(self.seed, epoch, _AUGMENTATION, number)
-        raw = stream.random_raw(self.batch * DRAWS)
-        # The upper 53 bits, as doubles in [0, 1).
-        draws = ((raw >> np.uint64(11)) * 2.0**-53).reshape(self.batch, DRAWS)[self.part]
-        flipped = (draws[:, 0] < 0.5) & self.flip
-        rows, columns = self.cut
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        pictures = np.empty((len(indices), height, width, 3), np.uint8)
-        for place, index in enumerate(indices.tolist()):
-            picture = augment(self.faces.image(index), self.options, draws[place, 1:])[self.cut]
-            # Several times as fast as numpy's view of it would be copied.
-            pictures[place] = cv2.flip(picture, 1) if flipped[place] else picture
+        first = self._drawn(_FIRST, epoch, _AUGMENTATION, number)
+        more = self._drawn(len(Draw) - (_FIRST - 1), epoch, _MORE_AUGMENTATION, number)
         return Batch(
-            torch.from_numpy(pictures).permute(0, 3, 1, 2),
             torch.from_numpy(self.faces.labels[indices]),
             torch.from_numpy(indices.astype(np.int64)),
-            torch.from_numpy(flipped),
+            (first[:, 0] < 0.5) & self.flip,
+            torch.cat([first[:, 1:], more], dim=1),
+            self._pictures(indices) if self.decoded else None,
         )
+
+    def _drawn(self, count: int, *purpose: int) -> torch.Tensor:
+        """Return so many random numbers for each image of this part of the batch."""
+        raw = _stream(self.seed, *purpose).random_raw(self.batch * count)
+        # The upper 24 bits, in [0, 1): single precision holds them all.
+        drawn = ((raw >> np.uint64(40)) * 2.0**-24).astype(np.float32)
+        return torch.from_numpy(drawn.reshape(self.batch, count)[self.part])
+
+    def _pictures(self, indices: IntArray) -> torch.Tensor:
+        pictures = np.empty((len(indices), *SIZE, 3), np.uint8)
+        for place, index in enumerate(indices.tolist()):
+            pictures[place] = self.faces.image(index)
+        return torch.from_numpy(pictures)
 
 
 def _loaded(dealer: _Dealer, numbers: range, workers: int, pin: bool) -> Generator[Batch]:
@@ -199,18 +200,3 @@ def _order(seed: int, epoch: int, images: int) -> IntArray:
 def _stream(*key: int) -> np.random.PCG64:
     """Return random bits for a purpose. Of numpy's streams only raw bits are promised to stay."""
     return np.random.PCG64(np.random.SeedSequence(key))
-
-
-def _corner(input_size: tuple[int, int]) -> tuple[int, int]:
-    """Return where an input of this size lies in the aligned face: upper edge and left edge.
-
-    Raises:
-        BadInputError: it is larger, or no template is known for its size.
-    """
-    if max(input_size) > min(SIZE):
-        raise BadInputError(
-            f"an input of {input_size[0]}x{input_size[1]} is larger than the training faces of "
-            f"{SIZE[0]}x{SIZE[1]}: train a network whose input is not"
-        )
-    left, top = np.rint(template(SIZE)[0] - template(input_size)[0]).astype(int).tolist()
-    return top, left

@@ -43,7 +43,19 @@ class Stopping(Silent):
     [
         recipe(batch=8, epochs=4),
         recipe(batch=8, epochs=4, loss="sphereface", scale=None, margin=None),
-        recipe(batch=8, epochs=4, optimizer="adamw", learning_rate=1e-3, shift=3),
+        recipe(
+            batch=8,
+            epochs=4,
+            optimizer="adamw",
+            learning_rate=1e-3,
+            shift=3,
+            blur=1.0,
+            least_size=40,
+            degraded=0.5,
+            zoom=0.1,
+            saturation=0.5,
+            erased=0.5,
+        ),
     ],
     ids=["arcface", "sphereface", "adamw"],
 )

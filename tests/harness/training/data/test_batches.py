@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError, UnavailableError
-from facebench.harness.training.data.augmentation import NONE, Augmentation, augment
+from facebench.harness.training.data.augmentation import NONE, Augmentation, Draw
 from facebench.harness.training.data.batches import batches, batches_in
 from facebench.harness.training.data.faces import load
+from facebench.harness.training.data.feed import feed
 from facebench.harness.training.data.memory import held
 from facebench.harness.verification.alignment import align, template
 from tests.harness.training.data import sets
 
-ALL = Augmentation(shift=4, brightness=0.2, contrast=0.3)
+ALL = Augmentation(4, 0.1, 0.2, 0.3, 0.5, 1.5, 20, 0.5, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,10 @@ def same(first, second):
     )
 
 
+def numbers(dealt):
+    return [batch[:-1] for batch in dealt]
+
+
 def test_an_epoch_has_each_image_at_most_once_with_its_label(faces):
     dealt = list(batches(faces, 8, epoch=0, seed=1, workers=0))
     assert len(dealt) == batches_in(faces, 8) == 5
@@ -44,10 +50,12 @@ def test_an_epoch_has_each_image_at_most_once_with_its_label(faces):
 
 def test_images_are_those_of_the_set_mirrored_where_it_says_so(faces):
     seen = set()
+    fed = feed(faces)
     for batch in batches(faces, 8, epoch=0, seed=1, workers=0):
-        assert batch.images.shape == (8, 3, 112, 112)
-        assert batch.images.dtype == torch.uint8
-        for image, index, flipped in zip(batch.images, batch.indices, batch.flipped, strict=True):
+        images = fed.images(batch)
+        assert images.shape == (8, 3, 112, 112)
+        assert images.dtype == torch.uint8
+        for image, index, flipped in zip(images, batch.indices, batch.flipped, strict=True):
             picture = faces.image(int(index)).transpose(2, 0, 1)
             expected = picture[..., ::-1] if flipped else picture
             np.testing.assert_array_equal(image.numpy(), expected)
@@ -59,11 +67,9 @@ def test_without_mirroring_nothing_is_mirrored(faces):
     assert not any(b.flipped.any() for b in batches(faces, 8, 0, 1, 0, flip=False))
 
 
-@pytest.mark.parametrize("options", [NONE, ALL])
-def test_the_number_of_workers_changes_nothing(faces, options):
+def test_the_number_of_workers_changes_nothing(faces):
     alone, two, three = (
-        list(batches(faces, 8, epoch=3, seed=5, workers=workers, options=options))
-        for workers in (0, 2, 3)
+        list(batches(faces, 8, epoch=3, seed=5, workers=workers)) for workers in (0, 2, 3)
     )
     assert same(alone, two)
     assert same(alone, three)
@@ -74,6 +80,42 @@ def test_faces_that_are_not_held_are_read_by_workers(tmp_path, faces):
     assert same(list(batches(load(path), 8, 0, 0, 2)), list(batches(faces, 8, 0, 0, 0)))
 
 
+@pytest.mark.parametrize("options", [NONE, ALL])
+@pytest.mark.parametrize("size", [(112, 112), (112, 96)])
+def test_a_device_that_holds_all_images_makes_the_same_ones(faces, size, options):
+    targets = torch.arange(84.0).reshape(42, 2, 1)
+    holds = feed(faces, "cpu", size, options, targets)
+    gets = feed(replace(faces, pixels=None), "cpu", size, options, targets)
+    assert (holds.holds, gets.holds) == (True, False)
+    bare = list(batches(faces, 8, 3, 5, 0, decoded=False))
+    whole = list(batches(faces, 8, 3, 5, 0))
+    assert {batch.pictures for batch in bare} == {None}
+    assert same(numbers(bare), numbers(whole))
+    for numbered, pictured in zip(bare, whole, strict=True):
+        assert torch.equal(holds.images(numbered), gets.images(pictured))
+        expected = 2 * numbered.indices + numbered.flipped
+        for fed in (holds, gets):
+            assert torch.equal(fed.targets(numbered)[:, 0], expected.float())
+
+
+def test_a_device_with_too_little_memory_holds_none(faces, monkeypatch):
+    for free, holds in ((3 * faces.pixels.nbytes, True), (faces.pixels.nbytes, False)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, free))
+        fed = feed(faces, "meta", targets=torch.zeros(42, 2, 1))
+        assert fed.holds is holds
+        assert fed.aims.device.type == ("meta" if holds else "cpu")
+
+
+def test_draws_are_even(faces):
+    draws = torch.cat([b.draws for e in range(40) for b in batches(faces, 42, e, 0, 0)])
+    assert draws.shape == (1680, len(Draw))
+    assert float(draws.min()) >= 0
+    assert float(draws.max()) < 1
+    # A fair draw deviates by 0.29 from its mean: six standard deviations of the mean are 0.042.
+    assert float((draws.mean(0) - 0.5).abs().max()) < 0.042
+    assert float((torch.corrcoef(draws.T) - torch.eye(len(Draw))).abs().max()) < 0.15
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     st.integers(0, 2**32 - 1),
@@ -82,19 +124,14 @@ def test_faces_that_are_not_held_are_read_by_workers(tmp_path, faces):
     st.integers(0, 50),
 )
 def test_to_begin_later_leaves_out_what_came_before(faces, seed, epoch, batch, start):
-    whole = list(batches(faces, batch, epoch, seed, 0, options=ALL))
-    assert same(
-        list(batches(faces, batch, epoch, seed, 0, start=start, options=ALL)), whole[start:]
-    )
+    whole = list(batches(faces, batch, epoch, seed, 0))
+    assert same(list(batches(faces, batch, epoch, seed, 0, start=start)), whole[start:])
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_ranks_share_each_batch_without_overlap(faces, world):
-    whole = list(batches(faces, 8, 2, 9, 0, options=ALL))
-    parts = [
-        list(batches(faces, 8, 2, 9, 0, options=ALL, rank=rank, world=world))
-        for rank in range(world)
-    ]
+    whole = list(batches(faces, 8, 2, 9, 0))
+    parts = [list(batches(faces, 8, 2, 9, 0, rank=rank, world=world)) for rank in range(world)]
     for number, batch in enumerate(whole):
         for rank in range(world):
             part = parts[rank][number]
@@ -133,15 +170,16 @@ def test_half_of_the_images_are_mirrored(faces):
 
 @pytest.mark.parametrize("size", [(112, 112), (112, 96), (96, 96)])
 def test_smaller_inputs_are_cut_as_verification_cuts_them(faces, size):
-    (batch, *_) = batches(faces, 4, 0, 0, 0, flip=False, input_size=size)
-    for image, index in zip(batch.images, batch.indices, strict=True):
+    (batch, *_) = batches(faces, 4, 0, 0, 0, flip=False)
+    images = feed(faces, input_size=size).images(batch)
+    for image, index in zip(images, batch.indices, strict=True):
         expected = align(faces.image(int(index)), template((112, 112)), size)
         np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), expected)
 
 
 def test_a_size_without_a_template_is_refused(faces):
     with pytest.raises(BadInputError, match="224x224"):
-        batches(faces, 4, 0, 0, 0, input_size=(224, 224))
+        feed(faces, input_size=(224, 224))
 
 
 def test_what_cannot_be_split_is_refused(faces):
@@ -168,36 +206,3 @@ def test_a_killed_worker_is_told(faces):
     deadly = Deadly(**{name: getattr(faces, name) for name in faces.__dataclass_fields__})
     with pytest.raises(UnavailableError, match="killed"):
         list(batches(deadly, 4, 0, 0, 1))
-
-
-def test_a_shift_moves_and_blackens():
-    picture = np.full((112, 112, 3), 200, np.uint8)
-    shifted = augment(picture, Augmentation(shift=4), np.array([0.999, 0.0, 0.5, 0.5]))
-    expected = np.zeros_like(picture)
-    expected[:-4, 4:] = 200  # four to the right, four up
-    np.testing.assert_array_equal(shifted, expected)
-
-
-def test_shifts_go_as_far_as_they_may_in_both_directions():
-    picture = np.zeros((112, 112, 3), np.uint8)
-    picture[50, 50] = 255
-    spots = set()
-    for across in np.linspace(0, 0.999, 20):
-        moved = augment(picture, Augmentation(shift=2), np.array([across, 0.5, 0.5, 0.5]))
-        spots.add(int(np.argwhere(moved.any(axis=2))[0, 1]))
-    assert spots == {48, 49, 50, 51, 52}
-
-
-def test_brightness_and_contrast_follow_their_formulas():
-    picture = np.tile(np.array([100, 140], np.uint8), 56 * 112 * 3).reshape(112, 112, 3)
-    brighter = augment(picture, Augmentation(brightness=0.1), np.array([0, 0, 1.0, 0.5]))
-    np.testing.assert_array_equal(brighter, np.rint(picture + 25.5))
-    # The mean is 120: what is 20 from it gets 30 from it.
-    steeper = augment(picture, Augmentation(contrast=0.5), np.array([0, 0, 0.5, 1.0]))
-    assert set(np.unique(steeper)) == {90, 150}
-
-
-@pytest.mark.parametrize("wrong", [{"shift": -1}, {"shift": 99}, {"brightness": 2.0}])
-def test_an_augmentation_out_of_range_is_refused(wrong):
-    with pytest.raises(BadInputError, match="is not valid"):
-        Augmentation(**wrong)
