@@ -26,7 +26,7 @@ class TilingCost(Protocol):
         kernels: that are tried.
         unit: of a cost: `seconds` or `cycles`.
         how: how costs are obtained, for records, such as `measured on <CPU model>`.
-        noise: the least relative gain that is believed; 0 where costs are exact.
+        exact: whether a tiling costs the same each time, whatever is measured beside it.
     """
 
     @property
@@ -39,7 +39,7 @@ class TilingCost(Protocol):
     def how(self) -> str: ...  # noqa: D102
 
     @property
-    def noise(self) -> float: ...  # noqa: D102
+    def exact(self) -> bool: ...  # noqa: D102
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
         """Return what each tiling costs on one thread, in order.
@@ -50,6 +50,14 @@ class TilingCost(Protocol):
 
         Raises:
             LostError: the device answers no more.
+        """
+        ...
+
+    def cheaper(self, work: Workload, one: Tiling, other: Tiling, ratio: float) -> bool:
+        """Say whether a tiling that was measured is believed to cost less than another.
+
+        Args:
+            ratio: of the first one's cost to the other's, measured beside each other.
         """
         ...
 

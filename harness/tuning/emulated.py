@@ -9,7 +9,8 @@ warm, what a tiling reads once and what it reads from memory again and again wou
 cost the same.
 
 The cost is that of `emulator.model`: the simulated pipeline, misses of the first level
-and traffic to memory.
+and traffic to memory. Costs that differ by a few per cent are ranked by nothing that was
+held against a board, and more instructions are more work for certain.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ from facebench.harness.tuning.kernels import Array, Operands, SearchedKernels
 # lets a few lines survive a single one.
 _FLUSHED = 2
 
+# Where weights happen to lie decides a few misses: no smaller gain in cycles is one.
+_NOISE = 0.003
+
+# The least gain in cycles that is taken for one although more instructions are executed.
+_RANKED = 0.03
+
 # A session that takes longer for its kernels, in seconds, hangs.
 _PATIENCE_S = 900.0
 
@@ -71,8 +78,7 @@ class EmulatedCost:
     """
 
     unit = "cycles"
-    # Counts are exact; where weights happen to lie decides a few misses.
-    noise = 0.003
+    exact = True
 
     def __init__(self, core: str, kernels: SearchedKernels) -> None:
         self.kernels = kernels
@@ -85,6 +91,7 @@ class EmulatedCost:
         self._figures: Figures = self._core.figures
         self._launcher = EmulatedLauncher(core)
         self._target = TARGETS[self._core.target]
+        self._instructions: dict[tuple[Workload, Tiling], int] = {}
         self.how = f"modelled for {core} by its simulated pipeline, counted under QEMU"
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
@@ -97,9 +104,20 @@ class EmulatedCost:
                 trial = _Trial(work, Path(folder), self.kernels)
                 trial.write(some, [given], self._target.options())
                 self._run(trial, Path(folder, "counters"))
-                return [self._cycles(Path(folder, f"counters.{n}")) for n in range(len(some))]
+                regions = [Path(folder, f"counters.{n}") for n in range(len(some))]
+                tallies = [self._tally(region) for region in regions]
+            for tiling, tally in zip(some, tallies, strict=True):
+                self._instructions[work, tiling] = tally.instructions
+            return [self._cycles(tally) for tally in tallies]
 
         return all_or_each(measured, tilings)
+
+    def cheaper(self, work: Workload, one: Tiling, other: Tiling, ratio: float) -> bool:
+        """See `TilingCost`: it takes fewer cycles by what the model can rank, or executes no more
+        instructions as well.
+        """
+        more = self._instructions[work, one] > self._instructions[work, other]
+        return ratio < 1 - (_RANKED if more else _NOISE)
 
     def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
         """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""
@@ -136,12 +154,14 @@ class EmulatedCost:
                 raise WrongAnswerError(payload.decode(errors="replace"))
         return ran[1]
 
-    def _cycles(self, region: Path) -> float:
+    def _tally(self, region: Path) -> counters.Tally:
         if not region.exists():
             raise UnavailableError(
                 "the emulator left no counters: 'facebench device setup-emulated' mends its plugin"
             )
-        tally = counters.region(region.read_text(), self._target.elf_machine, self._figures)
+        return counters.region(region.read_text(), self._target.elf_machine, self._figures)
+
+    def _cycles(self, tally: counters.Tally) -> float:
         work = counters.work(tally, len(self._figures.levels))
         return sum(model.term_cycles(work, self._figures).values())
 

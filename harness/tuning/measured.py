@@ -35,6 +35,9 @@ from facebench.harness.tuning.kernels import Array, SearchedKernels
 # All kernels of a call share them, so that few are timed more thoroughly than many.
 _SECONDS = 0.8
 
+# What is left of a shared machine's noise in the lowest of medians.
+_NOISE = 0.01
+
 
 class MeasuredCost:
     """Seconds of a kernel, timed by turns with the others; see `costs.TilingCost`.
@@ -53,8 +56,7 @@ class MeasuredCost:
     """
 
     unit = "seconds"
-    # What is left of a shared machine's noise in the lowest of medians.
-    noise = 0.01
+    exact = False
 
     def __init__(self, device: str, target: Target, kernels: SearchedKernels) -> None:
         self._device = device
@@ -78,6 +80,10 @@ class MeasuredCost:
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
         """See `TilingCost`; one thread."""
         return all_or_each(lambda some: self._measured(work, some), tilings)
+
+    def cheaper(self, work: Workload, one: Tiling, other: Tiling, ratio: float) -> bool:
+        """See `TilingCost`: it is faster by more than noise."""
+        return ratio < 1 - _NOISE
 
     def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
         """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.harness.compiler import host, library, records
+from facebench.harness.compiler.records import Records
 from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
 from facebench.harness.compiler.tvm import features_of, import_tvm, resolve
 from facebench.harness.compiler.vectors import (
@@ -66,6 +67,28 @@ def goal(target: Target, precision: str = "fp32") -> Goal:
         )
     found = _kernels(target, precision, features)
     return Goal(target, features, found, records.kept_as(name, found.registers))
+
+
+def alike(wanted: Goal) -> list[Records]:
+    """Return the records of other targets with the same registers.
+
+    Their kernels are the same, so that what is fast on one core is worth a trial on another.
+
+    Raises:
+        BadInputError: a file of records is damaged.
+    """
+    registers, found = wanted.kernels.registers, {}
+    for one in TARGETS:
+        if one.triple != wanted.target.triple:
+            continue
+        try:
+            other = goal(one, registers.precision)
+        except (RefusedError, UnavailableError):
+            continue
+        if other.kernels.registers == registers:
+            found[other.records] = records.load(other.records)
+    found.pop(wanted.records, None)
+    return list(found.values())
 
 
 def _kernels(target: Target, precision: str, features: tuple[str, ...]) -> SearchedKernels:

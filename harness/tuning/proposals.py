@@ -27,16 +27,15 @@ class Proposals:
         self._left = dict.fromkeys(range(len(tilings)))
         self._random = random.Random(0)
 
-    def first(self, count: int, known: int | None = None) -> list[int]:
+    def first(self, count: int, known: Sequence[int] = ()) -> list[int]:
         """Return numbers of the model's favourites.
 
         Args:
             count: how many.
-            known: what a search found before: it comes after the model's choice.
+            known: what searches found before: they come after the model's choice.
         """
         choice, *others = self._left
-        again = [] if known is None else [known]
-        wanted = list(dict.fromkeys([choice, *again, *others]))
+        wanted = list(dict.fromkeys([choice, *known, *others]))
         return [self._take(number) for number in wanted[:count]]
 
     def next(self, count: int, best: int) -> list[int]:

@@ -64,7 +64,7 @@ def search(
     tilings: Sequence[Tiling],
     cost: TilingCost,
     trials: int,
-    known: Tiling | None = None,
+    known: Sequence[Tiling] = (),
 ) -> Iterator[Trials]:
     """Try tilings of a workload; what was tried so far, after each batch.
 
@@ -73,13 +73,13 @@ def search(
         tilings: by modelled cost.
         cost: where they are tried.
         trials: how many of them; at least one.
-        known: what a search found before, which is tried among the first.
+        known: what searches found before, which are tried among the first.
 
     Raises:
         LostError: the device answers no more.
     """
     done, proposals = Trials(tilings), Proposals(tilings)
-    before = tilings.index(known) if known in tilings else None
+    before = [tilings.index(one) for one in known if one in tilings]
     numbers = proposals.first(min(_BATCH, trials), before)
     while numbers:
         done.add(numbers, cost.measure_all(work, [tilings[number] for number in numbers]))

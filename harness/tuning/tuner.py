@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from facebench.architectures.errors import BadInputError, WrongAnswerError
 from facebench.harness.compiler import records
@@ -24,12 +24,12 @@ def tune(
     trials: int,
     listen: Callable[[Trials], None] = lambda done: None,
     warn: Callable[[str], None] = lambda sentence: None,
-    known: Tiling | None = None,
+    known: Sequence[Tiling] = (),
 ) -> TuningRecord:
     """Find the tiling of a workload that costs least.
 
-    Another than the model's choice is taken where it is cheaper by more than noise when
-    both are measured side by side, and its kernel is right.
+    Another than the model's choice is taken where it is believed to be cheaper when both are
+    measured side by side, and its kernel is right.
 
     Args:
         work: the workload.
@@ -37,7 +37,7 @@ def tune(
         trials: tilings to try at most.
         listen: told how far the search is.
         warn: told of kernels that are wrong.
-        known: what a search found before: what it now finds costs no more.
+        known: what searches found before, which are tried among the first.
 
     Raises:
         WrongAnswerError: the model's choice is wrong, or cannot be run.
@@ -72,6 +72,12 @@ def known(found: Records, work: Workload, kernels: SearchedKernels) -> Tiling | 
         return None
 
 
+def proposed(before: Sequence[Records], work: Workload, kernels: SearchedKernels) -> list[Tiling]:
+    """Return each tiling that records have of a workload, in order, and its kernel can have."""
+    found = (known(one, work, kernels) for one in before)
+    return list(dict.fromkeys(tiling for tiling in found if tiling is not None))
+
+
 def enough(record: TuningRecord, work: Workload, kernels: SearchedKernels, trials: int) -> bool:
     """Return whether a record has had so many trials, or as many as there are tilings."""
     return record.trials >= min(trials, len(kernels.tilings(work)))
@@ -79,8 +85,10 @@ def enough(record: TuningRecord, work: Workload, kernels: SearchedKernels, trial
 
 def _compared(work: Workload, done: Trials, cost: TilingCost) -> dict[int, float]:
     """Return costs of the finalists and of the model's choice, measured once more beside each
-    other.
+    other; of all that were tried where costs are exact.
     """
+    if cost.exact and MODEL in done.costs:
+        return done.costs
     ranked = sorted(done.costs, key=done.costs.__getitem__)
     finalists = [MODEL, *[number for number in ranked if number != MODEL][:_FINALISTS]]
     found = cost.measure_all(work, [done.tilings[number] for number in finalists])
@@ -100,8 +108,13 @@ def _winner(
     warn: Callable[[str], None],
 ) -> int:
     """Return the cheapest finalist whose kernel is right."""
-    enough = costs[MODEL] * (1 - cost.noise)
-    better = sorted((n for n in costs if costs[n] < enough), key=costs.__getitem__)
+    tilings, least = done.tilings, costs[MODEL]
+    better = [
+        number
+        for number in sorted(costs, key=costs.__getitem__)
+        if number != MODEL
+        and cost.cheaper(work, tilings[number], tilings[MODEL], costs[number] / least)
+    ]
     for number in better:
         try:
             correctness.require(cost, work, done.tilings[number])

@@ -8,12 +8,13 @@ from facebench.architectures.errors import WrongAnswerError
 from facebench.harness.compiler import records
 from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.workload import Workload, key
+from facebench.harness.tuning import places
 from facebench.harness.tuning.costs import TilingCost
 from facebench.harness.tuning.interruption import noticed
 from facebench.harness.tuning.listener import TuningListener
 from facebench.harness.tuning.places import Goal
 from facebench.harness.tuning.search import MODEL, Trials
-from facebench.harness.tuning.tuner import enough, known, tune
+from facebench.harness.tuning.tuner import enough, known, proposed, tune
 from facebench.harness.tuning.workloads import in_short
 
 
@@ -51,7 +52,7 @@ def run(
     """
     found: list[TuningRecord] = []
     failures: list[str] = []
-    before = records.load(goal.records)
+    before = [records.load(goal.records), *places.alike(goal)]
     with noticed() as check_interruption:
         for work in works:
             name = in_short(work)
@@ -63,8 +64,8 @@ def run(
                     listener.trying(name, done.count, best, scheduled, cost.unit)
 
             try:
-                tiling = known(before, work, goal.kernels)
-                record = tune(work, cost, trials, listen, listener.say, tiling)
+                tilings = proposed(before, work, goal.kernels)
+                record = tune(work, cost, trials, listen, listener.say, tilings)
                 check_interruption()
             except WrongAnswerError as error:
                 check_interruption()

@@ -44,12 +44,13 @@ def main() -> None:
         from facebench.harness.tuning.costs import TilingCost
 
         def answer(cost: TilingCost, work: workload.Workload) -> dict[str, Any]:
-            from facebench.harness.tuning.tuner import known, tune
+            from facebench.harness.tuning.tuner import proposed, tune
 
             warnings: list[str] = []
-            before = known(records.load(goal.records), work, goal.kernels)
+            before = [records.load(goal.records), *places.alike(goal)]
+            tilings = proposed(before, work, goal.kernels)
             try:
-                record = tune(work, cost, task["trials"], warn=warnings.append, known=before)
+                record = tune(work, cost, task["trials"], warn=warnings.append, known=tilings)
             except WrongAnswerError as error:
                 return {"failed": str(error), "warnings": warnings}
             return {"record": asdict(record), "warnings": warnings}

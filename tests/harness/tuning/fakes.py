@@ -36,18 +36,23 @@ class FakeCost:
         self,
         cost: Callable[[Tiling], float | Failure],
         noise: float = 0.01,
+        exact: bool = False,
         wrong: Sequence[Tiling] = (),
         kernels: SearchedKernels = KERNELS,
     ) -> None:
         self.kernels = kernels
-        self.noise = noise
+        self.exact = exact
         self.asked: list[list[Tiling]] = []
         self._cost = cost
+        self._noise = noise
         self._wrong = wrong
 
     def measure_all(self, work: Workload, tilings: Sequence[Tiling]) -> list[float | Failure]:
         self.asked.append(list(tilings))
         return [self._cost(tiling) for tiling in tilings]
+
+    def cheaper(self, work: Workload, one: Tiling, other: Tiling, ratio: float) -> bool:
+        return ratio < 1 - self._noise
 
     def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
         made = self.kernels.function(work, tiling).with_attr("global_symbol", "kernel")

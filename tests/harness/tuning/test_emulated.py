@@ -89,6 +89,18 @@ def test_a_cost_hangs_little_on_what_else_is_measured(cost: Any) -> None:
     assert together == pytest.approx(alone, rel=0.05)
 
 
+def test_fewer_cycles_for_more_instructions_are_a_gain_where_the_model_can_rank_them(
+    cost: Any,
+) -> None:
+    few = best(cost, POINTWISE)
+    many = replace(few, pixels=1, vectors=1)  # which loads its factors for each sum
+    cost.measure_all(POINTWISE, [few, many])
+    assert cost.cheaper(POINTWISE, many, few, 0.965)
+    assert not cost.cheaper(POINTWISE, many, few, 0.975)
+    assert cost.cheaper(POINTWISE, few, many, 0.99)
+    assert not cost.cheaper(POINTWISE, few, many, 0.999)
+
+
 def test_twice_the_work_costs_about_twice(cost: Any) -> None:
     chosen = replace(best(cost, POINTWISE), chunk=30)
     twice = replace(POINTWISE, channels=24)

@@ -63,7 +63,7 @@ def test_what_is_found_costs_no_more_than_what_was_found_before(before: int, tri
         """The model is wrong about all."""
         return 1.0 + len(ALL) - ALL.index(one)
 
-    record = tune(WORK, FakeCost(reversed_order), trials, known=ALL[before])
+    record = tune(WORK, FakeCost(reversed_order), trials, known=[ALL[before]])
     assert record.cost <= reversed_order(ALL[before])
     assert record.trials == min(trials, len(ALL))
 
@@ -127,6 +127,18 @@ def test_finalists_are_measured_beside_the_models_choice() -> None:
     cost = FakeCost(lambda one: 1.0 / in_order(one))
     tune(WORK, cost, 6)
     assert cost.asked[-1] == [MODEL, ALL[5], ALL[4], ALL[3]]
+
+
+def test_costs_that_are_exact_are_not_measured_again() -> None:
+    cost = FakeCost(lambda one: 1.0 / in_order(one), exact=True)
+    assert records.tiling_of(tune(WORK, cost, 6), WORK, REGISTERS) == ALL[5]
+    assert cost.asked == [ALL[:6]]
+
+
+def test_what_was_found_before_is_tried_behind_the_models_choice() -> None:
+    cost = FakeCost(in_order)
+    list(search(WORK, ALL, cost, 5, [ALL[9], ALL[7], MODEL, ALL[9]]))
+    assert cost.asked == [[MODEL, ALL[9], ALL[7], ALL[1], ALL[2]]]
 
 
 def test_a_wrong_kernel_is_named_and_the_next_best_is_taken() -> None:

@@ -66,6 +66,26 @@ def test_a_record_that_no_kernel_can_have_is_tuned_again(own: Path) -> None:
     assert tuning_run.left(GOAL, [WORK], 4, missing=True) == [WORK]
 
 
+def test_records_of_targets_with_the_same_registers_are_alike() -> None:
+    of_dots = places.goal(TARGETS["cortex-a55"], "int8")
+    assert places.alike(of_dots) == [records.load("cortex-a76.int8")]
+    assert records.load("cortex-a53") in places.alike(places.goal(TARGETS["cortex-a55"]))
+    assert places.alike(places.goal(TARGETS["x86-64-v3"])) == []
+
+
+def test_what_was_found_for_an_alike_target_is_tried_among_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    last = KERNELS.tilings(WORK)[-1]
+    found = records.made(
+        WORK, last, cost=1.0, scheduled=1.0, unit="cycles", how="made up", trials=1
+    )
+    monkeypatch.setattr(places, "alike", lambda goal: [{found.workload: found}])
+    cost = FakeCost(lambda one: 1.0)
+    run([WORK, NARROW], cost, trials=2)
+    assert cost.asked[0] == [tiling.best(WORK, REGISTERS), last]
+
+
 @pytest.mark.parametrize("swallowed", [False, True])
 def test_what_was_found_before_ctrl_c_is_kept(swallowed: bool) -> None:
     """TVM swallows some interruptions; they end the search all the same."""
