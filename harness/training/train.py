@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from facebench.architectures.errors import BadInputError
@@ -22,6 +21,7 @@ from facebench.harness.training import checkpoint, loop, weights
 from facebench.harness.training.arithmetic import arithmetic, named
 from facebench.harness.training.card import CARD, card
 from facebench.harness.training.data.training_faces import TrainingFaces
+from facebench.harness.training.deadline import NEVER, Deadline, TimeIsUpError
 from facebench.harness.training.distillation import Distillation
 from facebench.harness.training.evaluation import Evaluation, figures
 from facebench.harness.training.kernels.library import lacking
@@ -58,6 +58,7 @@ class Task:
         workers: processes that decode images.
         compiled: whether torch compiles the network.
         fp16: whether the weights are saved, and scored, in half precision.
+        deadline: when it stops, to go on another time.
     """
 
     network: Network
@@ -72,6 +73,7 @@ class Task:
     workers: int = 0
     compiled: bool = False
     fp16: bool = False
+    deadline: Deadline = NEVER
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ def train(task: Task, ranks: Ranks = ALONE, listener: TrainingListener = NOBODY)
         BadInputError: the folder holds another run, or cannot be written; or an image or the
             recipe is not valid.
         DivergedError: the loss is no number any more.
+        TimeIsUpError: the deadline came first; there is a checkpoint.
     """
     path = task.folder / WEIGHTS
     if path.exists():
@@ -199,12 +202,17 @@ class _Keeper:
     def rest(self, state: TrainingState, epoch_done: bool) -> None:
         """See `loop.TrainingWatcher`."""
         # All processes must agree, since each has a share of the centres to give.
-        due = float(time.monotonic() - self._kept > 60 * self._task.minutes)
-        if state.ranks.largest(torch.tensor(due, device=state.ranks.device)).item():
+        stops = state.step < self._spec.steps and self._task.deadline.over(state.ranks)
+        if stops or Deadline(self._kept + 60 * self._task.minutes).over(state.ranks):
             facts = state.facts()
             if self._first:
                 checkpoint.save(self._task.folder / CHECKPOINT, self._task.identity, facts)
             self._kept = time.monotonic()
+        if stops:
+            raise TimeIsUpError(
+                f"{self._task.network.name}, seed {self._task.seed}, stopped at step "
+                f"{state.step:,} of {self._spec.steps:,}"
+            )
         if epoch_done and state.step < self._spec.steps:
             self._evaluate(state)
 

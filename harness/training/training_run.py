@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from scipy.special import stdtrit
@@ -25,6 +26,7 @@ from facebench.harness.storage.progress import ProgressStep
 from facebench.harness.training.data.faces import FILE, load
 from facebench.harness.training.data.memory import SHARE, held
 from facebench.harness.training.data.training_faces import TrainingFaces
+from facebench.harness.training.deadline import TimeIsUpError, in_minutes
 from facebench.harness.training.distillation import Distillation, distill
 from facebench.harness.training.evaluation import evaluation_on
 from facebench.harness.training.log import NOBODY, TrainingListener
@@ -39,8 +41,9 @@ from facebench.harness.training.train import (
     train,
 )
 
-# Processes that make batches for one GPU are no more than this.
+# Processes that decode images for one GPU are no more than this.
 _MOST_WORKERS = 16
+_GOES_ON = "the same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ class TrainingRequest:
         evaluate: data set of pairs to score on.
         every: epochs between scores on the way.
         minutes: between checkpoints.
-        workers: processes that make batches; None for as many as serve best.
-        compiled: whether torch compiles the network.
+        workers: processes that decode images, where the device does not hold all of them; None
+            for as many as serve best.
+        compiled: whether torch compiles all from pixels to embeddings.
         fp16: whether weights are saved, and scored, in half precision.
+        stop_after: minutes after which it stops, to go on another time; None for never.
     """
 
     networks: tuple[str, ...]
@@ -80,6 +85,7 @@ class TrainingRequest:
     workers: int | None = None
     compiled: bool = False
     fp16: bool = False
+    stop_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,7 @@ def train_networks(
         UnknownNameError: a network, the recipe or the data set to score on is unknown.
         BadInputError: the request contradicts itself, or the training set is not as it should be.
     """
+    deadline = in_minutes(request.stop_after)
     plan = check(request)
     evaluation = None
     if request.evaluate:
@@ -171,26 +178,32 @@ def train_networks(
     distillation = _distillation(plan.teachers, faces, ranks, listener)
     workers = _workers(request.workers, ranks, faces)
     trained, failures = [], []
-    for seed in range(request.seeds):
-        for student in plan.students:
-            task = Task(
-                student,
-                plan.recipe,
-                seed,
-                faces,
-                writing.folder(folder_of(request.out, student.name, seed), below=request.out),
-                distillation,
-                evaluation,
-                request.every,
-                request.minutes,
-                workers,
-                request.compiled,
-                request.fp16,
-            )
-            try:
-                trained.append(train(task, ranks, listener.of(f"{student.name} seed {seed}")))
-            except FacebenchError as error:
-                failures.append(str(error))
+    for seed, student in product(range(request.seeds), plan.students):
+        if deadline.over(ranks):
+            listener.say(f"time is up before {student.name}, seed {seed}: {_GOES_ON}")
+            break
+        task = Task(
+            student,
+            plan.recipe,
+            seed,
+            faces,
+            writing.folder(folder_of(request.out, student.name, seed), below=request.out),
+            distillation,
+            evaluation,
+            request.every,
+            request.minutes,
+            workers,
+            request.compiled,
+            request.fp16,
+            deadline,
+        )
+        try:
+            trained.append(train(task, ranks, listener.of(f"{student.name} seed {seed}")))
+        except TimeIsUpError as stop:
+            listener.say(f"time is up: {stop}: {_GOES_ON}")
+            break
+        except FacebenchError as error:
+            failures.append(str(error))
     return TrainingOutcome(tuple(trained), tuple(failures))
 
 

@@ -50,9 +50,13 @@ _NOT_PASSED_ON = ("cluster", "as_json")
     help="Between checkpoints.",
 )  # fmt: skip
 @click.option(
+    "--stop-after", type=click.FloatRange(0), metavar="MINUTES",
+    help="Stop then, with a checkpoint; the same command goes on.",
+)  # fmt: skip
+@click.option(
     "--workers", type=click.IntRange(0, 256),
-    help="Processes that make batches. Default: on a GPU the cores; on a CPU none where all "
-    "images fit the memory, else 1.",
+    help="Processes that decode images; none where all images fit the memory, on a GPU its own. "
+    "Default: on a GPU the cores, on a CPU 1.",
 )  # fmt: skip
 @click.option(
     "--cluster", metavar="auto|ADDRESS",

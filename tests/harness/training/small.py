@@ -1,5 +1,7 @@
 """Small training sets and networks: people who are told apart by coloured patches."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from facebench.architectures import registry
 from facebench.architectures.registry import Architecture
 from facebench.harness.training import loop
 from facebench.harness.training.data.faces import load
@@ -69,6 +72,17 @@ class Tiny(nn.Sequential):
 TINY = Architecture("tiny", Tiny, (SIZE, SIZE), EMBEDDING, "none")
 # Each process draws what it drops by itself, so that two drop other things than one.
 STEADY = Architecture("steady", lambda: Tiny(0.0), (SIZE, SIZE), EMBEDDING, "none")
+
+
+@contextmanager
+def registered(name: str, build: Callable[[], nn.Module], size: int) -> Iterator[str]:
+    """Let commands know a network by a name, for as long as this is entered."""
+    registry.names()  # what is registered by itself comes first
+    registry.register(name, embedding_size=size, reference="a test")(build)
+    try:
+        yield name
+    finally:
+        registry.forget([name])
 
 
 def recipe(**changes: object) -> Recipe:

@@ -6,12 +6,24 @@ import pytest
 import torch
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.training import checkpoint, loop
+from facebench.harness.training import checkpoint, loop, training_run, weights
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.loop import TrainingSpec
+from facebench.harness.training.ranks import Ranks
 from facebench.harness.training.recipe import Recipe
 from facebench.harness.training.state import TrainingState, begin
-from tests.harness.training.small import SIZE, TINY, Silent, faces_in, recipe
+from tests.harness.command_line import facebench
+from tests.harness.training.small import (
+    EMBEDDING,
+    SIZE,
+    TINY,
+    Silent,
+    Tiny,
+    faces_in,
+    recipe,
+    registered,
+    write_people,
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +96,49 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
     expected, found = whole.facts(), state.facts()
     assert _equal(expected, found)
     assert [row.loss for row in rest.rows] == [row.loss for row in watcher.rows[-len(rest.rows) :]]
+
+
+class Clock:
+    """A deadline that has come when it is asked for the fourth time."""
+
+    asked = 0
+
+    def over(self, ranks: Ranks) -> bool:
+        self.asked += 1
+        return self.asked > 3
+
+
+def test_a_run_that_is_out_of_time_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_people(tmp_path / "set", people=4, images=4)
+    (tmp_path / "r.toml").write_text("batch = 8\nepochs = 6\nleast_iterations = 0\n")
+    with registered("timed", Tiny, EMBEDDING), registered("next", Tiny, EMBEDDING):
+        run = [
+            "train",
+            "timed",
+            "next",
+            "--data",
+            tmp_path / "set",
+            "--recipe",
+            tmp_path / "r.toml",
+        ]
+        assert facebench(*run, "-o", tmp_path / "whole") == 0
+        assert facebench(*run, "-o", tmp_path / "parts", "--stop-after", "0") == 0
+        assert "time is up before timed, seed 0: the same command goes" in capfd.readouterr().err
+        assert list((tmp_path / "parts").glob("*/*/*")) == []
+        with monkeypatch.context() as patch:
+            patch.setattr(training_run, "in_minutes", lambda minutes: Clock())
+            assert facebench(*run, "-o", tmp_path / "parts") == 0
+        assert "time is up: timed, seed 0, stopped at step 6 of 12" in capfd.readouterr().err
+        assert not (tmp_path / "parts" / "next").exists()
+        assert facebench(*run, "-o", tmp_path / "parts") == 0
+    for name in ("timed", "next"):
+        whole, parts = (
+            weights.load(tmp_path / out / name / "seed0" / "weights.safetensors")
+            for out in ("whole", "parts")
+        )
+        assert _equal(whole, parts)
 
 
 def _equal(first: object, second: object) -> bool:

@@ -10,12 +10,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional as F
 
-from facebench.architectures import registry
 from facebench.harness.storage.cache import file_digest
 from facebench.harness.training import weights
 from facebench.harness.training.distillation import Distillation, principal_directions
 from tests.harness.command_line import facebench
-from tests.harness.training.small import EMBEDDING, Tiny, write_people
+from tests.harness.training.small import EMBEDDING, Tiny, registered, write_people
 
 
 def embeddings(*sizes: int, images: int = 50) -> Distillation:
@@ -93,10 +92,8 @@ def write_teacher(path: Path, size: int, seed: int) -> Path:
 
 @pytest.fixture
 def student() -> Iterator[str]:
-    registry.names()  # what is registered by itself comes first
-    registry.register("student", embedding_size=EMBEDDING, reference="a test")(Tiny)
-    yield "student"
-    registry.forget(["student"])
+    with registered("student", Tiny, EMBEDDING) as name:
+        yield name
 
 
 def test_weights_tell_of_each_teacher(
