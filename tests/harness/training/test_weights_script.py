@@ -34,7 +34,7 @@ def test_all_that_is_shipped_is_trained_once_and_then_more_seeds(tmp_path: Path)
     for words in told:
         parse(words)
         assert words.count("--teacher") == words.count("--teacher-licence") == 2
-        assert "--compile" in words
+        assert {"--compile", "--evaluate"} <= set(words)
     order = [(words[1], words[words.index("--seeds") + 1]) for words in told]
     names = [network for network, seeds in order if seeds == "1"]
     assert order[: len(names)] == [(name, "1") for name in names]
@@ -44,10 +44,11 @@ def test_all_that_is_shipped_is_trained_once_and_then_more_seeds(tmp_path: Path)
 
 
 def test_a_network_that_cannot_be_compiled_is_trained_without(tmp_path: Path) -> None:
-    told = run(tmp_path, 'case "$*" in *--compile*) exit 1;; esac')
+    told = run(tmp_path, 'case "$*" in *--compile*) exit 1;; esac', FACEBENCH_DATA="")
     assert ["--compile" in words for words in told[:4]] == [True, False, True, False]
     parse(told[1])
     assert told[0].count("--teacher") == 1
+    assert "--evaluate" not in told[0]
 
 
 def test_what_is_refused_is_not_tried_twice_and_the_next_is_begun(tmp_path: Path) -> None:
@@ -61,9 +62,9 @@ def test_nothing_is_begun_when_the_time_is_up(tmp_path: Path) -> None:
     assert run(tmp_path, MINUTES="0") == []
 
 
-@pytest.mark.parametrize("missing", ["FACES", "PUBLIC", "FACEBENCH_DATA"])
+@pytest.mark.parametrize("missing", ["FACES", "PUBLIC"])
 def test_what_is_not_said_is_asked_for(missing: str, tmp_path: Path) -> None:
-    own = {"FACES": "f", "PUBLIC": "p", "FACEBENCH_DATA": "d", "PATH": os.environ["PATH"]}
+    own = {"FACES": "f", "PUBLIC": "p", "PATH": os.environ["PATH"]}
     del own[missing]
     done = subprocess.run(
         ["sh", SCRIPT, tmp_path / "out"], env=own, capture_output=True, text=True, check=False
