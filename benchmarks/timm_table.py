@@ -278,7 +278,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "|" + "---|" * (4 + len(COLUMNS)),
     ]
     for name, row in rows.items():
-        cells = [_cell(row.get(column, ""), name, sentences) for column in COLUMNS]
+        cells = [cell(row.get(column, ""), name, sentences) for column in COLUMNS]
         madds = [f"{row[k] / 1e6:.1f} M" if row.get(k) else "–" for k in ("madds", "published")]
         size = f"{row['parameters']:.1f} M" if row.get("parameters") else "–"
         lines.append(f"| `{name}` | {size} | {' | '.join(madds)} | {' | '.join(cells)} |")
@@ -304,7 +304,7 @@ def _share(right: int, asked: int) -> str:
     return f"{100 * right / asked:.1f} %" if asked else "–"
 
 
-def _cell(said: str, name: str, sentences: dict[str, int]) -> str:
+def cell(said: str, name: str, sentences: dict[str, int]) -> str:
     if said in ("", "right"):
         return said or "–"
     plain = re.sub(r"\d\.\de[-+]\d\d", "…", said.replace(f"timm:{name}:gap", "it"))

@@ -116,7 +116,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def read_toml(path: Path, noun: str) -> dict[str, Any]:
-    """Read a TOML file.
+    """Read a TOML file, with or without the mark of its byte order that Windows begins it with.
 
     Args:
         path: the file.
@@ -126,7 +126,7 @@ def read_toml(path: Path, noun: str) -> dict[str, Any]:
         BadInputError: it can't be read, or is damaged or no TOML.
     """
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, BadInputError) as error:
         raise BadInputError(f"{path} is no {noun} that can be read: {error}") from error
 

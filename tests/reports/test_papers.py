@@ -56,7 +56,7 @@ def test_the_default_paper_comes_first_and_every_one_says_where_its_figures_stan
     assert names()[0] == DEFAULT
     for name in names():
         paper = load(name)
-        assert paper.source.startswith("arXiv")
+        assert paper.source.startswith(("arXiv", "doi"))
         assert all(one.where and one.text.endswith(".") for one in paper.claims)
 
 
@@ -176,6 +176,11 @@ def test_a_file_that_is_no_paper_is_named(text: str, said: str, tmp_path: Path) 
     with pytest.raises(FacebenchError, match=said) as caught:
         load(str(path))
     assert str(path) in str(caught.value)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = written(tmp_path, ROW, head="\ufeff" + HEAD)
+    assert [one.name for one in load(str(path)).claims] == ["smaller"]
 
 
 def test_two_claims_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -108,6 +108,14 @@ def test_deepid2_plus_has_the_maps_of_deepid2_with_128_channels() -> None:
     assert parameters(fourth) == 4 * 3 * 128 * (4 * 128 + 1)
 
 
+def test_mobileid_has_the_published_size_of_one_of_its_teacher_s_two_images() -> None:
+    network, _ = built("mobileid")
+    linear = next(module for module in network.children() if isinstance(module, nn.Linear))
+    wider = parameters(network) + linear.out_features * 64 * 4  # a map of 5x4 of 55x47 pixels
+    assert 4 * parameters(network) / 2**20 == pytest.approx(4.0, abs=0.05)
+    assert 4 * wider / 2**20 == pytest.approx(4.5, abs=0.05)
+
+
 def test_lmobilenet_e_is_mobilenet_v1_with_one_layer_that_outweighs_it() -> None:
     # Imported before anything is looked up, it would be registered before MobileFaceNet.
     from facebench.architectures.mobilenet_v1 import CHANNELS_AND_STRIDE
