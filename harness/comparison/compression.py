@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -10,9 +11,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.comparison.pair_agreement import PairAgreement, agreements
-from facebench.harness.comparison.verification_run import VerificationRequest, verify
+from facebench.harness.comparison.verification_run import VerificationRequest, require, verify
 from facebench.harness.models import networks
 from facebench.harness.models.compressed import file
 from facebench.harness.models.compressed.coding import CompressionSetting
@@ -22,6 +23,7 @@ from facebench.harness.records.record import Record
 from facebench.harness.runs import runner
 from facebench.harness.runs.runner import JobRunner
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import writing
 from facebench.harness.verification.paired import holm
 
 # By setting the weights, float32, by name, that were trained for it.
@@ -90,6 +92,29 @@ class Compression:
     records: Sequence[Record] = ()
 
 
+def check(request: CompressionRequest) -> None:
+    """Refuse what can't be compressed or scored, and make the folder, before anything is trained.
+
+    Raises:
+        RefusedError: the network is a graph or a module of the user's, whose weights are in no
+            file of their own; or the runtime does not run it.
+        BadInputError: the folder can't be made, or the data set is not whole.
+        UnavailableError: the runtime is not installed.
+    """
+    network = request.network
+    if network.is_graph or network.is_module:
+        raise RefusedError(
+            f"{network.name} is a graph that has its weights in it: give a registered network, and "
+            f"--weights {network.name}=FILE"
+        )
+    if request.scored is not None:
+        require(request.scored)
+    try:
+        writing.folder(request.folder, below=request.folder)
+    except OSError as error:
+        raise BadInputError(f"cannot write {request.folder}: {error.strerror}") from error
+
+
 def compress(
     request: CompressionRequest,
     run: JobRunner = runner.run,
@@ -103,16 +128,11 @@ def compress(
         retrained: weights that settings are made of; of others, the network's.
 
     Raises:
-        RefusedError: the network is a graph or a module of the user's, whose weights are in no
-            file of their own.
-        BadInputError: a file can't be written, or the data set is not whole.
+        RefusedError: as `check`.
+        BadInputError: as `check`; or a file can't be written, or weights can't be coded.
     """
+    check(request)
     network = request.network
-    if network.is_graph or network.is_module:
-        raise RefusedError(
-            f"{network.name} is a graph that has its weights in it: give a registered network, and "
-            f"--weights {network.name}=FILE"
-        )
     state = {
         name: tensor.numpy().astype(np.float32)
         for name, tensor in floating(network.module().state_dict()).items()
@@ -123,10 +143,15 @@ def compress(
     return made if request.scored is None else _scored(made, request.scored, run)
 
 
+def file_stem(network: Network) -> str:
+    """Return what the names of a network's files begin with."""
+    return re.sub(r"[^\w.-]+", "-", network.name)
+
+
 def _written(
     request: CompressionRequest, state: Mapping[str, FloatArray], setting: CompressionSetting
 ) -> CompressedFile:
-    name = f"{request.network.name.replace(':', '-')}-{setting.sparsity:g}-{setting.bits}bit"
+    name = f"{file_stem(request.network)}-{setting.sparsity:.15g}-{setting.bits}bit"
     path = request.folder / f"{name}.safetensors"
     size = file.save(path, state, setting, file.metadata(request.network.path))
     layers = [tensor for tensor in (file.load(path) or {}).values() if tensor.ndim > 1]

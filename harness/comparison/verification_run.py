@@ -125,7 +125,7 @@ def verify(
         RefusedError: a runtime does not run a precision; or the scores are to be compared and
             are not of the same pairs.
     """
-    _require(request)
+    require(request)
     wanted = list(_jobs(request, listener))
     others = [name for name in (request.threshold_from, request.cohort) if name]
     every = [*wanted, *(_on(job, name) for name in others for job in wanted)]
@@ -182,7 +182,8 @@ def _curves(
     ]
 
 
-def _require(request: VerificationRequest) -> None:
+def require(request: VerificationRequest) -> None:
+    """Refuse what can't be scored, before anything is; see `verify` for what is raised."""
     _require_whole(request, request.dataset)
     for name, what in (
         (request.threshold_from, "a threshold"),

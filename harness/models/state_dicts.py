@@ -54,15 +54,19 @@ class MatchedWeights:
     how: str
 
 
-def read(path: Path) -> dict[str, State]:
+def read(path: Path, most: int | None = None) -> dict[str, State]:
     """Return all state dicts in a file, by where they are in it; `""` is the file itself.
+
+    Args:
+        path: the file.
+        most: numbers that a compressed file may hold, where that is known.
 
     Raises:
         BadInputError: it can't be read without running code of the file's, or holds none.
     """
     try:
         if path.suffix == ".safetensors":
-            content: Any = _safetensors(path)
+            content: Any = _safetensors(path, most)
         else:
             import torch
 
@@ -79,10 +83,10 @@ def read(path: Path) -> dict[str, State]:
     return found
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
+def _safetensors(path: Path, most: int | None) -> dict[str, Tensor]:
     from facebench.harness.models.compressed import file
 
-    if compressed := file.load(path):
+    if compressed := file.load(path, most):
         import torch
 
         return {name: torch.from_numpy(value) for name, value in compressed.items()}
@@ -104,7 +108,7 @@ def match(path: Path, own: State, embedding_size: int) -> MatchedWeights:
         BadInputError: the file can't be read, fits this network in no way, or in several.
     """
     own = floating(own)
-    states = read(path)
+    states = read(path, sum(tensor.numel() for tensor in own.values()))
     fitting = {
         (place, prefix): found
         for place, state in states.items()

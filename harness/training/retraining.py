@@ -7,6 +7,8 @@ network's own embeddings, as it was, are what is followed.
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,14 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Architecture
 from facebench.harness.models.compressed.coding import CompressionSetting
 from facebench.harness.models.compressed.pruning import nearest, prune, shared_values
 from facebench.harness.models.networks import Network
 from facebench.harness.models.state_dicts import floating
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.storage import cache, fingerprints, locks, writing
 from facebench.harness.storage.progress import ProgressStep
-from facebench.harness.training import loop
+from facebench.harness.training import checkpoint, loop
 from facebench.harness.training.data.faces import load
 from facebench.harness.training.data.memory import SHARE, held
 from facebench.harness.training.data.training_faces import TrainingFaces
@@ -51,6 +55,11 @@ RECIPE = Recipe(
 )
 _SHARED_RATE = 0.3
 
+# Of the cache: the state of each training, finished or not.
+_KIND = "retrained"
+_CHECKPOINT = "checkpoint.pt"
+_KEPT_EVERY_S = 60.0
+
 State = Mapping[str, FloatArray]
 # What a gradient becomes before a step: of one parameter, of the same shape.
 _Change = Callable[[Tensor], Tensor]
@@ -67,6 +76,8 @@ class Retraining:
         targets: the network's own embeddings of these and of their mirrors, `(N, 2, E)`.
         epochs: after pruning; half as many after sharing.
         listener: told how it goes.
+        steps: of all settings that it will be asked for, which the listener is told; 0 where
+            these are not known.
     """
 
     architecture: Architecture
@@ -75,6 +86,8 @@ class Retraining:
     targets: Tensor
     epochs: float
     listener: TrainingListener = NOBODY
+    steps: int = 0
+    _done: int = 0
     _pruned: dict[float, State] = field(default_factory=dict)
 
     def __call__(self, setting: CompressionSetting) -> State:
@@ -85,7 +98,16 @@ class Retraining:
         """
         if setting.sparsity not in self._pruned:
             self._pruned[setting.sparsity] = self._prune(setting.sparsity)
-        return self._share(self._pruned[setting.sparsity], setting.bits)
+        return self._share(self._pruned[setting.sparsity], setting)
+
+    def steps_of(self, settings: Sequence[CompressionSetting]) -> int:
+        """Return how many steps settings take together."""
+        pruned = len({setting.sparsity for setting in settings if setting.sparsity})
+        after_pruning, after_sharing = (
+            replace(RECIPE, epochs=epochs).iterations(len(self.faces))
+            for epochs in (self.epochs, self.epochs / 2)
+        )
+        return pruned * after_pruning + len(settings) * after_sharing
 
     def _prune(self, sparsity: float) -> State:
         if not sparsity:
@@ -98,13 +120,19 @@ class Retraining:
         changes: dict[str, _Change] = {
             name: partial(torch.mul, mask) for name, mask in left.items()
         }
+        self.listener.say(f"trains what is left at a sparsity of {sparsity:g}")
         return self._trained(state, changes, RECIPE, self.epochs)
 
-    def _share(self, state: State, bits: int) -> State:
-        ties = {name: Tie.of(array, bits) for name, array in state.items() if array.ndim > 1}
+    def _share(self, state: State, setting: CompressionSetting) -> State:
+        ties = {
+            name: Tie.of(array, setting.bits) for name, array in state.items() if array.ndim > 1
+        }
         tied = dict(state) | {name: tie.values(state[name]) for name, tie in ties.items()}
         rate = _SHARED_RATE * RECIPE.learning_rate
         changes: dict[str, _Change] = {name: tie.mean for name, tie in ties.items()}
+        self.listener.say(
+            f"trains shared values at a sparsity of {setting.sparsity:g} with {setting.bits} bits"
+        )
         found = self._trained(tied, changes, replace(RECIPE, learning_rate=rate), self.epochs / 2)
         # The last bit of numbers that went through the same steps may differ.
         return dict(found) | {name: tie.values(found[name]) for name, tie in ties.items()}
@@ -123,10 +151,32 @@ class Retraining:
             for name, change in changes.items()
         ]
         spec = TrainingSpec(self.faces, recipe, 0, self.architecture.input_size, self.targets)
-        loop.run(training, spec, _Told(self.listener, spec.steps))
+        steps = self.steps or self._done + spec.steps
+        keeper = _RetrainingWatcher(
+            self._key(state, recipe), spec.steps, partial(self._tell, self._done, steps)
+        )
+        if keeper.go_on(training):
+            self.listener.say(f"goes on at step {training.step:,} of {spec.steps:,}")
+        loop.run(training, spec, keeper)
+        self._done += spec.steps
         for hook in hooks:
             hook.remove()
         return _weights(network)
+
+    def _tell(self, before: int, steps: int, row: LogRow) -> None:
+        self.listener.row(replace(row, step=before + row.step), steps)
+
+    def _key(self, state: State, recipe: Recipe) -> str:
+        """Return the hash of all that a training depends on: zeros and groups lie in the state."""
+        given = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in state.items()}
+        return cache.digest(
+            self.architecture.name,
+            given,
+            hashlib.sha256(self.targets.numpy().tobytes()).hexdigest(),
+            self.faces.digest,
+            recipe.facts(),
+            fingerprints.code(__name__),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,17 +214,44 @@ class Tie:
         return np.asarray(found, np.float32)
 
 
-class _Told:
-    """It is a watcher that passes rows of the log on."""
+class _RetrainingWatcher:
+    """It is a watcher that keeps the state in the cache, and passes rows of the log on.
 
-    def __init__(self, listener: TrainingListener, steps: int) -> None:
-        self._listener, self._steps = listener, steps
+    Args:
+        key: of the training, in the cache.
+        steps: of this training.
+        tell: takes rows.
+    """
 
-    def row(self, row: LogRow) -> None:
-        self._listener.row(row, self._steps)
+    def __init__(self, key: str, steps: int, tell: Callable[[LogRow], None]) -> None:
+        self._path = cache.root() / _KIND / key / _CHECKPOINT
+        self._identity = {"training": key}
+        self._steps, self.row = steps, tell
+        self._kept = time.monotonic()
+
+    def go_on(self, state: TrainingState) -> bool:
+        """Put a state where the last run of this training left it, if that is there and whole."""
+        try:
+            kept = checkpoint.load(self._path, self._identity, state.ranks.device)
+        except BadInputError:
+            return False
+        if kept is None:
+            return False
+        locks.mark(cache.root(), self._path.parent)
+        state.restore(kept)
+        return True
 
     def rest(self, state: TrainingState, epoch_done: bool) -> None:
-        pass
+        """See `loop.TrainingWatcher`."""
+        if state.step < self._steps and time.monotonic() - self._kept < _KEPT_EVERY_S:
+            return
+        try:
+            locks.begin(cache.root())
+            writing.folder(self._path.parent, below=cache.root())
+        except OSError as error:
+            raise cache.unwritable(error) from error
+        checkpoint.save(self._path, self._identity, state.facts())
+        self._kept = time.monotonic()
 
 
 def retrained(
@@ -185,6 +262,9 @@ def retrained(
     listener: TrainingListener = NOBODY,
 ) -> dict[CompressionSetting, State]:
     """Train a network's weights on faces for each way of compressing them.
+
+    What is interrupted goes on where it was, for a week: each training's state is kept in the
+    cache.
 
     Args:
         network: registered, with trained weights.
@@ -205,6 +285,7 @@ def retrained(
     targets = teacher_targets(network, faces, ProgressStep(listener, "teacher"))
     weights = _weights(network.module())
     training = Retraining(network.architecture(), weights, faces, targets, epochs, listener)
+    training.steps = training.steps_of(settings)
     return {setting: training(setting) for setting in settings}
 
 

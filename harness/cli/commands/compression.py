@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,13 +17,21 @@ from facebench.harness.cli.output import compression as output
 from facebench.harness.cli.output import terminal
 from facebench.harness.cli.output.progress import Bar
 from facebench.harness.cli.output.training import TrainingProgress
-from facebench.harness.comparison.compression import Compression, CompressionRequest, Retrained
+from facebench.harness.comparison.compression import (
+    Compression,
+    CompressionRequest,
+    Retrained,
+    check,
+    file_stem,
+)
 from facebench.harness.comparison.compression import compress as compress_weights
 from facebench.harness.comparison.interleaved.turns import Turns
 from facebench.harness.comparison.verdict import Comparison
 from facebench.harness.comparison.verification_run import VerificationRequest
 from facebench.harness.models.networks import Network
+from facebench.harness.records.store import RECORDS
 from facebench.harness.runtimes.registry import RUNTIMES, installed
+from facebench.harness.storage import writing
 
 _Number = TypeVar("_Number", int, float)
 _BITS = 8
@@ -52,6 +61,12 @@ def _bits(context: click.Context, parameter: click.Parameter, text: str) -> list
     return found
 
 
+def _finite(context: click.Context, parameter: click.Parameter, epochs: float) -> float:
+    if not math.isfinite(epochs):
+        raise BadInputError(f"--epochs {epochs} is not valid: give a number above 0")
+    return epochs
+
+
 @click.command()
 @case_options.networks
 @click.option(
@@ -72,7 +87,7 @@ def _bits(context: click.Context, parameter: click.Parameter, text: str) -> list
 )  # fmt: skip
 @click.option(
     "--epochs", type=click.FloatRange(0, min_open=True), default=2, show_default=True,
-    help="Of --retrain after pruning; after sharing half as many.",
+    callback=_finite, help="Of --retrain after pruning; after sharing half as many.",
 )  # fmt: skip
 @click.option("--runtime", default="ncnn", show_default=True, help="That scores them.")
 @click.option(
@@ -86,7 +101,8 @@ def _bits(context: click.Context, parameter: click.Parameter, text: str) -> list
 @options.data
 @click.option(
     "-o", "--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True,
-    metavar="DIR", help="A file for each sparsity and each number of bits.",
+    metavar="DIR", help="A file for each sparsity and each number of bits; with "
+    "--dataset records, and a picture of accuracy by size.",
 )  # fmt: skip
 @options.as_json
 def compress(
@@ -117,39 +133,68 @@ def compress(
     """
     from facebench.harness.training.retraining import retrained
 
+    runtimes = _runtimes(timed_in)
     found = []
     for network in networks:
         scored = None
         if dataset:
-            scored = VerificationRequest([network], dataset, (runtime,), data=data)
+            store = folder / RECORDS
+            scored = VerificationRequest([network], dataset, (runtime,), data=data, store=store)
         request = CompressionRequest(network, sparsities, bits, folder, scored)
+        check(request)
         trained: Retrained = {}
         if retrain is not None:
             with TrainingProgress(shown=True) as progress:
                 told = progress.of(network.name)
                 trained = retrained(network, retrain, epochs, request.settings, told)
         found.append(compress_weights(request, run_jobs, trained))
-    times = _times(found, timed_in, rounds)
+    times = _times(found, runtimes, rounds)
+    pictures = [picture for one in found for picture in _drawn(one, folder)]
     if as_json:
         terminal.as_json([output.json(*each) for each in zip(found, times, strict=True)])
     else:
         for one, comparisons in zip(found, times, strict=True):
             output.compression(one)
             output.times(comparisons)
+        for path in pictures:
+            terminal.out.print(str(path), markup=False, highlight=False, soft_wrap=True)
     raise_failures([record for one in found for record in one.records])
 
 
+def _runtimes(timed_in: str | None) -> list[str]:
+    """Return the runtimes that times are asked for in, each of which is installed."""
+    if timed_in is None:
+        return []
+    found = installed() if timed_in == "all" else options.comma_list(timed_in)
+    for name in found:
+        RUNTIMES[name].require()
+    return list(found)
+
+
+def _drawn(found: Compression, folder: Path) -> Iterator[Path]:
+    """Draw what was scored beside the files, and yield the picture."""
+    if not any(one.agreement for one in found.files):
+        return
+    from facebench.reports.figures import compressed  # matplotlib is slow
+    from facebench.reports.figures.style import image
+
+    drawn = image(lambda theme: compressed.draw(found, theme))
+    path = folder / f"{file_stem(found.network)}.svg"
+    try:
+        writing.write(path, drawn.svg)
+    except OSError as error:
+        raise BadInputError(f"cannot write {path}: {error.strerror}") from error
+    yield path
+
+
 def _times(
-    found: Sequence[Compression], timed_in: str | None, rounds: int
+    found: Sequence[Compression], runtimes: Sequence[str], rounds: int
 ) -> list[list[Comparison]]:
     """Return the comparisons of each network's files; none where none are asked for."""
     from facebench.harness.comparison.compressed_time import timed
 
-    if timed_in is None:
+    if not runtimes:
         return [[] for _ in found]
-    runtimes = installed() if timed_in == "all" else options.comma_list(timed_in)
-    for name in runtimes:
-        RUNTIMES[name].require()
     with Bar() as progress:
         budget = replace(Turns(), processes=rounds)
         return [timed(one, runtimes, budget, progress) for one in found]

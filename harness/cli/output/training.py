@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 from facebench.harness.cli.output import terminal
@@ -62,6 +64,7 @@ class _RunProgress(TrainingListener):
         self._bar = bar
         self._name = name
         self._rows = 0
+        self._first = (0, 0.0)  # the step of the first row, and when it came
 
     def say(self, sentence: str) -> None:
         """See `Progress`."""
@@ -77,4 +80,16 @@ class _RunProgress(TrainingListener):
         self._bar.newest(figures)
         self._rows += 1
         if self._rows % self._EVERY == 1 or row.step == steps:
-            self._bar.line(f"{self._name} [{row.step:,}/{steps:,}] {figures}")
+            left = self._left(row.step, steps)
+            self._bar.line(f"{self._name} [{row.step:,}/{steps:,}] {figures}{left}")
+
+    def _left(self, step: int, steps: int) -> str:
+        """Say how long the rest takes, at the pace since the first row; nothing at that."""
+        now = time.monotonic()
+        if not self._first[0]:
+            self._first = step, now
+        done = step - self._first[0]
+        if not done or step >= steps:
+            return ""
+        minutes = math.ceil((now - self._first[1]) / done * (steps - step) / 60)
+        return f"  about {minutes} min left"

@@ -20,8 +20,14 @@ from facebench.harness.storage.serialization import convert, parse_json
 # A gap's symbol that says so many zeros and no weight.
 _LONG = huffman.SYMBOLS - 1
 
-# Elements that a file may claim to hold; the largest network here has 66 million.
+# Elements that a file may claim to hold; the largest network here has 145 million.
 _MOST = 1 << 28
+
+# Of half precision.
+_LARGEST = float(np.finfo(np.float16).max)
+
+# Axes of a tensor; numpy has no more than 64.
+_MOST_AXES = 8
 
 
 @dataclass(frozen=True)
@@ -80,15 +86,21 @@ def coded(state: Mapping[str, FloatArray], setting: CompressionSetting) -> tuple
     return b"".join(pieces), json.dumps(described, separators=(",", ":"))
 
 
-def expanded(content: bytes, described: str) -> dict[str, FloatArray]:
+def expanded(content: bytes, described: str, most: int = _MOST) -> dict[str, FloatArray]:
     """Return the tensors, float32 of shapes `(...)`, by name.
 
+    Args:
+        content: what `coded` gave.
+        described: what it gave beside that.
+        most: numbers that they may hold; of more nothing is unpacked.
+
     Raises:
-        BadInputError: the bytes are not what the description says.
+        BadInputError: the bytes are not what the description says, or hold too many numbers.
     """
     parts = [_part(fields) for fields in convert(parse_json(described), list[list[Any]])]
-    if sum(math.prod(part.shape) for part in parts) > _MOST:
-        raise BadInputError(f"it claims to hold more than {_MOST} numbers")
+    claimed = sum(math.prod(part.shape) for part in parts)
+    if claimed > min(most, _MOST):
+        raise BadInputError(f"it claims to hold {claimed:,} numbers, where {most:,} are expected")
     reader = _ByteReader(content)
     found = {part.name: _tensor(part, reader) for part in parts}
     if reader.place != len(content):
@@ -101,6 +113,11 @@ def _layer(
 ) -> tuple[CodedTensor, list[bytes]]:
     flat = prune(weights, setting.sparsity).ravel()
     places = np.flatnonzero(flat)
+    if np.abs(flat).max(initial=0) > _LARGEST:
+        raise BadInputError(
+            f"{name} has weights of up to {np.abs(flat).max():.4g}, and shared values are kept in "
+            f"half precision, which ends at {_LARGEST:,.0f}: these weights can't be compressed"
+        )
     if not len(places):
         return _vector(name, flat.reshape(weights.shape), setting)
     centres = shared_values(flat[places], setting.bits)
@@ -179,7 +196,8 @@ def _part(fields: list[Any]) -> CodedTensor:
         raise BadInputError(f"a tensor is described by {len(names)} fields, not {len(fields)}")
     part = convert(dict(zip(names, fields, strict=True)), CodedTensor)
     counts = (*part.shape, part.centres, part.values, part.value_bytes, part.gaps, part.gap_bytes)
-    if min(counts) < 0 or part.centres > huffman.SYMBOLS or max(counts) > _MOST:
+    odd = part.centres > huffman.SYMBOLS or len(part.shape) > _MOST_AXES
+    if odd or min(counts) < 0 or max(counts) > _MOST:
         raise BadInputError(f"tensor {part.name!r} has odd sizes")
     return part
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from facebench.harness.storage.reading import regular
 
 # Of a safetensors file's metadata: what its only tensor holds.
 METADATA = "facebench_coded"
+# Their CRC-32, after that of what METADATA says, in hexadecimal digits.
+CHECKSUM = "facebench_coded_crc32"
 _TENSOR = "coded"
 
 
@@ -42,7 +45,8 @@ def save(
 
     content, described = coded(state, setting)
     data = serialised(
-        {_TENSOR: np.frombuffer(content, np.uint8)}, dict(kept) | {METADATA: described}
+        {_TENSOR: np.frombuffer(content, np.uint8)},
+        dict(kept) | {METADATA: described, CHECKSUM: _checksum(content, described)},
     )
     try:
         writing.write(path, data)
@@ -51,25 +55,38 @@ def save(
     return len(data)
 
 
-def load(path: Path) -> dict[str, FloatArray] | None:
+def load(path: Path, most: int | None = None) -> dict[str, FloatArray] | None:
     """Return the tensors, float32 of shapes `(...)`, by name; None where the file is no compressed
     one.
 
+    Args:
+        path: the file.
+        most: numbers that it may hold, where that is known; of more nothing is unpacked.
+
     Raises:
-        BadInputError: it is, and is damaged.
+        BadInputError: it is, and is damaged, or holds too many numbers.
         SafetensorError: it is no safetensors file.
         OSError: it can't be read.
     """
     from safetensors import safe_open
 
     with safe_open(regular(path), "numpy") as file:
-        described = (file.metadata() or {}).get(METADATA)
+        said = file.metadata() or {}
+        described = said.get(METADATA)
         if described is None:
             return None
         if list(file.keys()) != [_TENSOR]:
             raise BadInputError(f"it says that it is compressed, and has no tensor {_TENSOR!r}")
         content = file.get_tensor(_TENSOR)
-    return expanded(content.tobytes(), described)
+    if _checksum(content.tobytes(), described) != said.get(CHECKSUM):
+        raise BadInputError("its checksum is that of other bytes: the file is damaged")
+    if most is None:
+        return expanded(content.tobytes(), described)
+    return expanded(content.tobytes(), described, most)
+
+
+def _checksum(content: bytes, described: str) -> str:
+    return f"{zlib.crc32(content, zlib.crc32(described.encode())):08x}"
 
 
 def metadata(path: Path | None) -> dict[str, str]:
@@ -80,6 +97,8 @@ def metadata(path: Path | None) -> dict[str, str]:
         return {}
     try:
         with safe_open(regular(path), "numpy") as file:
-            return {k: v for k, v in (file.metadata() or {}).items() if k != METADATA}
+            return {
+                k: v for k, v in (file.metadata() or {}).items() if k not in (METADATA, CHECKSUM)
+            }
     except (OSError, SafetensorError):
         return {}

@@ -81,7 +81,8 @@ def decode(coded: Coded) -> NDArray[np.uint8]:
         places = places + length_of[window]
         if step == last - 1:
             end = int(places[-1])
-    if np.any(coded.starts[1:] != places[:-1]) or -(-end // 8) != len(coded.bits):
+    begins = np.concatenate([[0], places[:-1]])
+    if np.any(coded.starts != begins) or -(-end // 8) != len(coded.bits):
         raise BadInputError("codes do not end where the next begin")
     return found.T.ravel()[: coded.count]
 
@@ -130,7 +131,9 @@ def _table(lengths: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.in
     used = np.flatnonzero(lengths)
     spans = np.where(lengths > 0, 2 ** (LONGEST - np.minimum(lengths, LONGEST).astype(int)), 0)
     whole = int(spans.sum())
-    if lengths.max(initial=0) > LONGEST or whole > 2**LONGEST or not whole:
+    # A code that leaves bits unused is that of a single symbol alone.
+    unused = whole < 2**LONGEST and len(used) > 1
+    if lengths.max(initial=0) > LONGEST or whole > 2**LONGEST or not whole or unused:
         raise BadInputError("no code has such lengths")
     order = sorted(used, key=lambda s: (lengths[s], s))
     symbols = np.repeat(order, spans[order]).astype(np.uint8)

@@ -49,6 +49,9 @@ def test_each_file_is_scored_beside_the_weights_as_they_were(tmp_path: Path, cap
     printed = capfd.readouterr().out
     assert "decisions" in printed
     assert f"{one['accuracy']:.2%}" in printed
+    assert str(tmp_path / f"{NETWORK}.svg") in printed
+    assert (tmp_path / f"{NETWORK}.svg").read_bytes().startswith(b"<?xml")
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.slow
@@ -70,6 +73,11 @@ def test_each_file_is_timed_beside_the_weights_as_they_were(tmp_path: Path, capf
         ("--bits many", "whole numbers from 1 to 8"),
         ("--dataset folder:/nowhere", "/nowhere"),
         ("--time slowest", "slowest"),
+        ("--bits 0", "whole numbers from 1 to 8"),
+        ("--sparsity -0.1", "shares from 0 to below 1"),
+        ("--epochs nan", "--epochs"),
+        ("--retrain /nowhere --dataset folder:/nothing", "/nothing"),
+        ("--retrain /nowhere --time slowest", "slowest"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -90,6 +98,26 @@ def test_a_damaged_file_is_refused(tmp_path: Path, capfd: Output) -> None:
     assert "no weights that can be read safely" in capfd.readouterr().err
 
 
+def test_files_do_not_share_a_name(tmp_path: Path, capfd: Output) -> None:
+    found = made(capfd, "--sparsity", "0.3,0.30000001", "-o", tmp_path)
+    assert len({one["path"] for one in found["files"]}) == 2
+
+
+def test_what_lies_elsewhere_is_not_written_to(tmp_path: Path, capfd: Output) -> None:
+    (tmp_path / "precious").write_text("as it was")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f"{NETWORK}-0.3-6bit.safetensors").symlink_to(tmp_path / "precious")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    for folder, words in ((out, "a link"), (tmp_path / "gone", "cannot write")):
+        assert facebench("compress", NETWORK, "-o", folder) == 2
+        said = capfd.readouterr().err.strip().splitlines()[-1]
+        assert said.startswith("facebench: ")
+        assert words in said
+    assert (tmp_path / "precious").read_text() == "as it was"
+
+
 def test_a_graph_of_the_users_is_refused(tiny_onnx: Path, tmp_path: Path, capfd: Output) -> None:
-    assert facebench("compress", f"onnx:{tiny_onnx}", "-o", tmp_path) == 2
+    arguments = ("--retrain", "/nowhere", "-o", tmp_path)
+    assert facebench("compress", f"onnx:{tiny_onnx}", *arguments) == 2
     assert "has its weights in it" in capfd.readouterr().err

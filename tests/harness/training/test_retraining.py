@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from facebench.harness.models.compressed.coding import CompressionSetting, coded, expanded
+from facebench.harness.training import retraining
+from facebench.harness.training.log import LogRow, TrainingListener
 from facebench.harness.training.retraining import Retraining, Tie
 from facebench.harness.training.state import begin
-from tests.harness.training.small import STEADY, faces_in, recipe
+from tests.harness.training.small import EMBEDDING, STEADY, faces_in, recipe
 
 SETTING = CompressionSetting(0.7, 3)
 
@@ -42,6 +45,53 @@ def test_training_keeps_zeros_and_shared_values_and_comes_nearer(tmp_path: Path)
             # Coding rounds what was trained to half precision, and no more.
             np.testing.assert_allclose(tensor, found[name], rtol=2**-10)
     assert _distance(after, inputs, targets) < 0.7 * _distance(before, inputs, targets)
+
+
+class _InterruptedError(Exception):
+    pass
+
+
+class _Listener(TrainingListener):
+    """It counts rows, and ends the run after some."""
+
+    def __init__(self, last: int = -1) -> None:
+        self.rows: list[tuple[int, int]] = []
+        self._last = last
+
+    def row(self, row: LogRow, steps: int) -> None:
+        if len(self.rows) == self._last:
+            raise _InterruptedError
+        self.rows.append((row.step, steps))
+
+
+def test_what_is_interrupted_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retraining, "_KEPT_EVERY_S", 0.0)
+    faces = faces_in(tmp_path / "people", people=26, images=5)
+    whole = begin(STEADY, recipe(), 0, 2).student.network
+    draw = np.random.default_rng(0).standard_normal((len(faces), 2, EMBEDDING))
+    targets = torch.from_numpy(draw.astype(np.float32))
+
+    def run(cache: str, listener: _Listener) -> dict[str, np.ndarray]:
+        monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / cache))
+        training = Retraining(STEADY, _state(whole), faces, targets, 8, listener)
+        training.steps = training.steps_of([SETTING])
+        return dict(training(SETTING))
+
+    at_once = _Listener()
+    wanted = run("whole", at_once)
+    assert at_once.rows == [(step, 12) for step in range(1, 13)]
+    for last in (5, 4):  # in the midst of either training
+        with pytest.raises(_InterruptedError):
+            run("parts", _Listener(last))
+    rest, again = _Listener(), _Listener()
+    for found in (run("parts", rest), run("parts", again)):
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+    assert (rest.rows[0], again.rows) == ((10, 12), [])
+    (damaged, _) = (tmp_path / "parts" / "retrained").glob("*/checkpoint.pt")
+    damaged.write_bytes(b"no checkpoint")
+    assert all(np.array_equal(run("parts", _Listener())[name], wanted[name]) for name in wanted)
 
 
 def _state(network: torch.nn.Module) -> dict[str, np.ndarray]:

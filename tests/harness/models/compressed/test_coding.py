@@ -125,10 +125,15 @@ def damaged() -> list[tuple[bytes, str]]:
         (content, "{}"),
         (longer, described),
         (bytes(len(content)), described),
+        (content, told(shape=[1] * 70 + [30, 40])),
+        # A symbol less: bits that no code begins with.
+        (bytes([*content[:32], 0, *content[33:]]), described),
+        # The first block begins a bit late.
+        (bytes([*content[:48], 1, *content[49:]]), described),
     ]
 
 
-@pytest.mark.parametrize("number", range(13))
+@pytest.mark.parametrize("number", range(len(damaged())))
 def test_a_file_that_is_damaged_is_refused(number: int) -> None:
     with pytest.raises(BadInputError):
         expanded(*damaged()[number])
