@@ -120,11 +120,13 @@ def trained(
     targets: torch.Tensor | None = None,
     architecture: Architecture = TINY,
     ranks: Ranks = ALONE,
+    compiled: bool = False,
 ) -> tuple[TrainingState, list[loop.LogRow]]:
     size = None if targets is None else targets.shape[2]
     state = begin(architecture, how, 0, len(faces.identities), size, ranks)
     watcher = Silent()
-    loop.run(state, TrainingSpec(faces, how, 0, (SIZE, SIZE), targets), watcher)
+    spec = TrainingSpec(faces, how, 0, (SIZE, SIZE), targets, compiled=compiled)
+    loop.run(state, spec, watcher)
     return state, watcher.rows
 
 

@@ -1,7 +1,9 @@
 """A tiny run learns, whatever the loss: people it has never seen are told apart."""
 
 import dataclasses
+import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +13,15 @@ from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.loop import DivergedError
 from facebench.harness.training.losses.registry import LOSSES
 from facebench.harness.training.state import begin
-from tests.harness.training.small import EMBEDDING, TINY, faces_in, recipe, separation, trained
+from tests.harness.training.small import (
+    EMBEDDING,
+    STEADY,
+    TINY,
+    faces_in,
+    recipe,
+    separation,
+    trained,
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +69,16 @@ def test_adamw_and_bfloat16_learn_too(faces: TrainingFaces) -> None:
     state, rows = trained(faces, how)
     assert rows[-1].loss < rows[0].loss
     assert separation(state.student.network) > untrained()
+
+
+@pytest.mark.slow
+def test_compiled_steps_are_the_same_up_to_rounding(faces: TrainingFaces) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("torch compiles with g++, which is not there")
+    how = recipe(epochs=2, shift=2, blur=1.0)
+    _, plain = trained(faces, how, architecture=STEADY)
+    _, compiled = trained(faces, how, architecture=STEADY, compiled=True)
+    np.testing.assert_allclose([r.loss for r in compiled], [r.loss for r in plain], rtol=1e-3)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_why(faces: TrainingFaces) -> None:
