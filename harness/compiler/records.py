@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -198,12 +198,18 @@ def tiling_of(record: TuningRecord, work: Workload, vectors: Registers) -> Tilin
         else candidates(work, vectors)
     )
     for tiling in every:
-        if vars(tiling) == record.tiling:
+        # Records of before a field was there have what it is unless it is said.
+        if vars(tiling) == {**_unsaid(tiling), **record.tiling}:
             return tiling
     raise BadInputError(
         f"the tuning record of '{record.workload}' has a tiling that its kernel cannot have "
         f"({json.dumps(dict(record.tiling))}): tune it again, or delete its line"
     )
+
+
+def _unsaid(tiling: Tiling) -> dict[str, int | bool]:
+    """Return the fields of a tiling that need not be said, each as it is then."""
+    return {one.name: one.default for one in fields(tiling) if one.default is not MISSING}
 
 
 def _read(path: Path) -> Iterator[TuningRecord]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.kernels import convolution, depthwise, strassen
 from facebench.harness.compiler.kernels.emit import register_lanes, spans
+from facebench.harness.compiler.kernels.strips import share_rows
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
 
@@ -54,6 +55,9 @@ _PIXELS, _CHANNELS, _CHUNK_PIXELS, _SUMS, _UNEVEN = 96, 64, 256, 24, 0.1
 # vector of the four sums of pixels, and how much longer that takes outside the first level of the
 # cache; of a weight that is read in addition; and what of small tiles' loads is seen.
 _HELD, _HELD_MORE, _SUMMED, _FAR, _COLD, _SEEN = 4.0, 0.75, 10.0, 2.5, 0.45, 1.05
+
+# Rows of a window whose two rows of outputs are not too much code.
+_LONGEST = 5
 
 # Share of the loads' cycles that is seen although multiply-adds take longer.
 _HIDDEN = 0.15
@@ -145,11 +149,16 @@ def _strassens(work: Convolution, vectors: Vectors) -> Iterator[strassen.Strasse
 
 def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwise.DepthwiseTiling]:
     held = work.window.kernel[1] if isinstance(work, Depthwise) else 0
+    # On x86-64 loads are not what holds them.
+    both = vectors.by_lane and isinstance(work, Depthwise)
+    both = both and work.window.kernel[0] <= _LONGEST and share_rows(work.window, work.output[0])
     for count in range(1, min(8, -(-work.channels // vectors.lanes)) + 1):
         most = (vectors.registers - count) // count - held
         for tile in range(1, min(max(most, 1), work.output[1]) + 1):
             for first in (True, False):
                 yield depthwise.DepthwiseTiling(tile, count, first)
+                if both and 2 * tile <= most:
+                    yield depthwise.DepthwiseTiling(tile, count, first, rows=2)
 
 
 def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
@@ -175,7 +184,7 @@ def tasks(work: Workload, tiling: Tiling, vectors: Vectors) -> int:
         assert isinstance(work, Convolution)
         blocks = work.groups * -(-work.filters // work.groups // width)
         return pixels // tiling.chunk * blocks
-    return work.batch * work.output[0] * -(-work.channels // width)
+    return work.batch * -(-work.output[0] // tiling.rows) * -(-work.channels // width)
 
 
 def uneven(tasks: int, threads: int) -> float:
@@ -276,6 +285,9 @@ def _depthwise_cost(
         columns = (size - 1) * work.window.stride[1] + (kernel[1] - 1) * work.window.dilation[1] + 1
         for width, times in _blocks(work.channels, tiling.vectors * vectors.lanes):
             registers = len(register_lanes(width, vectors.lanes))
+            if tiling.rows > 1:
+                total += count * times * _rows_cost(work, size, columns, registers, vectors)
+                continue
             adds = size * kernel[1] * registers
             loads: float = (min(columns, size * kernel[1]) + kernel[1]) * registers
             if vectors.by_lane:
@@ -286,16 +298,31 @@ def _depthwise_cost(
                 row = max(adds * wide / _RATE, loads * wide / 2, _LATENCY * kernel[1])
                 row += _HIDDEN * loads * wide / 2 + _LOOP
             total += count * times * (row * kernel[0] + _tile(size * registers, vectors))
-    return total * work.batch * work.output[0] * _reread(work, tiling, vectors)
+    strips = -(-work.output[0] // tiling.rows)
+    return total * work.batch * strips * _reread(work, tiling, vectors)
+
+
+def _rows_cost(
+    work: Depthwise | Pooling, size: int, columns: int, registers: int, vectors: Vectors
+) -> float:
+    """Return instructions of a tile of two rows, whose weights stay in registers if they fit."""
+    kernel, stride, taps = work.window.kernel, work.window.stride[0], work.window.taps
+    sums = 2 * size * registers
+    loads = (kernel[0] + stride) * columns + taps
+    kept = max(0, sums + (taps + 2) * registers + _SPARE - vectors.registers)
+    return sums * taps + loads * registers + kept + _tile(sums, vectors)
 
 
 def _reread(
     work: Depthwise | Pooling, tiling: depthwise.DepthwiseTiling, vectors: Vectors
 ) -> float:
     """Return what it costs to read parts of cache lines, again for each block of channels."""
-    if not tiling.channels_first:
-        return 1.001
     size = vectors.element_bytes
+    if not tiling.channels_first:
+        lines = work.window.kernel[0] + work.window.stride[0]
+        read = size * lines * work.input[1] * work.channels
+        if tiling.rows == 1 or read <= _CLOSE_BYTES:
+            return 1.001
     inputs = size * work.batch * work.input[0] * work.input[1] * work.channels
     block = size * min(tiling.vectors * vectors.lanes, work.channels)
     parts = max(1.0, _LINE_BYTES / block) if inputs > _CLOSE_BYTES else 1.0

@@ -27,8 +27,8 @@ from facebench.harness.tuning.kernels import Array
 
 _SEED = 0
 
-# Products that kernels of "short" steps can hold.
-_SHORT = np.iinfo(np.int16).max - 1
+# Products that kernels of "short" steps can hold, beside the zero of a map.
+_SHORT = np.iinfo(np.int16).max - 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +176,8 @@ def _drawn(
     )
     slopes = generator.uniform(-1.0, 1.0, filters) if {"prelu", "leaky"} & steps else 1.0
     maps, zeros = {}, generator.integers(0, 256, 3)
+    if "short" in steps:
+        zeros[-1] &= ~1  # so that products may be halfway between integers
     extents = {"source": (work.channels, *work.input), "added": (filters, *work.output)}
     extents["result"] = (filters, *work.output)
     for name, zero in zip(extents, zeros, strict=True):

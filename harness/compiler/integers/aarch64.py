@@ -59,18 +59,16 @@ class ArmLanes(Lanes):
         pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
         return _saturated([_joined(pair, lanes) for pair in pairs])
 
-    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr, short: bool) -> Expr:
+    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr | None) -> Expr:
         """Return bytes of the lower 16 bits, where these are the whole integers."""
-        if not short or len(floats) == 1:
-            return super().bytes_of(floats, lanes, less, short)
+        if less is not None:
+            return super().bytes_of(floats, lanes, less)
         words = [tirx.reinterpret(f"int16x{2 * lanes}", one) for one in floats]
-        kind, more = f"int16x{2 * lanes}", splat(tirx.Cast("int16", less), 2 * lanes)
-        moved = []
-        for i in range(0, len(words), 2):
-            lower = shuffled(words[i : i + 2], range(0, 4 * lanes, 2))
-            name = f"llvm.ssub.sat.v{2 * lanes}i16"
-            moved.append(tirx.call_llvm_pure_intrin(kind, name, lower, more))
-        return _saturated(moved)
+        if len(words) == 1:
+            lower = shuffled(words * 2, range(0, 4 * lanes, 2))
+            return shuffled([T.Bind(_saturated([lower]))], range(lanes))
+        pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
+        return _saturated([shuffled(pair, range(0, 4 * lanes, 2)) for pair in pairs])
 
     def widened(self, bytes_: Expr, together: Sequence[int], zero: Expr) -> list[Expr]:
         """Return bytes less their zero as words, and these as int32."""

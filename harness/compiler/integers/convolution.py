@@ -39,6 +39,7 @@ class IntegerTiling:
         weights_first: a block of weights stays in the cache while the pixels go by; else a
             chunk of pixels does.
         unroll: fours of channels of a step, at most; a depthwise one has a row of taps.
+        rows: rows of outputs of a tile, of depthwise kernels: see `strips`.
     """
 
     pixels: int
@@ -46,6 +47,7 @@ class IntegerTiling:
     chunk: int
     weights_first: bool
     unroll: int
+    rows: int = 1
 
 
 def emit_convolution(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
+from facebench.harness.compiler.integers import strips
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.integers.instructions import lanes_of
 from facebench.harness.compiler.integers.lanes import QUAD, Lanes
@@ -34,6 +35,8 @@ from facebench.harness.compiler.workload import Depthwise, Window
 
 def emit_depthwise(work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) -> tirx.PrimFunc:
     """Return the kernel: arguments input, weights, bias, then those of `sums.operands`."""
+    if tiling.rows > 1:
+        return strips.emit_strips(work, tiling, vectors)
     return emit.function("depthwise", _IntegerDepthwise(work, tiling, vectors).emit)
 
 
@@ -53,10 +56,12 @@ def pack(
     """Return weights (C, 1, KH, KW) in the order in which the kernel reads them, flat.
 
     That is block of channels, row of taps, how far the taps stand to the right, four of them,
-    channel, tap of the four.
+    channel, tap of the four; where a tile has several rows, as `strips.pack` says.
     """
     lanes, window = lanes_of(vectors), work.window
     ordered = weights[channel_order(work, tiling, vectors), 0]
+    if tiling.rows > 1:
+        return strips.pack(work, tiling, vectors, ordered)
     shifted = np.zeros((*ordered.shape[:2], _shifts(window), _taps(window)), np.int8)
     for shift in range(_shifts(window)):
         shifted[:, :, shift, shift : shift + window.kernel[1]] = ordered

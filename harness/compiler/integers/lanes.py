@@ -98,14 +98,14 @@ class Lanes(ABC):
         What is beyond the range of bytes becomes its end.
         """
 
-    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr, short: bool) -> Expr:
-        """Return the bits of floats, less an int32, as a map's bytes; see `narrowed`.
+    def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr | None) -> Expr:
+        """Return integers in the last bits of floats as a map's bytes; see `narrowed`.
 
         Args:
-            floats: whose last bits are integers: `sums.rounded`.
+            floats: of `sums.rounded`.
             lanes: of each register.
-            less: what is subtracted from their bits.
-            short: the integers are of 16 bits.
+            less: what is subtracted from their bits, an int32; None where the last 16 of them
+                are the integer.
         """
         numbers = [tirx.reinterpret(f"int32x{lanes}", one) for one in floats]
         return self.narrowed([one - splat(less, lanes) for one in numbers], lanes)

@@ -25,6 +25,7 @@ from facebench.harness.compiler.integers.instructions import lanes_of
 from facebench.harness.compiler.integers.moving import ByteJoin, ByteShuffle, ByteSlice
 from facebench.harness.compiler.integers.operands import Zeros
 from facebench.harness.compiler.integers.padding import held, padded
+from facebench.harness.compiler.integers.ranges import short
 from facebench.harness.compiler.integers.sums import settings
 from facebench.harness.compiler.integers.tiling import searched, tiling
 from facebench.harness.compiler.kernels.emit import Expr
@@ -178,18 +179,9 @@ class _Writer:
             # A choice between multipliers takes NEON less than two products.
             either = arm or (step.negative > step.multipliers).any()
             steps.append("prelu" if either else "leaky")
-        if arm and self._largest(step) < np.iinfo(np.int16).max:
+        if arm and short(step, self._network.maps):
             steps.append("short")
         return (*steps, *_limits(step.limits))
-
-    def _largest(self, step: SumsStep) -> float:
-        """Return what no integer that a step gives is above in magnitude, before its limits."""
-        reach = _reach(self._network.maps[step.source])
-        sums = reach * np.abs(step.weights.astype(np.float64)).sum(axis=(1, 2, 3))
-        sums += np.abs(step.bias)
-        if step.added:
-            sums += _reach(self._network.maps[step.added]) * step.added_multipliers + 1
-        return float((sums * np.maximum(np.abs(step.multipliers), np.abs(step.negative))).max())
 
     def _pool(self, step: PoolStep) -> Expr:
         source, result = (self._network.maps[name] for name in (step.source, step.result))
@@ -288,11 +280,6 @@ def _function(work: _Work, blocked: IntegerTiling | None, vectors: ByteVectors) 
     if isinstance(work, Depthwise):
         return depthwise.emit_depthwise(work, blocked, vectors)
     return convolution.emit_convolution(work, blocked, vectors)
-
-
-def _reach(given: IntegerMap) -> int:
-    """Return how far a map's integers are from its zero at most."""
-    return max(given.zero, 255 - given.zero)
 
 
 def _limits(limits: tuple[int, int]) -> Epilogue:

@@ -71,8 +71,9 @@ class Finish:
     """It makes a map's elements of sums.
 
     Attributes:
-        epilogue: "add", then "leaky" or "prelu", then "short" where all products are integers of
-            16 bits, then "limits" or "real".
+        epilogue: "add", then "leaky" or "prelu", then "short" where all products and their sums
+            with the result's zero are of 16 bits, and no product is halfway between integers
+            where that zero is odd; then "limits" or "real".
         buffers: of `operands`.
         channel: of the tile's first sum; multipliers are in the registers' order from there on.
         lanes: the target's instructions.
@@ -93,13 +94,29 @@ class Finish:
 
     def elements(self, totals: Sequence[Expr], offset: int, lanes: int) -> Expr:
         """Return a map's bytes of sums in registers that are stored together."""
+        rounding = self._rounding()
         floats = [
-            T.Bind(self._products(total, offset + number * lanes, lanes))
+            T.Bind(self._products(total, offset + number * lanes, lanes, rounding))
             for number, total in enumerate(totals)
         ]
-        short = "short" in self.epilogue
-        made = self.lanes.bytes_of(floats, lanes, self.setting(ZERO), short)
+        less = None if self._short() else self.setting(ZERO)
+        made = self.lanes.bytes_of(floats, lanes, less)
         return self.limited(made, lanes * len(totals))
+
+    def _rounding(self) -> Expr:
+        """Return what is added to products: more by the result's zero where they are short.
+
+        An even number changes nothing of how a product between two integers is rounded.
+        """
+        rounding = tirx.FloatImm("float32", _ROUNDING)
+        if not self._short():
+            return rounding
+        zero = tirx.IntImm("int32", ROUNDING_BITS) - self.setting(ZERO)
+        return T.Bind(rounding + tirx.Cast("float32", zero))
+
+    def _short(self) -> bool:
+        """Say whether results are the last 16 bits of floats, which only NEON takes together."""
+        return "short" in self.epilogue and self.lanes.vectors.arm
 
     def limited(self, made: Expr, width: int) -> Expr:
         """Return bytes within a map's limits."""
@@ -111,18 +128,19 @@ class Finish:
         )
         return tirx.Min(tirx.Max(made, low), high)
 
-    def _products(self, total: Expr, offset: int, lanes: int) -> Expr:
+    def _products(self, total: Expr, offset: int, lanes: int, rounding: Expr) -> Expr:
         """Return the products' nearest integers, as the last bits of floats."""
         real = T.Bind(tirx.Cast(f"float32x{lanes}", total))
         positive = self.numbers("multipliers", offset, lanes)
         if "leaky" in self.epilogue:
             negative = self.numbers("negative", offset, lanes)
-            return tirx.Max(rounded(real, positive, lanes), rounded(real, negative, lanes))
+            both = (rounded(real, one, lanes, rounding) for one in (positive, negative))
+            return tirx.Max(*both)
         if "prelu" in self.epilogue:
             negative = self.numbers("negative", offset, lanes)
             zero = splat(tirx.FloatImm("float32", 0.0), lanes)
             positive = tirx.Select(real > zero, positive, negative)
-        return rounded(real, positive, lanes)
+        return rounded(real, positive, lanes, rounding)
 
     def addends(self, place: Expr, offset: int, together: Sequence[int]) -> list[Expr]:
         """Return what a map adds to the sums of registers that are stored together.
@@ -140,10 +158,15 @@ class Finish:
         return made
 
 
-def rounded(real: Expr, multipliers: Expr, lanes: int) -> Expr:
-    """Return products' nearest integers, in the last bits of floats."""
-    rounding = splat(tirx.FloatImm("float32", _ROUNDING), lanes)
-    return tirx.call_llvm_pure_intrin(f"float32x{lanes}", "llvm.fma", real, multipliers, rounding)
+def rounded(
+    real: Expr,
+    multipliers: Expr,
+    lanes: int,
+    rounding: Expr = tirx.FloatImm("float32", _ROUNDING),  # noqa: B008  # it is immutable
+) -> Expr:
+    """Return products' nearest integers, in the last bits of floats, which are of `rounding`."""
+    added = splat(rounding, lanes)
+    return tirx.call_llvm_pure_intrin(f"float32x{lanes}", "llvm.fma", real, multipliers, added)
 
 
 class IntegerSums:

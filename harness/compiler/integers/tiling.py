@@ -8,6 +8,7 @@ from dataclasses import replace
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.integers.instructions import lanes_of
 from facebench.harness.compiler.integers.lanes import QUAD
+from facebench.harness.compiler.integers.strips import fits
 from facebench.harness.compiler.kernels.emit import spans
 from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Workload
@@ -119,12 +120,15 @@ def _convolutions(work: Convolution, vectors: ByteVectors) -> Iterator[IntegerTi
 
 
 def _depthwise(work: Depthwise, vectors: ByteVectors) -> Iterator[IntegerTiling]:
+    both = fits(work.window, work.output[0])
     for width in _widths(work.channels, vectors):
         count = sum(map(len, lanes_of(vectors).registers(width)))
         most = max(1, min((vectors.registers - 2) // count, work.output[1]))
         for outputs in range(1, most + 1):
             for first in (True, False):
                 yield IntegerTiling(outputs, width, work.output[1], first, unroll=1)
+                if both and 2 * outputs * count < vectors.registers:
+                    yield IntegerTiling(outputs, width, work.output[1], first, unroll=1, rows=2)
 
 
 def _widths(channels: int, vectors: ByteVectors) -> list[int]:
@@ -166,6 +170,8 @@ def _step(pixels: int, registers: int, vectors: ByteVectors) -> float:
 
 
 def _depthwise_cost(work: Depthwise, one: IntegerTiling, vectors: ByteVectors) -> float:
+    if one.rows > 1:
+        return _strips_cost(work, one, vectors)
     rows, taps = work.window.kernel
     fours, total = -(-taps // QUAD), 0.0
     full, rest = divmod(work.channels, one.width)
@@ -180,6 +186,30 @@ def _depthwise_cost(work: Depthwise, one: IntegerTiling, vectors: ByteVectors) -
             end = size * (_FINISH * registers + _STORE * len(together))
             total += times * count * (rows * row + _TILE + end)
     return total * work.output[0] * work.batch * (1 if one.weights_first else 1.001)
+
+
+def _strips_cost(work: Depthwise, one: IntegerTiling, vectors: ByteVectors) -> float:
+    """Return about how many instructions a kernel of several rows of outputs at a time executes.
+
+    All weights are wanted for each tile: those that find no register are loaded again.
+    """
+    kernel, stride = work.window.kernel[1], work.window.stride[1]
+    product = 1 if vectors.dot else 3 if vectors.arm else 4
+    full, rest = divmod(work.channels, one.width)
+    total = 0.0
+    for width, times in [(one.width, full), (rest, bool(rest))]:
+        together = lanes_of(vectors).registers(width)
+        registers = sum(map(len, together))
+        for _, count, size in spans(work.output[1], one.pixels):
+            sums, weights = one.rows * size * registers, kernel * one.rows * registers
+            columns = (size - 1) * stride + kernel
+            split = columns * sum(QUAD + 2 * len(some) for some in together)
+            free = max(0, vectors.registers - sums - 2 * registers)
+            loaded = max(0, weights - free) * min(size, kernel)
+            end = one.rows * size * (_FINISH * registers + _STORE * len(together))
+            total += times * count * (split + product * kernel * sums + loaded + _TILE + end)
+    strips = -(-work.output[0] // one.rows)
+    return total * strips * work.batch * (1 if one.weights_first else 1.001)
 
 
 def _registers(width: int, work: Convolution, vectors: ByteVectors) -> int:

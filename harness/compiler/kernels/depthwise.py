@@ -6,7 +6,7 @@ A column of the input is loaded once for all outputs of the tile that it is unde
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from tvm.tirx.script.builder import ir as T
 
 from facebench.harness.compiler.kernels import emit
 from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
+from facebench.harness.compiler.kernels.strips import Strip, Strips
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Depthwise, Pooling
@@ -30,11 +31,13 @@ class DepthwiseTiling:
         vectors: registers of channels of each.
         channels_first: a block of channels is done for all rows before the next;
             else a row is done for all channels.
+        rows: rows of outputs of a tile, which share what they read.
     """
 
     pixels: int
     vectors: int
     channels_first: bool
+    rows: int = 1
 
 
 def emit_depthwise(work: Depthwise, tiling: DepthwiseTiling, vectors: Vectors) -> tirx.PrimFunc:
@@ -61,6 +64,23 @@ def pack(
     return np.concatenate(parts).astype(vectors.element)
 
 
+@dataclass(frozen=True)
+class _Corner:
+    """It says where tiles lie.
+
+    Attributes:
+        image: of the batch.
+        y: the first row of outputs.
+        first: channel of the outputs.
+        width: channels.
+    """
+
+    image: Expr
+    y: Expr
+    first: Expr
+    width: int
+
+
 class _DepthwiseKernel:
     """One kernel while it is emitted."""
 
@@ -71,6 +91,7 @@ class _DepthwiseKernel:
         self._tiling = tiling
         self._vectors = vectors
         self._blocks = Blocks(work.channels, tiling.vectors * vectors.lanes)
+        self._strips = Strips(work.window, work.input[0], work.output[0], tiling.rows)
 
     def emit(self) -> None:
         work = self._work
@@ -82,48 +103,65 @@ class _DepthwiseKernel:
         shapes |= emit.epilogue_shapes(work.epilogue, out_shape)
         shapes["output"] = out_shape
         self._buffers = emit.arguments(shapes, self._vectors.element)
-        rows = work.batch * work.output[0]
-        with T.parallel(0, rows * self._blocks.count) as task:
+        strips = work.batch * self._strips.count
+        with T.parallel(0, strips * self._blocks.count) as task:
             if self._tiling.channels_first:
-                row, block = task % rows, task // rows
+                strip, block = task % strips, task // strips
             else:
-                row, block = task // self._blocks.count, task % self._blocks.count
-            row, block = T.Bind(row), T.Bind(block)
-            self._blocks.emit(block, lambda width: self._row(row, block, width))
+                strip, block = task // self._blocks.count, task % self._blocks.count
+            strip, block = T.Bind(strip), T.Bind(block)
+            self._blocks.emit(block, lambda width: self._tiles(strip, block, width))
 
-    def _row(self, row: Expr, block: Expr, width: int) -> None:
+    def _tiles(self, strip: Expr, block: Expr, width: int) -> None:
         work = self._work
         first = T.Bind(block * self._blocks.width)
-        for group in columns(work.window, work.input[1], work.output[1], self._tiling.pixels):
-            emit.repeat(group.count, partial(self._tile, row, first, width, group))
 
-    def _tile(self, row: Expr, first: Expr, width: int, group: Columns, number: Expr) -> None:
-        work = self._work
-        rows = Rows(work.window, work.input[0], work.output[0])
-        image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
+        def row(image: Expr, y: Expr, kind: Strip) -> None:
+            place = _Corner(image, y, first, width)
+            for group in columns(work.window, work.input[1], work.output[1], self._tiling.pixels):
+                emit.repeat(group.count, partial(self._tile, place, kind, group))
+
+        self._strips.emit(strip, row)
+
+    def _tile(self, place: _Corner, kind: Strip, group: Columns, number: Expr) -> None:
+        work, first = self._work, place.first
         x = group.start + number * group.pixels
         left = x * work.window.stride[1] - work.window.padding[1]
-        sums = Sums(group.pixels, width, self._vectors)
+        vectors = self._vectors
+        if self._tiling.rows > 1:
+            # Else LLVM, which takes sums for associative, adds in an order of its own.
+            vectors = replace(vectors, named=True)
+        sums = Sums(kind.rows * group.pixels, place.width, vectors)
         sums.start(self._initial(sums, first))
 
-        def taps(ky: Expr, line: Expr) -> None:
-            base = T.Bind(((image * work.input[0] + line) * work.input[1] + left) * work.channels)
-            combine = self._combine(sums, first, width, ky)
-            for column, under in _by_column(group):
+        def add(line: Expr, taps: list[tuple[int, Expr]]) -> None:
+            base = (place.image * work.input[0] + line) * work.input[1] + left
+            base = T.Bind(base * work.channels)
+            combined = [(row, self._combine(sums, first, place.width, ky)) for row, ky in taps]
+            for column, under in group.reads():
+                if column is None:
+                    continue
                 values = sums.vectors(self._buffers["input"], base + column * work.channels + first)
-                for pixel, kx in under:
-                    for register, value in enumerate(values):
-                        combine(pixel, kx, register, value)
+                for row, combine in combined:
+                    for pixel, kx in under:
+                        for register, value in enumerate(values):
+                            combine(row * group.pixels + pixel, kx, register, value)
 
-        rows.emit(y, taps)
+        if self._tiling.rows == 1:
+            rows = Rows(work.window, work.input[0], work.output[0])
+            rows.emit(place.y, lambda ky, line: add(line, [(0, ky)]))
+        else:
+            kind.emit(place.y, add)
         if isinstance(work, Pooling) and work.kind == "mean":
             self._scale(sums, 1 / work.window.taps)
         steps = Steps(work.epilogue, self._buffers, first, self._vectors)
-        sums.finish(
-            self._buffers["output"],
-            lambda i: (row * work.output[1] + x + i) * work.channels + first,
-            steps,
-        )
+        output = (place.image * work.output[0] + place.y) * work.output[1] + x
+
+        def at(i: int) -> Expr:
+            row, pixel = divmod(i, group.pixels)
+            return (output + row * work.output[1] + pixel) * work.channels + first
+
+        sums.finish(self._buffers["output"], at, steps)
 
     def _initial(self, sums: Sums, first: Expr) -> list[Expr]:
         if isinstance(self._work, Depthwise):
@@ -157,13 +195,3 @@ class _DepthwiseKernel:
         for pixel in range(sums.pixels):
             for register in range(len(sums.lanes)):
                 sums.scale(pixel, register, factor)
-
-
-def _by_column(group: Columns) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Return each column of the input under a tile, and the outputs and taps that read it."""
-    reads: dict[int, list[tuple[int, int]]] = {}
-    for kx in range(group.window.kernel[1]):
-        for pixel, column in enumerate(group.taps(kx)):
-            if column is not None:
-                reads.setdefault(column, []).append((pixel, kx))
-    return sorted(reads.items())

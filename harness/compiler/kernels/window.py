@@ -70,6 +70,17 @@ class Columns:
             i * stride + kx * dilation if self.inside[kx][i] else None for i in range(self.pixels)
         ]
 
+    def reads(self) -> list[tuple[int | None, list[tuple[int, int]]]]:
+        """Return each column under the tile, and the outputs and taps that read it.
+
+        Columns are in order, behind what is outside of the map, where any tap is.
+        """
+        found: dict[int | None, list[tuple[int, int]]] = {}
+        for kx in range(self.window.kernel[1]):
+            for pixel, column in enumerate(self.taps(kx)):
+                found.setdefault(column, []).append((pixel, kx))
+        return sorted(found.items(), key=lambda item: (item[0] is not None, item[0] or 0))
+
 
 def columns(window: Window, width: int, outputs: int, most: int) -> Iterator[Columns]:
     """Yield `outputs` outputs of a row of `width` elements in tiles of at most `most`."""

@@ -130,7 +130,10 @@ def halves(work: Workload, seed: int, scale: float) -> list[np.ndarray]:
 
 def same_bits(work: Workload, registers: Any, seed: int, scale: float = 1.0) -> None:
     found = list(tilings.candidates(work, registers))
-    chosen = [tilings.best(work, registers), random.Random(seed).choice(found)]
+    draw = random.Random(seed)
+    chosen = [tilings.best(work, registers), draw.choice(found)]
+    several = [one for one in found if getattr(one, "rows", 1) > 1]
+    chosen += draw.sample(several, min(1, len(several)))
     arrays = halves(work, seed, scale)
     truth = expected(work, arrays)
     for tiling in chosen:

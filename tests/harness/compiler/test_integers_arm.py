@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from facebench.harness.compiler import build
+from facebench.harness.compiler.integers import ranges
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.devices.emulator.launcher import EmulatedLauncher
 from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.models.integer_network import reference
+from facebench.harness.models.integer_network.network import SumsStep
 from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
@@ -81,3 +84,34 @@ def test_many_networks_have_the_bits_of_numpys(
     tmp_path: Path,
 ) -> None:
     held(drawing, core, 2, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "least"),
+    [(0.5, 1), (1.5, 1), (0.25, 2), (0.375, 4), (3.0, np.inf), (0.0, np.inf), (-0.5, 1),
+     (float(np.float32(1e-3)), np.inf)],
+)  # fmt: skip
+def test_the_least_integer_whose_product_ends_in_a_half(multiplier: float, least: float) -> None:
+    halves = [n for n in range(1, 100) if (n * multiplier) % 1 == 0.5]
+    assert min(halves, default=np.inf) == least
+    (found,) = ranges.halved(np.array([multiplier]))
+    assert found == least or found >= 100
+
+
+def test_products_halfway_between_integers_become_the_even_one(
+    emulated_here: Emulated,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    made = Drawing(3, 7, 7)
+    for zero in (76, 77):
+        made.sums(8)
+        halved = made.steps[-1]
+        assert isinstance(halved, SumsStep)
+        multipliers = np.full(8, 0.5**4, np.float32)
+        made.steps[-1] = replace(
+            halved, weights=halved.weights // 64, bias=halved.bias // 64,
+            multipliers=multipliers, negative=multipliers * np.float32(0.25),
+        )  # fmt: skip
+        made.maps[halved.result] = replace(made.maps[halved.result], zero=zero)
+        assert ranges.short(made.steps[-1], made.maps) == (zero == 76)
+    held(made, "cortex-a76", 1, tmp_path)

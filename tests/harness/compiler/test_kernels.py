@@ -137,9 +137,12 @@ def error(answer: np.ndarray, truth: np.ndarray) -> float:
 
 
 def held(work: Workload, registers: Vectors, seed: int) -> None:
-    """Hold the model's choice and two others against torch."""
+    """Hold the model's choice and two others against torch, and one of two rows of outputs."""
     found = list(tilings.candidates(work, registers))
-    chosen = [tilings.best(work, registers), *random.Random(seed).sample(found, min(2, len(found)))]
+    draw = random.Random(seed)
+    chosen = [tilings.best(work, registers), *draw.sample(found, min(2, len(found)))]
+    several = [one for one in found if getattr(one, "rows", 1) > 1]
+    chosen += draw.sample(several, min(1, len(several)))
     arrays = inputs(work, seed)
     truth = expected(work, arrays)
     for tiling in chosen:

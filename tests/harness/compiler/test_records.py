@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler import build, records, tiling
+from facebench.harness.compiler.integers import tiling as of_bytes
 from facebench.harness.compiler.records import TuningRecord
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.vectors import ByteVectors, Vectors
@@ -124,6 +125,14 @@ def test_a_tiling_comes_back_as_it_was_found() -> None:
             found = {key(work): record(work, number)}
             assert records.tilings(found, AVX2)(work) == candidates[number]
     assert records.tilings({}, AVX2)(WORK) is None
+
+
+def test_what_an_older_record_does_not_say_is_as_it_was() -> None:
+    registers = ByteVectors(4, 32, dot=True, arm=True)
+    chosen = of_bytes.tiling(WORK, registers)
+    said = {name: value for name, value in asdict(chosen).items() if name != "rows"}
+    older = replace(record(), tiling=said)
+    assert records.tilings({key(WORK): older}, registers)(WORK) == replace(chosen, rows=1)
 
 
 @pytest.mark.parametrize("change", [{"pixels": 99}, {"unknown": 1}])

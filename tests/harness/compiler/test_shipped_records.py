@@ -87,7 +87,7 @@ def test_every_record_has_a_tiling_that_its_kernel_can_have(name: str) -> None:
     found, registers = records.load(name), registers_of(name)
     for text, record in found.items():
         work = work_of(text)
-        assert vars(records.tiling_of(record, work, registers)) == record.tiling
+        assert record.tiling.items() <= vars(records.tiling_of(record, work, registers)).items()
 
 
 @pytest.mark.slow

@@ -95,6 +95,21 @@ def test_kernels_of_integers_have_the_bits_of_their_definition(work: Workload) -
 
 
 @executed
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_two_rows_of_outputs_have_the_bits_of_their_definition(kernel: int) -> None:
+    # The last row of five is alone.
+    window = Window((kernel, kernel), (1, 1), (kernel - 2, 1))
+    size = (6 if kernel == 2 else 5, 8 - kernel // 3)
+    output = (5, size[1] + 3 - kernel)
+    work = Depthwise(2, size, output, 44, window, epilogue=("prelu", "limits"))
+    kernels = integer_kernels.IntegerKernels(AVX2)
+    several = [one for one in kernels.tilings(work) if getattr(one, "rows", 1) == 2]
+    cost = FakeCost(lambda one: 1.0, kernels=kernels)
+    for chosen in several[:: len(several) - 1]:
+        correctness.require(cost, work, chosen)
+
+
+@executed
 def test_one_wrong_byte_is_refused() -> None:
     work = INTEGER_WORKLOADS[0]
     kernels = integer_kernels.IntegerKernels(AVX2)

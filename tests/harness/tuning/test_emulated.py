@@ -182,6 +182,20 @@ def test_kernels_of_less_precision_have_their_bits_and_costs(
     assert all(found > work.madds / 64 for found in cost.measure_all(work, [first, second]))
 
 
+@pytest.mark.parametrize("core", ["cortex-a76", "cortex-a53"])
+def test_two_rows_of_outputs_have_their_bits(
+    emulated_here: Emulated,  # noqa: F811
+    core: str,
+) -> None:
+    cost = of_core(core, "int8")
+    # The last row is alone, and the last channels fill a register by half.
+    work = Depthwise(
+        1, (5, 7), (5, 7), 44, Window((3, 3), (1, 1), (1, 1)), epilogue=("prelu", "short")
+    )
+    several = [one for one in cost.kernels.tilings(work) if one.rows == 2 and one.width == 16]
+    correctness.require(cost, work, several[0])
+
+
 def test_a_core_without_the_instructions_is_refused() -> None:
     with pytest.raises(RefusedError, match="fp16 are tuned for CPUs that have fullfp16, and .*a72"):
         places.goal(TARGETS["cortex-a72"], "fp16")
