@@ -98,7 +98,8 @@ def _kinds(exported: Exported) -> dict[str, str]:
     kinds = {}
     for variable, function in module.functions_items():
         if isinstance(function, tvm.tirx.PrimFunc):
-            by_rule = "T.parallel" in function.script()
+            script = function.script()
+            by_rule = "T.parallel" in script or "T.vectorized" in script
             kinds[variable.name_hint] = (
                 "ours" if is_kernel(function) else "rule" if by_rule else "plain"
             )

@@ -37,7 +37,10 @@ class _Folder(relax.PyExprMutator):  # type: ignore[misc]
             and str(call.args[0].name_hint).rstrip("0123456789") in _BOUNDS
         ):
             return self._bound(call)
-        rule = _RULES.get(getattr(call.op, "name", ""))
+        name = getattr(call.op, "name", "")
+        if name == "relax.divide":
+            return self._divided(call)
+        rule = _RULES.get(name)
         if rule is None:
             return call
         arguments = [arg for arg in call.args if not isinstance(arg, relax.ShapeExpr)]
@@ -46,6 +49,17 @@ class _Folder(relax.PyExprMutator):  # type: ignore[misc]
             return call
         folded = np.asarray(rule(call, tensors))
         return relax.const(folded, dtype=str(folded.dtype))
+
+    def _divided(self, call: Any) -> Any:
+        """Return a product where a divisor is known: a vector's division takes ten cycles."""
+        divisor = self._constant(call.args[1])
+        if divisor is None or divisor.dtype != np.float32:
+            return call
+        with np.errstate(divide="ignore", over="ignore"):
+            factor = np.asarray(1 / divisor, np.float32)
+        if not (np.isfinite(factor).all() and (np.abs(factor) > np.finfo(np.float32).tiny).all()):
+            return call
+        return relax.op.multiply(call.args[0], relax.const(factor, dtype="float32"))
 
     def _bound(self, call: Any) -> Any:
         """Return a Clip comes as calls of functions: their operators can be told and fused."""

@@ -7,24 +7,28 @@ innermost part becomes vectors and whose outermost is run by threads.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tvm import s_tir, tirx
 
+from facebench.harness.compiler import reductions
 from facebench.harness.compiler.vectors import Vectors
 
-# Vectors of a step of the innermost loop.
-_UNROLLED = 4
+# Lanes of a core that computes in half precision.
+_HALVES = 8
 
 
 def scheduled(function: tirx.PrimFunc, vectors: Vectors) -> tirx.PrimFunc | None:
     """Return the function with vectors, or None where the rule does not apply."""
     schedule = s_tir.Schedule(function)
+    # Sums in half precision have the same order on every machine: they are rounded at each step.
+    lanes = _HALVES if vectors.element == "float16" else vectors.lanes
     try:
         root = schedule.get_sblock("root")
         _inline(schedule, root)
         for block in schedule.get_child_blocks(root):
-            _vectorise(schedule, block, vectors.lanes)
+            _vectorise(schedule, block, lanes)
     except s_tir.ScheduleError:
         return None
     return schedule.mod["main"]
@@ -34,7 +38,11 @@ def _inline(schedule: Any, root: Any) -> None:
     """Elementwise steps into those that read them."""
     outputs = {str(schedule.get(block).name_hint) for block in schedule.get_output_blocks(root)}
     for block in schedule.get_child_blocks(root):
-        if str(schedule.get(block).name_hint) not in outputs and not _reduces(schedule, block):
+        if str(schedule.get(block).name_hint) in outputs or _reduces(schedule, block):
+            continue
+        readers = [_reduces(schedule, reader) for reader in schedule.get_consumers(block)]
+        # A softmax's exponentials, of which there is a sum too, are computed once.
+        if not any(readers) or all(readers):
             try:
                 schedule.compute_inline(block)
             except s_tir.ScheduleError:
@@ -50,18 +58,22 @@ def _vectorise(schedule: Any, block: Any, lanes: int) -> None:
     loops = schedule.get_loops(block)
     if len(loops) != len(kinds):
         return
-    spatial = [
-        loop for loop, kind in zip(loops, kinds, strict=True) if kind != tirx.IterVar.CommReduce
-    ]
-    if not spatial:
+    reduced = [kind == tirx.IterVar.CommReduce for kind in kinds]
+    outer = [loop for loop, one in zip(loops, reduced, strict=True) if not one]
+    inner = [loop for loop, one in zip(loops, reduced, strict=True) if one]
+    if not outer:
         return
-    reduced = [loop for loop in loops if all(not loop.same_as(s) for s in spatial)]
-    *outer, inner = spatial
-    extent = int(schedule.get(inner).extent)
-    step = next(s for s in (_UNROLLED * lanes, 2 * lanes, lanes, 4, 2, 1) if extent % s == 0)
-    rest, vector = schedule.split(inner, [None, step])
-    schedule.reorder(*outer, rest, *reduced, vector)
-    schedule.parallel(schedule.fuse(*outer, rest))
+    summed = math.prod(int(schedule.get(loop).extent) for loop in inner)
+    if reductions.parts(summed, lanes) > 1 and reductions.along(schedule.get(block), kinds):
+        reductions.in_parts(schedule, block, outer, inner, lanes)
+        return
+    *outer, last = outer
+    step = reductions.parts(int(schedule.get(last).extent), lanes)
+    rest, vector = schedule.split(last, [None, step])
+    schedule.reorder(*outer, rest, *inner, vector)
+    task = schedule.fuse(*outer, rest)
+    if int(schedule.get(task).extent) > 1:
+        schedule.parallel(task)
     schedule.vectorize(vector)
-    if reduced:
-        schedule.decompose_reduction(block, reduced[0])
+    if inner:
+        schedule.decompose_reduction(block, inner[0])

@@ -19,6 +19,7 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.compiler.graph.chains import Chain, chains, shifts
 from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.graph.patterns import Shuffle, pooled, shuffles
+from facebench.harness.compiler.graph.unordered import unordered
 from facebench.harness.compiler.graph.values import Value, places
 from facebench.harness.compiler.workload import (
     Convolution,
@@ -141,7 +142,10 @@ class _Rewriter:
         elif node.var in self._shuffles:
             self._shuffle(self._shuffles[node.var])
         elif node.var not in self._inner:
-            ways = (self._pooling, self._flat, self._turned, self._on_packed, self._as_it_came)
+            ways = (
+                *(self._pooling, self._flat, self._turned, self._unordered),
+                *(self._on_packed, self._as_it_came),
+            )
             self._values[node.var] = next(made for way in ways if (made := way(node)))
 
     def _planar(self, var: Expr) -> Expr:
@@ -332,6 +336,12 @@ class _Rewriter:
         if axes == [0, 3, 1, 2] and given.planar is not None and given.packed is None:
             return Value(out, packed=given.planar)
         return None
+
+    def _unordered(self, node: Node) -> Value | None:
+        # In half precision constants are others.
+        if self._element != "float32":
+            return None
+        return unordered(self._graph, self._values, self._builder, node)
 
     def _on_packed(self, node: Node) -> Value | None:
         """Operators to which the order of axes means nothing, on maps as we keep them."""

@@ -24,15 +24,25 @@ class Value:
         packed: a map as (N, H, W, C).
         shuffle: the packed form's channels still lie as they did before a channel
             shuffle of so many groups; 1 is none.
+        row: a map that was reshaped to (N, 1, C * H * W), with its elements in the packed
+            order: until somebody asks for their order, it means nothing.
+        map: the shape of the map that the row was.
     """
 
     shape: tuple[int, ...]
     planar: Expr | None = None
     packed: Expr | None = None
     shuffle: int = 1
+    row: Expr | None = None
+    map: tuple[int, ...] = ()
 
     def as_planar(self, builder: relax.BlockBuilder) -> Expr:
         """Return it as the network has it."""
+        if self.planar is None and self.row is not None:
+            batch, channels, height, width = self.map
+            packed = builder.emit(relax.op.reshape(self.row, (batch, height, width, channels)))
+            turned = builder.emit(relax.op.permute_dims(packed, [0, 3, 1, 2]))
+            self.planar = builder.emit(relax.op.reshape(turned, self.shape))
         if self.planar is None:
             packed = self.as_packed(builder)
             batch, channels, height, width = self.shape

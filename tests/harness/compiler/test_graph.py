@@ -157,6 +157,9 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
     "rows of pixels": lambda: Residual(Rows(flat=False), nn.Conv2d(12, 12, 1)),
     "rows of all pixels": lambda: Residual(Rows(flat=True)),
     "only a product": lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 8), nn.ReLU()),
+    "group normalization": lambda: Residual(
+        nn.Conv2d(12, 12, 1), nn.GroupNorm(1, 12), nn.Conv2d(12, 12, 1), nn.GroupNorm(3, 12)
+    ),
 }
 
 
@@ -218,6 +221,16 @@ def test_a_product_of_rows_is_a_pointwise_convolution(tmp_path: Path) -> None:
         "pointwise_1x64_20to12_add",
     ]
     assert not [name for name in found if "matmul" in name or "transpose" in name]
+    # The root of two is a factor.
+    assert [name for name in found if "erf" in name]
+    assert not [name for name in found if "erf" in name and "divide" in name]
+
+
+def test_a_normalized_map_is_not_turned(tmp_path: Path) -> None:
+    body = [nn.Conv2d(12, 12, 1), nn.GroupNorm(1, 12), nn.Conv2d(12, 12, 1)]
+    found = kernels(Residual(*body), tmp_path)
+    assert [name for name in found if "variance" in name]
+    assert not [name for name in found if "transpose" in name]
 
 
 def test_a_shift_is_part_of_the_convolution_behind_it(tmp_path: Path) -> None:
