@@ -54,6 +54,9 @@ def _depthwise_tiling(work: Depthwise, vectors: ByteVectors) -> IntegerTiling:
     if not vectors.arm and not vectors.dot and vectors.registers <= 16:
         most = 1  # each register of sums takes one of magnitudes and one of signs
     outputs, width = min(most, work.output[1]), min(vectors.packed, work.channels)
+    if vectors.arm and vectors.dot and fits(work.window, work.output[0]):
+        outputs, width = min(3, work.output[1]), min(2 * vectors.lanes, work.channels)
+        return IntegerTiling(outputs, width, work.output[1], False, unroll=1, rows=2)
     # A line of the cache is read whole, or stays until the rest of it is.
     close = work.input[0] * work.input[1] * work.channels <= _CLOSE
     whole = vectors.packed >= _LINE and work.window.stride[1] == 1
