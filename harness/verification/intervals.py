@@ -105,7 +105,8 @@ def auc(pairs: PairScores) -> Bounded:
     if found.interval is None or not 0 < value < 1 or spread.carriers >= FEWEST_CARRIERS:
         return found
     people = members(pairs).count
-    needed = math.ceil(people * FEWEST_CARRIERS / spread.carriers)
+    # Of scores that are all the same it comes of nobody.
+    needed = math.ceil(people * FEWEST_CARRIERS / max(spread.carriers, 1.0))
     return Bounded(
         value,
         None,

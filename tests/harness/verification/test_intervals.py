@@ -136,3 +136,11 @@ def test_six_thousand_pairs_take_under_a_second():
     start = time.process_time()
     summarise(pairs, (1e-1, 1e-2, 1e-3))
     assert time.process_time() - start < 1
+
+
+def test_scores_that_are_all_the_same_have_no_interval():
+    first, places = np.repeat(np.arange(40), 4), np.arange(160)
+    same = places % 2 == 0
+    who = np.stack([first, np.where(same, first, (first + 1) % 40)], axis=1)
+    found = intervals.auc(PairScores.pack(np.full(160, 0.5), same, places % 10, who, "ab"))
+    assert (found.value, found.interval) == (0.5, None)
