@@ -42,8 +42,8 @@ def compression(found: Compression) -> None:
     out.print(made)
     if scored:
         out.print(
-            "Differences are of the same pairs, corrected for all files. No runtime here has "
-            "kernels for zeros or shared values (--time shows it): its time is the whole network's."
+            "Differences are of the same pairs, corrected for all files. No runtime here is "
+            "asked for kernels for zeros (--time shows what comes of them)."
         )
     for one in found.files:
         out.print(escape(str(one.path)), soft_wrap=True)
