@@ -113,11 +113,8 @@ class EmulatedCost:
         return all_or_each(measured, tilings)
 
     def cheaper(self, work: Workload, one: Tiling, other: Tiling, ratio: float) -> bool:
-        """See `TilingCost`: it takes fewer cycles by what the model can rank, or executes no more
-        instructions as well.
-        """
-        more = self._instructions[work, one] > self._instructions[work, other]
-        return ratio < 1 - (_RANKED if more else _NOISE)
+        """See `TilingCost` and `gains`."""
+        return gains(ratio, self._instructions[work, one] / self._instructions[work, other])
 
     def outputs(self, work: Workload, tiling: Tiling, given: Sequence[Any]) -> list[Array]:
         """Return what the kernel computes from each of the operands, `(N, H, W, F)`."""
@@ -164,6 +161,20 @@ class EmulatedCost:
     def _cycles(self, tally: counters.Tally) -> float:
         work = counters.work(tally, len(self._figures.levels))
         return sum(model.term_cycles(work, self._figures).values())
+
+
+def gains(cycles: float, instructions: float) -> bool:
+    """Say whether a kernel is believed to be faster than another.
+
+    It takes fewer modelled cycles and no more instructions; or fewer cycles by what the model
+    can rank, and by no larger a factor more instructions.
+
+    Args:
+        cycles: of the one to the other's.
+        instructions: likewise.
+    """
+    least = _RANKED if instructions > 1 else _NOISE
+    return cycles < 1 - least and cycles * instructions <= 1
 
 
 @dataclass(frozen=True)
