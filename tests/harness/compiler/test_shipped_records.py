@@ -39,7 +39,14 @@ SHIPPED = {
     "cortex-a72.int8": ("cycles", "modelled for cortex-a72"),
     "cortex-a76.int8": ("cycles", "modelled for cortex-a76"),
     "cortex-a76.fp16": ("cycles", "modelled for cortex-a76"),
+    "cortex-a53.int8": ("cycles", "modelled for cortex-a53"),
+    "cortex-a55": ("cycles", "modelled for cortex-a55"),
+    "cortex-a55.fp16": ("cycles", "modelled for cortex-a55"),
+    "cortex-a55.int8": ("cycles", "modelled for cortex-a55"),
 }
+
+# Whose depthwise kernels go by the model, all or some.
+IN_PART = ["cortex-a55", "cortex-a55.int8"]
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +102,7 @@ def test_every_record_has_a_tiling_that_its_kernel_can_have(name: str) -> None:
 def test_every_kernel_of_the_papers_networks_has_a_record_that_it_can_use(network: str) -> None:
     exported = export.export(resolve(network))
     for name in SHIPPED:
-        if "." not in name:
+        if "." not in name and name not in IN_PART:
             assert without_record(exported, name) == []
 
 
@@ -104,7 +111,7 @@ def test_every_kernel_of_the_papers_networks_has_a_record_that_it_can_use(networ
 def test_so_has_every_kernel_of_four_of_them_in_int8(network: str) -> None:
     exported = export.export(resolve(network))
     for name in SHIPPED:
-        if name.endswith(".int8"):
+        if name.endswith(".int8") and name not in IN_PART:
             assert without_record(exported, name) == []
 
 
