@@ -137,7 +137,7 @@ def test_the_page_of_networks_holds_the_wider_family_as_counted() -> None:
     baselines = ROOT / "results" / "baselines" / "ci"
     # The large ones are held to their counts in tests/harness/models/test_large.py.
     text, _, _ = (ROOT / "docs" / "networks.md").read_text().partition("## The large systems")
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+ \| [^|]+) \|", text, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+ M \| [^|]+ M) \|", text, re.MULTILINE))
     assert set(rows) == set(registry.mobile_names()) - set(registry.paper_names())
     for name, row in rows.items():
         (path,) = baselines.glob(f"cost-{name}-????????.json")
