@@ -86,7 +86,7 @@ def test_input_size_is_that_of_table_2(name):
 def test_an_architecture_names_itself_and_its_source(name):
     assert find(name).name == name
     assert find(name).reference.startswith(
-        ("arXiv ", "IEEE ", "ICCVW ", "ECCV ", "BMVC ", "CVPR ", "ICPR ", "insightface")
+        ("arXiv ", "AAAI ", "IEEE ", "ICCVW ", "ECCV ", "BMVC ", "CVPR ", "ICPR ", "insightface")
     )
 
 
