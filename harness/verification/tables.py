@@ -80,7 +80,8 @@ def _text(data: bytes, number: int, path: Path) -> list[str]:
                 "damaged; copy it anew"
             )
         try:
-            lines.append(raw.decode())
+            # Some editors begin a text with a mark of its byte order.
+            lines.append(raw.decode("utf-8-sig" if line == 1 else "utf-8"))
         except UnicodeDecodeError as error:
             raise BadInputError(f"{path} line {line} is no UTF-8 text: copy it anew") from error
     return lines

@@ -55,10 +55,24 @@ def _open(root: Path | None) -> FaceSet:
     if len({len(part) for part in parts}) > 1:
         raise BadInputError(f"the lists in {lists} are of different trials: copy them anew")
     trials = tuple(Trial(*rows) for rows in zip(*parts, strict=True))
+    for number, trial in enumerate(trials, start=1):
+        _require_once(trial, f"trial {number} of the lists in {lists}", names)
     keys = tuple(_key(name, lists / "image_list.txt") for name in names)
     points = read_landmarks(images.landmarks) if images.landmarks.is_file() else {}
     identities = {key: key.partition("/")[0] for key in keys}
     return _taken(TrialSet("blufr", "", images.files, points, identities, keys, people, trials))
+
+
+def _require_once(trial: Trial, where: str, names: list[str]) -> None:
+    """Refuse a trial that would compare an image with itself."""
+    searched = np.concatenate([trial.gallery, trial.probes])
+    for rows, what in ((trial.test, "test_set"), (searched, "gallery_set and probe_set")):
+        found, times = np.unique(rows, return_counts=True)
+        if times.max(initial=0) > 1:
+            raise BadInputError(
+                f"{where} has {names[found[times.argmax()]]} {times.max()} times in {what}, where "
+                "each image is compared with others alone: copy the lists anew"
+            )
 
 
 def _taken(faces: TrialSet) -> TrialSet:

@@ -137,6 +137,37 @@ def test_a_damaged_list_is_named(
         opened(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "other", "sentence"),
+    [
+        ("test_set", "test_set", "2 times in test_set"),
+        ("gallery_set", "gallery_set", "2 times in gallery_set and probe_set"),
+        ("gallery_set", "probe_set", "2 times in gallery_set and probe_set"),
+    ],
+)
+def test_a_trial_that_compares_an_image_with_itself_is_refused(
+    part: str, other: str, sentence: str, tmp_path: Path
+) -> None:
+    lists = made_trials.write(tmp_path, people=10, trials=1)
+    line = (lists / f"{other}.txt").read_text().splitlines()[2]
+    path = lists / f"{part}.txt"
+    trials, count, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([trials, str(int(count) + 1), *lines, line]) + "\n")
+    name = line.partition(", ")[2]
+    with pytest.raises(BadInputError, match=f"trial 1 of .* has {name} {sentence}"):
+        opened(tmp_path)
+
+
+def test_lists_that_begin_with_a_mark_of_byte_order_are_read(tmp_path: Path) -> None:
+    lists = made_trials.write(tmp_path, people=10, trials=1)
+    before = opened(tmp_path)
+    for path in lists.iterdir():
+        path.write_text(path.read_text(), encoding="utf-8-sig")
+    after = opened(tmp_path)
+    assert after.images == before.images
+    assert after.people.tolist() == before.people.tolist()
+
+
 def test_too_few_strangers_for_the_rate_are_refused(tmp_path: Path) -> None:
     made_trials.write(tmp_path, people=10, trials=1)
     faces = opened(tmp_path)
