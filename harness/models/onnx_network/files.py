@@ -99,8 +99,8 @@ def checked(model: ModelProto, path: Path) -> ModelProto:
 
 
 def shape(value: object) -> tuple[int, ...]:
-    """Return the dimensions of an ONNX value; 0 where one is not fixed."""
-    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)  # type: ignore[attr-defined]
+    """Return the dimensions of an ONNX value; 0 where one is not fixed, for which some write -1."""
+    return tuple(max(dim.dim_value, 0) for dim in value.type.tensor_type.shape.dim)  # type: ignore[attr-defined]
 
 
 def identity(path: Path) -> tuple[str, str]:

@@ -222,7 +222,7 @@ def _vector(shape: tuple[int, ...], batch: int) -> int:
 
 def _said(value: ValueInfoProto) -> str:
     dims = value.type.tensor_type.shape.dim
-    texts = [str(dim.dim_value) if dim.dim_value else dim.dim_param or "?" for dim in dims]
+    texts = [str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims]
     return f"{value.name} ({', '.join(texts)})"
 
 

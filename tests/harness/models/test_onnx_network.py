@@ -128,6 +128,17 @@ def test_a_free_size_is_asked_for_and_taken(tmp_path: Path, cache_folder: Path) 
     assert relative_error(found, value(form, drawn.astype(float))) < 1e-5
 
 
+def test_a_dimension_of_minus_one_is_free(tmp_path: Path) -> None:
+    written = model(Form(free_size=True))
+    for dim in written.graph.input[0].type.tensor_type.shape.dim:
+        dim.dim_value = dim.dim_value or -1
+    path = tmp_path / "net.onnx"
+    onnx.save(written, path)
+    with pytest.raises(BadInputError, match=r"x \(\?, 3, \?, \?\).*--size"):
+        resolve(f"onnx:{path}").architecture()
+    assert resolve(f"onnx:{path}", size=(SIZE, SIZE)).loaded().found.batch == 0
+
+
 def test_the_output_that_is_named_is_the_embedding(tmp_path: Path, cache_folder: Path) -> None:
     form = Form(others=("minus",))
     name = f"onnx:{write(form, tmp_path / 'net.onnx')}"
