@@ -125,14 +125,14 @@ class _IntegerConvolution:
         rows = work.batch * work.output[0]
         chunks = rows * work.output[1] // tiling.chunk if self._pointwise else rows
         blocks = work.groups * self._blocks.count
-        with T.parallel(0, chunks * blocks) as task:
-            if tiling.weights_first:
-                chunk, block = task % chunks, task // chunks
-            else:
-                chunk, block = task // blocks, task % blocks
-            group, block = T.Bind(block // self._blocks.count), T.Bind(block % self._blocks.count)
+
+        def task(chunk: Expr, number: Expr) -> None:
+            group = T.Bind(number // self._blocks.count)
+            block = T.Bind(number % self._blocks.count)
             chunk = T.Bind(chunk)
             self._blocks.emit(block, lambda width: self._task(chunk, group, block, width))
+
+        emit.tasks(chunks, blocks, tiling.weights_first, task)
 
     def _task(self, chunk: Expr, group: Expr, block: Expr, width: int) -> None:
         first = T.Bind(group * self._filters + block * self._blocks.width)

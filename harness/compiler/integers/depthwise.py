@@ -106,13 +106,12 @@ class _IntegerDepthwise:
             shapes | operands(work.epilogue, work.channels, output, self._lanes.kind)
         )
         rows = work.batch * work.output[0]
-        with T.parallel(0, rows * self._blocks.count) as task:
-            if self._tiling.weights_first:
-                row, block = task % rows, task // rows
-            else:
-                row, block = task // self._blocks.count, task % self._blocks.count
+
+        def task(row: Expr, block: Expr) -> None:
             row, block = T.Bind(row), T.Bind(block)
             self._blocks.emit(block, lambda width: self._row(row, block, width))
+
+        emit.tasks(rows, self._blocks.count, self._tiling.weights_first, task)
 
     def _row(self, row: Expr, block: Expr, width: int) -> None:
         work = self._work

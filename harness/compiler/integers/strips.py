@@ -84,13 +84,12 @@ class _IntegerStrips:
             shapes | operands(work.epilogue, work.channels, output, self._lanes.kind)
         )
         strips = work.batch * self._strips.count
-        with T.parallel(0, strips * self._blocks.count) as task:
-            if self._tiling.weights_first:
-                strip, block = task % strips, task // strips
-            else:
-                strip, block = task // self._blocks.count, task % self._blocks.count
+
+        def task(strip: Expr, block: Expr) -> None:
             strip, block = T.Bind(strip), T.Bind(block)
             self._blocks.emit(block, lambda width: self._row(strip, block, width))
+
+        emit.tasks(strips, self._blocks.count, self._tiling.weights_first, task)
 
     def _row(self, strip: Expr, block: Expr, width: int) -> None:
         work = self._work

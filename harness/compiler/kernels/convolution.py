@@ -104,13 +104,13 @@ class _ConvolutionKernel:
         pixels = work.batch * work.output[0] * work.output[1]
         chunks = pixels // tiling.chunk
         blocks = work.groups * self._blocks.count
-        with T.parallel(0, chunks * blocks) as task:
-            if tiling.weights_first:
-                chunk, block = task % chunks, task // chunks
-            else:
-                chunk, block = task // blocks, task % blocks
-            group, block = T.Bind(block // self._blocks.count), T.Bind(block % self._blocks.count)
+
+        def task(chunk: Expr, number: Expr) -> None:
+            group = T.Bind(number // self._blocks.count)
+            block = T.Bind(number % self._blocks.count)
             self._task(T.Bind(chunk), group, block)
+
+        emit.tasks(chunks, blocks, tiling.weights_first, task)
 
     def _task(self, chunk: Expr, group: Expr, block: Expr) -> None:
         def body(width: int) -> None:

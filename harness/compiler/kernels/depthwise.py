@@ -104,13 +104,12 @@ class _DepthwiseKernel:
         shapes["output"] = out_shape
         self._buffers = emit.arguments(shapes, self._vectors.element)
         strips = work.batch * self._strips.count
-        with T.parallel(0, strips * self._blocks.count) as task:
-            if self._tiling.channels_first:
-                strip, block = task % strips, task // strips
-            else:
-                strip, block = task // self._blocks.count, task % self._blocks.count
+
+        def task(strip: Expr, block: Expr) -> None:
             strip, block = T.Bind(strip), T.Bind(block)
             self._blocks.emit(block, lambda width: self._tiles(strip, block, width))
+
+        emit.tasks(strips, self._blocks.count, self._tiling.channels_first, task)
 
     def _tiles(self, strip: Expr, block: Expr, width: int) -> None:
         work = self._work
