@@ -89,10 +89,11 @@ def _image(work: ImageBytes, of: Lanes) -> None:
         made = tirx.reinterpret(f"{of.kind}x{PLANES * lanes}", word)
         emit.store(buffers["output"], (image * area + start) * PLANES, made, PLANES * lanes)
 
-    rest = area % _PIXELS
-    with T.parallel(0, work.batch * (area // _PIXELS)) as task:
-        image = T.Bind(task // (area // _PIXELS))
-        pixels(image, task % (area // _PIXELS) * _PIXELS, _PIXELS)
+    full, rest = divmod(area, _PIXELS)
+    if full:
+        with T.parallel(0, work.batch * full) as task:
+            image = T.Bind(task // full)
+            pixels(image, task % full * _PIXELS, _PIXELS)
     if rest:
         with T.serial(0, work.batch) as image:
             start = area - rest

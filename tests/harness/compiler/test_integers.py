@@ -87,6 +87,16 @@ def test_bottlenecks_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
     held(bottlenecks(vectors.lanes), vectors, 1)
 
 
+@pytest.mark.parametrize("vectors", REGISTERS[:1])
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 17), (3, 5)])
+def test_images_of_few_pixels_have_the_bits_of_numpys(
+    vectors: ByteVectors, size: tuple[int, int]
+) -> None:
+    drawing = Drawing(0, *size)
+    drawing.sums(5)
+    held(drawing, vectors, 2)
+
+
 @pytest.mark.parametrize("vectors", REGISTERS[1:3])
 def test_units_that_shuffle_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
     held(shuffling(vectors.lanes), vectors, 2)
