@@ -218,7 +218,8 @@ def _with_add(graph: Graph, chain: Chain, node: Node) -> Chain | None:
         return replace(chain, nodes=nodes, bias=chain.bias + bias)
     if chain.added is not None or left.same_as(right):
         return None
-    if shape(other) is None or shape(other) != shape(node.var):
+    # A map of one channel may be added to all channels of another, which makes it a larger map.
+    if shape(node.var) is None or not shape(other) == shape(chain.last.var) == shape(node.var):
         return None
     return replace(chain, nodes=nodes, epilogue=(*chain.epilogue, "add"), added=other)
 

@@ -40,6 +40,13 @@ _ELEMENTWISE = frozenset(
     )
 )
 
+# The least number that half precision rounds to infinity.
+_TOO_LARGE = 65520.0
+
+# What half precision leaves in single: loops that were made for it, and an operator that TVM gives
+# loops of single precision whatever it has.
+_IN_SINGLE = frozenset(["relax.call_tir", "relax.nn.batch_norm"])
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -70,7 +77,8 @@ def rewrite(module: IRModule, provider: Provider, element: str = "float32") -> I
         element: float32; or float16, in which all but the network's input and output are then.
 
     Raises:
-        RefusedError: half precision is asked of a `main` that is no such line.
+        RefusedError: half precision is asked of a `main` that is no such line, or whose weights
+            it cannot hold.
     """
     main = module["main"]
     blocks = main.body.blocks if isinstance(main.body, relax.SeqExpr) else ()
@@ -112,6 +120,8 @@ class _Rewriter:
 
     def run(self) -> None:
         """Emit `main` into the builder."""
+        if self._element != "float32":
+            self._require_range()
         builder, main = self._builder, self._main
         with builder.function("main", list(main.params), dict(main.attrs or {})):
             with builder.dataflow():
@@ -134,6 +144,19 @@ class _Rewriter:
     def _constant(self, value: FloatArray) -> Expr:
         return relax.const(np.array(value, order="C"), self._element)
 
+    def _require_range(self) -> None:
+        """Refuse weights that are numbers and that elements of half precision cannot hold."""
+        weights = [one for chain in self._chains.values() for one in (chain.weights, chain.bias)]
+        others = [node for node in self._graph.nodes if node.var not in self._inner]
+        operands = [operand for node in others for operand in getattr(node.value, "args", ())]
+        weights += [one for one in map(self._graph.constant, operands) if one is not None]
+        largest = max((np.abs(one[np.isfinite(one)]).max(initial=0) for one in weights), default=0)
+        if largest >= _TOO_LARGE:
+            raise RefusedError(
+                f"weights of this network reach {largest:.2g}, and numbers of half precision are "
+                f"less than {_TOO_LARGE:.0f}: use fp32"
+            )
+
     def _emit(self, node: Node) -> None:
         if node.var in self._shifts:
             self._values[node.var] = self._values[self._shifts[node.var].input]
@@ -155,8 +178,21 @@ class _Rewriter:
         """Return the operator itself, on what its arguments have become."""
         if isinstance(node.value, GenericConst):
             return Value(shape(node.var) or (), planar=self._replaced(node.value))
-        made = self._builder.emit(self._replaced(node.value))
-        return Value(shape(node.var) or (), planar=made)
+        single = self._element != "float32" and node.op in _IN_SINGLE
+        value = self._in_single(node.value) if single else self._replaced(node.value)
+        made = self._builder.emit(value)
+        return Value(shape(node.var) or (), planar=self._typed(made))
+
+    def _in_single(self, call: relax.Call) -> relax.Call:
+        args = [self._single(argument) for argument in call.args]
+        return relax.Call(call.op, args, call.attrs, call.ty_args)
+
+    def _single(self, argument: Expr) -> Expr:
+        if isinstance(argument, relax.Tuple):
+            return relax.Tuple([self._single(field) for field in argument.fields])
+        if isinstance(argument, relax.Var) and shape(argument) is not None:
+            return self._builder.emit(relax.op.astype(self._planar(argument), "float32"))
+        return argument
 
     def _replaced(self, expression: Expr) -> Expr:
         if isinstance(expression, relax.Var):

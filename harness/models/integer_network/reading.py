@@ -258,7 +258,10 @@ class _RealReading:
                 return None
             return replace(step, bias=step.bias + value)
         shapes = self._graph.shapes
-        if not other or step.added or shapes[other] != shapes[user.output]:
+        if not other or step.added:
+            return None
+        # A map of one channel may be added to all of another, which makes it a larger map.
+        if not shapes[other] == shapes[step.result] == shapes[user.output]:
             return None
         return replace(step, added=self._source(other))
 

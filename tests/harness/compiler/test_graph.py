@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from facebench.architectures.errors import RefusedError
 from facebench.architectures.shiftnet import Shift
 from facebench.harness.compiler import build
 from facebench.harness.compiler.importing import import_network
@@ -110,7 +111,7 @@ class Rows(nn.Module):
         rows = rows + self.down(functional.gelu(self.up(self.norm(rows))))
         rows = functional.prelu(rows, torch.tensor([0.5]))
         if self.flat:
-            return rows.transpose(1, 2).reshape(maps.shape)
+            return rows.transpose(1, 2).reshape(-1, *maps.shape[1:])
         return rows.permute(0, 3, 1, 2)
 
 
@@ -128,6 +129,7 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
     "one slope": lambda: Residual(nn.Conv2d(12, 12, 1), nn.PReLU()),
     "depthwise": lambda: Residual(nn.Conv2d(12, 12, 5, padding=2, groups=12), steep()),
     "dilated": lambda: Residual(nn.Conv2d(12, 12, 3, padding=2, dilation=2)),
+    "one channel added to all": lambda: Residual(nn.Conv2d(12, 1, 3, padding=1)),
     "no bias": lambda: Residual(nn.Conv2d(12, 12, 1, bias=False)),
     "grouped": lambda: Residual(nn.Conv2d(12, 12, 3, padding=1, groups=4)),
     "squeeze and excite": lambda: Residual(nn.Conv2d(12, 12, 1), SqueezeExcite(12)),
@@ -177,6 +179,41 @@ def test_a_rewritten_network_answers_as_torch_does(form: str, batch: int, tmp_pa
     answer = RUNTIMES["tvm"].open(made.folder, 1)(np.ascontiguousarray(images))
     assert relative_error(answer, truth) < 1e-5
     assert made.compilation().kernels["plain"] == 0
+
+
+# What has a form for single precision alone, as TVM imports it.
+SINGLE: dict[str, Callable[[], nn.Module]] = {
+    "padded by a number": lambda: Residual(nn.ConstantPad2d(1, 2.0), nn.Conv2d(12, 12, 3)),
+    "padded by what lies at the edge": lambda: Residual(
+        nn.ReflectionPad2d((1, 1, 1, 1)), nn.Conv2d(12, 12, 3)
+    ),
+    "normalized image": lambda: nn.Sequential(nn.BatchNorm2d(3), Residual(nn.Conv2d(12, 12, 1))),
+}
+
+
+@pytest.mark.parametrize("form", SINGLE)
+def test_half_precision_computes_in_single_what_has_no_other_form(
+    form: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    given = exported(SINGLE[form](), tmp_path)
+    made = build.compile_network(given, TARGETS["host"], 1, half=True)
+    images, truth = (array[:1] for array in given.reference())
+    answer = RUNTIMES["tvm"].open(made.folder, 1)(np.ascontiguousarray(images))
+    assert 1e-6 < relative_error(answer, truth) < 3e-2
+
+
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_half_precision_refuses_weights_that_it_cannot_hold(part: str, tmp_path: Path) -> None:
+    module = Residual(nn.Conv2d(12, 12, 1))
+    given = exported(module, tmp_path)
+    with torch.no_grad():
+        getattr(module.stem, part).flatten()[0] = 65520
+    (tmp_path / "large").mkdir()
+    large = exported(module, tmp_path / "large")
+    build.compile_network(given, TARGETS["host"], 1, half=True)
+    with pytest.raises(RefusedError, match="weights of this network reach 6.6e.04, .*: use fp32"):
+        build.compile_network(large, TARGETS["host"], 1, half=True)
 
 
 def kernels(module: nn.Module, folder: Path) -> list[str]:

@@ -163,6 +163,22 @@ def test_forms_that_are_not_read_are_refused_not_guessed(operator: str, named: s
         reading.real_steps("odd", read(model, (1, 4, 4, 4)))
 
 
+@pytest.mark.parametrize("first", ["one, all", "all, one"])
+def test_a_map_of_one_channel_that_is_added_to_all_is_refused(first: str) -> None:
+    model = graph_of(f"""spread (float[1, 4, 4, 4] image, float[1, 4, 1, 1] w, float[4, 4, 1, 1] v)
+        => (float[1, 4, 4, 4] embedding) {{
+        one = Conv(image, w)
+        all = Conv(image, v)
+        embedding = Add({first})
+    }}""")
+    for name, shape in (("w", (1, 4, 1, 1)), ("v", (4, 4, 1, 1))):
+        ones = np.ones(shape, np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(ones, name))
+    del model.graph.input[1:]
+    with pytest.raises(RefusedError, match="its operator Add"):
+        reading.real_steps("spread", read(model, (1, 4, 4, 4)))
+
+
 def test_slopes_along_a_row_are_not_taken_for_those_of_channels() -> None:
     model = graph_of("""bent (float[1, 4, 4, 4] image, float[4, 4, 1, 1] w, float[4] slopes)
         => (float[1, 4, 4, 4] embedding) {
