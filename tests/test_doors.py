@@ -57,6 +57,7 @@ WRITES = {
     "harness/storage/unpacking.py": "opened for new files alone",
     "harness/storage/writing.py": "it is the door",
     "harness/training/checkpoint.py": "the file that `writing.replace` gives",
+    "harness/training/weights.py": "the file that `writing.replace` gives",
     "harness/training/data/source.py": _ENTRY,
     "harness/training/data/survey.py": _ENTRY,
     "harness/training/train.py": "the file that `writing.replace` gives",

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from facebench.architectures.errors import BadInputError
@@ -18,6 +19,7 @@ from facebench.harness.records.record import Record
 from facebench.harness.storage.cache import file_digest
 from facebench.harness.storage.reading import regular
 from facebench.harness.storage.serialization import convert, parse_json
+from facebench.harness.storage.tensor_files import in_order
 from facebench.harness.training.checkpoint import replace
 from facebench.harness.training.evaluation import figures
 
@@ -43,7 +45,8 @@ def save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         BadInputError: the disk is full or the file can't be written.
     """
     metadata = {"format": "pt", METADATA: json.dumps(facts, allow_nan=False)}
-    replace(path, lambda file: save_file(tensors, file, metadata))
+    data = in_order(serialised(tensors, metadata))
+    replace(path, lambda file: file.write_bytes(data))
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from facebench.harness.models.compressed.coding import CompressionSetting, coded
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import writing
 from facebench.harness.storage.reading import regular
+from facebench.harness.storage.tensor_files import in_order
 
 # Of a safetensors file's metadata: what its only tensor holds.
 METADATA = "facebench_coded"
@@ -44,10 +45,8 @@ def save(
     from safetensors.numpy import save as serialised
 
     content, described = coded(state, setting)
-    data = serialised(
-        {_TENSOR: np.frombuffer(content, np.uint8)},
-        dict(kept) | {METADATA: described, CHECKSUM: _checksum(content, described)},
-    )
+    metadata = dict(kept) | {METADATA: described, CHECKSUM: _checksum(content, described)}
+    data = in_order(serialised({_TENSOR: np.frombuffer(content, np.uint8)}, metadata))
     try:
         writing.write(path, data)
     except OSError as error:
