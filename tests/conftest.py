@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import datetime
-import fcntl
 import gc
 import os
 import random
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.installed import Installed, borrowing, build_wheel, install
+from tests.shared import made_once
 
 # Tests run side by side, one on a core: threads of their own that wait for work by turning
 # in circles (OpenMP's do) take the cores from one another. Before torch is imported.
@@ -110,11 +110,8 @@ def data_root() -> Path:
 @pytest.fixture(scope="session")
 def wheel(cache_folder: Path) -> Path:
     """The wheel of this checkout, built once: two who build it at once meet in its `build/`."""
-    folder = cache_folder.parent / "wheel"
-    with folder.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        built = [*folder.glob("*.whl")]
-        return built[0] if built else build_wheel(folder)
+    (built,) = made_once(cache_folder.parent / "wheel", build_wheel).glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -28,14 +28,14 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
     """Two cases, the first in a runtime with the fault that is named; the second is sound."""
     network = networks.resolve(f"onnx:{tiny_onnx}")
 
-    def run(fault: str, limit_s: float = 60.0, budget: Budget = Budget(0.1, 0.05)) -> list[Record]:  # noqa: B008
+    def run(fault: str, limit_s: float = 120.0, budget: Budget = Budget(0.1, 0.05)) -> list[Record]:  # noqa: B008
         first = Case("latency", network.name, network.weights, runtime="onnxruntime")
         cases = [first, replace(first, runtime="ncnn")]
         wanted = [
             with_fingerprint(
-                Job(case, network, budget=budget, exported=tiny_exported.folder, limit_s=limit_s)
+                Job(case, network, budget=budget, exported=tiny_exported.folder, limit_s=limit)
             )
-            for case in cases
+            for case, limit in zip(cases, (limit_s, 120.0), strict=True)
         ]
 
         def start(command: list[str], environment: dict[str, str]) -> ChildProcess:
@@ -55,7 +55,7 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
         [
             ("abort", "ended by SIGABRT: it crashed"),
             ("leave", "ended with exit code 0 before its record was there"),
-            ("hang", "it hung: its process said nothing for 20 s .*limit_s.*waiting for a lock"),
+            ("hang", "it hung: its process said nothing for 8 s .*limit_s.*waiting for a lock"),
             ("exhaust", "too little memory for it here: .*allocate"),
             ("oom", "ended by SIGKILL: by the system, where memory was short"),
             ("not_a_number", "onnxruntime"),
@@ -71,7 +71,7 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
 def test_what_went_wrong_is_the_reason_and_the_next_case_runs(
     faulty: Faulty, fault: str, reason: str
 ) -> None:
-    bad, good = faulty(fault, limit_s=20.0 if fault == "hang" else 120.0)
+    bad, good = faulty(fault, limit_s=8.0 if fault == "hang" else 120.0)
     print(bad.reason)
     assert (bad.status, good.status) == ("failed", "ok")
     assert re.search(reason, bad.reason, re.DOTALL), bad.reason

@@ -8,6 +8,7 @@ import pytest
 from facebench.harness.records.record import Record
 from facebench.reports.render import render
 from tests.reports.report_records import full_run, hostile_run, large_cost
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +21,12 @@ def records() -> list[Record]:
 
 
 @pytest.fixture(scope="session")
-def rendered(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("report")
-    render([*records, large_cost()], out)
-    return out
+def rendered(records: list[Record], cache_folder: Path) -> Path:
+    return made_once(
+        cache_folder.parent / "report", lambda out: render([*records, large_cost()], out)
+    )
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("hostile")
-    render(hostile_run(), out)
-    return out
+def hostile(cache_folder: Path) -> Path:
+    return made_once(cache_folder.parent / "hostile", lambda out: render(hostile_run(), out))

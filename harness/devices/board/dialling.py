@@ -32,7 +32,7 @@ def dial(host: str, port: int | None, key: str, name: str) -> tuple[Any, ChildPr
     if port is not None:
         try:
             socket.getaddrinfo(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
             raise UnavailableError(f"board {name}: there is no host {host!r} ({error})") from error
     import_tvm()  # it takes a while, and a board shows out who does not greet within seconds
     end = time.monotonic() + RETURN_S

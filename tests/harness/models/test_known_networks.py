@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,16 @@ def told() -> list[object]:
     return found
 
 
-def test_what_is_kept_is_what_the_modules_register(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
-    first, second = told(), told()
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[object]]:
+    """What was told where nothing was kept; tests go on with the cache that it filled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield told()
+
+
+def test_what_is_kept_is_what_the_modules_register(first: list[object]) -> None:
+    second = told()
     assert (first[0], second[0]) == (True, False)  # whether torch was imported for it
     assert first[1:] == second[1:]
     assert second[1:3] == [64, "timm:resnet18:gap"]
@@ -61,11 +67,8 @@ assert sorted(registry.names()) == sorted(before)
 """
 
 
-def test_a_module_that_somebody_imports_takes_the_place_of_what_was_foretold_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
-    told()
+@pytest.mark.usefixtures("first")
+def test_a_module_that_somebody_imports_takes_the_place_of_what_was_foretold_of_it() -> None:
     subprocess.run([sys.executable, "-c", DIRECT], check=True)
 
 
@@ -78,11 +81,8 @@ assert {"mobilenet_v1", "mobilefacenet"} <= set(registry.names())
 """
 
 
-def test_a_module_that_was_imported_before_anything_was_looked_up_is_registered_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
-    told()
+@pytest.mark.usefixtures("first")
+def test_a_module_that_was_imported_before_anything_was_looked_up_is_registered_once() -> None:
     subprocess.run([sys.executable, "-c", BEFORE], check=True)
 
 

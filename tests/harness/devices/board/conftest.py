@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pytest
 
+from facebench.harness.devices.board import dialling
 from facebench.harness.machine.processes import dying_with_parent, python_module
 from tests.places import ROOT
 
@@ -70,6 +71,13 @@ class Serve(Protocol):
 def facebench_device(*words: str) -> list[str]:
     """The command of a process that ends with this one, however that does."""
     return dying_with_parent(python_module("facebench", "device", *words))
+
+
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for a board to come back, in this process and in those below it."""
+    monkeypatch.setattr(dialling, "RETURN_S", 0.0)
+    monkeypatch.setenv("FACEBENCH_TEST_BOARD_IS_GONE", "1")
 
 
 @pytest.fixture(scope="session")

@@ -87,12 +87,13 @@ def test_a_server_that_others_reach_warns(serve: Serve) -> None:
     assert any("warning" in line and "ssh://" in line for line in said)
 
 
-def test_a_board_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialling, "RETURN_S", 0.0)
+@pytest.mark.usefixtures("gone")
+def test_a_board_that_is_not_there_is_named() -> None:
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 cannot be reached.*device serve"):
         connect("127.0.0.1", 1)
-    with pytest.raises(UnavailableError, match="no host 'no-such-board.invalid'"):
-        connect("no-such-board.invalid", 9090)
+    for host in ("no-such-board.invalid", f"{'x' * 64}.lab"):  # the second has no form of a host's
+        with pytest.raises(UnavailableError, match=f"no host '{host}'"):
+            connect(host, 9090)
     device = DEVICES["rpc://127.0.0.1:1"]
     assert device.kind == "measured"
 
@@ -132,27 +133,13 @@ def test_a_server_serves_on_after_a_session_that_was_cut(
     after.close()
 
 
-# What stands for Python, so that its processes do not wait long for a board to come back.
-IMPATIENT = f"""#!{sys.executable}
-import runpy, sys
-from facebench.harness.devices.board import dialling
-dialling.RETURN_S = 1.0
-sys.argv = sys.argv[sys.argv.index("-m") + 1 :]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
-
-
+@pytest.mark.usefixtures("gone")
 def test_a_board_that_is_lost_while_it_samples_fails_its_case_and_leaves_no_session(
     serve: Serve,
     tiny: Network,
     tiny_exported: Exported,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = serve("serve", "--port", "0")
-    (tmp_path / "python").write_text(IMPATIENT)
-    (tmp_path / "python").chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     endless = replace(
         job(tiny, f"rpc://127.0.0.1:{server.port}"),
         budget=Budget(300, 300),
