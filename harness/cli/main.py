@@ -20,6 +20,7 @@ def main() -> None:
     """Run the command; every error of the user is one sentence and exit code 2."""
     # Libraries' notes to their own developers; a user can do nothing about them.
     warnings.simplefilter("ignore", FutureWarning)
+    _have_streams()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(standalone_mode=False) or 0
@@ -50,6 +51,27 @@ def main() -> None:
         _stopped("interrupted", signal.SIGINT)
     except _Terminated:
         _stopped("terminated", signal.SIGTERM)
+
+
+def _have_streams() -> None:
+    """See that all three standard streams are open, and take any text.
+
+    The next file to be opened would get the place of a stream that is closed, and with it what
+    child processes print. An encoding of before Unicode lacks the × and – of our tables, and
+    letters of people's names: `?` stands for them.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # What is opened gets the lowest number that is free.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 class _Terminated(BaseException):

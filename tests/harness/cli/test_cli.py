@@ -23,6 +23,7 @@ from facebench.harness.machine.cores import CORES
 from facebench.harness.measures.registry import MEASURES
 from facebench.harness.records.store import Store
 from facebench.harness.runtimes.registry import RUNTIMES
+from facebench.harness.storage import shipped
 from facebench.harness.verification.datasets.registry import DATASETS
 from facebench.reports.exchange.registry import FORMATS
 from tests.harness.command_line import facebench
@@ -361,6 +362,21 @@ def test_a_full_disk_behind_standard_output_is_no_success(options: tuple[str, ..
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "No space left on device; make room" in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("list formats", 0), ("list nothing", 2)])
+def test_closed_streams_are_no_failure_and_hide_none(arguments: str, code: int) -> None:
+    command = f"exec {sys.executable} -m facebench.harness.cli.main {arguments} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command]).returncode == code
+
+
+def test_standard_output_that_lacks_letters_has_question_marks() -> None:
+    records = shipped.folder("reference") / "arm.jsonl"
+    command = [sys.executable, "-m", "facebench.harness.cli.main", "claims", str(records)]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=env, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"[0-9]\?", done.stdout)  # 1.80×
 
 
 def test_export_writes_through_no_link(tmp_path: Path, capfd: Output) -> None:
