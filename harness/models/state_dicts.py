@@ -274,7 +274,7 @@ def _ordered(state: State) -> list[str] | None:
 def _natural(name: str) -> list[tuple[int, str]]:
     """Return what sorts numbers in names as numbers."""
     parts = re.split(r"(\d+)", name.replace(".", "\0"))
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _interchangeable(state: State, layers: list[str], layer_of: Callable[[str], str]) -> bool:

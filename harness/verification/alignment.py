@@ -60,8 +60,9 @@ TEMPLATES: dict[tuple[int, int], Floats] = {
     (224, 224): in_square(224),
 }
 
-# Below this variance (pixels squared) five landmarks are one point.
-_LEAST_VARIANCE = 1e-6
+# Below this variance (pixels squared) five landmarks are one point, such as those that somebody
+# gave as shares of the image's sides.
+_LEAST_VARIANCE = 0.25
 
 
 def template(input_size: tuple[int, int]) -> Floats:
@@ -99,7 +100,7 @@ def similarity(source: Floats, target: Floats) -> Floats:
 
     Raises:
         BadInputError: the source has elements that are not finite, or its
-            points coincide, or no turn of them resembles the target.
+            points coincide within a pixel, or no turn of them resembles the target.
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     if not np.isfinite(source).all():
@@ -111,8 +112,11 @@ def similarity(source: Floats, target: Floats) -> Floats:
     u, d, v_transposed = np.linalg.svd(covariance)
     s = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(v_transposed))])  # (43)
     spread = float(d @ s)
-    if variance < _LEAST_VARIANCE or spread < _LEAST_VARIANCE:
-        raise BadInputError("landmarks coincide or do not resemble a face: find them anew")
+    if variance < _LEAST_VARIANCE or spread < 1e-6:
+        raise BadInputError(
+            "landmarks coincide within a pixel or do not resemble a face: give them in pixels, or "
+            "find them anew"
+        )
     rotation = u @ np.diag(s) @ v_transposed  # (40)
     scale = spread / variance  # (42)
     shift = target_mean - scale * rotation @ source_mean  # (41)

@@ -60,7 +60,7 @@ def cross_validate(
         Accuracies, 0 to 1, and thresholds, fold by fold in ascending order.
 
     Raises:
-        BadInputError: there are fewer than two folds.
+        BadInputError: there are fewer than two folds, or all pairs are of one kind.
 
     Example:
         >>> scores, same = np.array([0.8, 0.2, 0.75, 0.25]), np.array([True, False, True, False])
@@ -71,6 +71,11 @@ def cross_validate(
     if len(names) < 2:
         raise BadInputError(
             f"pairs in {len(names)} fold can't be cross-validated: at least two folds are needed"
+        )
+    if np.all(same) or not np.any(same):
+        raise BadInputError(
+            f"{np.sum(same)} genuine and {np.sum(~same)} impostor pairs have no accuracy: at least "
+            "one of each is needed"
         )
     accuracies, thresholds = [], []
     for name in names:

@@ -16,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import Accuracy, Bounded, OperatingPoint
 from facebench.harness.stats.procedures import procedure
 from facebench.harness.verification import intervals
@@ -96,9 +96,19 @@ def by_group(score: Accuracy) -> ByGroup | None:
 
 
 def of_group(score: Accuracy, name: str) -> Accuracy:
-    """Return the accuracy on one group's pairs alone, with thresholds of its own."""
+    """Return the accuracy on one group's pairs alone, with thresholds of its own.
+
+    Raises:
+        BadInputError: they are all of one kind, or in one fold.
+    """
     assert score.scores is not None
     pairs = score.scores.of_group(name)
+    genuine = int(np.sum(pairs.same))
+    if genuine in (0, len(pairs)):
+        raise BadInputError(
+            f"{name} has {genuine} genuine and {len(pairs) - genuine} impostor pairs, and a "
+            "group's accuracy needs both kinds: copy the list anew"
+        )
     accuracies, thresholds = cross_validate(
         pairs.scores.astype(np.float64), pairs.same, pairs.folds
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from facebench.architectures.errors import BadInputError
+from facebench.harness.stats.arrays import Floats
 from facebench.harness.storage.progress import SILENT, Progress
 from facebench.harness.verification.alignment import swapped
 from facebench.harness.verification.census import Census, counted
@@ -33,7 +34,7 @@ class Problem:
     """A problem is one thing that is wrong.
 
     Attributes:
-        kind: `missing`, `undecodable`, `landmarks`, `duplicate`, `pair`, `identical`,
+        kind: `missing`, `undecodable`, `landmarks`, `duplicate`, `pair`, `identical`, `repeated`,
             `identity`, `fold`, `probe` or `left out`.
         key: the image, the identity or the fold; empty where it concerns all images.
         sentence: what is wrong, and the mend.
@@ -84,7 +85,7 @@ def inspect(faces: FaceSet, progress: Progress = SILENT) -> Inspection:
     seen = _look(faces, progress)
     problems = [
         *seen.broken.values(),
-        *_landmarks(faces, seen.broken),
+        *_landmarks(faces, seen),
         # A photograph may be in several templates.
         *(() if isinstance(faces, TemplateImages) else _duplicates(faces, seen.digests)),
         *_left_out(faces),
@@ -165,7 +166,7 @@ def _look(faces: FaceSet, progress: Progress) -> _Seen:
     return seen
 
 
-def _landmarks(faces: FaceSet, broken: Container[str]) -> Iterator[Problem]:
+def _landmarks(faces: FaceSet, seen: _Seen) -> Iterator[Problem]:
     lacking = {key: None for key in faces.keys if key not in faces.landmarks}
     mend = "find the faces with --landmarks"
     if lacking and len(lacking) == len(faces.keys):
@@ -174,9 +175,27 @@ def _landmarks(faces: FaceSet, broken: Container[str]) -> Iterator[Problem]:
     for key in lacking:
         sentence = f"{faces.files.describe(key)} has no landmarks: add a line for it, or {mend}"
         yield Problem("landmarks", key, sentence)
-    for key in faces.keys:
-        if key not in lacking and key not in broken and (what := swapped(faces.landmarks[key])):
+    for key, found in zip(faces.keys, seen.facts, strict=True):
+        if key in lacking or key in seen.broken or found is None:
+            continue
+        if what := swapped(faces.landmarks[key]):
             yield Problem("landmarks", key, _swapped_sentence(faces, key, what))
+        elif not _inside(faces.landmarks[key], found.size):
+            sentence = (
+                f"the landmarks of {faces.files.describe(key)} lie outside its "
+                f"{found.size[0]}x{found.size[1]} pixels: they are another image's, or no pixels; "
+                f"mend them, or {mend}"
+            )
+            yield Problem("landmarks", key, sentence)
+
+
+def _inside(landmarks: Floats, size: tuple[int, int]) -> bool:
+    """Say whether the middle of landmarks `(5, 2)` is in an image of `size`, and not in a corner.
+
+    Shares of the image's sides would all lie in its first pixel.
+    """
+    x, y = landmarks.mean(axis=0)
+    return bool(1 < x < size[1] and 1 < y < size[0])
 
 
 def _swapped_sentence(faces: FaceSet, key: str, what: str) -> str:
@@ -211,7 +230,8 @@ def _duplicates(faces: FaceSet, digests: dict[str, bytes]) -> Iterator[Problem]:
 
 
 def _pairs(faces: PairSet, seen: _Seen) -> Iterator[Problem]:
-    """Yield pairs that can't be formed, and pairs of an image with itself."""
+    """Yield pairs that can't be formed, pairs of an image with itself, and pairs that are again."""
+    first: dict[frozenset[str], int] = {}
     for number, pair in enumerate(faces.pairs, start=1):
         keys = (pair.first, pair.second)
         name = f"pair {number} ({pair.first}, {pair.second})"
@@ -225,6 +245,12 @@ def _pairs(faces: PairSet, seen: _Seen) -> Iterator[Problem]:
                 pair.first,
                 f"{name} compares an image with itself, so any network gets it "
                 f"{'right' if pair.same else 'wrong'}: leave the pair out",
+            )
+        elif (earlier := first.setdefault(frozenset(keys), number)) != number:
+            yield Problem(
+                "repeated",
+                pair.first,
+                f"{name} is pair {earlier} again, so that it counts twice: leave one of them out",
             )
 
 

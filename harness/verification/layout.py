@@ -129,16 +129,17 @@ def parse_pair(line: str, same: bool, where: str) -> tuple[tuple[str, int], tupl
 
 
 def _image(identity: str, number: str, where: str) -> tuple[str, int]:
-    if not _is_count(number) or identity in (".", "..") or set(identity) & set("/\\"):
+    if not _is_count(number) or identity in (".", "..") or set(identity) & set("/\\\0"):
         raise BadInputError(
-            f"{where} names image {number!r} of identity {identity!r}: the identity must be a "
-            "folder's name and the number 1 or more"
+            f"{where} names image {number[:60]!r} of identity {identity[:60]!r}: the identity must "
+            "be a folder's name and the number 1 or more, of nine digits at most"
         )
     return identity, int(number)
 
 
 def _is_count(field: str) -> bool:
-    return field.isascii() and field.isdigit() and int(field) > 0
+    # Python refuses to read numbers of thousands of digits.
+    return field.isascii() and field.isdigit() and len(field) < 10 and int(field) > 0
 
 
 def read_landmarks(path: Path) -> dict[str, Floats]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.storage import writing
+from facebench.harness.verification import people
 from facebench.harness.verification.faces import Pair
 from facebench.harness.verification.layout import csv_rows, decode_text
 
@@ -66,6 +67,7 @@ def read_pairs(data: bytes, where: str) -> PairList:
         _name(identities, pair, row[len(PAIR_COLUMNS) :], here)
         pairs.append(pair)
     _check_folds(pairs, where)
+    _check_chains(pairs, where)
     return PairList(tuple(pairs), identities)
 
 
@@ -162,20 +164,31 @@ def _pair(row: list[str], where: str) -> Pair:
     return Pair(first, second, same, int(fold))
 
 
-def _name(identities: dict[str, str], pair: Pair, people: list[str], where: str) -> None:
+def _name(identities: dict[str, str], pair: Pair, said: list[str], where: str) -> None:
     """Take in who is in the two images of a pair, where a line says so."""
-    for key, person in zip((pair.first, pair.second), people, strict=False):
+    for key, person in zip((pair.first, pair.second), said, strict=False):
         if not person:
             raise BadInputError(f"{where} does not say who is in {key}: name the person")
         if (other := identities.setdefault(key, person)) != person:
             raise BadInputError(
                 f"{where} says that {key} shows {person}, and a line before {other}: mend one"
             )
-    if people and pair.same != (people[0] == people[1]):
+    if said and pair.same != (said[0] == said[1]):
         raise BadInputError(
-            f"{where} says {'same' if pair.same else 'different'} of {people[0]} and "
-            f"{people[1]}: mend the line"
+            f"{where} says {'same' if pair.same else 'different'} of {said[0]} and "
+            f"{said[1]}: mend the line"
         )
+
+
+def _check_chains(pairs: list[Pair], where: str) -> None:
+    """Refuse two images that a chain of genuine pairs joins, and another pair parts."""
+    person = people.joined({key: key for pair in pairs for key in (pair.first, pair.second)}, pairs)
+    for number, pair in enumerate(pairs, start=2):
+        if not pair.same and person[pair.first] == person[pair.second]:
+            raise BadInputError(
+                f"{where} line {number} says that {pair.first} and {pair.second} show two people, "
+                "and other lines that they show one: mend one of them"
+            )
 
 
 def _check_folds(pairs: list[Pair], where: str) -> None:

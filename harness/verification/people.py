@@ -7,10 +7,10 @@ chain of genuine pairs connects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from facebench.harness.stats.procedures import procedure
-from facebench.harness.verification.faces import PairSet
+from facebench.harness.verification.faces import Pair, PairSet
 
 
 def numbers(faces: PairSet) -> tuple[list[tuple[int, int]], bool]:
@@ -36,13 +36,23 @@ def numbers(faces: PairSet) -> tuple[list[tuple[int, int]], bool]:
 def groups(faces: PairSet) -> Mapping[str, str]:
     """Group the images, each group named by one of them; none where no group has two pairs."""
     first: dict[bytes, str] = {}
-    parent = {key: first.setdefault(image, key) for key, image in faces.image_digests.items()}
-    for pair in faces.pairs:
-        if pair.same:
-            parent[_root(parent, pair.first)] = _root(parent, pair.second)
-    found = {key: _root(parent, key) for key in parent}
+    equal = {key: first.setdefault(image, key) for key, image in faces.image_digests.items()}
+    found = joined(equal, faces.pairs)
     shown = sum(len({found[pair.first], found[pair.second]}) for pair in faces.pairs)
     return found if len(set(found.values())) < shown else {}
+
+
+def joined(parent: dict[str, str], pairs: Iterable[Pair]) -> dict[str, str]:
+    """Return of each image the one that its group is named by, once genuine pairs join groups.
+
+    Args:
+        parent: of each image one of its group, itself or another; it is changed.
+        pairs: of these images.
+    """
+    for pair in pairs:
+        if pair.same:
+            parent[_root(parent, pair.first)] = _root(parent, pair.second)
+    return {key: _root(parent, key) for key in parent}
 
 
 def _root(parent: dict[str, str], key: str) -> str:

@@ -37,7 +37,7 @@ class PlainFolder:
         """
         parts = name.split("/")
         above = [self.path.joinpath(*parts[:depth]) for depth in range(1, len(parts))]
-        link = next((folder for folder in above if folder.is_symlink()), None)
+        link = next((folder for folder in above if os.path.islink(folder)), None)
         if link is not None:
             raise BadInputError(f"{link} is a link, which is not followed: put the folder there")
         with open_plain(self.path / name, _LARGEST_IMAGE) as file:
@@ -57,7 +57,7 @@ def open_plain(path: Path, largest: int) -> BinaryIO:
     try:
         file = os.fdopen(os.open(path, _FLAGS), "rb")
     except OSError as error:
-        what = "it is a link" if path.is_symlink() else error.strerror
+        what = "it is a link" if os.path.islink(path) else error.strerror
         raise BadInputError(
             f"cannot read {path}: {what}; put the file there or check its permissions"
         ) from error

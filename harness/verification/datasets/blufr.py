@@ -7,6 +7,7 @@ names by number, who is in each, and of each trial the images to test, the galle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +59,27 @@ def _open(root: Path | None) -> FaceSet:
     for number, trial in enumerate(trials, start=1):
         _require_once(trial, f"trial {number} of the lists in {lists}", names)
     keys = tuple(_key(name, lists / "image_list.txt") for name in names)
+    _require_named(keys, people, lists / "labels.txt")
     points = read_landmarks(images.landmarks) if images.landmarks.is_file() else {}
     identities = {key: key.partition("/")[0] for key in keys}
     return _taken(TrialSet("blufr", "", images.files, points, identities, keys, people, trials))
+
+
+def _require_named(keys: Sequence[str], people: Rows, path: Path) -> None:
+    """Refuse labels that join or part others than the images' names do."""
+    labels: dict[str, int] = {}
+    named: dict[int, str] = {}
+    for key, label in zip(keys, people.tolist(), strict=True):
+        name = key.partition("/")[0]
+        if (other := labels.setdefault(name, label)) != label:
+            raise BadInputError(
+                f"{path} has the labels {other} and {label} for images of {name}: copy the lists "
+                "anew"
+            )
+        if (person := named.setdefault(label, name)) != name:
+            raise BadInputError(
+                f"{path} has the label {label} for {person} and for {name}: copy the lists anew"
+            )
 
 
 def _require_once(trial: Trial, where: str, names: list[str]) -> None:

@@ -103,7 +103,8 @@ def open_bfw(folder: Path, table: Path) -> PairSet:
         table: of the pairs.
 
     Raises:
-        BadInputError: a line of the table is malformed.
+        BadInputError: a line of the table is malformed, compares an image with itself, or has a
+            label that the images' folders contradict.
     """
     pairs, groups = [], []
     for pair, group in _bfw_rows(table):
@@ -111,8 +112,7 @@ def open_bfw(folder: Path, table: Path) -> PairSet:
         groups.append(group)
     if not pairs:
         raise BadInputError(f"{table} has no pairs: copy it anew")
-    # An image is GROUP/PERSON/FILE.
-    people = {key: key.rpartition("/")[0] for pair in pairs for key in (pair.first, pair.second)}
+    people = {key: _bfw_person(key) for pair in pairs for key in (pair.first, pair.second)}
     landmarks = folder / "landmarks.csv"
     return PairSet(
         "bfw",
@@ -140,12 +140,30 @@ def _bfw_rows(path: Path) -> Iterator[tuple[Pair, str]]:
         here = f"{path} line {line}"
         row = [fields[column] if column < len(fields) else "" for column in columns]
         fold, first, second, label, one, two = row
-        if not fold.isdigit() or not 1 <= int(fold) <= 999 or label not in ("0", "1") or not one:
+        known = fold.isascii() and fold.isdigit() and len(fold) < 4 and int(fold) > 0
+        if not known or label not in ("0", "1") or not one:
             raise BadInputError(
                 f"{here} must have a fold from 1, a label 1 or 0 and a group: mend {text[:60]!r}"
             )
         pair = Pair(relative(first, here), relative(second, here), label == "1", int(fold) - 1)
+        _require_consistent(pair, here)
         yield pair, one if one == two else f"{one} with {two}"
+
+
+def _bfw_person(key: str) -> str:
+    """Return who is in an image: it is GROUP/PERSON/FILE."""
+    return key.rpartition("/")[0]
+
+
+def _require_consistent(pair: Pair, where: str) -> None:
+    """Refuse a pair of BFW that its label or itself makes none."""
+    if pair.first == pair.second:
+        raise BadInputError(f"{where} compares {pair.first} with itself: copy it anew")
+    if pair.same != (_bfw_person(pair.first) == _bfw_person(pair.second)):
+        raise BadInputError(
+            f"{where} has the label {int(pair.same)}, and the folders of {pair.first} and "
+            f"{pair.second} say otherwise: mend it"
+        )
 
 
 def _rfw_folder(root: Path | None) -> Path | None:

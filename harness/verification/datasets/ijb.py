@@ -93,6 +93,13 @@ def open_templates(name: str, folder: Path) -> TemplateSet:
         made.names,
         folder / LISTS / f"{name}_face_tid_mid.txt",
     )
+    people = _groups(first[same], second[same], len(made.names))
+    if (wrong := ~same & (people[first] == people[second])).any():
+        one, two = (made.names[rows[np.argmax(wrong)]] for rows in (first, second))
+        raise BadInputError(
+            f"{folder / LISTS / f'{name}_template_pair_label.txt'} says 0 of templates {one} and "
+            f"{two}, and pairs with 1 make both of one person: copy it anew"
+        )
     return TemplateSet(
         name,
         "",
@@ -103,7 +110,7 @@ def open_templates(name: str, folder: Path) -> TemplateSet:
         template=made.template,
         medium=made.medium,
         weights=made.weights,
-        people=_groups(first[same], second[same], len(made.names)),
+        people=people,
         missed=np.zeros(len(made.names), np.bool_),
         first=first,
         second=second,

@@ -48,7 +48,13 @@ def open_galleries(name: str, folder: Path, galleries: tuple[str, ...]) -> Galle
     known = np.searchsorted(made.names, list(subjects))
     people[known] = np.unique(list(subjects.values()), return_inverse=True)[1]
     for number, gallery in enumerate(rows[:-1]):
-        _check_one_each(people[gallery], lists / f"{name}_1N_gallery_{galleries[number]}.csv")
+        path = lists / f"{name}_1N_gallery_{galleries[number]}.csv"
+        _check_one_each(people[gallery], path)
+        if len(both := np.intersect1d(gallery, rows[-1])):
+            raise BadInputError(
+                f"{path} has template {made.names[both[0]]}, which is searched for too: it would "
+                "find itself; copy the lists anew"
+            )
     faces = GallerySet(
         f"{name}_1n",
         "",

@@ -62,7 +62,7 @@ def two_lines(path: Path) -> Iterator[Said]:
     """Yield pairs of two lines each, `image label`, the label being the same in both."""
     for (line, first), (_, second) in _by_two(path):
         fields = [first.split(), second.split()]
-        if any(len(each) != 2 or not each[1].isdigit() for each in fields):
+        if any(len(each) != 2 or not _is_whole(each[1]) for each in fields):
             raise BadInputError(
                 f"{path} line {line} and the next must be an image and a whole number each: mend "
                 f"{first[:60]!r} or {second[:60]!r}"
@@ -132,7 +132,7 @@ def _numbered(path: Path) -> dict[str, str]:
         fields = text.split()
         if not fields:
             continue
-        if len(fields) != 2 or not fields[0].isdigit():
+        if len(fields) != 2 or not _is_whole(fields[0]):
             raise BadInputError(
                 f"{path} line {line} must be a number and an image: mend {text[:60]!r}"
             )
@@ -155,6 +155,10 @@ def _by_two(path: Path) -> Iterator[tuple[tuple[int, str], tuple[int, str]]]:
         raise BadInputError(
             f"{path} line {waiting[0]} has no second image: a pair is two lines; copy it anew"
         )
+
+
+def _is_whole(field: str) -> bool:
+    return field.isascii() and field.isdigit()
 
 
 def _inside(name: str, path: Path, line: int) -> str:

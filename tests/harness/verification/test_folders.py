@@ -288,6 +288,7 @@ def test_files_that_are_left_out_are_counted_and_images_among_them_are_a_problem
         (["a,b,1,0", "a,./a,1,0"], "line 3 compares a with itself"),
         (["a,b,1,0", "c,d,0,0", "b,a,0,0"], "line 4 repeats the pair of line 2"),
         (["a,b,1,0", "c,d,0,2"], "has no pairs in fold 1"),
+        (["a,b,1,0", "b,c,1,0", "c,a,0,0"], "line 4 says that c and a show two people, and"),
         (["/etc/passwd,b,1,0"], "line 2 names '/etc/passwd'"),
         (["a/../../b,b,1,0"], "line 2 names 'a/../../b'"),
         (["a\\b,b,1,0"], "line 2 names"),

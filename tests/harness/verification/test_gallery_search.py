@@ -137,6 +137,7 @@ def test_a_template_without_a_face_finds_nobody_or_is_left_out(made):
         ("gallery_G1", "TEMPLATE_ID,SUBJECT_ID\n7,1\n", "names template 7, of which there is no"),
         ("gallery_G1", "TEMPLATE_ID,SUBJECT_ID\n", "names no template"),
         ("gallery_G1", "TEMPLATE_ID,SUBJECT_ID\n5,500\n8,500\n", "has 2 templates of one person"),
+        ("gallery_G1", "TEMPLATE_ID,SUBJECT_ID\n8,500\n", "has template 8, which is searched for"),
         ("probe_mixed", "TEMPLATE_ID,SUBJECT_ID\n8,9\n5,7\n", "line 3 says that template 5 shows"),
     ],
 )

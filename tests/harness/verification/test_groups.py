@@ -1,9 +1,11 @@
 """Accuracy by group, and thresholds that were set elsewhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.records.accuracy import Accuracy
 from facebench.harness.records.pair_scores import PairScores
 from facebench.harness.verification.folds import cross_validate
@@ -94,6 +96,25 @@ def test_groups_of_few_people_have_no_interval_and_say_why():
     assert all(one.accuracy.interval is None for one in found.groups)
     assert found.gap.difference.interval is None
     assert "too few for an interval" in found.gap.difference.note
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_a_group_with_pairs_of_one_kind_is_named(kind):
+    made = score({"north": 0.7, "south": 0.5})
+    pairs = made.scores
+    groups = np.array(pairs.group_names)[np.frombuffer(pairs.packed_groups, np.uint8)]
+    keep = (groups == "north") | (pairs.same == kind)
+    left = PairScores.pack(
+        pairs.scores[keep],
+        pairs.same[keep],
+        pairs.folds[keep],
+        pairs.identities[keep].tolist(),
+        "d",
+        groups=groups[keep].tolist(),
+    )
+    counts = "300 genuine and 0" if kind else "0 genuine and 300"
+    with pytest.raises(BadInputError, match=f"south has {counts} impostor pairs"):
+        by_group(replace(made, scores=left))
 
 
 def test_too_few_impostor_pairs_for_a_common_threshold_are_refused():

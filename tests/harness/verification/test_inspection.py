@@ -1,5 +1,6 @@
 """What is wrong with a dataset: each kind of fault is named, and a sound one has none."""
 
+import dataclasses
 import re
 
 import pytest
@@ -140,6 +141,23 @@ ANN, BOB = "Ann/Ann_000{}.jpg", "Bob/Bob_000{}.jpg"
 GENUINE = f"{ANN},{ANN},1,0".format(1, 2)
 IMPOSTOR = f"{ANN},{BOB},0,0".format(1, 1)
 OTHERS = [f"{ANN},{BOB},{{}},1".format(i, j, "{}") for i, j in ((1, 2), (2, 1), (2, 2))]
+
+
+def test_a_pair_that_is_there_twice_is_named(layout, replace):
+    replace(layout.pairs, "Ann\t1\t2\nBob\t1\t2", "Ann\t1\t2\nAnn\t2\t1")
+    problems = [p for p in inspect(LFW.open(layout.root)).problems if p.kind == "repeated"]
+    assert [problem.key for problem in problems] == ["Ann/Ann_0002.jpg"]
+    assert problems[0].sentence.startswith("pair 2 (Ann/Ann_0002.jpg, Ann/Ann_0001.jpg) is pair 1")
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1 / 250, 0.0), (1.0, 300.0), (1.0, -300.0)])
+def test_landmarks_outside_their_image_are_named(layout, factor, shift):
+    faces = LFW.open(layout.root)
+    key = faces.keys[1]
+    points = {**faces.landmarks, key: faces.landmarks[key] * factor + shift}
+    (problem,) = inspect(dataclasses.replace(faces, landmarks=points)).problems
+    assert (problem.kind, problem.key) == ("landmarks", key)
+    assert "lie outside its" in problem.sentence
 
 
 def test_folds_that_are_not_balanced_are_named(layout):

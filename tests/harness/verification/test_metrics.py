@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.verification import metrics
+from facebench.harness.verification.folds import cross_validate
 from facebench.harness.verification.metrics import (
     auc,
     d_prime,
@@ -282,6 +283,12 @@ def test_pairs_of_one_kind_are_refused(metric, kind):
         BadInputError, match=r"\d genuine and \d impostor pairs have no error rates"
     ):
         metric(np.array([0.1, 0.2]), np.array([kind, kind]))
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_pairs_of_one_kind_have_no_accuracy(kind):
+    with pytest.raises(BadInputError, match=r"\d genuine and \d impostor pairs have no accuracy"):
+        cross_validate(np.array([0.1, 0.2]), np.array([kind, kind]), np.array([0, 1]))
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,7 @@ def test_rfw_gives_a_protocol_a_group(tmp_path):
         ("Asian_pairs.txt", "m.a\t1\n" * 20, "line 1 is not an impostor pair"),
         ("Asian_pairs.txt", "m.a\t1\t2\n", "has 1 pairs: ten folds need 20"),
         ("Asian_lmk.txt", "/test/data/Asian/a/a_0001.jpg 0 1 2 3\n", "line 1 must be an image, a"),
+        ("Asian_pairs.txt", f"m.a\t1\t{'2' * 1500}\n" * 20, "line 1 names image '222"),
         ("Asian_lmk.txt", "/etc/passwd 0" + " 1" * 10 + "\n", "line 1 names '/etc/passwd'"),
     ],
 )
@@ -207,6 +208,10 @@ def test_bfw_gives_its_folds_and_groups(tmp_path):
         ("1,a/b/c.jpg,a/b/d.jpg,2,0,0,a,a,\n", "line 2 must have a fold from 1"),
         ("1,../c.jpg,a/b/d.jpg,1,0,0,a,a,\n", "line 2 names '../c.jpg'"),
         ("1,a/b/c.jpg\n", "line 2 must have a fold from 1"),
+        ("²,a/b/c.jpg,a/b/d.jpg,1,0,0,a,a,\n", "line 2 must have a fold from 1"),
+        ("1,a/b/c.jpg,a/b/c.jpg,1,0,0,a,a,\n", "line 2 compares a/b/c.jpg with itself"),
+        ("1,a/b/c.jpg,a/b/d.jpg,0,0,0,a,a,\n", "line 2 has the label 0, and the folders"),
+        ("1,a/b/c.jpg,a/e/d.jpg,1,0,0,a,a,\n", "line 2 has the label 1, and the folders"),
     ],
 )
 def test_a_bad_line_of_bfw_is_named(row, sentence, tmp_path):

@@ -211,6 +211,7 @@ def test_a_template_is_made_of_the_images_with_a_face(made, absent, pairs):
         ("template_pair_label", 4, "5 6 1", "line 4, 5 6 1, has a template that .* lacks"),
         ("template_pair_label", 4, "5 5 1", "line 4, 5 5 1, has one template twice"),
         ("template_pair_label", 4, "5 " * 1500, "line 4 has 2000 bytes or more"),
+        ("template_pair_label", 4, "8 5 0", "says 0 of templates 8 and 5, and pairs with 1"),
     ],
 )
 def test_a_bad_line_is_named(folder, what, line, text, sentence):

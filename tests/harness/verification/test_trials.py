@@ -115,6 +115,8 @@ def test_trials_do_without_images_that_have_no_face(tmp_path: Path) -> None:
     ("name", "old", "new", "sentence"),
     [
         ("labels.txt", "1\n", "", "labels for"),
+        ("labels.txt", "3\n", "4\n", "has the labels 4 and 3 for images of Drawn_02"),
+        ("labels.txt", "3\n" * 4, "4\n" * 4, "has the label 4 for Drawn_02 and for Drawn_03"),
         ("test_set.txt", "2\n", "3\n", "must say how many follow"),
         ("test_set.txt", "2\n", "two\n", "must say how many follow"),
         ("gallery_set.txt", "1, Drawn", "2, Drawn", "must be the number and name of an image"),
