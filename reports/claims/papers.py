@@ -144,6 +144,7 @@ def _claim(row: Mapping[str, Any], where: str) -> Claim:
     try:
         judgement = JUDGEMENTS[measure]
         made = judgement.row(**_values(row, judgement.row, where))
+        _require_others(made)
     except UnknownNameError as error:
         raise UnknownNameError(f"{where}: {error}") from error
     except BadInputError as error:
@@ -161,6 +162,14 @@ def _values(data: Mapping[str, Any], kind: Any, where: str) -> dict[str, Any]:
     if absent := [name for name in wanted if name not in made]:
         raise BadInputError(f"{where}: {absent[0]} is missing")
     return made
+
+
+def _require_others(one: Claim) -> None:
+    """Refuse a claim that compares a network with itself."""
+    networks = getattr(one, "networks", ())
+    for pair in networks if networks and isinstance(networks[0], tuple) else [networks]:
+        if len(set(pair)) < len(pair):
+            raise BadInputError(f"networks compares {pair[0]} with itself: name another network")
 
 
 def _require_known(one: Claim, where: str) -> None:

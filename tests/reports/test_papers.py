@@ -131,6 +131,8 @@ def test_a_figure_without_spread_is_judged_as_its_relation_reads(
         (ROW | {"networks": "mobilefacenet"}, "networks = .*: a list of one or two networks"),
         (ROW | {"networks": ["a", "b", "c"]}, "a list of one or two networks"),
         (SPEED | {"networks": [["mobilefacenet"]]}, "a list of pairs of networks"),
+        (ROW | {"networks": ["mobilefacenet"] * 2}, "compares mobilefacenet with itself"),
+        (SPEED | {"networks": [["mobilenet_v2"] * 2]}, "compares mobilenet_v2 with itself"),
         (SPEED | {"relu": "nobody"}, "unknown network 'nobody'"),
         (ROW | {"figure": 0}, "a number above 0"),
         (ROW | {"figure": 1e300}, "a number above 0, at most 1e15"),
