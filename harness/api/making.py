@@ -89,8 +89,8 @@ def compile(
 
     Raises:
         UnknownNameError: there is no such network, target or precision.
-        RefusedError: a target's CPU does not compute in a precision, or TVM cannot compile the
-            network.
+        RefusedError: a target's CPU does not compute in a precision, TVM cannot compile the
+            network, or its numbers are too large for fp16.
         BadInputError: a network cannot be exported, or a file can't be written.
 
     Example:

@@ -18,6 +18,7 @@ from facebench.harness.compiler.targets import TARGETS, Target
 from facebench.harness.models import onnx_facts, precision
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network
+from facebench.harness.runs import half_precision
 from facebench.harness.runs.jobs import FP32, Precision
 from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.storage import writing
@@ -101,7 +102,8 @@ def write_libraries(network: Network, request: LibraryRequest, out: Path) -> lis
         WrongAnswerError: the exported file's outputs differ from torch's.
         BadInputError: the weights do not fit, or a file can't be written; or the calibration
             data set is not found.
-        RefusedError: TVM cannot compile it, or it is in fewer bits already.
+        RefusedError: TVM cannot compile it, it is in fewer bits already, or its numbers are too
+            large for fp16.
     """
     return [
         _write_library(network, target, how, request, out)
@@ -135,6 +137,8 @@ def _compiled(
     exported = export(network)
     if how.name != "int8":
         half = how.name == "fp16"
+        if half:
+            half_precision.require_range(exported)
         return exported, compile_network(exported, target, request.batch, half)
     lowered = precision.lower(
         exported, "int8", lambda: _calibration(exported, how, request.data), RUNTIMES["tvm"].int8

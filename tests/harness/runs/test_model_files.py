@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import facebench
-from facebench.architectures.errors import BadInputError
+from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.harness.api import making
 from facebench.harness.compiler import build
 from facebench.harness.compiler.targets import TARGETS
@@ -79,6 +79,33 @@ def test_a_library_in_half_precision_is_that_of_the_kernels(
     half, single = (build.compile_network(tiny_exported, target, 1, half) for half in (True, False))
     written = Path(file["path"]).read_bytes()
     assert written == half.path.read_bytes() != single.path.read_bytes()
+
+
+def scaled(first: float, then: nn.Module, last: float) -> nn.Module:
+    """A network whose first layer's sums are so much larger than those of `small`."""
+    made = small()
+    assert isinstance(made[0], nn.Conv2d)
+    assert isinstance(made[4], nn.Conv2d)
+    with torch.no_grad():
+        made[0].weight *= first
+        made[4].weight *= last
+    made[1] = then
+    return made
+
+
+def test_what_overflows_in_half_precision_is_refused_by_the_layer(tmp_path: Path) -> None:
+    overflowing = scaled(3e5, nn.ReLU(), 1e-5)
+    said = r"overflows in fp16.*layer Conv \S+ reaches \d\S*e\+0[56];"
+    with pytest.raises(RefusedError, match=said):
+        facebench.compile(overflowing, "cortex-a76", tmp_path, precision="fp16")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_overflows_and_is_bounded_is_not(tmp_path: Path) -> None:
+    (file,) = facebench.compile(
+        scaled(3e5, nn.ReLU6(), 1.0), "cortex-a76", tmp_path, precision="fp16"
+    )
+    assert file.path.exists()
 
 
 @pytest.mark.parametrize(
