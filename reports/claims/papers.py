@@ -166,7 +166,7 @@ def _values(data: Mapping[str, Any], kind: Any, where: str) -> dict[str, Any]:
 
 def _require_others(one: Claim) -> None:
     """Refuse a claim that compares a network with itself."""
-    networks = getattr(one, "networks", ())
+    networks: Any = getattr(one, "networks", ())
     for pair in networks if networks and isinstance(networks[0], tuple) else [networks]:
         if len(set(pair)) < len(pair):
             raise BadInputError(f"networks compares {pair[0]} with itself: name another network")
