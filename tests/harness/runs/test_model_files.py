@@ -89,7 +89,7 @@ def scaled(first: float, then: nn.Module, last: float) -> nn.Module:
     with torch.no_grad():
         made[0].weight *= first
         made[4].weight *= last
-    made[1] = then
+    made[1] = made[3] = then
     return made
 
 
