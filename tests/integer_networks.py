@@ -1,5 +1,7 @@
 """Networks of integers that are drawn, whose results fill their range and more."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ class Drawing:
         draw, source = self._random, self.steps[-1].result
         shape = (filters, self.maps[source].shape[0] // groups, *kernel)
         taps = int(np.prod(shape[1:]))
-        # Whatever the bytes are, a sum stays below 2^24.
+        # Whatever the bytes are, a sum stays below 2^24, and its products small.
         most = max(1, min(127, (1 << 22) // (255 * taps)))
         weights = draw.integers(-most, most + 1, shape).astype(np.int8)
         spread = most * 70 * np.sqrt(taps)
@@ -126,10 +128,27 @@ class Drawing:
         multiplier = 1.0 if kind == "max" else float(np.float32(self._random.uniform(0, 0.03)))
         self.steps.append(PairStep((source, other), result, kind, multiplier))
 
+    def halves(self) -> None:
+        """Add sums of 26 bits, whose products are halfway between integers once rounded to 24."""
+        self.sums(8)
+        step = self.steps[-1]
+        assert isinstance(step, SumsStep)
+        near = np.array([1, -1, 3, -3, 1, -1, 3, -3]) * (1 << 25) + np.repeat([1, -1], 4)
+        halved = np.full(8, 0.5**26, np.float32)
+        weights = np.zeros_like(step.weights)
+        self.steps[-1] = replace(step, weights=weights, bias=near.astype(np.int32),
+                                 multipliers=halved, negative=halved)  # fmt: skip
+
     def network(self) -> IntegerNetwork:
-        """Return the network, which ends in a product with the whole of its last map."""
+        """Return the network, which ends in a product with the whole of its last map.
+
+        Two of its sums are of 30 bits.
+        """
         _, *extents = self.maps[self.steps[-1].result].shape
         self.sums(8, (extents[0], extents[1]), real=True)
+        last = self.steps[-1]
+        assert isinstance(last, SumsStep)
+        last.bias[6:] = self._random.integers(-(1 << 29), 1 << 29, 2)
         return IntegerNetwork(self.maps, tuple(self.steps))
 
     def images(self, batch: int) -> FloatArray:

@@ -27,6 +27,7 @@ def short(step: SumsStep, maps: Mapping[str, IntegerMap]) -> bool:
     sums += np.abs(step.bias)
     if step.added:
         sums += _reach(maps[step.added]) * step.added_multipliers + 1
+    sums = sums.astype(np.float32)  # as each is converted, which keeps their order
     multipliers = np.stack([step.multipliers, step.negative]).astype(np.float64)
     if (sums * np.abs(multipliers)).max() + 255 >= np.iinfo(np.int16).max:
         return False

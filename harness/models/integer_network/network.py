@@ -19,8 +19,9 @@ from facebench.harness.storage import cache
 Integers = NDArray[np.integer[Any]]
 Pair = tuple[int, int]
 
-# Sums stay below it in magnitude: up to there single precision holds every integer.
-LARGEST_SUM = 1 << 24
+# Sums stay below it in magnitude, whatever part of them is summed: 32 bits hold them, and what
+# kernels add to them on the way (1.5 * 2^23 as bits, where a map is added).
+LARGEST_SUM = 1 << 30
 
 # So do products of sums and multipliers: an addition can then round them to integers.
 LARGEST_PRODUCT = 1 << 22

@@ -1,13 +1,14 @@
 """Computes a network of integers in numpy, to the last bit as docs/int8.md says.
 
-Sums are below 2^24, whatever part of them is summed, so that single precision holds them
-exactly; their products with multipliers are worked out in double precision, which holds all 48
-bits of them.
+Sums are worked out in single precision where all of them are below 2^24, whatever part of them
+is summed, and else in double: both hold them exactly. Their products with multipliers are worked
+out in double precision, which holds all 48 bits of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from facebench.harness.models.integer_network.network import (
     SumsStep,
     TableStep,
 )
-from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.stats.arrays import FloatArray, Floats
 
 
 def embed(network: IntegerNetwork, images: FloatArray) -> FloatArray:
@@ -73,10 +74,11 @@ def summed(network: IntegerNetwork, step: SumsStep, found: dict[str, FloatArray]
     """Return what a step gives, (N, F, H, W), of the maps by name, (N, C, H, W)."""
     source = network.maps[step.source]
     shape = network.maps[step.result].shape if not step.real else (len(step.bias), 1, 1)
-    sums = convolved(step, found[step.source] - source.zero, shape[1:])
+    sums: Floats = convolved(step, found[step.source] - source.zero, shape[1:])
     if step.added:
         added = found[step.added] - network.maps[step.added].zero
         sums = sums + rounded(added, _per_channel(step.added_multipliers))
+    sums = sums.astype(np.float32, copy=False)  # to the nearest, halves to the even one
     multipliers: FloatArray = np.where(
         sums > 0, _per_channel(step.multipliers), _per_channel(step.negative)
     )
@@ -85,20 +87,29 @@ def summed(network: IntegerNetwork, step: SumsStep, found: dict[str, FloatArray]
     return np.clip(network.maps[step.result].zero + rounded(sums, multipliers), *step.limits)
 
 
-def convolved(step: SumsStep, elements: FloatArray, output: Pair) -> FloatArray:
+def convolved(step: SumsStep, elements: FloatArray, output: Pair) -> Floats:
     """Return exact sums (N, F, H, W) over elements (N, C, H, W) that are zero outside."""
     filters, channels, *kernel = step.weights.shape
     batch, (rows, columns) = len(elements), output
+    kind = _kind_of_sums(step)
     under = windows(elements, _pair(kernel), step.stride, step.padding, output, step.dilation)
-    weights = step.weights.astype(np.float32).reshape(step.groups, -1, channels, *kernel)
+    weights = step.weights.astype(kind).reshape(step.groups, -1, channels, *kernel)
     shape = (batch, step.groups, filters // step.groups, rows * columns)
-    sums = np.zeros(shape, np.float32)
+    sums = np.zeros(shape, kind)
     for ky, kx in np.ndindex(*kernel):
-        tap = under[..., ky, kx].reshape(batch, step.groups, channels, rows * columns)
+        tap = under[..., ky, kx].reshape(batch, step.groups, channels, rows * columns).astype(kind)
         own = weights[..., ky, kx]
         sums += own * tap if channels == 1 else own @ tap
-    biased: FloatArray = sums.reshape(batch, filters, rows, columns) + _per_channel(step.bias)
+    bias = step.bias.astype(kind)[:, None, None]
+    biased: Floats = sums.reshape(batch, filters, rows, columns) + bias
     return biased
+
+
+def _kind_of_sums(step: SumsStep) -> type[np.floating[Any]]:
+    """Return the type that holds all sums of bytes, and parts of them."""
+    weights = np.abs(step.weights.astype(np.int64)).sum(axis=(1, 2, 3))
+    largest = (255 * weights + np.abs(step.bias.astype(np.int64))).max()
+    return np.float32 if largest < 1 << np.finfo(np.float32).nmant + 1 else np.float64
 
 
 def windows(
@@ -136,7 +147,7 @@ def _pooled(network: IntegerNetwork, step: PoolStep, elements: FloatArray) -> Fl
         return largest
     about_zero = elements - network.maps[step.source].zero
     under = windows(about_zero, step.kernel, step.stride, step.padding, result.shape[1:])
-    sums = under.sum(axis=(4, 5))
+    sums = under.sum(axis=(4, 5), dtype=np.float64).astype(np.float32)
     return np.clip(result.zero + rounded(sums, np.float32(step.multiplier)), *step.limits)
 
 

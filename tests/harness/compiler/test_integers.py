@@ -97,6 +97,15 @@ def test_images_of_few_pixels_have_the_bits_of_numpys(
     held(drawing, vectors, 2)
 
 
+@pytest.mark.parametrize("vectors", REGISTERS[:1])
+def test_sums_of_more_bits_are_rounded_to_24_before_they_are_multiplied(
+    vectors: ByteVectors,
+) -> None:
+    drawing = Drawing(0, 3, 3)
+    drawing.halves()
+    held(drawing, vectors, 1)
+
+
 @pytest.mark.parametrize("vectors", REGISTERS[1:3])
 def test_units_that_shuffle_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
     held(shuffling(vectors.lanes), vectors, 2)

@@ -114,4 +114,5 @@ def test_products_halfway_between_integers_become_the_even_one(
         )  # fmt: skip
         made.maps[halved.result] = replace(made.maps[halved.result], zero=zero)
         assert ranges.short(made.steps[-1], made.maps) == (zero == 76)
+    made.halves()
     held(made, "cortex-a76", 1, tmp_path)

@@ -1,6 +1,7 @@
 """Networks of integers: their arithmetic against fractions and ONNX Runtime, their answers
 against single precision."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -97,6 +98,30 @@ def test_sums_are_those_of_another_library(
     step = sums_step(weights, bias, stride, padding, groups)
     found = reference.convolved(step, elements.astype(np.float32) - 131, expected.shape[2:])
     np.testing.assert_array_equal(found, expected + bias[:, None, None])
+
+
+@pytest.mark.parametrize("channels", [8, 600])
+def test_sums_are_exact_whatever_the_bytes(channels: int) -> None:
+    weights = np.full((1, channels, 3, 3), 127, np.int8)
+    step = sums_step(weights, np.array([2], np.int32), 1, 0, 1)
+    found = reference.convolved(step, np.full((1, channels, 3, 3), 255, np.float32), (1, 1))
+    assert found.item() == channels * 9 * 127 * 255 + 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(-(1 << 30), 1 << 30), st.sampled_from([1.0, 0.5**26, 0.3]))
+def test_a_sum_becomes_a_number_of_24_bits_before_it_is_multiplied(
+    number: int, multiplier: float
+) -> None:
+    one = np.full(1, multiplier, np.float32)
+    step = SumsStep(
+        "x", "y", np.zeros((1, 1, 1, 1), np.int8), np.array([number], np.int32), one, one, real=True
+    )
+    network = IntegerNetwork({"x": IntegerMap((1, 1, 1), 1.0, 0)}, (step,))
+    found = reference.summed(network, step, {"x": np.zeros((1, 1, 1, 1), np.float32)})
+    # Struct's conversion is that of C, to the nearest, halves to the even one.
+    (near,) = struct.unpack("f", struct.pack("f", number))
+    assert found.item() == np.float32(near) * one[0]
 
 
 def noise(count: int, size: int) -> FloatArray:
@@ -241,6 +266,21 @@ def test_a_filter_of_zeros_has_its_bias_and_a_bias_may_outweigh_all_weights() ->
     found = quantizing.quantized("small", graph, steps, {"image": Range(1 / 128, 128)})
     answers = reference.embed(found, noise(4, 2))
     np.testing.assert_allclose(answers, np.tile(bias, (4, 1)), rtol=1e-5)
+
+
+def test_a_step_of_very_many_taps_is_as_near_as_others() -> None:
+    model = graph_of(
+        """long (float[1, 3, 128, 128] image) => (float[1, 8, 1, 1] embedding)
+            { embedding = Conv(image, w) }"""
+    )
+    weights = np.random.default_rng(0).normal(0, 0.01, (8, 3, 128, 128)).astype(np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    graph = read(model, (1, 3, 128, 128))
+    steps = reading.real_steps("long", graph)
+    found = quantizing.quantized("long", graph, steps, {"image": Range(1 / 128, 128)})
+    images = noise(4, 128)
+    expected = np.einsum("nchw,fchw->nf", images, weights)
+    assert cosines(reference.embed(found, images), expected).min() > 0.999
 
 
 def test_pixels_beyond_the_range_are_cut() -> None:
