@@ -98,7 +98,8 @@ def check(request: CompressionRequest) -> None:
     Raises:
         RefusedError: the network is a graph or a module of the user's, whose weights are in no
             file of their own; or the runtime does not run it.
-        BadInputError: the folder can't be made, or the data set is not whole.
+        BadInputError: the folder can't be made, a file would take the place of the weights as they
+            were, or the data set is not whole.
         UnavailableError: the runtime is not installed.
     """
     network = request.network
@@ -107,6 +108,7 @@ def check(request: CompressionRequest) -> None:
             f"{network.name} is a graph that has its weights in it: give a registered network, and "
             f"--weights {network.name}=FILE"
         )
+    _require_other_files(request)
     if request.scored is not None:
         require(request.scored)
     try:
@@ -148,11 +150,27 @@ def file_stem(network: Network) -> str:
     return re.sub(r"[^\w.-]+", "-", network.name)
 
 
+def _path(request: CompressionRequest, setting: CompressionSetting) -> Path:
+    name = f"{file_stem(request.network)}-{setting.sparsity:.15g}-{setting.bits}bit"
+    return request.folder / f"{name}.safetensors"
+
+
+def _require_other_files(request: CompressionRequest) -> None:
+    """Refuse to write over the weights that are compressed, which are scored afterwards."""
+    own = request.network.path
+    for setting in request.settings:
+        path = _path(request, setting)
+        if own is not None and path.exists() and path.samefile(own):
+            raise BadInputError(
+                f"{path} is the file of weights that is to be compressed, and would be written "
+                "over: name another folder"
+            )
+
+
 def _written(
     request: CompressionRequest, state: Mapping[str, FloatArray], setting: CompressionSetting
 ) -> CompressedFile:
-    name = f"{file_stem(request.network)}-{setting.sparsity:.15g}-{setting.bits}bit"
-    path = request.folder / f"{name}.safetensors"
+    path = _path(request, setting)
     size = file.save(path, state, setting, file.metadata(request.network.path))
     layers = [tensor for tensor in (file.load(path) or {}).values() if tensor.ndim > 1]
     kept = sum(np.count_nonzero(one) for one in layers) / max(sum(one.size for one in layers), 1)

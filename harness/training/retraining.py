@@ -278,10 +278,16 @@ def retrained(
 
     Raises:
         RefusedError: the weights are random.
-        BadInputError: the faces are not as they should be.
+        BadInputError: the faces are not as they should be, or fewer than a batch.
         DivergedError: a loss is no number any more.
     """
-    faces = held(load(data, progress=ProgressStep(listener, "reads")), SHARE)
+    found = load(data, progress=ProgressStep(listener, "reads"), least_people=1)
+    if len(found) < RECIPE.batch:
+        raise BadInputError(
+            f"{data} has {len(found):,} images, and --retrain takes a batch of {RECIPE.batch} at "
+            "least: add some; whose they are does not matter"
+        )
+    faces = held(found, SHARE)
     targets = teacher_targets(network, faces, ProgressStep(listener, "teacher"))
     weights = _weights(network.module())
     training = Retraining(network.architecture(), weights, faces, targets, epochs, listener)

@@ -31,7 +31,7 @@ from facebench.harness.training.distillation import Distillation, distill
 from facebench.harness.training.evaluation import evaluation_on
 from facebench.harness.training.log import NOBODY, TrainingListener
 from facebench.harness.training.ranks import ALONE, Ranks
-from facebench.harness.training.recipe import Recipe
+from facebench.harness.training.recipe import NO_LOSS, Recipe
 from facebench.harness.training.recipe import load as load_recipe
 from facebench.harness.training.teachers import Teacher, TeacherRequest, look_up
 from facebench.harness.training.train import (
@@ -174,7 +174,7 @@ def train_networks(
     evaluation = None
     if request.evaluate:
         evaluation = ranks.in_turn(partial(evaluation_on, request.evaluate, None))
-    faces = _faces(request, ranks, listener)
+    faces = _faces(request, plan.recipe, ranks, listener)
     distillation = _distillation(plan.teachers, faces, ranks, listener)
     workers = _workers(request.workers, ranks, faces)
     trained, failures = [], []
@@ -249,10 +249,15 @@ def _teachers(request: TrainingRequest, recipe: Recipe) -> tuple[Teacher, ...]:
     return teachers
 
 
-def _faces(request: TrainingRequest, ranks: Ranks, listener: TrainingListener) -> TrainingFaces:
+def _faces(
+    request: TrainingRequest, recipe: Recipe, ranks: Ranks, listener: TrainingListener
+) -> TrainingFaces:
     """Return the training set, decoded in memory where it fits."""
     read = ProgressStep(listener, "reads")
-    faces = ranks.in_turn(lambda: load(request.data, request.without, request.landmarks, read))
+    least = 1 if recipe.loss == NO_LOSS else 2
+    faces = ranks.in_turn(
+        lambda: load(request.data, request.without, request.landmarks, read, least)
+    )
     for note in faces.notes:
         listener.say(note)
     listener.say(f"{len(faces):,} images of {len(faces.identities):,} people")

@@ -31,6 +31,7 @@ def load(
     without: Path | None = None,
     landmarks: str = FILE,
     progress: Progress = SILENT,
+    least_people: int = 2,
 ) -> TrainingFaces:
     """Open a training set in any of the formats of `FORMATS`.
 
@@ -44,10 +45,11 @@ def load(
             images are 112x112; `aligned`, square crops of any size, which are resized;
             or a detector, see `preparation.locate`.
         progress: told how many images are looked at.
+        least_people: that must remain; 1 where nothing is learned of who they are.
 
     Raises:
         BadInputError: it is in none of the formats, damaged, or not aligned; or the list
-            names what it does not hold; or fewer than two people remain.
+            names what it does not hold; or fewer people remain than there must.
     """
     source = open_source(path)
     rows, people = np.arange(len(source.names)), source.people
@@ -65,7 +67,7 @@ def load(
         if not found.all():
             count = int((~found).sum())
             notes += (f"{count:,} of {len(found):,} images left out: no face was found in them",)
-    labels, identities = _renumbered(people, source)
+    labels, identities = _renumbered(people, source, least_people)
     digests = seen.digests[rows] if points is None else _with_points(seen.digests[rows], points)
     names = [source.names[row] for row in rows.tolist()]
     digest = _digest(names, identities, labels, digests)
@@ -94,9 +96,10 @@ def _require_aligned(source: Source, seen: Survey, rows: IntArray, resize: bool)
         return
     first = int(rows[np.argmin(good)])
     height, width = seen.sizes[first]
-    mend = "find the faces with --landmarks scrfd, or put landmarks.csv beside them"
+    # compress, which trains too, has no such option.
+    mend = "put landmarks.csv beside them, or find the faces with 'train --landmarks scrfd'"
     if not resize:
-        mend += "; if they are aligned crops of another size, say --landmarks aligned"
+        mend += "; if they are aligned crops of another size, say 'train --landmarks aligned'"
     raise BadInputError(
         f"{source.images.describe(first)} is {height}x{width}, not "
         f"{'square' if resize else '112x112'}, as are {int((~good).sum()):,} of {len(rows):,} "
@@ -104,10 +107,10 @@ def _require_aligned(source: Source, seen: Survey, rows: IntArray, resize: bool)
     )
 
 
-def _renumbered(people: IntArray, source: Source) -> tuple[IntArray, tuple[str, ...]]:
+def _renumbered(people: IntArray, source: Source, least: int) -> tuple[IntArray, tuple[str, ...]]:
     """Return labels without gaps."""
     kept, labels = np.unique(people, return_inverse=True)
-    if len(kept) < 2:
+    if len(kept) < least:
         raise BadInputError(
             f"{source.path} has images of {len(kept)} people, and to tell people apart takes two: "
             "name another training set, or a shorter list of what is left out"

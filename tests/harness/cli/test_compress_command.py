@@ -8,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from facebench.harness.models.networks import resolve
 from tests.harness.command_line import facebench
+from tests.harness.training.small import write_people
 
 Output = pytest.CaptureFixture[str]
 
@@ -115,6 +116,31 @@ def test_what_lies_elsewhere_is_not_written_to(tmp_path: Path, capfd: Output) ->
         assert said.startswith("facebench: ")
         assert words in said
     assert (tmp_path / "precious").read_text() == "as it was"
+
+
+def test_the_weights_that_are_compressed_are_not_written_over(
+    tmp_path: Path, capfd: Output
+) -> None:
+    (one,) = made(capfd, "--sparsity", "0", "--bits", "3", "-o", tmp_path)["files"]
+    path = Path(one["path"])
+    before = path.read_bytes()
+    weights = ("--weights", f"{NETWORK}={path}", "--sparsity", "0", "--bits")
+    assert facebench("compress", NETWORK, *weights, "3", "-o", tmp_path / ".") == 2
+    assert "would be written over" in capfd.readouterr().err
+    assert path.read_bytes() == before
+    # What shares so few values already keeps them, elsewhere and in more bits.
+    found = made(capfd, *weights, "4", "-o", tmp_path)["files"]
+    states = [resolve(NETWORK, each).module().state_dict() for each in (path, found[0]["path"])]
+    assert all(bool((states[0][name] == states[1][name]).all()) for name in states[0])
+
+
+def test_retraining_takes_faces_of_anybody_but_a_batch_of_them(
+    tmp_path: Path, capfd: Output
+) -> None:
+    faces = write_people(tmp_path / "faces", people=1, images=3)
+    assert facebench("compress", NETWORK, "--retrain", faces, "-o", tmp_path / "out") == 2
+    said = capfd.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith(f"facebench: {faces} has 3 images, and --retrain takes a batch of 128")
 
 
 def test_a_graph_of_the_users_is_refused(tiny_onnx: Path, tmp_path: Path, capfd: Output) -> None:

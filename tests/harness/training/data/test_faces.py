@@ -220,6 +220,12 @@ def test_one_person_is_too_few(tmp_path):
         load(sets.write_folder(tmp_path / "it", sets.people(count=1)))
 
 
+def test_one_person_is_enough_where_nothing_is_learned_of_who_it_is(tmp_path):
+    found = load(sets.write_folder(tmp_path / "it", sets.people(count=1)), least_people=1)
+    assert len(found) > 1
+    assert not found.labels.any()
+
+
 def test_a_size_of_another_aspect_is_refused_and_one_of_the_same_is_resized_if_asked(tmp_path):
     square = sets.write_folder(tmp_path / "square", sets.people(size=(224, 224)))
     with pytest.raises(BadInputError, match=r"224x224, not 112x112, as are 12 of 12.*aligned"):
