@@ -11,7 +11,6 @@ from facebench.harness.devices.emulator.setup import Emulated
 from tests.harness.command_line import facebench
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
 from tests.places import ROOT
-from tests.sampling import third
 
 Output = pytest.CaptureFixture[str]
 
@@ -46,7 +45,10 @@ def test_counts_of_every_network_are_those_of_the_baseline(
     require_unchanged("counts.toml", networks, "cost,export", tmp_path, capfd)
 
 
-@pytest.mark.parametrize("network", third(COUNTED, 0))
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(name, marks=pytest.mark.slow if i else ()) for i, name in enumerate(COUNTED)],
+)
 def test_instructions_are_those_of_the_baseline(
     network: str,
     emulated_here: Emulated,  # noqa: F811

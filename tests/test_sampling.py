@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sampling import covering, third, today
+from tests.sampling import covering, sixth, today
 
 AXIS = st.lists(st.integers(), min_size=1, max_size=6, unique=True)
 
@@ -34,9 +34,17 @@ def test_a_part_of_the_first_axis_meets_each_value_of_the_others(values: list[in
 
 
 @given(AXIS)
-def test_three_properties_meet_each_value_once(values: list[int]) -> None:
-    met = [value for first in range(3) for (value,) in quick(third(values, first))]
+def test_six_properties_meet_each_value_once(values: list[int]) -> None:
+    met = [value for first in range(6) for (value,) in quick(sixth(values, first))]
     assert sorted(met) == sorted(values)
+
+
+def test_a_property_meets_each_value_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    met: set[int] = set()
+    for day in range(60):
+        monkeypatch.setenv("FACEBENCH_TEST_SEED", f"day {day}")
+        met |= {value for (value,) in quick(sixth(range(9), 0))}
+    assert met == set(range(9))
 
 
 def test_a_day_takes_a_few_and_all_are_met_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,10 @@ def _table() -> dict[str, Rule]:
 
 RULES = _table()
 
+# What works out tables of positions. Any other operator without a rule is found in a first pass,
+# and whether it works on maps in a second.
+_OF_TABLES = ("aten::cos", "aten::sin", "aten::cumsum")
+
 
 @dataclass
 class _Trace(CostTally):
@@ -198,7 +202,7 @@ def _trace(
     trace = _Trace(state=list(state.values()))
     analysis = FlopCountAnalysis(network, torch.zeros(1, 3, *input_size)).clear_op_handles()
     # fvcore passes over some operators in silence, which we must not.
-    kinds = {*RULES, *_IGNORED_OPS, *others}
+    kinds = {*RULES, *_IGNORED_OPS, *_OF_TABLES, *others}
     analysis.set_op_handle(**{kind: partial(trace.visit, kind) for kind in kinds})
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with torch.no_grad():
@@ -259,8 +263,8 @@ def _parameters(
         if value.debugName() in activations:
             continue
         if value.node().kind() == "prim::Param":
-            given = [one.debugName() for one in value.node().outputs()][1:]
-            if isinstance(state[given.index(value.debugName())], nn.Parameter):
+            # The first is the image.
+            if isinstance(state[value.offset() - 1], nn.Parameter):
                 found[value.debugName()] = _elements(value)
         else:
             found |= _parameters(value.node().inputs(), activations, state)

@@ -176,7 +176,8 @@ def settle(figure: Figure) -> None:
     """Lay the figure out for good, so that no later drawing does it again."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        # matplotlib's engine "none" would have the figure drawn twice whenever it is saved.
+        figure.set_layout_engine(None)
 
 
 def short(name: str, most: int = 34) -> str:
@@ -245,6 +246,8 @@ _PAPER = {
 def _rc(theme: Theme) -> dict[str, Any]:
     return {
         "font.family": "DejaVu Sans",
+        "figure.autolayout": False,
+        "figure.constrained_layout.use": False,
         "font.size": 9.0,
         "axes.titlesize": 9.5,
         "axes.titleweight": "bold",

@@ -23,7 +23,7 @@ def warm() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *today(_QUICK, 5),
+        *today(_QUICK, 3),
         *(pytest.param(n, marks=pytest.mark.slow) for n in ATTACKS if n not in _QUICK),
     ],
 )

@@ -65,7 +65,7 @@ def faulty(tiny_onnx: Path, tiny_exported: Exported, monkeypatch: pytest.MonkeyP
             ("nothing", "onnxruntime"),
             ("another", "onnxruntime"),
         ],
-        5,
+        3,
     ),
 )
 def test_what_went_wrong_is_the_reason_and_the_next_case_runs(

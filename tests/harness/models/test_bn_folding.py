@@ -18,7 +18,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.architectures.initialise import create
 from facebench.architectures.registry import find, mobile_names
 from facebench.harness.models.bn_folding import fold_batch_norm, inference_form
-from tests.sampling import third
+from tests.sampling import sixth
 
 TIMM = ["timm:mobilenetv3_small_100:fc", "timm:ghostnet_100:gap", "timm:resnet18:gdconv"]
 
@@ -49,7 +49,7 @@ def lively(*layers):
     return module
 
 
-@pytest.mark.parametrize("name", third(mobile_names() + TIMM, 1))
+@pytest.mark.parametrize("name", sixth(mobile_names() + TIMM, 1))
 def test_every_bn_goes_and_the_outputs_stay(name):
     x = torch.rand(2, 3, *find(name).input_size, generator=torch.Generator().manual_seed(3)) * 2 - 1
     folded = fold_batch_norm(network(name))

@@ -26,11 +26,11 @@ from facebench.harness.models.answers import (
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.networks import Network, resolve
 from tests.faults.pretence import in_fork
-from tests.sampling import third
+from tests.sampling import sixth
 
 
 # That every network is exported rightly is asked in each runtime too.
-@pytest.fixture(scope="module", params=third(registry.mobile_names(), 0))
+@pytest.fixture(scope="module", params=sixth(registry.mobile_names(), 0))
 def exported(request: pytest.FixtureRequest) -> Exported:
     return export(resolve(request.param))
 

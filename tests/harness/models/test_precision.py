@@ -27,6 +27,7 @@ from facebench.harness.verification.alignment import TEMPLATES
 from facebench.harness.verification.datasets.registry import DATASETS
 from facebench.harness.verification.faces import FaceSet, Pair, PairSet
 from tests.harness.conftest import SIZE
+from tests.sampling import covering
 
 # With PReLU, and with shuffles and an average pooling.
 SMALL = ("mobilefacenet_s", "shufflenet_v1")
@@ -43,7 +44,7 @@ def calibration(drawn: FaceSet) -> Calibration:
     return precision.calibration_of(drawn, Preprocessing(), (112, 112), count=6)
 
 
-@pytest.fixture(scope="module", params=SMALL)
+@pytest.fixture(scope="module")
 def small(request: pytest.FixtureRequest) -> Exported:
     return export.export(networks.resolve(request.param))
 
@@ -65,9 +66,9 @@ def inputs_of(calibration: Calibration) -> FloatArray:
     return np.concatenate(list(calibration.batches(5)))
 
 
-@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize(("small", "name"), covering(SMALL, [*PRECISIONS]), indirect=["small"])
 def test_a_lowered_network_embeds_faces_nearly_as_before(
-    name: str, small: Exported, calibration: Calibration
+    small: Exported, name: str, calibration: Calibration
 ) -> None:
     lowered = lower(small, name, calibration)
     inputs = inputs_of(calibration)
@@ -80,12 +81,16 @@ def test_a_lowered_network_embeds_faces_nearly_as_before(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "least"),
-    [("fp16", onnx.TensorProto.FLOAT16, 1.8), ("int8", onnx.TensorProto.INT8, 2.5)],
+    ("small", "how"),
+    covering(
+        SMALL, [("fp16", onnx.TensorProto.FLOAT16, 1.8), ("int8", onnx.TensorProto.INT8, 2.5)]
+    ),
+    indirect=["small"],
 )
 def test_weights_really_are_in_fewer_bits(
-    name: str, kind: int, least: float, small: Exported, calibration: Calibration
+    small: Exported, how: tuple[str, int, float], calibration: Calibration
 ) -> None:
+    name, kind, least = how
     lowered = lower(small, name, calibration)
     assert weights(lowered, kind) >= 0.9 * weights(small, onnx.TensorProto.FLOAT)
     assert small.onnx.stat().st_size / lowered.onnx.stat().st_size > least
@@ -98,9 +103,13 @@ def weights(exported: Exported, kind: int) -> int:
     return sum(int(np.prod(t.dims)) for t in tensors if t.data_type == kind and len(t.dims) > 1)
 
 
-@pytest.mark.parametrize("runtime", [r.name for r in RUNTIMES if "int8" in r.precisions_on()])
+@pytest.mark.parametrize(
+    ("small", "runtime"),
+    covering(SMALL, [one.name for one in RUNTIMES if "int8" in one.precisions_on()]),
+    indirect=["small"],
+)
 def test_every_runtime_that_runs_int8_agrees_on_it(
-    runtime: str, small: Exported, calibration: Calibration
+    small: Exported, runtime: str, calibration: Calibration
 ) -> None:
     if not RUNTIMES[runtime].installed():
         pytest.skip(f"{runtime} is not installed: {RUNTIMES[runtime].install}")

@@ -14,6 +14,7 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.models import networks
 from facebench.harness.models.export import Exported, export
 from facebench.harness.runtimes.registry import RUNTIMES, Artifact, Runtime
+from tests.sampling import today
 
 # Prints the share of the outputs that came through the denormal range: 1 where it is kept.
 PROBE = """
@@ -56,7 +57,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Expor
     return export(networks.resolve(f"onnx:{path}"))
 
 
-@pytest.mark.parametrize("name", [runtime.name for runtime in RUNTIMES if runtime.flushing])
+@pytest.mark.parametrize("name", today([one.name for one in RUNTIMES if one.flushing], 3))
 def test_a_runtime_keeps_and_flushes_as_it_is_told(name: str, probe: Exported) -> None:
     runtime = RUNTIMES[name]
     if not runtime.installed():

@@ -28,7 +28,7 @@ from facebench.harness.records.latency import Latency
 from facebench.harness.runtimes import session
 from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
-from tests.sampling import covering, large
+from tests.sampling import covering, large, today, turn
 
 
 def usable(name: str) -> Runtime:
@@ -80,11 +80,11 @@ REFUSED = (
 
 @pytest.mark.parametrize(
     ("name", "of"),
-    # Where they are exported and traced, the quick tests take the other two thirds.
+    # The quick tests export and trace others.
     covering(
         registry.mobile_names(),
         [name for name in RUNTIMES.names() if name != "tvm"],
-        of_first=slice(2, None, 3),
+        of_first=slice(turn(2), None, 6),
     )
     # TVM takes up to a minute for a network: the quick tests give it one.
     + [
@@ -112,8 +112,9 @@ def job(network: Network, runtime: str) -> Job:
     return Job(case, network, budget=Budget(0.2, 0.01))
 
 
-def test_latency_comes_with_samples_warm_up_and_checks(runtime: Runtime, tiny: Network) -> None:
-    outcome = MEASURES["latency"].obtain(job(tiny, runtime.name))
+@pytest.mark.parametrize("name", today(installed(), 3))
+def test_latency_comes_with_samples_warm_up_and_checks(name: str, tiny: Network) -> None:
+    outcome = MEASURES["latency"].obtain(job(tiny, name))
     result = outcome.result
     assert isinstance(result, Latency)
     assert len(result.samples_ms) >= MINIMUM_SAMPLES
@@ -125,8 +126,9 @@ def test_latency_comes_with_samples_warm_up_and_checks(runtime: Runtime, tiny: N
     assert len(outcome.provenance["artifact_sha256"]) == 32
 
 
+@pytest.mark.parametrize("name", today(installed(), 3))
 def test_a_wrong_answer_is_never_timed(
-    runtime: Runtime, tiny: Network, monkeypatch: pytest.MonkeyPatch
+    name: str, tiny: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference = Exported.reference
 
@@ -140,7 +142,7 @@ def test_a_wrong_answer_is_never_timed(
     monkeypatch.setattr(Exported, "reference", slightly_off)
     monkeypatch.setattr(session, "sample", timed)
     with pytest.raises(WrongAnswerError, match="differs from the network itself by .*no figure"):
-        MEASURES["latency"].obtain(job(tiny, runtime.name))
+        MEASURES["latency"].obtain(job(tiny, name))
 
 
 def test_an_unknown_runtime_is_answered_with_the_nearest() -> None:

@@ -12,6 +12,7 @@ from scipy.stats import binom
 
 from facebench.harness.stats import intervals
 from facebench.harness.stats.intervals import median_interval, quantile, spread, two_level_interval
+from tests.sampling import covering
 
 
 def coverage(lower: int, upper: int, n: int) -> float:
@@ -71,13 +72,14 @@ def covered(count: int, between: float, within: float, runs: int = 1500) -> floa
     return float(np.mean([lower <= truth <= upper for lower, upper in intervals]))
 
 
-@pytest.mark.parametrize("count", [3, 5, 10])
-@pytest.mark.parametrize(("between", "within"), [(0.01, 0.02), (0.01, 0.05), (0.02, 0.05)])
+@pytest.mark.parametrize(
+    ("count", "of"), covering([3, 5, 10], [(0.01, 0.02), (0.01, 0.05), (0.02, 0.05)])
+)
 def test_the_interval_over_processes_covers_93_to_97_percent(
-    count: int, between: float, within: float
+    count: int, of: tuple[float, float]
 ) -> None:
     # Two standard errors of 1500 runs are 1.1 %.
-    assert 0.93 - 0.011 <= covered(count, between, within) <= 0.97 + 0.011
+    assert 0.93 - 0.011 <= covered(count, *of) <= 0.97 + 0.011
 
 
 @pytest.mark.parametrize("count", [3, 10])
@@ -85,11 +87,13 @@ def test_where_processes_do_not_differ_it_errs_to_the_wide_side(count: int) -> N
     assert 0.95 <= covered(count, 0.0, 0.05) <= 0.995
 
 
-@pytest.mark.parametrize("count", [3, 5])
-@pytest.mark.parametrize(("between", "within"), [(0.003, 0.02), (0.01, 0.02), (0.02, 0.05)])
+@pytest.mark.parametrize(
+    ("count", "of"), covering([3, 5], [(0.003, 0.02), (0.01, 0.02), (0.02, 0.05)])
+)
 def test_ending_when_the_interval_is_narrow_costs_little_coverage(
-    count: int, between: float, within: float
+    count: int, of: tuple[float, float]
 ) -> None:
+    between, within = of
     rng = np.random.default_rng(count)
     truth = np.median(processes(rng, 20_000, between, within))
     hits = []

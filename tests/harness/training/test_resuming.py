@@ -10,7 +10,6 @@ from facebench.harness.training import checkpoint, loop, training_run, weights
 from facebench.harness.training.data.training_faces import TrainingFaces
 from facebench.harness.training.loop import TrainingSpec
 from facebench.harness.training.ranks import Ranks
-from facebench.harness.training.recipe import Recipe
 from facebench.harness.training.state import TrainingState, begin
 from tests.harness.command_line import facebench
 from tests.harness.training.small import (
@@ -24,6 +23,7 @@ from tests.harness.training.small import (
     registered,
     write_people,
 )
+from tests.sampling import covering
 
 
 @pytest.fixture(scope="module")
@@ -50,33 +50,33 @@ class Stopping(Silent):
 
 
 # 84 images in batches of 8: epochs of 10 steps.
-@pytest.mark.parametrize(
-    "how",
-    [
-        recipe(batch=8, epochs=4),
-        recipe(batch=8, epochs=4, loss="sphereface", scale=None, margin=None),
-        recipe(
-            batch=8,
-            epochs=4,
-            optimizer="adamw",
-            learning_rate=1e-3,
-            shift=3,
-            blur=1.0,
-            least_size=40,
-            degraded=0.5,
-            zoom=0.1,
-            saturation=0.5,
-            erased=0.5,
-        ),
-    ],
-    ids=["arcface", "sphereface", "adamw"],
-)
-@pytest.mark.parametrize(("keep", "stop"), [(20, 24), (24, 28)], ids=["between", "within"])
+RECIPES = {
+    "arcface": recipe(batch=8, epochs=4),
+    "sphereface": recipe(batch=8, epochs=4, loss="sphereface", scale=None, margin=None),
+    "adamw": recipe(
+        batch=8,
+        epochs=4,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        shift=3,
+        blur=1.0,
+        least_size=40,
+        degraded=0.5,
+        zoom=0.1,
+        saturation=0.5,
+        erased=0.5,
+    ),
+}
+
+
+# Steps after which a checkpoint is kept, and the run stopped: between epochs, and within one.
+@pytest.mark.parametrize(("name", "steps"), covering([*RECIPES], [(24, 28), (20, 24)]))
 def test_a_run_that_was_stopped_ends_with_the_same_bits(
-    how: Recipe, keep: int, stop: int, faces: TrainingFaces, tmp_path: Path,
+    name: str, steps: tuple[int, int], faces: TrainingFaces, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(loop, "WINDOW", 4)
+    how, (keep, stop) = RECIPES[name], steps
     spec = TrainingSpec(faces, how, 5, (SIZE, SIZE))
 
     def fresh() -> TrainingState:

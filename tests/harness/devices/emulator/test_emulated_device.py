@@ -28,6 +28,7 @@ from facebench.harness.runtimes.registry import RUNTIMES
 from facebench.harness.stats.arrays import FloatArray
 from tests.depthwise import SIZE, written
 from tests.harness.conftest import write_onnx
+from tests.sampling import today
 
 # Three convolutions: 3x3 of three channels to eight, 3x3 of each, 8x8 of all. Of their
 # taps in a row of eight outputs, one or two of 24 fall on padding and may be left out.
@@ -67,7 +68,9 @@ def require_runtime(runtime: str) -> None:
         pytest.skip(f"{runtime} is not set up on emulated cores")
 
 
-@pytest.mark.parametrize("runtime", ["ncnn", "tvm", "onnxruntime", "openvino", "litert"])
+@pytest.mark.parametrize(
+    "runtime", ["tvm", *today(["ncnn", "onnxruntime", "openvino", "litert"], 2)]
+)
 def test_an_inference_is_counted_with_its_kernels(
     emulated_here: Emulated, tiny: Network, runtime: str
 ) -> None:
@@ -205,7 +208,7 @@ def test_the_embeddings_of_100_images_agree_with_torch(
         assert (1 - cosine).max() < 1e-4
 
 
-@pytest.mark.parametrize("runtime", ["ncnn", "litert", "tvm"])
+@pytest.mark.parametrize("runtime", today(["ncnn", "litert", "tvm"], 2))
 def test_fp16_is_half_precision_on_a_core_that_has_it(
     emulated_here: Emulated, runtime: str, tmp_path: Path
 ) -> None:

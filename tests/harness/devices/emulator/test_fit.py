@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from facebench.harness.devices.emulator.fit import FitRow, fit
 
@@ -88,6 +89,16 @@ def test_rank_correlation_sees_order_alone() -> None:
         FitRow("c", 3.0, 0.0, 1.0, 1),
     ]
     assert fit(given, "a").rank_correlation == pytest.approx(-1)
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    given = [FitRow(f"net{i}", c, 0.0, t, 1) for i, (c, t) in enumerate(COMPUTE_AND_TIMES)]
+    expected = spearmanr(*zip(*COMPUTE_AND_TIMES, strict=True)).statistic
+    assert fit(given, "net0").rank_correlation == pytest.approx(expected)
+
+
+# Two of them tie.
+COMPUTE_AND_TIMES = [(1.0, 2.0), (2.0, 1.0), (3.0, 5.0), (4.0, 4.0), (5.0, 5.0)]
 
 
 def test_too_few_rows_or_no_base_are_refused() -> None:

@@ -15,6 +15,7 @@ from facebench.harness.devices.emulator.setup import Emulated
 from facebench.harness.machine.cores import CORES, Core, identify
 from facebench.harness.runtimes import registry
 from facebench.harness.storage import cache
+from tests.sampling import today
 
 CACHES = "sys/devices/system/cpu/cpu{}/cache/index{}"
 MODELLED = [core for core in CORES if core.figures]
@@ -187,7 +188,7 @@ def test_an_emulated_core_executes_the_features_that_it_prints(
 OPENED = re.compile(r'openat\(AT_FDCWD,"(/proc/cpuinfo|/sys/devices/system/[^"]*)",[^)]*\) = (\d+)')
 
 
-@pytest.mark.parametrize("runtime", ["litert", "ncnn", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", today(["litert", "ncnn", "onnxruntime", "openvino"], 2))
 def test_a_runtime_reads_nothing_of_this_machines_processors(
     emulated_here: Emulated, runtime: str
 ) -> None:
