@@ -46,7 +46,7 @@ SHIPPED = {
 }
 
 # Whose depthwise kernels go by the model, all or some.
-IN_PART = ["cortex-a55", "cortex-a55.int8"]
+IN_PART = ["cortex-a55"]
 
 
 @pytest.fixture(autouse=True)
