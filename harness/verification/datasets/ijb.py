@@ -32,6 +32,8 @@ SETS = (
 )
 # Where insightface's archive has the sets, beside the data folder itself.
 FOLDERS = (".", "ijb", "IJB_release")
+# No point of an image has a larger number, and no detector gives one; sums would overflow.
+_LARGEST = 1e6
 _PAIR = ("template", "template", "1-or-0")
 
 
@@ -154,7 +156,7 @@ def _points(path: Path, images: tuple[str, ...], media: Path) -> tuple[Reals, Re
                 "have the same images in the same order; copy them anew"
             )
         values[line - 1] = _eleven(fields)
-        if not np.isfinite(values[line - 1]).all() or values[line - 1, 10] < 0:
+        if not (np.abs(values[line - 1]) <= _LARGEST).all() or values[line - 1, 10] < 0:
             raise BadInputError(
                 f"{path} line {line} must be an image's name, five points in pixels and a "
                 f"score of 0 or more: mend {text[:60]!r}"

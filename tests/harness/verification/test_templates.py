@@ -202,6 +202,7 @@ def test_a_template_is_made_of_the_images_with_a_face(made, absent, pairs):
             "line 2 must be an image's name, five",
         ),
         ("name_5pts_score", 2, "2.jpg" + " 1" * 10 + " -1", "line 2 must be an image's name, five"),
+        ("name_5pts_score", 2, "2.jpg" + " 1" * 10 + " 1e300", "line 2 must be an image's name"),
         ("name_5pts_score", 150, "", "line 150 is not of the image in that line of"),
         ("template_pair_label", 4, "5 8", "line 4 must be 3 whole numbers"),
         ("template_pair_label", 4, "5 8 1 1", "line 4 must be 3 whole numbers"),
