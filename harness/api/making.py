@@ -20,6 +20,7 @@ from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.runs.model_files import (
     LibraryRequest,
     ModelFile,
+    require_apart,
     write_libraries,
     write_onnx,
 )
@@ -55,6 +56,7 @@ def export(
         ('.onnx', 17, 72)
     """
     found = all_of(networks, size, weights)
+    require_apart(found)
     with quietly():
         return [write_onnx(one, Path(out)) for one in found]
 
@@ -111,6 +113,7 @@ def compile(
         None if data is None else Path(data),
     )
     found = all_of(networks, size, weights)
+    require_apart(found)
     with quietly():
         files = [file for one in found for file in write_libraries(one, request, Path(out))]
     for file in files:

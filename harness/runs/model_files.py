@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.compiler.build import Library, compile_integers, compile_network
 from facebench.harness.compiler.targets import TARGETS, Target
@@ -52,6 +52,22 @@ class ModelFile:
         """Return all of it in JSON's types."""
         target = {"target": self.target} if self.target else {}
         return {"network": self.network, **target, "path": str(self.path), **self.facts}
+
+
+def require_apart(networks: Sequence[Network]) -> None:
+    """See that no network's file would take the place of another's.
+
+    Raises:
+        BadInputError: the names of two differ only in what a file's name cannot hold.
+    """
+    names: dict[str, str] = {}
+    for network in networks:
+        other = names.setdefault(_file_name(network.name), network.name)
+        if other != network.name:
+            raise BadInputError(
+                f"{other} and {network.name} would both be written to "
+                f"{_file_name(network.name)}: write one of them to another folder"
+            )
 
 
 def write_onnx(network: Network, out: Path) -> ModelFile:

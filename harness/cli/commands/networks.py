@@ -25,6 +25,7 @@ from facebench.harness.runs.jobs import Precision
 from facebench.harness.runs.model_files import (
     LibraryRequest,
     ModelFile,
+    require_apart,
     write_libraries,
     write_onnx,
 )
@@ -101,6 +102,7 @@ def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
     facebench export mobilefacenet --weights mobilefacenet=trained.pth
     """
 
+    require_apart(networks)
     _each(networks, lambda network: [write_onnx(network, out)], as_json)
 
 
@@ -127,6 +129,7 @@ def compile_(
     facebench compile mobilefacenet --target cortex-a76 --precision fp16,int8 --calibration lfw
     """
     request = LibraryRequest([TARGETS[name] for name in options.comma_list(target)], **chosen)
+    require_apart(networks)
     _each(networks, lambda network: write_libraries(network, request, out), as_json)
 
 

@@ -141,3 +141,18 @@ def test_a_doubtful_library_is_a_warning(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(making, "write_libraries", lambda *given: [doubtful])
     with pytest.warns(facebench.CaseWarning, match=r"tiny\.so may be wrong: why"):
         assert facebench.compile("mobilefacenet", out=tmp_path) == [doubtful]
+
+
+@pytest.mark.parametrize("command", [("export",), ("compile", "--target", "host")])
+def test_networks_of_which_one_file_would_replace_the_other_s_are_refused(
+    command: tuple[str, ...], tiny_onnx: Path, tmp_path: Path, capfd: Output
+) -> None:
+    data = tiny_onnx.read_bytes()
+    for name in ("my net.onnx", "my_net.onnx"):
+        # Equal weights are one network.
+        (tmp_path / name).write_bytes(data)
+        data = data.replace(b"pytorch", b"pytorcH")
+    networks = [str(tmp_path / name) for name in ("my net.onnx", "my_net.onnx")]
+    assert command_line.facebench(*command, *networks, "-o", tmp_path / "out") == 2
+    assert "would both be written to onnx_my_net.onnx: write one" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
