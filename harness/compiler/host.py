@@ -1,12 +1,13 @@
-"""Checks that this machine's processor executes the instructions that code was made for."""
+"""Checks that this machine executes code: its processor the instructions, its disk the file."""
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Collection
 from pathlib import Path
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import RefusedError, UnavailableError
 
 # Features that hold vector code up, where LLVM and the kernel have one name for them but for
 # the kernel's underscores.
@@ -31,6 +32,19 @@ def require(features: Collection[str], what: str) -> None:
         raise RefusedError(
             f"{what} is code with {', '.join(missing)}, which this machine's processor does not "
             "execute: use --target host, or x86-64-v3 where it has AVX2"
+        )
+
+
+def require_executable(path: Path) -> None:
+    """See that this machine runs code that lies in a file.
+
+    Raises:
+        UnavailableError: its file system is mounted `noexec`.
+    """
+    if os.statvfs(path).f_flag & os.ST_NOEXEC:
+        raise UnavailableError(
+            f"{path} lies on a file system that is mounted noexec, so that code in it does not "
+            "run: set FACEBENCH_CACHE to a folder on another"
         )
 
 

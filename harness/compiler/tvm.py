@@ -17,14 +17,27 @@ def import_tvm() -> Any:
     TVM imports torch where it is installed, for exchanging tensors that are
     not exchanged here. That takes four seconds of each process, and torch's
     threads and allocator would sit beside the code that is timed.
+
+    Raises:
+        UnavailableError: TVM went on without its compiler, whose library it could not load.
     """
     if "tvm" not in sys.modules and "torch" not in sys.modules:
         sys.modules["torch"] = None  # type: ignore[assignment]
         try:
-            importlib.import_module("tvm.relax")
+            _import("tvm.relax")
         finally:
             del sys.modules["torch"]
-    return importlib.import_module("tvm")
+    return _import("tvm")
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except AttributeError as error:
+        raise UnavailableError(
+            f"TVM cannot load its compiler ({error}): give it more memory, unset "
+            "TVM_USE_RUNTIME_LIB where that is set, or install apache-tvm anew"
+        ) from error
 
 
 def resolve(target: Target) -> Target:

@@ -60,11 +60,13 @@ def _open(folder: Path, threads: int) -> Infer:
     from facebench.harness.compiler.build import Library
     from facebench.harness.compiler.tvm import import_tvm
 
-    host.require(Library(folder).compilation().features, f"{folder / 'network.so'}")
+    path = folder / "network.so"
+    host.require(Library(folder).compilation().features, str(path))
+    host.require_executable(path)
     # Read by TVM's thread pool at its first use.
     os.environ["TVM_NUM_THREADS"] = str(threads)
     tvm = import_tvm()
-    library = tvm.runtime.load_module(str(folder / "network.so"))
+    library = tvm.runtime.load_module(str(path))
     machine = tvm.runtime.vm.VirtualMachine(library, tvm.cpu())
     main = machine["main"]
 

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 
 from facebench.architectures.errors import FacebenchError, UnavailableError
+from facebench.harness.compiler import host
 from facebench.harness.machine.caches import data_caches, last_level_bytes, second_level_bytes
 from facebench.harness.machine.die_with_parent import die_with_parent
 from facebench.harness.machine.environment import machine_key, version
@@ -80,7 +81,9 @@ def _loops() -> Any:
         [version(name) for name in ("apache-tvm", "apache-tvm-ffi", "ziglang")],
         fingerprints.code(__name__),
     )
-    return tvm_ffi.load_module(str(cache.entry("peak", key, _compile) / "loops.so"))
+    path = cache.entry("peak", key, _compile) / "loops.so"
+    host.require_executable(path)
+    return tvm_ffi.load_module(str(path))
 
 
 def _compile(folder: Path) -> None:

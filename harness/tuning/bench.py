@@ -84,15 +84,20 @@ def _tell(answers: Any, data: dict[str, Any]) -> None:
 
 
 def _here() -> BenchDevice:
-    from facebench.harness.compiler import library
+    from facebench.harness.compiler import host, library
 
     tvm = import_tvm()
+
+    def load(path: Path) -> Any:
+        host.require_executable(path)
+        return tvm.runtime.load_module(str(path))
+
     return BenchDevice(
         name="local",
         machine=library.host_machine(),
         processor=environment.identity()["cpu_model"],
         device=tvm.cpu(),
-        load=lambda path: tvm.runtime.load_module(str(path)),
+        load=load,
         calling=lambda doing: nullcontext(),
     )
 

@@ -1,12 +1,14 @@
 """Code for another level of x86-64 is refused before it crashes."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from facebench.architectures.errors import RefusedError
+from facebench.architectures.errors import RefusedError, UnavailableError
 from facebench.harness.compiler import host
 from facebench.harness.compiler.targets import TARGETS, Target, tuned_as
 from facebench.harness.records.artifacts import Compilation
@@ -24,6 +26,16 @@ def test_code_that_this_machine_lacks_features_for_is_refused(without_avx512: No
     host.require(V3.required, "the library")
     with pytest.raises(RefusedError, match="the library is code with avx512bw, .*x86-64-v3"):
         host.require(V4.required, "the library")
+
+
+def test_code_on_a_disk_that_runs_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.require_executable(tmp_path)
+    flags = SimpleNamespace(f_flag=os.statvfs(tmp_path).f_flag | os.ST_NOEXEC)
+    monkeypatch.setattr(os, "statvfs", lambda path: flags)
+    with pytest.raises(UnavailableError, match="mounted noexec, .*set FACEBENCH_CACHE"):
+        host.require_executable(tmp_path)
 
 
 def test_code_of_another_architecture_is_none_of_its_business(without_avx512: None) -> None:
