@@ -13,13 +13,14 @@ from facebench.harness.records.record import Record
 
 
 def _obtain(job: Job) -> Outcome:
-    from facebench.harness.models import cost  # loads torch
-    from facebench.harness.models.onnx_cost import counter
-
     if job.network.is_graph:
+        from facebench.harness.models.onnx_cost import counter
+
         loaded = job.network.loaded()
         found = loaded.found
         return Outcome(counter.count(loaded.model, found.image_shape, found.size, found.embedding))
+    from facebench.harness.models import cost  # loads torch
+
     if job.network.path is None and not job.network.is_module:
         return Outcome(cost.count_named(job.network.name))
     architecture, module = job.network.architecture(), job.network.module()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -40,6 +41,19 @@ def test_only_what_is_needed_is_imported(arguments: list[str], unneeded: set[str
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout
     assert not unneeded & set(done.stderr.split())
+
+
+def test_a_file_of_onnx_is_counted_without_torch(tiny_onnx: Path) -> None:
+    code = (
+        "import sys\n"
+        "from facebench.harness.cli.main import cli\n"
+        f"cli.main(['cost', {f'onnx:{tiny_onnx}'!r}], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "tiny.onnx" in done.stdout
+    assert "torch" not in done.stderr.split()
 
 
 def test_a_process_that_times_waits_for_nothing_that_it_does_not_need() -> None:
