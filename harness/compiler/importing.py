@@ -11,10 +11,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.models.export import Exported
-from facebench.harness.models.onnx_network.plain import plain
-
-# Operators that work with shapes; of a batch that is fixed they are constants.
-_ON_SHAPES = {"Shape", "ConstantOfShape"}
+from facebench.harness.models.onnx_network.plain import computes_shapes, plain
 
 
 @lru_cache(maxsize=1)
@@ -27,12 +24,12 @@ def import_network(exported: Exported, batch: int) -> Any:
     import onnx
 
     import_tvm()
-    from facebench.harness.compiler.shifts import with_convolutions  # loads onnx
+    from facebench.harness.models.onnx_network.shifts import with_convolutions  # loads onnx
 
     frontend = importlib.import_module("tvm.relax.frontend.onnx")
     height, width = exported.facts()["input_size"]
     model = onnx.load(exported.onnx)
-    if exported.from_onnx or any(node.op_type in _ON_SHAPES for node in model.graph.node):
+    if exported.from_onnx or computes_shapes(model):
         model = plain(model, batch)
     model = with_convolutions(model)
     shapes = {"image": [batch, 3, height, width]}

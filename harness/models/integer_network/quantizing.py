@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -42,6 +44,8 @@ from facebench.harness.models.integer_network.steps import (
     RealSums,
 )
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, read
+from facebench.harness.models.onnx_network.plain import computes_shapes, plain
+from facebench.harness.models.onnx_network.shifts import with_convolutions
 from facebench.harness.stats.arrays import FloatArray
 
 # Of weights, which are symmetric about zero.
@@ -58,13 +62,25 @@ def integer_network(exported: Exported, images: FloatArray) -> IntegerNetwork:
     Raises:
         RefusedError: an operator has no form in integers.
     """
-    name = exported.facts()["name"]
-    graph = read(onnx.load(exported.onnx), (1, *images.shape[1:]))
+    return of_model(exported.facts()["name"], onnx.load(exported.onnx), images)
+
+
+def of_model(name: str, model: onnx.ModelProto, images: FloatArray) -> IntegerNetwork:
+    """Return an ONNX model, called `name`, in integers; of images (N, 3, H, W).
+
+    See `integer_network`.
+    """
+    model = with_convolutions(plain(model, 1) if computes_shapes(model) else model)
+    graph = read(model, (1, *images.shape[1:]))
     steps = real_steps(name, graph)  # refuses before ranges are looked for, which takes a while
-    found = ranges(name, exported.onnx, images)
-    wanted = [step.result for step in steps[:-1] if _has_range(step)]
-    missing = [one for one in wanted if one not in found]
-    found |= ranges_of_values(exported.onnx, missing, images) if missing else {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        onnx.save(model, path)
+        found = ranges(name, path, images)
+        # A step may pick channels of the image, which is no operator that is quantized.
+        wanted = [graph.image, *(step.result for step in steps[:-1] if _has_range(step))]
+        missing = [one for one in wanted if one not in found]
+        found |= ranges_of_values(path, missing, images) if missing else {}
     return quantized(name, graph, steps, found)
 
 

@@ -18,6 +18,14 @@ from facebench.harness.models.onnx_network.unfused import first_line
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+# Operators that work with shapes.
+_ON_SHAPES = frozenset({"Shape", "ConstantOfShape"})
+
+
+def computes_shapes(model: ModelProto) -> bool:
+    """Say whether a graph works with shapes, which are constants where its batch is fixed."""
+    return any(node.op_type in _ON_SHAPES for node in model.graph.node)
+
 
 def plain(wrapped: ModelProto, batch: int | None) -> ModelProto:
     """Return a graph from `image` to `embedding` in plain operators, of so many images or of any.

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from facebench.architectures.errors import RefusedError
-from facebench.harness.models.export import Exported
+from facebench.harness.models import networks
+from facebench.harness.models.export import Exported, export
 from facebench.harness.models.integer_network import network as integer_network
 from facebench.harness.models.integer_network import quantizing, reading, reference
 from facebench.harness.models.integer_network.calibrating import (
@@ -389,6 +390,60 @@ def test_blocks_of_newer_networks_are_near_to_single_precision(name: str, tmp_pa
     answers = reference.embed(made, images)
     assert cosines(answers, expected[:, :, 0, 0]).min() > 0.995
     assert np.abs(answers - expected[:, :, 0, 0]).max() < 0.06
+
+
+def test_a_grey_of_the_image_and_a_shift_are_computed_as_an_exporter_spells_them() -> None:
+    import onnxruntime
+
+    model = graph_of(
+        """spelt (float[1, 3, 8, 8] image) => (float[1, 7, 1, 1] embedding) {
+        red = Slice(image, zero, one, one)
+        green = Slice(image, one, two, one)
+        some = Mul(red, third)
+        more = Mul(green, half)
+        grey = Add(some, more)
+        x = Conv(grey, w)
+        y = Relu(x)
+        none = ConstantOfShape <value = int64[1] {0}> (two)
+        ones = ConstantOfShape <value = int64[1] {1}> (two)
+        pads = Concat <axis = 0> (none, ones, none, ones)
+        around = Pad(y, pads)
+        left = Slice(around, first, first_end, axes)
+        up = Slice(around, second, second_end, axes)
+        moved = Concat <axis = 1> (left, up)
+        embedding = Conv(moved, v)
+    }"""
+    )
+    tables = {
+        "zero": [0], "one": [1], "two": [2], "axes": [1, 2, 3],
+        "first": [0, 1, 0], "first_end": [2, 9, 8], "second": [2, 0, 1], "second_end": [4, 8, 9],
+    }  # fmt: skip
+    draw = np.random.default_rng(4)
+    arrays = {name: np.array(value) for name, value in tables.items()}
+    arrays |= {name: np.array(value, np.float32) for name, value in
+               (("third", 0.3), ("half", 0.5))}  # fmt: skip
+    arrays |= {name: draw.normal(0, 0.5, shape).astype(np.float32) for name, shape in
+               (("w", (4, 1, 1, 1)), ("v", (7, 4, 8, 8)))}  # fmt: skip
+    for name, value in arrays.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    images = noise(16, 8)
+    made = quantizing.of_model("spelt", model, images)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    expected = np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
+    assert cosines(reference.embed(made, images), expected[:, :, 0, 0]).min() > 0.995
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["light_cnn_9", "light_cnn_29", "shiftnet_c"])
+def test_networks_of_a_grey_and_of_shifts_are_near_to_single_precision(name: str) -> None:
+    import onnxruntime
+
+    exported = export(networks.resolve(name))
+    images = noise(2, exported.facts()["input_size"][0])
+    made = quantizing.integer_network(exported, images)
+    session = onnxruntime.InferenceSession(exported.onnx)
+    expected = np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
+    assert cosines(reference.embed(made, images), expected).min() > 0.97
 
 
 def test_a_range_holds_zero_and_all_but_the_outermost_values() -> None:
