@@ -9,6 +9,7 @@ quotes, since it runs in a process of its own. What a registry loads is imported
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 from functools import lru_cache
@@ -38,6 +39,7 @@ class Sources:
         self.closure = lru_cache(None)(self._closure)
         self.imported = lru_cache(None)(self._imported)
         self._find = lru_cache(None)(self._found)
+        self._files = lru_cache(None)(self._listed)
 
     def _code(self, *names: str) -> str:
         return digest([(name, self._files_digest(name)) for name in sorted(self.closure(*names))])
@@ -55,7 +57,9 @@ class Sources:
     def _imported(self, name: str) -> frozenset[str]:
         path = self._path(name)
         text = path.read_text(encoding="utf-8", errors="replace") if path else ""
-        found = {quoted for quoted in _QUOTED.findall(text) if self._find(quoted) is not None}
+        # To look for names in quotes takes longer than to see that there are none.
+        quoted = _QUOTED.findall(text) if f'"{_PACKAGE}.' in text or f"'{_PACKAGE}." in text else ()
+        found = {one for one in quoted if self._find(one) is not None}
         for base, names, plain in _IMPORT.findall(text):
             found.add(plain or base)
             for part in re.sub(r"#[^\n]*|[()\\]", " ", names).split(","):
@@ -93,14 +97,24 @@ class Sources:
             raise ModuleNotFoundError(name)
         return found
 
+    def _listed(self) -> frozenset[str]:
+        """Return the paths of all sources, to ask the disk once and not for each import."""
+        walked = os.walk(self._root, followlinks=True)
+        return frozenset(
+            os.path.relpath(os.path.join(folder, name), self._root)
+            for folder, _, names in walked
+            for name in names
+            if name.endswith(".py")
+        )
+
     def _found(self, name: str) -> Path | None:
         """Return the source of a module; found without importing it where it is one of ours."""
         package, _, inside = name.partition(".")
         if package != _PACKAGE:
             return _foreign(name)
-        stem = self._root.joinpath(*inside.split("."))
-        candidates = Path(f"{stem}.py"), stem / "__init__.py"
-        return next((path for path in candidates if path.is_file()), None)
+        stem = inside.replace(".", "/")
+        candidates = (f"{stem}.py", f"{stem}/__init__.py".removeprefix("/"))
+        return next((self._root / path for path in candidates if path in self._files()), None)
 
 
 def _foreign(name: str) -> Path | None:
