@@ -22,6 +22,7 @@ from facebench.harness.records.layers import LayerTime, LayerTimes
 from tests.harness import command_line
 from tests.places import ROOT
 from tests.reports.report_records import cost, latency
+from tests.sampling import today
 
 
 def facebench(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -77,7 +78,8 @@ def test_what_will_not_do_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("x = 1\n", "registers no network"), ("y\n", "my.py, line 1: NameError")]
+    ("text", "said"),
+    today([("x = 1\n", "registers no network"), ("y\n", "my.py, line 1: NameError")], 1),
 )
 def test_a_file_without_a_block_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "my.py").write_text(text)

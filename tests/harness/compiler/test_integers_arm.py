@@ -20,6 +20,7 @@ from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
 from tests.integer_networks import Drawing, attending, bottlenecks, drawings, shuffling
+from tests.sampling import today
 
 # With products of four bytes, and without.
 CORES = ["cortex-a76", "cortex-a53"]
@@ -51,9 +52,14 @@ def held(drawing: Drawing, core: str, batch: int, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "core"),
     [
-        (bottlenecks, "cortex-a76"),
-        (shuffling, "cortex-a53"),
-        (attending, "cortex-a76"),
+        *today(
+            [
+                (bottlenecks, "cortex-a76"),
+                (shuffling, "cortex-a53"),
+                (attending, "cortex-a76"),
+            ],
+            2,
+        ),
         pytest.param(attending, "cortex-a53", marks=pytest.mark.slow),
         pytest.param(shuffling, "cortex-a76", marks=pytest.mark.slow),
         pytest.param(bottlenecks, "cortex-a53", marks=pytest.mark.slow),

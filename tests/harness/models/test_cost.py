@@ -19,9 +19,10 @@ from facebench.architectures.registry import find, mobile_names
 from facebench.harness.models.bn_folding import inference_form
 from facebench.harness.models.cost import count, count_named
 from facebench.harness.models.tally import CONVENTIONS
-from tests.sampling import large
+from tests.sampling import large, sixth, today
 
 TIMM = ["timm:mobilenetv3_small_100:gdconv", "timm:ghostnet_100:gap", "timm:resnet18:fc"]
+DRAWN = sixth([*mobile_names(), *TIMM], 1)
 
 # Millions of convolution multiply-adds, of parameters as trained and of those
 # with BN folded, to the digits they were worked out to.
@@ -168,7 +169,7 @@ def test_the_gdconv_of_mobilenet_v2():
     assert layer.madds["conv+linear"] == layer.parameters == 62_720
 
 
-@pytest.mark.parametrize("name", [*mobile_names(), *TIMM, *large()])
+@pytest.mark.parametrize("name", [*DRAWN, *large()])
 def test_layers_add_up_to_the_whole(name):
     whole = cost_of(name)
     assert whole.parameters == sum(p.numel() for p in find(name).build().parameters())
@@ -178,7 +179,7 @@ def test_layers_add_up_to_the_whole(name):
         assert whole.madds[convention] == sum(layer.madds[convention] for layer in whole.layers)
 
 
-@pytest.mark.parametrize("name", mobile_names())
+@pytest.mark.parametrize("name", DRAWN)
 def test_conventions_differ_by_bn_and_by_elementwise_operators(name):
     normalized = elementwise = 0
     for layer in cost_of(name).layers:
@@ -190,7 +191,7 @@ def test_conventions_differ_by_bn_and_by_elementwise_operators(name):
     assert madds["+activation"] - madds["+bn"] == elementwise
 
 
-@pytest.mark.parametrize("name", mobile_names() + TIMM)
+@pytest.mark.parametrize("name", DRAWN)
 def test_layers_are_in_execution_order_from_image_to_embedding(name):
     layers = cost_of(name).layers
     # Light CNN works out grey before all else.
@@ -398,10 +399,10 @@ BACKBONES = (
     "fbnetc_100:gap", "repvit_m0_9:gap", "ghostnetv2_100:gap", "mobilevit_xxs:gap",
 )  # fmt: skip
 COUNTED = [*mobile_names(), *(f"timm:{one}" for one in BACKBONES)]
-SAMPLED = {
+SAMPLED = [
     "mobilefacenet", "edgeface_xs", "shufflenet_v2", "timm:lcnet_050:gap",
     "timm:ghostnetv2_100:gap", "timm:mobilevit_xxs:gap",
-}  # fmt: skip
+]  # fmt: skip
 
 # MAdds and outputs of what does not depend on the image, which a counter of one pass counts: in
 # EdgeFace a 1x1 convolution of 64 to some channels on 14x14 positions.
@@ -451,7 +452,10 @@ COUNTING = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in SAMPLED else pytest.mark.slow) for n in COUNTED],
+    [
+        *today(SAMPLED, 3),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in COUNTED if n not in SAMPLED),
+    ],
 )
 def test_torchs_own_counter_agrees(name):
     network = inference_form(find(name).build().eval())
