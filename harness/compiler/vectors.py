@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-# Features of CPUs, as LLVM names them, of which there are kernels of integers: x86-64, 64-bit ARM.
-BYTE_FEATURES = (("avx2", "fma"), ("fp-armv8", "neon"))
+# Features of CPUs, as LLVM names them, of which there are kernels of integers: x86-64, 64-bit ARM
+# and 32-bit ARM.
+BYTE_FEATURES = (("avx2", "fma"), ("fp-armv8", "neon"), ("vfp4", "neon"))
+
+# NEON's registers where it is 32-bit ARM's.
+ARM_32_REGISTERS = 16
 
 # The feature without which there are no kernels in half precision.
 HALF_FEATURE = "fullfp16"
@@ -44,15 +48,17 @@ def in_words(features: Collection[Collection[str]]) -> str:
     """Return features of which a CPU must have all of one collection.
 
     Example:
-        in_words(BYTE_FEATURES) == "avx2 and fma, or fp-armv8 and neon"
+        in_words(BYTE_FEATURES) == "avx2 and fma, or fp-armv8 and neon, or vfp4 and neon"
     """
     return ", or ".join(" and ".join(one) for one in features)
 
 
 def byte_vectors(features: Collection[str]) -> ByteVectors:
     """Return the registers of a target that has one of `BYTE_FEATURES`, by all its features."""
-    if "neon" in features:
+    if "fp-armv8" in features:
         return ByteVectors(lanes=4, registers=32, dot="dotprod" in features, arm=True)
+    if "neon" in features:
+        return ByteVectors(lanes=4, registers=ARM_32_REGISTERS, dot=False, arm=True)
     if {"avx512bw", "avx512vl"} <= set(features):
         return ByteVectors(lanes=16, registers=32, dot="avx512vnni" in features)
     return ByteVectors(lanes=8, registers=16, dot="avxvnni" in features)

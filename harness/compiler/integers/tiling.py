@@ -51,7 +51,7 @@ def tiling(work: Convolution | Depthwise, vectors: ByteVectors) -> IntegerTiling
 
 def _depthwise_tiling(work: Depthwise, vectors: ByteVectors) -> IntegerTiling:
     most = 4 if vectors.arm or (vectors.dot and vectors.registers > 16) else 2
-    if not vectors.arm and not vectors.dot and vectors.registers <= 16:
+    if not vectors.dot and vectors.registers <= 16:
         most = 1  # each register of sums takes one of magnitudes and one of signs
     outputs, width = min(most, work.output[1]), min(vectors.packed, work.channels)
     if vectors.arm and vectors.dot and fits(work.window, work.output[0]):

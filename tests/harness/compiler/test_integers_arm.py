@@ -22,8 +22,8 @@ from tests.harness.devices.emulator.conftest import emulated, emulated_here  # n
 from tests.integer_networks import Drawing, attending, bottlenecks, drawings, shuffling
 from tests.sampling import today
 
-# With products of four bytes, and without.
-CORES = ["cortex-a76", "cortex-a53"]
+# With products of four bytes, without, and of 32 bits.
+CORES = ["cortex-a76", "cortex-a53", "cortex-a7"]
 
 
 def embedded(folder: Path, core: str, images: FloatArray) -> FloatArray:
@@ -57,12 +57,15 @@ def held(drawing: Drawing, core: str, batch: int, folder: Path) -> None:
                 (bottlenecks, "cortex-a76"),
                 (shuffling, "cortex-a53"),
                 (attending, "cortex-a76"),
+                (bottlenecks, "cortex-a7"),
             ],
             2,
         ),
         pytest.param(attending, "cortex-a53", marks=pytest.mark.slow),
         pytest.param(shuffling, "cortex-a76", marks=pytest.mark.slow),
         pytest.param(bottlenecks, "cortex-a53", marks=pytest.mark.slow),
+        pytest.param(shuffling, "cortex-a7", marks=pytest.mark.slow),
+        pytest.param(attending, "cortex-a7", marks=pytest.mark.slow),
     ],
 )
 def test_parts_of_mobile_networks_have_the_bits_of_numpys(

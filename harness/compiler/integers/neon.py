@@ -1,4 +1,4 @@
-"""Vectors of bytes in the instructions of 64-bit ARM.
+"""Vectors of bytes in the instructions of ARM's NEON, of 64 bits and of 32.
 
 Their products are of signed bytes with signed ones, so bytes of a map are less by 128 than the
 numbers of docs/int8.md. Weights are -127 to 127: two products fit 16 bits.
@@ -17,7 +17,7 @@ from tvm.tirx.script.builder import ir as T
 from facebench.harness.compiler.integers.lanes import QUAD, Factors, Lanes, shuffled
 from facebench.harness.compiler.kernels.emit import Buffer, Expr, load, splat
 
-_NEON = "llvm.aarch64.neon."
+_NEON, _NEON_32 = "llvm.aarch64.neon.", "llvm.arm.neon."
 
 # Bytes of a register.
 _REGISTER = 16
@@ -28,6 +28,9 @@ class ArmLanes(Lanes):
 
     kind: ClassVar[str] = "int8"
     origin: ClassVar[int] = 128
+
+    # The instruction that halves integers and saturates them.
+    saturating: ClassVar[str] = f"{_NEON}sqxtn"
 
     def weights_type(self) -> str:
         """Return bytes."""
@@ -50,14 +53,14 @@ class ArmLanes(Lanes):
     def narrowed(self, numbers: Sequence[Expr], lanes: int) -> Expr:
         """Return words, and of them bytes; both saturate."""
         words = [
-            tirx.call_llvm_pure_intrin(f"int16x{lanes}", f"{_NEON}sqxtn.v{lanes}i16", one)
+            tirx.call_llvm_pure_intrin(f"int16x{lanes}", f"{self.saturating}.v{lanes}i16", one)
             for one in numbers
         ]
         if len(words) == 1:
-            made = _saturated([_joined(words * 2, lanes)])
+            made = self._saturated([_joined(words * 2, lanes)])
             return shuffled([T.Bind(made)], range(lanes))
         pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
-        return _saturated([_joined(pair, lanes) for pair in pairs])
+        return self._saturated([_joined(pair, lanes) for pair in pairs])
 
     def bytes_of(self, floats: Sequence[Expr], lanes: int, less: Expr | None) -> Expr:
         """Return bytes of the lower 16 bits, where these are the whole integers."""
@@ -66,9 +69,15 @@ class ArmLanes(Lanes):
         words = [tirx.reinterpret(f"int16x{2 * lanes}", one) for one in floats]
         if len(words) == 1:
             lower = shuffled(words * 2, range(0, 4 * lanes, 2))
-            return shuffled([T.Bind(_saturated([lower]))], range(lanes))
+            return shuffled([T.Bind(self._saturated([lower]))], range(lanes))
         pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
-        return _saturated([shuffled(pair, range(0, 4 * lanes, 2)) for pair in pairs])
+        return self._saturated([shuffled(pair, range(0, 4 * lanes, 2)) for pair in pairs])
+
+    def _saturated(self, words: Sequence[Expr]) -> Expr:
+        """Return one or two vectors of eight words as bytes."""
+        name = f"{self.saturating}.v8i8"
+        bytes_ = [tirx.call_llvm_pure_intrin("int8x8", name, one) for one in words]
+        return bytes_[0] if len(bytes_) == 1 else _joined(bytes_, 8)
 
     def widened(self, bytes_: Expr, together: Sequence[int], zero: Expr) -> list[Expr]:
         """Return bytes less their zero as words, and these as int32."""
@@ -131,6 +140,9 @@ class PairLanes(ArmLanes):
     another.
     """
 
+    # The instruction that multiplies bytes to words.
+    product: ClassVar[str] = f"{_NEON}smull"
+
     def weights_kept(
         self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False
     ) -> NDArray[np.integer[Any]]:
@@ -165,8 +177,13 @@ class PairLanes(ArmLanes):
         words: Expr = None
         for one, weight in zip(given, weights, strict=True):
             kind = f"int16x{2 * lanes}"
-            product = tirx.call_llvm_pure_intrin(kind, f"{_NEON}smull.v{2 * lanes}i16", weight, one)
+            name = f"{self.product}.v{2 * lanes}i16"
+            product = tirx.call_llvm_pure_intrin(kind, name, weight, one)
             words = product if words is None else words + product
+        return self._with_pairs(total, words, lanes)
+
+    def _with_pairs(self, total: Expr, words: Expr, lanes: int) -> Expr:
+        """Return sums with pairs of words added to them."""
         name = f"{_NEON}saddlp.v{lanes}i32.v{2 * lanes}i16"
         return total + tirx.call_llvm_pure_intrin(f"int32x{lanes}", name, words)
 
@@ -206,6 +223,18 @@ class PairLanes(ArmLanes):
         return [[_half(equal, i % 2)] * 2 for i in range(len(together))]
 
 
+class PairLanes32(PairLanes):
+    """It is NEON of 32-bit ARM, which has the same instructions but for products of four bytes."""
+
+    saturating: ClassVar[str] = f"{_NEON_32}vqmovns"
+    product: ClassVar[str] = f"{_NEON_32}vmulls"
+
+    def _with_pairs(self, total: Expr, words: Expr, lanes: int) -> Expr:
+        """Return sums with pairs of words added to them."""
+        name = f"{_NEON_32}vpadals.v{lanes}i32.v{2 * lanes}i16"
+        return tirx.call_llvm_pure_intrin(f"int32x{lanes}", name, total, words)
+
+
 def _apart(together: Sequence[int], columns: bool) -> list[int]:
     """Return for how many sums the first two of four bytes lie together, and then the others."""
     if columns and len(together) > 1:
@@ -217,12 +246,6 @@ def _half(bytes_: Expr, half: int) -> Expr:
     """Return the first or the last bytes of a register."""
     size = _REGISTER // 2
     return shuffled([bytes_], range(half * size, (half + 1) * size))
-
-
-def _saturated(words: Sequence[Expr]) -> Expr:
-    """Return one or two vectors of eight words as bytes."""
-    bytes_ = [tirx.call_llvm_pure_intrin("int8x8", f"{_NEON}sqxtn.v8i8", one) for one in words]
-    return bytes_[0] if len(bytes_) == 1 else _joined(bytes_, 8)
 
 
 def _joined(vectors: Sequence[Expr], lanes: int) -> Expr:
