@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from facebench.harness.runtimes.registry import (
 )
 from facebench.harness.stats.arrays import FloatArray
 from facebench.harness.storage import cache, fingerprints
+
+_UNKNOWN_LAYER = re.compile(r"layer (\S+) not exists or registered")
 
 
 def _prepare(exported: Exported, batch: int, target: str) -> Artifact:
@@ -85,10 +88,13 @@ def _require_layers(param: Path) -> None:
     """Refuse operators that pnnx left as torch's, such as torch.unbind; ncnn's have no dot."""
     kinds = {line.split()[0] for line in param.read_text().splitlines()[2:] if line.strip()}
     if foreign := sorted(kind for kind in kinds if "." in kind):
-        raise BadInputError(
-            f"ncnn has no layer for {', '.join(foreign)}: time this network in another runtime, "
-            "such as onnxruntime"
-        )
+        raise _without_layers(", ".join(foreign))
+
+
+def _without_layers(kinds: str) -> BadInputError:
+    return BadInputError(
+        f"ncnn has no layer for {kinds}: time this network in another runtime, such as onnxruntime"
+    )
 
 
 def _require_no_crash(folder: Path, height: int, width: int) -> None:
@@ -98,12 +104,17 @@ def _require_no_crash(folder: Path, height: int, width: int) -> None:
         "from facebench.harness.runtimes.ncnn_cpu import _open; "
         f"_open(Path(sys.argv[1]), 1)(numpy.zeros((1, 3, {height}, {width}), numpy.float32))"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", code, folder], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, folder], capture_output=True, text=True, errors="replace"
+    )
     if done.returncode < 0:
         raise WrongAnswerError(
             f"ncnn crashes on this network (signal {-done.returncode}): time it in another "
             "runtime, such as onnxruntime"
         )
+    # Such a network it does not load, and says so there alone.
+    if unknown := _UNKNOWN_LAYER.search(done.stderr):
+        raise _without_layers(unknown[1])
 
 
 def _pnnx() -> Path:

@@ -25,7 +25,7 @@ from facebench.harness.models.export import Exported
 from facebench.harness.models.networks import Network, resolve
 from facebench.harness.records.case import Case
 from facebench.harness.records.latency import Latency
-from facebench.harness.runtimes import session
+from facebench.harness.runtimes import ncnn_cpu, session
 from facebench.harness.runtimes.registry import RUNTIMES, Runtime, installed
 from facebench.harness.timing.sampler import MINIMUM_SAMPLES, Budget
 from tests.sampling import covering, large, today, turn
@@ -170,6 +170,15 @@ def test_ncnn_files_that_cannot_be_made_are_named(tmp_path: Path) -> None:
     (tmp_path / "facts.json").write_text('{"input_size": [16, 16], "from_onnx": false}')
     with pytest.raises(WrongAnswerError, match="pnnx cannot convert"):
         RUNTIMES["ncnn"].prepare(Exported(tmp_path), 1, "host")
+
+
+def test_a_layer_that_ncnn_lacks_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("ncnn")
+    text = "7767517\n2 2\nInput in0 0 1 in0\nGatherND gather 1 1 in0 out0\n"
+    (tmp_path / "network.ncnn.param").write_text(text)
+    (tmp_path / "network.ncnn.bin").touch()
+    with pytest.raises(BadInputError, match="ncnn has no layer for GatherND: time this network"):
+        ncnn_cpu._require_no_crash(tmp_path, 8, 8)
 
 
 @pytest.mark.parametrize("package", sorted({r.packages[0] for r in RUNTIMES if r.survives_fork}))
