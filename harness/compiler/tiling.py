@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
+from facebench.harness.compiler import half_sums
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.kernels import convolution, depthwise, strassen
 from facebench.harness.compiler.kernels.emit import register_lanes, spans
@@ -76,6 +77,7 @@ def best(work: Workload, vectors: Vectors) -> Tiling:
 
 def candidates(work: Workload, vectors: Vectors) -> Iterator[Tiling]:
     """Yield tilings that keep all sums in registers."""
+    vectors = half_sums.registers(work, vectors)
     if isinstance(work, Convolution):
         yield from _convolutions(work, vectors)
         yield from _strassens(work, vectors)
@@ -167,6 +169,7 @@ def _depthwise(work: Depthwise | Pooling, vectors: Vectors) -> Iterator[depthwis
 
 def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
     """Return the modelled cost of a workload: instructions where lanes are factors, else cycles."""
+    vectors = half_sums.registers(work, vectors)
     if isinstance(tiling, strassen.StrassenTiling):
         assert isinstance(work, Convolution)
         return _strassen_cost(work, tiling, vectors)
@@ -179,6 +182,7 @@ def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
 
 def tasks(work: Workload, tiling: Tiling, vectors: Vectors) -> int:
     """Return how many parts there are of a kernel's work, which threads share in order."""
+    vectors = half_sums.registers(work, vectors)
     pixels = work.batch * work.output[0] * work.output[1]
     if isinstance(tiling, strassen.StrassenTiling):
         return pixels // tiling.chunk

@@ -78,6 +78,8 @@ class Vectors:
         element: type of the elements, float32 or float16.
         in_single: half precision is computed in instructions of single precision, with the same
             bits.
+        directed: that is done with multiply-adds that are told how to round (AVX-512).
+        widened: sums of half precision are in single precision, and rounded where they are written.
     """
 
     lanes: int
@@ -86,6 +88,8 @@ class Vectors:
     named: bool = False
     element: str = "float32"
     in_single: bool = False
+    directed: bool = False
+    widened: bool = False
 
     @property
     def precision(self) -> str:
@@ -95,7 +99,12 @@ class Vectors:
     @property
     def computed(self) -> str:
         """Return the type in which registers hold elements."""
-        return "float32" if self.in_single else self.element
+        return "float32" if self.in_single or self.widened else self.element
+
+    @property
+    def rounded_to(self) -> str:
+        """Return the type whose precision sums have."""
+        return "float32" if self.widened else self.element
 
     @property
     def element_bytes(self) -> int:
@@ -126,4 +135,6 @@ def half_vectors(triple: str, features: Collection[str]) -> Vectors:
     """Return the registers of a target for half precision; see `vectors`."""
     if HALF_FEATURE in features:
         return Vectors(lanes=8, registers=32, by_lane=True, element="float16")
-    return replace(vectors(triple, features), element="float16", in_single=True)
+    directed = "avx512f" in features
+    registers = vectors(triple, features)
+    return replace(registers, element="float16", in_single=True, directed=directed)

@@ -190,7 +190,7 @@ class _DepthwiseKernel:
         return lambda pixel, kx, register, value: sums.add(pixel, register, value)
 
     def _scale(self, sums: Sums, factor: float) -> None:
-        factor = float(np.dtype(self._vectors.element).type(factor))
+        factor = float(np.dtype(self._vectors.rounded_to).type(factor))
         for pixel in range(sums.pixels):
             for register in range(len(sums.lanes)):
                 sums.scale(pixel, register, factor)

@@ -71,16 +71,20 @@ def _kind(element: str, lanes: int) -> str:
 
 def product_added(vectors: Vectors, left: Expr, right: Expr, total: Expr, lanes: int) -> Expr:
     """Return a total and a product, in one instruction where the target has one."""
+    if vectors.directed and lanes == half.DIRECTED_LANES:
+        return half.product_added_by_directions(left, right, total)
     if vectors.in_single:
         return half.product_added(left, right, total, lanes)
-    if vectors.named:
+    if vectors.named or vectors.widened:
         return tirx.call_llvm_pure_intrin(total.ty, "llvm.fma", left, right, total)
     return total + left * right
 
 
 def rounded(vectors: Vectors, value: Expr, lanes: int) -> Expr:
-    """Return what one operation gives, in an element's precision."""
-    return half.rounded(value, lanes) if vectors.in_single else value
+    """Return what one operation gives, in the precision of sums."""
+    if vectors.in_single:
+        return half.rounded(value, lanes)
+    return half.as_written(value) if vectors.widened else value
 
 
 def store(buffer: Buffer, index: Expr, value: Expr, lanes: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tvm import relax, tirx
 
+from facebench.harness.compiler import half_sums
 from facebench.harness.compiler.graph.rewrite import Kernel
 from facebench.harness.compiler.kernels import convolution, depthwise, strassen
 from facebench.harness.compiler.kernels.strassen import StrassenTiling
@@ -62,6 +63,7 @@ def is_kernel(function: tirx.PrimFunc) -> bool:
 @lru_cache(maxsize=1024)
 def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
     """Return a workload's kernel with a tiling."""
+    vectors = half_sums.registers(work, vectors)
     if isinstance(work, Convolution) and isinstance(tiling, StrassenTiling):
         return strassen.emit_strassen(work, tiling, vectors)
     if isinstance(work, Convolution):
@@ -73,6 +75,7 @@ def function(work: Workload, tiling: Any, vectors: Vectors) -> tirx.PrimFunc:
 
 def packing(work: Workload, tiling: Any, vectors: Vectors) -> Callable[[Any], Any]:
     """Return how the kernel wants its weights; a pooling has none."""
+    vectors = half_sums.registers(work, vectors)
     pack: Callable[..., Any] = depthwise.pack
     if isinstance(work, Convolution):
         pack = strassen.pack if isinstance(tiling, StrassenTiling) else convolution.pack

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facebench.harness.compiler import host
+from facebench.harness.compiler.half_sums import in_single
 from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.compiler.vectors import half_vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Window, Workload
@@ -26,16 +28,29 @@ tvm = import_tvm()
 # It needs TVM to be imported, and without torch's help.
 from facebench.harness.compiler import tiling as tilings  # noqa: E402
 
+AVX2 = half_vectors("x86_64-linux-gnu", ["avx", "avx2"])
+AVX512 = half_vectors("x86_64-linux-gnu", ["avx", "avx512f"])
+
 # What a CPU with AVX2, and one with AVX-512, computes half precision with.
 REGISTERS = [
-    half_vectors("x86_64-linux-gnu", ["avx", "avx2"]),
-    half_vectors("x86_64-linux-gnu", ["avx", "avx512f"]),
+    AVX2,
+    pytest.param(
+        AVX512,
+        marks=pytest.mark.skipif(
+            not host.executes(["avx512f"]), reason="the processor has no AVX-512"
+        ),
+    ),
 ]
 
 
 def fused(left: Any, right: Any, total: Any) -> Any:
-    """Numpy's product and sum of halves, rounded once: double precision holds what is before."""
+    """Numpy's product and sum of halves, rounded once: double precision holds what is before.
+
+    A sum in single precision is numpy's own: it holds a product of halves.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
+        if total.dtype == np.float32:
+            return left.astype(np.float32) * right.astype(np.float32) + total
         exact = left.astype(np.float64) * right.astype(np.float64) + total.astype(np.float64)
         return exact.astype(np.float16)
 
@@ -67,17 +82,18 @@ def order(work: Convolution, taps: list[Any], group: int) -> list[tuple[Any, int
 def summed(work: Workload, arrays: list[np.ndarray], y: int, x: int) -> np.ndarray:
     """Return the sums (N, C) of one place."""
     image, *rest = arrays
+    kind = np.float32 if in_single(work) else np.float16
     taps = places(work, y, x)
     if isinstance(work, Pooling):
         under = [image[:, :, row, column] for _, _, row, column in taps]
         if work.kind == "max":
             return np.max(under, axis=0) if under else np.full(image.shape[:2], -65504, np.float16)
-        total = np.zeros(image.shape[:2], np.float16)
+        total = np.zeros(image.shape[:2], kind)
         for one in under:
             total = total + one
-        return total * np.float16(1 / work.window.taps)
+        return total * kind(1 / work.window.taps)
     weights, bias = rest[:2]
-    total = np.broadcast_to(bias, (work.batch, len(bias))).copy()
+    total = np.broadcast_to(bias, (work.batch, len(bias))).astype(kind)
     if isinstance(work, Depthwise):
         for ky, kx, row, column in taps:
             total = fused(image[:, :, row, column], weights[:, 0, ky, kx], total)
@@ -163,9 +179,24 @@ def test_many_kernels_have_numpys_bits(
     same_bits(work, registers, seed, scale)
 
 
+@pytest.mark.parametrize("registers", REGISTERS, ids=str)
+@pytest.mark.parametrize(
+    "work",
+    [
+        Convolution(2, (1, 1), (1, 1), 75, 20, Window((1, 1)), epilogue=("prelu", "add")),
+        Depthwise(1, (7, 7), (1, 1), 20, Window((7, 7)), ("leaky",)),
+        Pooling(1, (7, 7), (1, 1), 20, Window((7, 7)), "mean"),
+    ],
+    ids=lambda work: type(work).__name__,
+)
+def test_sums_of_a_map_of_one_pixel_are_in_single_precision(registers: Any, work: Workload) -> None:
+    assert in_single(work)
+    same_bits(work, registers, 3)
+
+
 def test_a_sum_that_overflows_stays_infinite() -> None:
-    work = Convolution(1, (1, 1), (1, 1), 64, 16, Window((1, 1)))
+    work = Convolution(1, (1, 2), (1, 2), 64, 16, Window((1, 1)))
     arrays = [np.full_like(array, 200) for array in halves(work, 0, 1.0)]
-    answer = run(work, tilings.best(work, REGISTERS[0]), REGISTERS[0], arrays)
+    answer = run(work, tilings.best(work, AVX2), AVX2, arrays)
     assert np.isinf(answer).all()
-    np.testing.assert_array_equal(answer, last(np.full((1, 16, 1, 1), np.inf, np.float16)))
+    np.testing.assert_array_equal(answer, last(np.full((1, 16, 1, 2), np.inf, np.float16)))
