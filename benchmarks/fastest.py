@@ -3,7 +3,9 @@
     python benchmarks/fastest.py                          the networks of Table 2, 1 and 2 threads
     python benchmarks/fastest.py mobilefacenet timm:fastvit_t8:gap --threads 1 --rounds 20
     python benchmarks/fastest.py mobilenet_v1 --runtimes tvm,onnxruntime
+    python benchmarks/fastest.py --precision int8 --runtimes tvm,tvm:fp32,litert,openvino
 
+All compute in one precision, but those that name another; int8 is calibrated on synthetic faces.
 Every runtime has a process of its own, which stays open. They are timed by turns, in
 rounds, so that what else the machine does falls on all of them alike. A ratio is that of
 the medians of a round; shown are the median and the range of the rounds. A runtime that
@@ -13,6 +15,7 @@ refuses a network, or fails, is named with its reason, and the others go on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -26,8 +29,11 @@ from pathlib import Path
 
 from facebench.architectures import registry
 from facebench.architectures.errors import FacebenchError
-from facebench.harness.models.export import export
+from facebench.harness.measures.deployment import Deployment, deploy
+from facebench.harness.measures.job import Job
 from facebench.harness.models.networks import resolve
+from facebench.harness.models.precision import PRECISIONS
+from facebench.harness.records.case import Case
 from facebench.harness.runtimes.registry import RUNTIMES, installed
 
 _OURS = "tvm"
@@ -40,7 +46,7 @@ class Row:
     Attributes:
         network: its name.
         threads: of every runtime.
-        median_ms: of each runtime that ran it, the fastest first.
+        median_ms: of each runtime that ran it, the fastest first; `tvm:fp32` is TVM in fp32.
         refused: why others did not, by runtime.
         fastest: the fastest beside TVM; empty where no other ran it.
         ratio: TVM's time over that one's, the median of the rounds; 0 where there is none.
@@ -64,13 +70,14 @@ def main() -> None:
         _serve(*options.child.split(","), options.seconds)
         return
     names = options.networks or [name for name in registry.names() if registry.find(name).paper_row]
+    if options.prepare:
+        _prepare(names, options)
+        return
     for runtime in RUNTIMES:
         if not runtime.installed():
             print(f"left out: {runtime.name} is not installed ({runtime.install})")
-    # Exports import torch, which none of the timed processes of other runtimes should.
-    for number, name in enumerate(names, start=1):
-        _progress(f"exporting {name} ({number} of {len(names)})")
-        _exported(name)
+    # What prepares imports torch and more, which none of the timed processes should.
+    subprocess.run([sys.executable, __file__, *sys.argv[1:], "--prepare"], check=False)
     rows = []
     for threads in options.threads:
         _progress("")
@@ -94,8 +101,10 @@ def _options() -> argparse.Namespace:
         "--runtimes",
         type=lambda text: text.split(","),
         default=installed(),
-        help=f"of {','.join(RUNTIMES.names())}; all that are installed unless given",
+        help=f"of {','.join(RUNTIMES.names())}, or such as tvm:fp32; all that are installed "
+        "unless given",
     )
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
     parser.add_argument(
         "--threads",
         type=lambda text: [int(n) for n in text.split(",")],
@@ -105,9 +114,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="in which all have their turn")
     parser.add_argument("--seconds", type=float, default=0.3, help="of a runtime in a round")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
+    parser.add_argument("--prepare", action="store_true", help="all that is timed, and time none")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    unknown = [name for name in options.runtimes if name not in installed()]
+    if not options.child:
+        options.runtimes = [_named(name, options.precision) for name in options.runtimes]
+    unknown = [name for name in options.runtimes if name.partition(":")[0] not in installed()]
     if unknown or (_OURS not in options.runtimes and not options.child):
         parser.error(f"--runtimes names {_OURS} and others of {', '.join(installed())}")
     return options
@@ -119,15 +131,19 @@ def _progress(text: str) -> None:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _exported(name: str) -> None:
-    """Export a network, unless that was done before, in a process that ends with it."""
-    code = (
-        "import sys; from facebench.harness.models.export import export; "
-        "from facebench.harness.models.networks import resolve; export(resolve(sys.argv[1]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{name} cannot be exported: {_last(done.stderr)}")
+def _named(runtime: str, precision: str) -> str:
+    """Return a runtime's name with its precision, where that is not the one of all."""
+    name, own = _parts(runtime, precision)
+    return name if own == precision else runtime
+
+
+def _prepare(names: Sequence[str], options: argparse.Namespace) -> None:
+    """Fill the cache with what is timed; who refuses it says so when it is opened."""
+    for number, name in enumerate(names, start=1):
+        for runtime in options.runtimes:
+            _progress(f"preparing {name} for {runtime} ({number} of {len(names)})")
+            with contextlib.suppress(Exception):
+                deployed(name, *_parts(runtime, options.precision))
 
 
 def _compare(name: str, threads: int, options: argparse.Namespace) -> Row:
@@ -136,7 +152,7 @@ def _compare(name: str, threads: int, options: argparse.Namespace) -> Row:
     refused: dict[str, str] = {}
     for runtime in options.runtimes:
         _progress(f"{name}: opening it in {runtime}")
-        child = _start(name, runtime, threads, options.seconds)
+        child = _start(name, runtime, threads, options.seconds, options.precision)
         said = _said(child)
         if said == "ready":
             children[runtime] = child
@@ -174,8 +190,11 @@ def _row(name: str, threads: int, found: dict[str, list[float]], refused: dict[s
     return Row(name, threads, ordered, refused, others[0], middle, min(ratios), max(ratios))
 
 
-def _start(name: str, runtime: str, threads: int, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "--child", f"{name},{runtime},{threads}"]
+def _start(
+    name: str, runtime: str, threads: int, seconds: float, precision: str
+) -> subprocess.Popen[str]:
+    child = ",".join([name, *_parts(runtime, precision), str(threads)])
+    command = [sys.executable, __file__, "--child", child]
     return subprocess.Popen(
         [*command, "--seconds", str(seconds)],
         stdin=subprocess.PIPE,
@@ -211,11 +230,8 @@ def _tell(text: object) -> None:
     print(f"{_MARK}{text}", flush=True)
 
 
-def _serve(name: str, runtime: str, threads: str, seconds: float) -> None:
+def _serve(name: str, runtime: str, precision: str, threads: str, seconds: float) -> None:
     """Time one runtime, once for each line that comes."""
-    exported = export(resolve(name))
-    chosen = RUNTIMES[runtime]
-    images = exported.reference()[0][:1]
 
     def sample(seconds: float) -> Sequence[float]:
         end = time.perf_counter() + seconds
@@ -227,7 +243,9 @@ def _serve(name: str, runtime: str, threads: str, seconds: float) -> None:
         return times
 
     try:
-        session = chosen.open(chosen.prepare(exported, 1, "host").path, int(threads))
+        made = deployed(name, runtime, precision)
+        images = made.batch_of_images()
+        session = made.runtime.open(made.artifact.path, int(threads))
         sample(2 * seconds)
     except FacebenchError as error:
         _tell(error)
@@ -238,6 +256,22 @@ def _serve(name: str, runtime: str, threads: str, seconds: float) -> None:
     _tell("ready")
     for _ in sys.stdin:
         _tell(statistics.median(sample(seconds)) * 1e3)
+
+
+def _parts(runtime: str, precision: str) -> tuple[str, str]:
+    """Return a runtime's name and its precision: that of all, if it names none."""
+    name, _, own = runtime.partition(":")
+    return name, own or precision
+
+
+def deployed(name: str, runtime: str, precision: str, target: str = "host") -> Deployment:
+    """Return a network as a runtime executes it; TVM's code is for a target."""
+    network = resolve(name)
+    compiled_for = target if runtime == _OURS else ""
+    case = Case(
+        "latency", network.name, network.weights, precision, runtime=runtime, target=compiled_for
+    )
+    return deploy(Job(case, network, calibration="synthetic" if precision == "int8" else ""))
 
 
 def _last(text: str) -> str:
