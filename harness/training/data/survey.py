@@ -83,7 +83,7 @@ def require_images(source: Source, seen: Survey, rows: IntArray) -> None:
         raise BadInputError(
             f"{source.images.describe(int(bad[0]))} is no image, or one of more than "
             f"{MOST_PIXELS:,} pixels ({len(bad):,} of {len(rows):,} are): copy the set anew, or "
-            "leave them out by a list (--without)"
+            "leave them out by a list ('train --without')"
         )
 
 
