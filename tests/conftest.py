@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from facebench.harness.models import known_networks
 from tests.installed import Installed, borrowing, build_wheel, install
 from tests.shared import made_once
 
@@ -92,6 +93,8 @@ def cache_folder(
         folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEBENCH_CACHE", str(folder / "cache"))
+        # Here, where torch is, and not in the first processes, which would import it for that.
+        known_networks.told()
         yield folder / "cache"
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -52,20 +53,26 @@ known_to = 1.0
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    own = {"FACEBENCH_CACHE": str(tmp_path_factory.mktemp("cache")), "RAY_USAGE_STATS_ENABLED": "0"}
+def environment(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> dict[str, str]:
+    own = empty_cache(tmp_path_factory.mktemp("own") / "cache", cache_folder)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    return os.environ | own
+    return os.environ | {"FACEBENCH_CACHE": str(own), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def empty_cache(folder: Path, cache_folder: Path) -> Path:
+    """A cache that holds which networks there are alone: torch is imported to find that out."""
+    shutil.copytree(cache_folder / "networks", folder / "networks")
+    return folder
 
 
 @contextlib.contextmanager
-def cluster(cache: object, cores: int = 1, workers: int = 3) -> Iterator[Any]:
-    """A cluster whose nodes have a cache: its head, which has no cores, and its workers."""
+def cluster(cache: object, cores: int = 1, workers: int = 3, head: int = 0) -> Iterator[Any]:
+    """A cluster whose nodes have a cache: its head, with cores or without, and its workers."""
     utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEBENCH_CACHE", str(cache))
         made = utils.Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+            initialize_head=True, head_node_args={"num_cpus": head, "include_dashboard": False}
         )
         for _ in range(workers):
             made.add_node(num_cpus=cores)
@@ -76,7 +83,7 @@ def cluster(cache: object, cores: int = 1, workers: int = 3) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def nodes(environment: dict[str, str]) -> Iterator[Any]:
     """A cluster that tests share; they leave it as it is."""
-    with cluster(environment["FACEBENCH_CACHE"], workers=2) as made:
+    with cluster(environment["FACEBENCH_CACHE"], workers=1, head=1) as made:
         yield made
 
 
@@ -136,9 +143,14 @@ def here(
 
 
 def test_records_on_two_nodes_equal_those_of_one_machine(
-    tmp_path: Path, environment: dict[str, str], plan: str, here: dict[str, str], nodes: Any
+    tmp_path: Path,
+    environment: dict[str, str],
+    plan: str,
+    here: dict[str, str],
+    nodes: Any,
+    cache_folder: Path,
 ) -> None:
-    own = environment | {"FACEBENCH_CACHE": str(tmp_path / "cache")}
+    own = environment | {"FACEBENCH_CACHE": str(empty_cache(tmp_path / "cache", cache_folder))}
     run = start(tmp_path / "out", own, plan, "--cluster", nodes.address)
     _, said = run.communicate(timeout=600)
     assert run.returncode == 0, said
