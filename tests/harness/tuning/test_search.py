@@ -56,7 +56,7 @@ def test_as_many_tilings_are_tried_as_were_asked_for_or_as_there_are(trials: int
     assert {ALL.index(one) for asked in cost.asked for one in asked} == set(done.costs)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, len(ALL) - 1), st.integers(2, 12))
 def test_what_is_found_costs_no_more_than_what_was_found_before(before: int, trials: int) -> None:
     def reversed_order(one: Tiling) -> float:

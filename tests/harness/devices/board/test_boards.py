@@ -82,11 +82,6 @@ def test_a_server_ends_when_it_is_told_to(serve: Serve) -> None:
     assert serve("serve", "--port", "0").stop() == 0
 
 
-def test_a_server_that_others_reach_warns(serve: Serve) -> None:
-    said = serve("serve", "--host", "0.0.0.0", "--port", "0").said
-    assert any("warning" in line and "ssh://" in line for line in said)
-
-
 @pytest.mark.usefixtures("gone")
 def test_a_board_that_is_not_there_is_named() -> None:
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 cannot be reached.*device serve"):

@@ -140,11 +140,12 @@ def test_a_tracker_needs_no_cloudpickle(serve: Serve) -> None:
     assert trackers.boards("127.0.0.1", tracker.port) == {}
 
 
-@pytest.mark.parametrize("command", ["serve", "tracker"])
-def test_both_warn_where_others_reach_them(serve: Serve, command: str) -> None:
+@pytest.mark.parametrize(("command", "mend"), [("serve", "--device ssh://"), ("tracker", "SSH")])
+def test_both_warn_where_others_reach_them(serve: Serve, command: str, mend: str) -> None:
     started = serve(command, "--host", "0.0.0.0", "--port", "0")
     (warning,) = [line for line in started.said if line.startswith("warning: ")]
     assert "has no passwords" in warning
+    assert mend in warning
 
 
 def test_a_tracker_s_port_that_is_taken_is_named() -> None:
