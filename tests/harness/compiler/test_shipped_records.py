@@ -36,6 +36,7 @@ SHIPPED = {
     "cortex-a76": ("cycles", "modelled for cortex-a76"),
     "x86-64-v3.int8": ("seconds", "measured on"),
     "x86-64-v4-vnni.int8": ("seconds", "measured on"),
+    "x86-64-v4.int8": ("seconds", "measured on"),
     "cortex-a72.int8": ("cycles", "modelled for cortex-a72"),
     "cortex-a76.int8": ("cycles", "modelled for cortex-a76"),
     "cortex-a76.fp16": ("cycles", "modelled for cortex-a76"),
