@@ -114,7 +114,9 @@ def check(request: CompressionRequest) -> None:
     try:
         writing.folder(request.folder, below=request.folder)
     except OSError as error:
-        raise BadInputError(f"cannot write {request.folder}: {error.strerror}") from error
+        raise BadInputError(
+            f"cannot write {request.folder}: {error.strerror}; name another folder"
+        ) from error
 
 
 def compress(

@@ -183,7 +183,9 @@ def _drawn(found: Compression, folder: Path) -> Iterator[Path]:
     try:
         writing.write(path, drawn.svg)
     except OSError as error:
-        raise BadInputError(f"cannot write {path}: {error.strerror}") from error
+        raise BadInputError(
+            f"cannot write {path}: {error.strerror}; make room, or name another folder"
+        ) from error
     yield path
 
 

@@ -50,7 +50,9 @@ def save(
     try:
         writing.write(path, data)
     except OSError as error:
-        raise BadInputError(f"cannot write {path}: {error.strerror}") from error
+        raise BadInputError(
+            f"cannot write {path}: {error.strerror}; make room, or name another folder"
+        ) from error
     return len(data)
 
 

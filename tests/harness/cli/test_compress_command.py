@@ -1,6 +1,8 @@
 """`facebench compress` as its users see it: files that every command takes, and what they cost."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,8 @@ def test_each_file_is_timed_beside_the_weights_as_they_were(tmp_path: Path, capf
         ("--dataset folder:/nowhere", "/nowhere"),
         ("--time slowest", "slowest"),
         ("--bits 0", "whole numbers from 1 to 8"),
+        ("--bits 16", "whole numbers from 1 to 8"),
+        ("--sparsity 50%", "shares from 0 to below 1"),
         ("--sparsity -0.1", "shares from 0 to below 1"),
         ("--epochs nan", "--epochs"),
         ("--retrain /nowhere --dataset folder:/nothing", "/nothing"),
@@ -116,6 +120,24 @@ def test_what_lies_elsewhere_is_not_written_to(tmp_path: Path, capfd: Output) ->
         assert said.startswith("facebench: ")
         assert words in said
     assert (tmp_path / "precious").read_text() == "as it was"
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, capfd: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    resolve(NETWORK).module()  # what the cache keeps of it is there already
+    monkeypatch.setattr(os, "fsync", full)
+    out = tmp_path / "small"
+    assert facebench("compress", NETWORK, "--sparsity", "0", "--bits", "2", "-o", out) == 2
+    said = capfd.readouterr().err.strip().splitlines()[-1]
+    assert said == (
+        f"facebench: cannot write {out / NETWORK}-0-2bit.safetensors: No space left on device; "
+        "make room, or name another folder"
+    )
+    assert list(out.iterdir()) == []
 
 
 def test_the_weights_that_are_compressed_are_not_written_over(
