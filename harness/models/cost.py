@@ -108,7 +108,7 @@ def _table() -> dict[str, Rule]:
         Rule(Role.FUSED, "+bn", twice): "batch_norm",
         Rule(Role.FUSED, "+activation", once): (
             "prelu relu relu6 leaky_relu hardtanh clamp clamp_min elu sigmoid hardsigmoid "
-            "hardswish silu gelu tanh mish softplus sqrt rsqrt pow exp neg abs"
+            "hardswish silu gelu erf tanh mish softplus sqrt rsqrt pow exp neg abs"
         ),
         Rule(Role.OTHER, "+bn", twice): "layer_norm group_norm instance_norm",
         Rule(Role.OTHER, "+activation", once): "add sub mul div maximum softmax",

@@ -294,6 +294,16 @@ class Gate(nn.Module):
         return torch.sigmoid(y) * y
 
 
+def test_an_error_function_is_an_activation():
+    class Erf(nn.Module):
+        def forward(self, x):
+            return torch.erf(x)
+
+    maps = 3 * 8 * 6
+    found = count(nn.Sequential(nn.Conv2d(3, 3, 1), Erf()), (8, 6), 0)
+    assert found.madds == {"conv+linear": 3 * maps, "+bn": 3 * maps, "+activation": 4 * maps}
+
+
 def test_an_activation_whose_input_is_still_needed_is_not_fused():
     maps = 3 * 48
     assert count(Gate(), (8, 6), 0).peak_activation_bytes == 4 * 3 * maps
