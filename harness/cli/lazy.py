@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -27,8 +28,19 @@ class LazyCommand(click.Command):
         return command
 
 
+class PipeClosed(BaseException):
+    """Whoever read our output reads no more, such as `head`; like SystemExit, it is no error."""
+
+
 class LazyGroup(click.Group):
     """Lists its commands without importing them, and imports the one that runs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click would leave with exit code 1 where nobody reads its output."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command by its name, loaded."""

@@ -13,7 +13,10 @@ from types import FrameType
 import click
 
 from facebench.architectures.errors import FacebenchError
-from facebench.harness.cli.lazy import LazyCommand, LazyGroup
+from facebench.harness.cli.lazy import LazyCommand, LazyGroup, PipeClosed
+
+# As of a program that ends by SIGPIPE: 1 would be a regression, and 0 would hide one.
+_PIPE_CLOSED = 128 + signal.SIGPIPE
 
 
 def main() -> None:
@@ -23,11 +26,9 @@ def main() -> None:
     _have_streams()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(standalone_mode=False) or 0
+        code = _run()
         sys.stdout.flush()  # a success is one once it is written
         sys.exit(code)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except click.ClickException as error:
         told = io.StringIO()
         error.show(told)
@@ -39,7 +40,7 @@ def main() -> None:
         # What could not be written is not tried again at the exit, nor said twice.
         sys.stdout = None
         if error.errno == errno.EPIPE:
-            sys.exit(0)
+            sys.exit(_PIPE_CLOSED)
         # Where one file is copied to another the second is the one that had no room.
         place = error.filename2 or error.filename or "the disk"
         _fail(
@@ -47,10 +48,21 @@ def main() -> None:
             "another place, then run the same command again",
             2,
         )
+    except PipeClosed:
+        sys.stdout = None
+        sys.exit(_PIPE_CLOSED)
     except (KeyboardInterrupt, click.exceptions.Abort):
         _stopped("interrupted", signal.SIGINT)
     except _Terminated:
         _stopped("terminated", signal.SIGTERM)
+
+
+def _run() -> int:
+    """Run the command; returns its exit code."""
+    try:
+        return cli.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
 
 
 def _have_streams() -> None:

@@ -131,6 +131,8 @@ def instructions_job(network: Network, runtime: str, device: str, target: str = 
 
 def _target(runtime: str, device: str, chosen: str = "") -> str:
     """Return what TVM compiles for; empty for a runtime that picks its kernels itself."""
+    if chosen:
+        TARGETS[chosen]  # a name that is none is one whatever the runtime
     if runtime != "tvm":
         return ""
     target = chosen or DEVICES[device].facts().target

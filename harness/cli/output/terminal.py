@@ -39,6 +39,10 @@ class _PlainConsole(Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(emoji=False, **options)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, where Rich would leave with exit code 1."""
+        raise BrokenPipeError
+
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterator[Segment]:

@@ -370,6 +370,15 @@ def test_closed_streams_are_no_failure_and_hide_none(arguments: str, code: int) 
     assert subprocess.run(["sh", "-c", command]).returncode == code
 
 
+@pytest.mark.parametrize("options", ["", " --json"])
+def test_output_that_nobody_reads_is_no_success_and_no_regression(options: str) -> None:
+    command = f"{sys.executable} -m facebench.harness.cli.main list measures{options}"
+    # `true` has ended before anything is written.
+    script = f"set -o pipefail; (sleep 0.1; exec {command}) | true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
 def test_standard_output_that_lacks_letters_has_question_marks() -> None:
     records = shipped.folder("reference") / "arm.jsonl"
     command = [sys.executable, "-m", "facebench.harness.cli.main", "claims", str(records)]
