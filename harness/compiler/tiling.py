@@ -15,6 +15,7 @@ from facebench.harness.compiler import half_sums
 from facebench.harness.compiler.integers.convolution import IntegerTiling
 from facebench.harness.compiler.kernels import convolution, depthwise, strassen
 from facebench.harness.compiler.kernels.emit import register_lanes, spans
+from facebench.harness.compiler.kernels.sharing import Tiles, uneven
 from facebench.harness.compiler.kernels.strips import share_rows
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Pooling, Workload
@@ -48,8 +49,8 @@ _SET_BYTES, _WAYS = 4096, 6
 _LATENCY, _RATE = 4.0, 2.0
 
 # Of Strassen's algorithm, as measured on Zen 4: pixels of a map, and channels of its input and its
-# output, below which it does not pay; pixels of a task; registers of a tile, beyond which LLVM
-# moves many about; how much longer one of two threads may work.
+# output, below which it does not pay; pixels of a chunk; registers of a tile, beyond which LLVM
+# moves many about; how many more chunks one of two threads may have, each with sums of its own.
 _PIXELS, _CHANNELS, _CHUNK_PIXELS, _SUMS, _UNEVEN = 96, 64, 256, 24, 0.1
 
 # Cycles of each sum that is kept and taken up again, and what more of each for each other; of a
@@ -183,21 +184,30 @@ def cost(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
 def tasks(work: Workload, tiling: Tiling, vectors: Vectors) -> int:
     """Return how many parts there are of a kernel's work, which threads share in order."""
     vectors = half_sums.registers(work, vectors)
+    whole = _whole_tasks(work, tiling, vectors)
+    if isinstance(tiling, strassen.StrassenTiling):
+        assert isinstance(work, Convolution)
+        return whole * -(-work.filters // 2 // (tiling.vectors * vectors.lanes))
+    if not isinstance(tiling, convolution.ConvolutionTiling):
+        return whole
+    assert isinstance(work, Convolution)
+    if not work.window.pointwise() or work.planar:
+        return whole
+    return whole * Tiles(tiling.chunk, tiling.pixels).parts(whole)
+
+
+def _whole_tasks(work: Workload, tiling: Tiling, vectors: Vectors) -> int:
+    """Return how many parts there would be if none were cut for threads to share them."""
+    assert not isinstance(tiling, IntegerTiling)
     pixels = work.batch * work.output[0] * work.output[1]
     if isinstance(tiling, strassen.StrassenTiling):
         return pixels // tiling.chunk
-    assert not isinstance(tiling, IntegerTiling)
     width = tiling.vectors * vectors.lanes
     if isinstance(tiling, convolution.ConvolutionTiling):
         assert isinstance(work, Convolution)
         blocks = work.groups * -(-work.filters // work.groups // width)
         return pixels // tiling.chunk * blocks
     return work.batch * -(-work.output[0] // tiling.rows) * -(-work.channels // width)
-
-
-def uneven(tasks: int, threads: int) -> float:
-    """Return how much longer the busiest thread works than its share."""
-    return -(-tasks // threads) * threads / tasks - 1
 
 
 def _convolution_cost(
@@ -219,8 +229,8 @@ def _convolution_cost(
 
 
 def _shared(work: Workload, tiling: Tiling, vectors: Vectors) -> float:
-    """Return what it costs that threads share the work unevenly."""
-    count = tasks(work, tiling, vectors)
+    """Return what it costs that threads share the work unevenly, or that it is cut for that."""
+    count = _whole_tasks(work, tiling, vectors)
     return 1 + 0.1 * (uneven(count, 2) + uneven(count, 4))
 
 
@@ -239,7 +249,7 @@ def _strassen_cost(work: Convolution, tiling: strassen.StrassenTiling, vectors: 
     summed = _SUMMED * pixels * channels / vectors.lanes
     if strassen.SUMS * vectors.element_bytes * pixels * channels > _CLOSE_BYTES:
         summed *= _FAR
-    total = (total + summed) * tasks(work, tiling, vectors)
+    total = (total + summed) * _whole_tasks(work, tiling, vectors)
     cold = _COLD * work.channels * work.filters
     return total * _shared(work, tiling, vectors) + cold
 

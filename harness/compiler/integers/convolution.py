@@ -21,7 +21,7 @@ from facebench.harness.compiler.integers.sums import (
     operands,
     rows_of_taps,
 )
-from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels import emit, sharing
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, columns
 from facebench.harness.compiler.vectors import ByteVectors
@@ -126,13 +126,13 @@ class _IntegerConvolution:
         chunks = rows * work.output[1] // tiling.chunk if self._pointwise else rows
         blocks = work.groups * self._blocks.count
 
-        def task(chunk: Expr, number: Expr) -> None:
+        def task(chunk: Expr, number: Expr, _: Expr) -> None:
             group = T.Bind(number // self._blocks.count)
             block = T.Bind(number % self._blocks.count)
             chunk = T.Bind(chunk)
             self._blocks.emit(block, lambda width: self._task(chunk, group, block, width))
 
-        emit.tasks(chunks, blocks, tiling.weights_first, task)
+        sharing.tasks(chunks, blocks, tiling.weights_first, task)
 
     def _task(self, chunk: Expr, group: Expr, block: Expr, width: int) -> None:
         first = T.Bind(group * self._filters + block * self._blocks.width)

@@ -26,7 +26,7 @@ from facebench.harness.compiler.integers.sums import (
     operands,
     rows_of_taps,
 )
-from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels import emit, sharing
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, columns
 from facebench.harness.compiler.vectors import ByteVectors
@@ -107,11 +107,11 @@ class _IntegerDepthwise:
         )
         rows = work.batch * work.output[0]
 
-        def task(row: Expr, block: Expr) -> None:
+        def task(row: Expr, block: Expr, _: Expr) -> None:
             row, block = T.Bind(row), T.Bind(block)
             self._blocks.emit(block, lambda width: self._row(row, block, width))
 
-        emit.tasks(rows, self._blocks.count, self._tiling.weights_first, task)
+        sharing.tasks(rows, self._blocks.count, self._tiling.weights_first, task)
 
     def _row(self, row: Expr, block: Expr, width: int) -> None:
         work = self._work

@@ -24,7 +24,7 @@ from facebench.harness.compiler.integers.sums import (
     arguments,
     operands,
 )
-from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels import emit, sharing
 from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.strips import Strip, Strips, share_rows
 from facebench.harness.compiler.kernels.window import Columns, columns
@@ -85,11 +85,11 @@ class _IntegerStrips:
         )
         strips = work.batch * self._strips.count
 
-        def task(strip: Expr, block: Expr) -> None:
+        def task(strip: Expr, block: Expr, _: Expr) -> None:
             strip, block = T.Bind(strip), T.Bind(block)
             self._blocks.emit(block, lambda width: self._row(strip, block, width))
 
-        emit.tasks(strips, self._blocks.count, self._tiling.weights_first, task)
+        sharing.tasks(strips, self._blocks.count, self._tiling.weights_first, task)
 
     def _row(self, strip: Expr, block: Expr, width: int) -> None:
         work = self._work

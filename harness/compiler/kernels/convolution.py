@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels import emit, sharing
 from facebench.harness.compiler.kernels.accumulation import Accumulation
 from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
+from facebench.harness.compiler.kernels.sharing import Tiles
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Convolution, Shifted
@@ -104,38 +106,37 @@ class _ConvolutionKernel:
         pixels = work.batch * work.output[0] * work.output[1]
         chunks = pixels // tiling.chunk
         blocks = work.groups * self._blocks.count
+        tiles = Tiles(tiling.chunk, tiling.pixels)
+        parts = tiles.parts(chunks * blocks) if self._pointwise else 1
 
-        def task(chunk: Expr, number: Expr) -> None:
+        def task(chunk: Expr, number: Expr, part: Expr) -> None:
             group = T.Bind(number // self._blocks.count)
             block = T.Bind(number % self._blocks.count)
-            self._task(T.Bind(chunk), group, block)
+            chunk = T.Bind(chunk)
 
-        emit.tasks(chunks, blocks, tiling.weights_first, task)
+            def body(width: int) -> None:
+                first = T.Bind(group * self._filters + block * self._blocks.width)
+                weights = T.Bind(first * work.reduced)
+                if not self._pointwise:
+                    self._row_tiles(chunk, group, first, weights, width)
+                    return
+                tile = partial(self._pointwise_tile, group, first, weights, width)
+                pixel = chunk * tiling.chunk
+                tiles.emit(part, parts, lambda start, pixels: tile(T.Bind(pixel + start), pixels))
 
-    def _task(self, chunk: Expr, group: Expr, block: Expr) -> None:
-        def body(width: int) -> None:
-            first = group * self._filters + block * self._blocks.width
-            weights = first * self._work.reduced
-            tiles = self._pointwise_tiles if self._pointwise else self._row_tiles
-            tiles(chunk, group, T.Bind(first), T.Bind(weights), width)
+            self._blocks.emit(block, body)
 
-        self._blocks.emit(block, body)
+        sharing.tasks(chunks, blocks, tiling.weights_first, task, parts)
 
-    def _pointwise_tiles(
-        self, chunk: Expr, group: Expr, first: Expr, weights: Expr, width: int
+    def _pointwise_tile(
+        self, group: Expr, first: Expr, weights: Expr, width: int, pixel: Expr, pixels: int
     ) -> None:
-        work, size = self._work, self._tiling.chunk
-        for start, count, pixels in emit.spans(size, self._tiling.pixels):
-
-            def tile(number: Expr, start: int = start, pixels: int = pixels) -> None:
-                pixel = T.Bind(chunk * size + start + number * pixels)
-                sums = self._start(pixels, width, first)
-                base = T.Bind(pixel * work.channels)
-                inputs = [base + i * work.channels for i in range(pixels)]
-                self._channel_loops(sums, inputs, weights, width, group)
-                self._finish(sums, first, lambda i: (pixel + i) * work.filters + first)
-
-            emit.repeat(count, tile)
+        work = self._work
+        sums = self._start(pixels, width, first)
+        base = T.Bind(pixel * work.channels)
+        inputs = [base + i * work.channels for i in range(pixels)]
+        self._channel_loops(sums, inputs, weights, width, group)
+        self._finish(sums, first, lambda i: (pixel + i) * work.filters + first)
 
     def _row_tiles(self, row: Expr, group: Expr, first: Expr, weights: Expr, width: int) -> None:
         work = self._work

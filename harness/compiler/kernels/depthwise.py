@@ -13,7 +13,7 @@ import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels import emit, sharing
 from facebench.harness.compiler.kernels.emit import Blocks, Expr, Steps, Sums
 from facebench.harness.compiler.kernels.strips import Strip, Strips
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
@@ -105,11 +105,11 @@ class _DepthwiseKernel:
         self._buffers = emit.arguments(shapes, self._vectors.element)
         strips = work.batch * self._strips.count
 
-        def task(strip: Expr, block: Expr) -> None:
+        def task(strip: Expr, block: Expr, _: Expr) -> None:
             strip, block = T.Bind(strip), T.Bind(block)
             self._blocks.emit(block, lambda width: self._tiles(strip, block, width))
 
-        emit.tasks(strips, self._blocks.count, self._tiling.channels_first, task)
+        sharing.tasks(strips, self._blocks.count, self._tiling.channels_first, task)
 
     def _tiles(self, strip: Expr, block: Expr, width: int) -> None:
         work = self._work

@@ -152,25 +152,6 @@ class Blocks:
                     body(rest)
 
 
-def tasks(
-    chunks: int, blocks: int, weights_first: bool, body: Callable[[Expr, Expr], None]
-) -> None:
-    """Emit one loop over chunks of pixels and blocks of channels, shared among threads.
-
-    Args:
-        chunks: how many.
-        blocks: how many.
-        weights_first: all chunks come before the next block, whose weights stay in the cache till
-            then; else all blocks before the next chunk.
-        body: emits the task of a chunk and a block.
-    """
-    with T.parallel(0, chunks * blocks) as task:
-        if weights_first:
-            body(task % chunks, task // chunks)
-        else:
-            body(task // blocks, task % blocks)
-
-
 def spans(extent: int, most: int) -> Iterator[tuple[int, int, int]]:
     """Yield `extent` pixels in tiles of nearly one size: (start, tiles, pixels of each).
 

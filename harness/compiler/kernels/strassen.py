@@ -27,7 +27,7 @@ import numpy as np
 from tvm import tirx
 from tvm.tirx.script.builder import ir as T
 
-from facebench.harness.compiler.kernels import emit
+from facebench.harness.compiler.kernels import emit, sharing
 from facebench.harness.compiler.kernels.accumulation import Accumulation
 from facebench.harness.compiler.kernels.emit import Blocks, Buffer, Expr, Steps, Sums
 from facebench.harness.compiler.vectors import Vectors
@@ -117,13 +117,22 @@ class _StrassenKernel:
         self._buffers = emit.arguments(shapes, self._vectors.element)
         chunks = work.batch * math.prod(work.output) // self._tiling.chunk
         width = min(self._blocks.width, self._filters)
-        with T.parallel(0, chunks) as task:
-            first = T.Bind(task * self._tiling.chunk)
-            sums = [self._allocated(self._pixels * self._channels) for _ in range(SUMS)]
-            held = [self._allocated(self._tiling.pixels * width) for _ in range(3)]
-            self._sum_pixels(first, sums)
-            with T.serial(0, self._blocks.count) as block:
+        tasks = chunks * self._blocks.count
+        sizes = [(self._pixels * self._channels, self._vectors.element)] * SUMS
+
+        with sharing.each_thread(tasks, *sizes, (1, "int32")) as (*sums, summed):
+            emit.store(summed, 0, -1, 1)
+
+            def task(chunk: Expr, block: Expr, _: Expr) -> None:
+                chunk, block = T.Bind(chunk), T.Bind(block)
+                held = [self._allocated(self._tiling.pixels * width) for _ in range(3)]
+                first = T.Bind(chunk * self._tiling.chunk)
+                with T.If(emit.load(summed, 0, 1) != chunk), T.Then():
+                    self._sum_pixels(first, sums)
+                    emit.store(summed, 0, chunk, 1)
                 self._blocks.emit(block, partial(self._tiles, first, block, sums, held))
+
+            sharing.tasks(chunks, self._blocks.count, weights_first=False, body=task)
 
     def _allocated(self, elements: int) -> Buffer:
         return T.alloc_buffer((elements,), self._vectors.element, scope="global")

@@ -54,8 +54,13 @@ EPILOGUES = [
 ]
 
 
-def run(work: Workload, tiling: Any, registers: Vectors, arrays: list[np.ndarray]) -> np.ndarray:
-    """The kernel's output (N, H, W, C) from NCHW input, weights, bias, slopes, added map."""
+def run(
+    work: Workload, tiling: Any, registers: Vectors, arrays: list[np.ndarray], times: int = 1
+) -> np.ndarray:
+    """The kernel's outputs (times, N, H, W, C) from NCHW input, weights, bias, slopes, added map.
+
+    Of one time there is no axis.
+    """
     made = provider.function(work, tiling, registers).with_attr("global_symbol", "kernel")
     target = tvm.target.Target({"kind": "llvm", "mcpu": build.resolve(TARGETS["host"]).cpu})
     library = tvm.tirx.build(tvm.IRModule({"kernel": made}), target=target, pipeline="s_tir")
@@ -67,9 +72,12 @@ def run(work: Workload, tiling: Any, registers: Vectors, arrays: list[np.ndarray
         given[-1] = last(given[-1])
     channels = work.filters if isinstance(work, Convolution) else work.channels
     output = tvm.runtime.tensor(np.full((work.batch, *work.output, channels), np.nan, image.dtype))
-    library["kernel"](*(tvm.runtime.tensor(np.ascontiguousarray(a)) for a in given), output)
-    answer: np.ndarray = output.numpy()
-    return answer
+    tensors = [tvm.runtime.tensor(np.ascontiguousarray(a)) for a in given]
+    answers = []
+    for _ in range(times):
+        library["kernel"](*tensors, output)
+        answers.append(output.numpy().copy())
+    return answers[0] if times == 1 else np.stack(answers)
 
 
 def last(array: np.ndarray) -> np.ndarray:
@@ -278,19 +286,34 @@ def test_seven_products_of_many_kernels_are_torchs(
     assert error(run(work, tiling, registers, arrays), expected(work, arrays)) < 1e-5
 
 
+def test_each_thread_has_sums_of_pixels_of_its_own() -> None:
+    work = Convolution(1, (14, 14), (14, 14), 256, 256, Window((1, 1)))
+    arrays = inputs(work)
+    # Of 7 chunks threads begin amid one.
+    answers = run(work, StrassenTiling(7, 1, 4, 28), REGISTERS[2], arrays, times=40)
+    assert error(answers, expected(work, arrays)) < 1e-5
+
+
+def test_seven_products_of_one_task_need_no_threads() -> None:
+    work = Convolution(1, (1, 4), (1, 4), 8, 16, Window((1, 1)))
+    arrays = inputs(work)
+    answer = run(work, StrassenTiling(2, 1, 4, 4), REGISTERS[2], arrays)
+    assert error(answer, expected(work, arrays)) < 1e-5
+
+
 def test_seven_products_share_their_work_and_have_pixels_and_digits_enough() -> None:
-    def tasks(size: int, registers: Vectors) -> set[int]:
+    def chunks(size: int, registers: Vectors) -> set[int]:
         work = Convolution(1, (size, size), (size, size), 128, 256, Window((1, 1)))
         found = tilings.candidates(work, registers)
         return {size**2 // one.chunk for one in found if isinstance(one, StrassenTiling)}
 
     wide = REGISTERS[2]
-    # Of 7 tasks one of two threads would have 4.
-    assert tasks(14, wide) == {14}
-    assert not tasks(7, wide)
-    assert not tasks(14, REGISTERS[1])
-    assert not tasks(14, REGISTERS[3])
-    assert not tasks(14, replace(wide, element="float16", in_single=True))
+    # Of 7 chunks one of two threads would have 4.
+    assert chunks(14, wide) == {14}
+    assert not chunks(7, wide)
+    assert not chunks(14, REGISTERS[1])
+    assert not chunks(14, REGISTERS[3])
+    assert not chunks(14, replace(wide, element="float16", in_single=True))
 
 
 @pytest.mark.parametrize("registers", today(REGISTERS, 3), ids=str)
