@@ -70,8 +70,8 @@ def calibration_of(
         seed: of the draw.
 
     Raises:
-        BadInputError: there are landmarks, but of none of the images or in another order; or an
-            image can't be read or aligned.
+        BadInputError: there are landmarks, but of none of the images or in another order; an
+            image can't be read or aligned; or all are the same.
     """
     faces = locate(faces, "file" if faces.landmarks else "aligned")
     keys = _drawn(faces, count, seed)
@@ -80,6 +80,11 @@ def calibration_of(
             f"dataset {faces.name} has no face to calibrate int8 on: give one with landmarks"
         )
     pictures = tuple(_aligned(faces, key, input_size) for key in keys)
+    if len(pictures) > 1 and all(np.array_equal(pictures[0], one) for one in pictures):
+        raise BadInputError(
+            f"all {len(pictures)} images of {faces.name} to calibrate int8 on are the same: give "
+            "photographs of several faces"
+        )
     return Calibration(faces.name, pictures, preprocessing)
 
 

@@ -70,11 +70,26 @@ def _attention(one: Operator, graph: OnnxGraph) -> int:
     return scores * (queries[-1] + values[-1])
 
 
+def _einsum(one: Operator, graph: OnnxGraph) -> int:
+    """Count a product for each element of the output and of the axes that are summed over."""
+    said: str = one.attributes["equation"].decode().replace(" ", "")
+    terms, _, result = said.partition("->")
+    sizes: dict[str, int] = {}
+    for term, name in zip(terms.split(","), one.inputs, strict=True):
+        before, _, after = term.partition("...")
+        shape = graph.shapes[name]
+        sizes |= zip(before, shape, strict=False)
+        sizes |= zip(reversed(after), reversed(shape), strict=False)
+    summed = prod(size for letter, size in sizes.items() if letter not in result)
+    return (len(one.inputs) - 1) * graph.elements(one.output) * summed
+
+
 _GROUPS: dict[OnnxRule, str] = {
     OnnxRule(Role.LAYER, "conv+linear", _convolution, (1, 2)): "Conv",
     OnnxRule(Role.LAYER, "conv+linear", _transposed, (1, 2)): "ConvTranspose",
     OnnxRule(Role.LAYER, "conv+linear", _gemm, (0, 1, 2)): "Gemm",
     OnnxRule(Role.LAYER, "conv+linear", _matmul, (0, 1, 2)): "MatMul",
+    OnnxRule(Role.LAYER, "conv+linear", _einsum): "Einsum",
     OnnxRule(Role.LAYER, "conv+linear", _quantized_convolution, (3, 8)): "QLinearConv",
     OnnxRule(Role.LAYER, "conv+linear", _matmul, (0, 3)): "QLinearMatMul",
     OnnxRule(Role.LAYER, "conv+linear", _attention, ()): "Attention",
@@ -97,7 +112,7 @@ _GROUPS: dict[OnnxRule, str] = {
         "ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceSumSquare Concat"
     ),
     OnnxRule(Role.OTHER, parameters=()): (
-        "Transpose Pad Resize Upsample DepthToSpace SpaceToDepth Gather Tile"
+        "Transpose Pad Resize Upsample DepthToSpace SpaceToDepth Gather GatherND Tile"
     ),
     OnnxRule(Role.VIEW, parameters=()): (
         "Reshape Flatten Squeeze Unsqueeze Expand Slice Split"

@@ -332,6 +332,12 @@ def png(drawn: Picture) -> bytes:
     return file.getvalue()
 
 
+def test_pictures_that_are_all_the_same_cannot_calibrate() -> None:
+    flat = {key: png(np.zeros((112, 112, 3), np.uint8)) for key in "ab"}
+    with pytest.raises(BadInputError, match="all 2 images of flat .* are the same"):
+        precision.calibration_of(faces_of("flat", flat, {}), Preprocessing(), (112, 112))
+
+
 def test_faces_without_landmarks_are_aligned_crops() -> None:
     """Crops calibrate as the same images do of which the template's points are written down."""
     rng = np.random.default_rng(0)
