@@ -293,10 +293,9 @@ def faces_of(name: str, data: dict[str, bytes], people: dict[str, str]) -> PairS
 
 
 def test_faces_are_drawn_evenly_over_people() -> None:
-    picture = io.BytesIO()
-    Image.new("RGB", (112, 112), (200, 100, 50)).save(picture, "PNG")
-    many = {f"a{number}": picture.getvalue() for number in range(20)}
-    few = {"b0": picture.getvalue(), "c0": picture.getvalue()}
+    flat = [png(np.full((112, 112, 3), number, np.uint8)) for number in range(22)]
+    many = {f"a{number}": flat[number] for number in range(20)}
+    few = {"b0": flat[20], "c0": flat[21]}
     people = {key: key[0] for key in (*many, *few)}
     opened: list[str] = []
 
