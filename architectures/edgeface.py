@@ -13,15 +13,15 @@ DIFFERS = "1 % fewer parameters than we count; the paper does not say what it le
 REPOSITORY = "the authors' table of sizes (github.com/otroshi/edgeface)"
 
 
-def _edgenext(size: str) -> nn.Module:
-    """Return EdgeNeXt with an embedding in place of the classifier."""
+def edgenext(size: str) -> nn.Module:
+    """Return timm's EdgeNeXt of a size, `x_small` say, with an embedding for its classes."""
     import timm
 
     network: nn.Module = timm.create_model(f"edgenext_{size}", num_classes=EMBEDDING_SIZE)
     return network
 
 
-def _low_rank(network: nn.Module, gamma: float) -> nn.Module:
+def low_rank(network: nn.Module, gamma: float) -> nn.Module:
     """Put two linear layers in the place of each but the head (section 3.2, equation 2)."""
     for parent_name, parent in list(network.named_modules()):
         for name, child in list(parent.named_children()):
@@ -49,7 +49,7 @@ def _two(layer: nn.Linear, gamma: float) -> nn.Sequential:
     ),
 )
 def _xs() -> nn.Module:
-    return _low_rank(_edgenext("x_small"), 0.6)
+    return low_rank(edgenext("x_small"), 0.6)
 
 
 @register(
@@ -64,7 +64,7 @@ def _xs() -> nn.Module:
     ),
 )
 def _s() -> nn.Module:
-    return _low_rank(_edgenext("small"), 0.5)
+    return low_rank(edgenext("small"), 0.5)
 
 
 @register(
@@ -75,7 +75,7 @@ def _s() -> nn.Module:
     published=Published(parameters="1.24", flops="94.72", source=REPOSITORY),
 )
 def _xxs() -> nn.Module:
-    return _edgenext("xx_small")
+    return edgenext("xx_small")
 
 
 @register(
@@ -87,4 +87,4 @@ def _xxs() -> nn.Module:
     published=Published(parameters="18.23", flops="1398.83", source=REPOSITORY),
 )
 def _base() -> nn.Module:
-    return _edgenext("base")
+    return edgenext("base")

@@ -173,6 +173,22 @@ def facelivt_v2(channels: tuple[int, int, int, int]) -> nn.Module:
 
 
 @register(
+    "facelivt_s",
+    embedding_size=EMBEDDING_SIZE,
+    reference="arXiv 2506.10361",
+    note="with linear attention; its table of results has the form with self-attention",
+    published=Published(
+        parameters="5.05",
+        madds="160",
+        source="the authors' list of variants (github.com/novendrastywn/FaceLiVT), facelivt_s",
+        differs="published as deployed, rounded down, and with operations of BN and activations",
+    ),
+)
+def _s() -> nn.Module:
+    return facelivt((40, 80, 160, 320), (2, 4, 6, 2))
+
+
+@register(
     "facelivt_m",
     embedding_size=EMBEDDING_SIZE,
     reference="arXiv 2506.10361",

@@ -99,6 +99,19 @@ def test_facelivt_was_published_as_deployed_and_with_operations_of_bn():
     assert agrees(found.parameters_bn_folded, "4.62")
     assert agrees(found.madds["+bn"], "179")
     assert agrees(cost_of("facelivt_m").madds["+activation"], "386")
+    small = cost_of("facelivt_s")
+    assert 5.05e6 <= small.parameters_bn_folded < 5.06e6
+    assert 160e6 <= small.madds["+activation"] < 161e6
+
+
+def test_kanface_was_published_with_a_rule_for_each_spline():
+    found, splines, intervals, degree = cost_of("kanface_06_25"), 192 * 512, 25, 3
+    rest = found.parameters - splines * (intervals + degree + 1)
+    assert agrees(rest + splines * (intervals + degree + 3) + 512, "4.74")
+    spline = 9 * degree * (intervals + 1.5 * degree) + 2 * intervals - 2.5 * degree + 1
+    ours = splines * (intervals + degree + 1)
+    rest = 2 * (found.madds["+activation"] - ours)
+    assert rest + splines * (spline + 2) + 5 * 192 == pytest.approx(239.56e6, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -415,10 +428,10 @@ SAMPLED = [
 ]  # fmt: skip
 
 # MAdds and outputs of what does not depend on the image, which a counter of one pass counts: in
-# EdgeFace a 1x1 convolution of 64 to some channels on 14x14 positions.
+# EdgeFace and KANFace a 1x1 convolution of 64 to some channels on 14x14 positions.
+_FIRST = {"edgeface_xs": 64, "edgeface_s": 96, "edgeface_xxs": 48, "kanface_06_25": 64}
 CONSTANT = {
-    name: (64 * channels * 14 * 14, channels * 14 * 14)
-    for name, channels in {"edgeface_xs": 64, "edgeface_s": 96, "edgeface_xxs": 48}.items()
+    name: (64 * channels * 14 * 14, channels * 14 * 14) for name, channels in _FIRST.items()
 }
 
 

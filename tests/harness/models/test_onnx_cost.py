@@ -67,7 +67,7 @@ QUICK = {"mobilefacenet_s"}
 
 # What torch counts is exported with queries, keys and values parted before their heads, which
 # moves other maps than the file here does.
-PARTED = {"edgeface_xs", "edgeface_s", "edgeface_xxs"}
+PARTED = {"edgeface_xs", "edgeface_s", "edgeface_xxs", "kanface_06_25"}
 NAMES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in mobile_names()]
 
 

@@ -64,11 +64,14 @@ def test_a_session_keeps_no_state_between_inferences(
     np.testing.assert_array_equal(session(inputs[:1]), first)
 
 
-# EdgeFace's first attention is shifted by a table of positions; SwiftFaceFormer's divides by
-# lengths.
-NOT_NCNN = ("edgeface_xs", "edgeface_s", "edgeface_xxs", "edgeface_base", "swiftfaceformer_s")
+# EdgeFace's and KANFace's first attention is shifted by a table of positions; SwiftFaceFormer's
+# divides by lengths.
+NOT_NCNN = (
+    "edgeface_xs", "edgeface_s", "edgeface_xxs", "edgeface_base", "kanface_06_25",
+    "swiftfaceformer_s",
+)  # fmt: skip
 # Their activations are off by more than rounding explains.
-NOT_MNN = (*NOT_NCNN, "facelivt_m", "facelivtv2_s")
+NOT_MNN = (*NOT_NCNN, "facelivt_s", "facelivt_m", "facelivtv2_s")
 # Windows beside each other are gathered by tables of places.
 NOT_LITERT = ("deepface", "deepid2_plus")
 REFUSED = (
