@@ -111,7 +111,7 @@ def _table() -> dict[str, Rule]:
             "hardswish silu gelu erf tanh mish softplus sqrt rsqrt pow exp neg abs"
         ),
         Rule(Role.OTHER, "+bn", twice): "layer_norm group_norm instance_norm",
-        Rule(Role.OTHER, "+activation", once): "add sub mul div maximum softmax",
+        Rule(Role.OTHER, "+activation", once): "add sub rsub mul div maximum softmax",
         Rule(Role.OTHER, "+activation", twice): "addcmul",
         Rule(Role.OTHER): (
             "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d mean sum norm "

@@ -13,7 +13,7 @@ def test_each_output_is_the_mean_of_a_silu_and_a_spline_of_each_feature() -> Non
     features, outputs, intervals = 3, 2, 5
     layer = SplineLinear(features, outputs, intervals)
     with torch.no_grad():
-        for parameter in layer.parameters():
+        for parameter in (layer.base, layer.scale, layer.coefficients):
             parameter.uniform_(-1, 1)
     # Beyond the splines too, and at their knots.
     x = torch.cat([torch.linspace(-3, 3, 151), torch.tensor([-1.0, -0.2, 1.0])])

@@ -40,7 +40,7 @@ FIGURES = {
 }
 NORMALIZATIONS = {"batch_norm", "layer_norm", "group_norm"}
 ACTIVATIONS = "prelu relu hardtanh hardswish hardsigmoid sigmoid silu gelu softmax clamp_min"
-ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum"}
+ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum", "sub", "rsub"}
 
 
 cost_of = functools.cache(count_named)
@@ -307,13 +307,14 @@ class Gate(nn.Module):
         return torch.sigmoid(y) * y
 
 
-def test_an_error_function_is_an_activation():
-    class Erf(nn.Module):
+@pytest.mark.parametrize("function", [torch.erf, lambda x: 1 - x])
+def test_each_function_of_one_element_is_counted_once(function):
+    class Applied(nn.Module):
         def forward(self, x):
-            return torch.erf(x)
+            return function(x)
 
     maps = 3 * 8 * 6
-    found = count(nn.Sequential(nn.Conv2d(3, 3, 1), Erf()), (8, 6), 0)
+    found = count(nn.Sequential(nn.Conv2d(3, 3, 1), Applied()), (8, 6), 0)
     assert found.madds == {"conv+linear": 3 * maps, "+bn": 3 * maps, "+activation": 4 * maps}
 
 
