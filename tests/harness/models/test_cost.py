@@ -40,7 +40,7 @@ FIGURES = {
 }
 NORMALIZATIONS = {"batch_norm", "layer_norm", "group_norm"}
 ACTIVATIONS = "prelu relu hardtanh hardswish hardsigmoid sigmoid silu gelu softmax clamp_min"
-ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum", "sub", "rsub"}
+ELEMENTWISE = {*ACTIVATIONS.split(), "add", "mul", "div", "maximum", "sub", "rsub", "abs"}
 
 
 cost_of = functools.cache(count_named)
