@@ -2,9 +2,8 @@
 
     python benchmarks/kernel_times.py mobilefacenet timm:fastvit_t8:gdconv --most 20
     python benchmarks/kernel_times.py mobilefacenet --precision int8 --target x86-64-v3
-    facebench latency mobilefacenet --runtime tvm --precision int8 --device emulated:cortex-a76 \
-        -o counted.json
-    python benchmarks/kernel_times.py --counted counted.json
+    facebench run counts.toml -o counted
+    python benchmarks/kernel_times.py --counted counted/records.jsonl
 
 A kernel is `ours` (a convolution, a product or a pool, tuned or by the model), by the `rule` for
 what has no kernel, or `plain` loops. Times are the medians of inferences whose calls are timed
