@@ -40,7 +40,6 @@ WRITES = {
     "harness/models/onnx_network/exporting.py": _ENTRY,
     "harness/models/tflite_network/calling.py": _ENTRY,
     "harness/models/integer_network/network.py": _ENTRY,
-    "harness/models/integer_network/quantizing.py": _OWN,
     "harness/models/precision.py": _ENTRY,
     "harness/models/quantize.py": _ENTRY,
     "harness/runs/model_files.py": "the file that `writing.replace` gives",

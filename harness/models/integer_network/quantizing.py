@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.models.export import Exported
-from facebench.harness.models.integer_network.calibrating import (
-    Range,
-    ranges,
-    ranges_of_values,
-    trimmed,
-)
+from facebench.harness.models.integer_network.calibrating import Range, ranges, trimmed
 from facebench.harness.models.integer_network.network import (
     LARGEST_PRODUCT,
     LARGEST_SUM,
@@ -73,21 +66,18 @@ def of_model(name: str, model: onnx.ModelProto, images: FloatArray) -> IntegerNe
     model = with_convolutions(plain(model, 1) if computes_shapes(model) else model)
     graph = read(model, (1, *images.shape[1:]))
     steps = real_steps(name, graph)  # refuses before ranges are looked for, which takes a while
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        onnx.save(model, path)
-        found = ranges(name, path, images)
-        # A step may pick channels of the image, which is no operator that is quantized.
-        wanted = [graph.image, *(step.result for step in steps[:-1] if _has_range(step))]
-        missing = [one for one in wanted if one not in found]
-        found |= ranges_of_values(path, missing, images) if missing else {}
+    wanted = [graph.image, *(step.result for step in steps[:-1] if _has_range(step))]
+    found = ranges(model, wanted, images)
     return quantized(name, graph, steps, found)
 
 
 def _has_range(step: RealStep) -> bool:
     """Say whether a range has to be found of what a step gives."""
-    product = isinstance(step, RealPair) and step.kind == "product"
-    return product or isinstance(step, RealSums | RealJoin | RealFunction)
+    if isinstance(step, RealPair):
+        return step.kind == "product"
+    if isinstance(step, RealPool):
+        return step.kind == "mean"
+    return isinstance(step, RealSums | RealJoin | RealFunction)
 
 
 def quantized(
@@ -243,9 +233,7 @@ class _Quantizing:
 
     def _pool(self, step: RealPool) -> PoolStep:
         source = self.maps[step.source]
-        unknown = step.result not in self._ranges and step.result not in self._joined
-        same = step.kind == "max" or unknown
-        if same:
+        if step.kind == "max":
             result = self._add(step.result, source.scale, source.zero)
         else:
             result = self._map(step.result)

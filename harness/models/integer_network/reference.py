@@ -97,7 +97,8 @@ def convolved(step: SumsStep, elements: FloatArray, output: Pair) -> Floats:
     shape = (batch, step.groups, filters // step.groups, rows * columns)
     sums = np.zeros(shape, kind)
     for ky, kx in np.ndindex(*kernel):
-        tap = under[..., ky, kx].reshape(batch, step.groups, channels, rows * columns).astype(kind)
+        tap = under[..., ky, kx].reshape(batch, step.groups, channels, rows * columns)
+        tap = tap.astype(kind, copy=False)
         own = weights[..., ky, kx]
         sums += own * tap if channels == 1 else own @ tap
     bias = step.bias.astype(kind)[:, None, None]

@@ -20,7 +20,7 @@ from facebench.harness.models.integer_network import quantizing, reading, refere
 from facebench.harness.models.integer_network.calibrating import (
     Range,
     range_between,
-    ranges_of_values,
+    ranges,
     trimmed,
 )
 from facebench.harness.models.integer_network.network import (
@@ -374,16 +374,15 @@ def block_of(body: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_blocks_of_newer_networks_are_near_to_single_precision(name: str, tmp_path: Path) -> None:
+def test_blocks_of_newer_networks_are_near_to_single_precision(name: str) -> None:
     import onnxruntime
 
     model = block_of(BLOCKS[name])
-    onnx.save(model, tmp_path / "block.onnx")
     images = noise(32, 6)
     graph = read(model, (1, 3, 6, 6))
     steps = reading.real_steps(name, graph)
     values = [graph.image, *(step.result for step in steps[:-1])]
-    found = ranges_of_values(tmp_path / "block.onnx", values, images)
+    found = ranges(model, values, images)
     made = quantizing.quantized(name, graph, steps, found)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     expected = np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
