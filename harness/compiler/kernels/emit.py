@@ -220,6 +220,12 @@ class Sums:
         for index, lanes, held in self._registers():
             store(held, 0, load(held, 0, lanes) + load(buffer, index, lanes), lanes)
 
+    def add_tile(self, other: Sums) -> None:
+        """Add the sums of another tile that has as many."""
+        for pixel, row in enumerate(other._sums):
+            for register, (held, lanes) in enumerate(zip(row, self.lanes, strict=True)):
+                self.add(pixel, register, load(held, 0, lanes))
+
     def _registers(self) -> Iterator[tuple[int, int, Buffer]]:
         """Yield each register with its place in the tile and its lanes."""
         width = sum(self.lanes)

@@ -249,6 +249,19 @@ def test_any_depthwise_convolution_or_pool_is_torchs(
     held(work, registers, seed)
 
 
+@pytest.mark.parametrize("registers", [REGISTERS[2], REGISTERS[3]], ids=str)
+@pytest.mark.parametrize("work", [
+    Pooling(1, (112, 56), (1, 1), 20, Window((112, 56)), "mean"),
+    Pooling(1, (20, 19), (6, 5), 20, Window((17, 17), padding=(1, 1)), "mean"),
+], ids=name)  # fmt: skip
+def test_a_mean_of_many_numbers_keeps_its_digits(registers: Vectors, work: Pooling) -> None:
+    random, equal = inputs(work), inputs(work)
+    equal[0][:] = equal[0][..., :1, :1]
+    tiling = tilings.best(work, registers)
+    for arrays, most in ((random, 1e-5), (equal, 3e-6)):
+        assert error(run(work, tiling, registers, arrays), expected(work, arrays)) < most
+
+
 @st.composite
 def halved(draw: st.DrawFn) -> tuple[Convolution, StrassenTiling]:
     """A pointwise convolution of an even number of channels, and seven products that give it."""
