@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from facebench.harness.models.integer_network import network
 from facebench.harness.models.integer_network.network import (
     ImageStep,
     IntegerMap,
@@ -63,7 +64,9 @@ class Drawing:
         taps = int(np.prod(shape[1:]))
         # Whatever the bytes are, a sum stays below 2^24, and its products small.
         most = max(1, min(127, (1 << 22) // (255 * taps)))
-        weights = draw.integers(-most, most + 1, shape).astype(np.int8)
+        weights = draw.integers(-most, most + 1, shape)
+        share = np.maximum(1, network.alternate(weights) / network.LARGEST_FOUR)
+        weights = np.trunc(weights / share[:, None, None, None]).astype(np.int8)
         spread = most * 70 * np.sqrt(taps)
         bias = draw.integers(-int(spread), int(spread) + 1, filters).astype(np.int32)
         # Products of 16 bits in some steps, and more in others.

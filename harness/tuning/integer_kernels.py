@@ -18,10 +18,12 @@ from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Convolution, Depthwise, Workload
 from facebench.harness.models.integer_network import reference
 from facebench.harness.models.integer_network.network import (
+    LARGEST_FOUR,
     LARGEST_SUM,
     IntegerMap,
     IntegerNetwork,
     SumsStep,
+    alternate,
 )
 from facebench.harness.tuning.kernels import Array
 
@@ -167,6 +169,10 @@ def _drawn(
     weights = generator.integers(-most, most + 1, shape)
     if weight is not None:
         weights = np.full(shape, np.clip(weight, -most, most))
+        weights[:, np.arange(shape[1]) % 8 > 3] = 0  # of four at most two are the largest
+    # Smaller where four of them would have more than a network's.
+    share = np.maximum(1, alternate(weights) / LARGEST_FOUR)
+    weights = np.trunc(weights / share[:, None, None, None]).astype(np.int64)
     spread = 100 * most * np.sqrt(taps)
     bias = generator.integers(-int(spread), int(spread) + 1, filters)
     reach = 255 * np.abs(weights).sum(axis=(1, 2, 3)) + np.abs(bias) + 255 * spread / 100 + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, columns
 from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Convolution
+from facebench.harness.models.integer_network.network import LARGEST_FOUR, alternate
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def pack(
     """
     filters = work.filters // work.groups
     lanes = lanes_of(vectors)
+    assert alternate(weights).max() <= LARGEST_FOUR
     ordered = weights[channel_order(work, tiling, vectors)]
     parts = []
     for start in range(0, work.filters, filters):
@@ -213,19 +216,29 @@ class _IntegerConvolution:
         """Sums over a group's channels: `inputs` are the pixels' places, None outside."""
         places = [None if place is None else T.Bind(place) for place in inputs]
         quads = self._channels // QUAD
-        unroll = next(n for n in range(self._tiling.unroll, 0, -1) if quads % n == 0)
+        unroll = self._unrolled(quads)
+        together = math.gcd(unroll, self._lanes.fours_at_once)
 
         def steps(number: Expr) -> None:
             given = [self._given(sums, place, number * unroll, unroll) for place in places]
-            for i in range(unroll):
+            for i in range(0, unroll, together):
                 at = weights + (number * unroll + i) * QUAD * width
-                rows = sums.weights(self._buffers["weights"], at)
+                starts = [at + j * QUAD * width for j in range(together)]
+                rows = [sums.weights(self._buffers["weights"], start) for start in starts]
                 for pixel, of_pixel in enumerate(given):
-                    four = of_pixel(i)
-                    for register, row in enumerate(rows):
-                        sums.add_dot(pixel, register, four[sums.lanes[register]], row)
+                    fours = [of_pixel(i + j) for j in range(together)]
+                    for register, lanes in enumerate(sums.lanes):
+                        bytes_ = [one for four in fours for one in four[lanes]]
+                        factors = [one for row in rows for one in row[register]]
+                        sums.add_dot(pixel, register, bytes_, factors)
 
         emit.repeat(quads // unroll, steps)
+
+    def _unrolled(self, quads: int) -> int:
+        """Return the fours of a step: as many as are added at once, or some times that."""
+        least = math.gcd(quads, self._lanes.fours_at_once)
+        most = max(self._tiling.unroll, least)
+        return next(n for n in range(most, 0, -1) if quads % n == 0 and n % least == 0)
 
     def _given(
         self, sums: IntegerSums, place: Expr | None, quad: Expr, count: int

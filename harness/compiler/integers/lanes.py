@@ -44,6 +44,9 @@ class Lanes(ABC):
     kind: ClassVar[str]
     origin: ClassVar[int]
 
+    # Fours whose products `dot` takes at once where there are so many, each with its factors.
+    fours_at_once: ClassVar[int] = 1
+
     @abstractmethod
     def weights_type(self) -> str:
         """Return the type in which weights are kept."""
@@ -76,7 +79,10 @@ class Lanes(ABC):
 
     @abstractmethod
     def dot(self, total: Expr, given: Factors, weights: Factors, lanes: int) -> Expr:
-        """Return sums with the products of four bytes and four weights added to each."""
+        """Return sums with the products of four bytes and four weights added to each.
+
+        Factors may be those of `fours_at_once` fours, one after the other.
+        """
 
     @abstractmethod
     def factors(self, bytes_: Expr, lanes: int) -> list[Expr]:

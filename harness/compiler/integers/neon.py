@@ -1,7 +1,8 @@
 """Vectors of bytes in the instructions of ARM's NEON, of 64 bits and of 32.
 
 Their products are of signed bytes with signed ones, so bytes of a map are less by 128 than the
-numbers of docs/int8.md. Weights are -127 to 127: two products fit 16 bits.
+numbers of docs/int8.md. Weights are -127 to 127: two products fit 16 bits, and four of
+`network.alternate` channels.
 """
 
 from __future__ import annotations
@@ -142,6 +143,8 @@ class PairLanes(ArmLanes):
 
     # The instruction that multiplies bytes to words.
     product: ClassVar[str] = f"{_NEON}smull"
+
+    fours_at_once: ClassVar[int] = 2
 
     def weights_kept(
         self, weights: NDArray[np.int8], packed: bool = True, columns: bool = False

@@ -42,6 +42,8 @@ def tiling(work: Convolution | Depthwise, vectors: ByteVectors) -> IntegerTiling
     sums, width = _tile(vectors)
     if vectors.dot and work.window.taps > 1:
         sums = vectors.registers * 5 // 8  # of more LLVM keeps some in memory
+    if vectors.arm and not vectors.dot and work.channels // work.groups // QUAD % 2:
+        sums = vectors.registers // 2  # one four of channels at a time wants half the weights
     width = min(width, work.filters // work.groups)
     count = _registers(width, work, vectors)
     rows = max(1, min(sums // count, _PIXELS))
@@ -162,11 +164,13 @@ def _step(pixels: int, registers: int, vectors: ByteVectors) -> float:
     """Return instructions for four input channels of a tile."""
     sums = pixels * registers
     held = sums + registers + (pixels if vectors.arm and vectors.dot else 2)
+    if vectors.arm and not vectors.dot:
+        held = sums + 2 * (registers + pixels) + 4
     spilled = _SPILLED * sums if held > vectors.registers else 0.0
     if vectors.arm:
         if vectors.dot:
             return sums + registers / 2 + pixels / 4 + spilled
-        return 3 * sums + registers + 2.25 * pixels + spilled
+        return 2.5 * sums + registers + 2.25 * pixels + spilled
     if vectors.dot:
         return sums + registers + pixels + spilled
     return 4 * sums + 2 * registers + pixels + spilled
@@ -237,7 +241,8 @@ def _tile(vectors: ByteVectors) -> tuple[int, int]:
     """
     if vectors.arm:
         # What is left holds weights, a vector of each pixel's channels, and products as words.
-        return vectors.registers * 5 // 8 if vectors.dot else vectors.registers // 2, vectors.packed
+        width = vectors.packed if vectors.registers > 16 else 2 * vectors.lanes
+        return vectors.registers * (5 if vectors.dot else 3) // 8, width
     if vectors.dot:
         return vectors.registers * 3 // 4, vectors.packed
     return vectors.registers // 2, vectors.packed if vectors.registers > 16 else 2 * vectors.lanes
@@ -247,4 +252,6 @@ def _unroll(vectors: ByteVectors) -> int:
     """Return the fours of channels of a step: as many as registers hold of each pixel."""
     if not vectors.dot and not vectors.arm:
         return 1  # of more LLVM keeps factors in registers, and sums in memory
+    if vectors.arm and vectors.registers <= 16:
+        return 2
     return 8 if vectors.arm and vectors.dot else 4

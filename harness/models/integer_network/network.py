@@ -26,6 +26,25 @@ LARGEST_SUM = 1 << 30
 # So do products of sums and multipliers: an addition can then round them to integers.
 LARGEST_PRODUCT = 1 << 22
 
+# So much `alternate` weights have at most: their products with bytes can be added in 16 bits.
+LARGEST_FOUR = 255
+
+
+def alternate(weights: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the largest sum of magnitudes of four weights of a filter, (F,).
+
+    They are of one place of the window, and of every other channel: c, c + 2, c + 4, c + 6.
+
+    Args:
+        weights: (F, C, KH, KW), of real numbers or integers.
+    """
+    channels = weights.shape[1]
+    sizes = np.abs(weights.astype(np.float64))
+    padded = np.pad(sizes, [(0, 0), (0, 6), (0, 0), (0, 0)])
+    fours = np.sum([padded[:, first : first + channels] for first in (0, 2, 4, 6)], axis=0)
+    largest: NDArray[np.float64] = fours.max(axis=(1, 2, 3))
+    return largest
+
 
 @dataclass(frozen=True)
 class IntegerMap:

@@ -11,6 +11,7 @@ from facebench.architectures.errors import RefusedError
 from facebench.harness.models.export import Exported
 from facebench.harness.models.integer_network.calibrating import Range, ranges, trimmed
 from facebench.harness.models.integer_network.network import (
+    LARGEST_FOUR,
     LARGEST_PRODUCT,
     LARGEST_SUM,
     ImageStep,
@@ -24,6 +25,7 @@ from facebench.harness.models.integer_network.network import (
     Step,
     SumsStep,
     TableStep,
+    alternate,
 )
 from facebench.harness.models.integer_network.reading import real_steps
 from facebench.harness.models.integer_network.steps import (
@@ -286,8 +288,8 @@ def _slopes(step: RealSums) -> FloatArray:
 def _weight_scales(step: RealSums, given: float, result: float, added: float) -> FloatArray:
     """Return the scale of each filter's weights, (F,).
 
-    That is the largest weight over 127; larger where sums or products would be too large for
-    docs/int8.md, as with a bias that outweighs all weights.
+    That is the largest weight over 127; larger where four weights, sums, or products would be
+    too large for docs/int8.md, as with a bias that outweighs all weights.
     """
     flat = np.abs(step.weights.astype(np.float64)).reshape(len(step.weights), -1)
     steepest = np.maximum(1, np.abs(_slopes(step)))
@@ -297,6 +299,8 @@ def _weight_scales(step: RealSums, given: float, result: float, added: float) ->
         flat.max(axis=1) / _LARGEST_WEIGHT,
         reach / (given * (LARGEST_SUM / 2)),
         np.full(len(flat), added * 255 / (given * LARGEST_PRODUCT / 2)),
+        # Each of the four is rounded by half a step at most.
+        alternate(step.weights) / (LARGEST_FOUR - 2),
         np.full(len(flat), np.finfo(np.float32).tiny),
     ]
     scales: FloatArray = np.maximum.reduce(floors)
