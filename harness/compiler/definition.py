@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx
 
+from facebench.harness.compiler.activations import ACTIVATIONS
 from facebench.harness.compiler.workload import (
     Convolution,
     Depthwise,
@@ -174,6 +175,8 @@ def _step(step: str, given: Tensor, operands: dict[str, Tensor]) -> Tensor:
             return tirx.max(element, zero)
         if step == "relu6":
             return tirx.min(tirx.max(element, zero), six)
+        if step in ACTIVATIONS:
+            return ACTIVATIONS[step].of(element)
         slope = operands["slopes"][c]
         return tirx.Select(element > zero, element, element * slope)
 

@@ -68,27 +68,27 @@ def exp(x: Expr) -> Expr:
     """Return e to the power of `x`; 2.4e38 above 88.376, 1.2e-38 below -87.336."""
 
     def of_bounded(x: Expr) -> Expr:
-        power = tirx.floor(x * _like(x, _LOG2_E) + _like(x, 0.5))
+        power = tirx.floor(x * like(x, _LOG2_E) + like(x, 0.5))
         return _let(power, lambda power: of_parts(x, power))
 
     def of_parts(x: Expr, power: Expr) -> Expr:
-        rest = x - power * _like(x, _LN2_HIGH) - power * _like(x, _LN2_LOW)
+        rest = x - power * like(x, _LN2_HIGH) - power * like(x, _LN2_LOW)
 
         def series(rest: Expr) -> Expr:
-            return _polynomial(rest, _EXP) * rest * rest + rest + _like(x, 1.0)
+            return _polynomial(rest, _EXP) * rest * rest + rest + like(x, 1.0)
 
-        exponent = (_cast(power, "int32") + _like(x, 127, "int32")) << _like(x, 23, "int32")
+        exponent = (_cast(power, "int32") + like(x, 127, "int32")) << like(x, 23, "int32")
         return _let(rest, series) * tirx.reinterpret(_kind(x, "float32"), exponent)
 
     # The order of both arguments keeps what is no number.
-    bounded = tirx.Min(_like(x, _MOST), tirx.Max(_like(x, _LEAST), x))
+    bounded = tirx.Min(like(x, _MOST), tirx.Max(like(x, _LEAST), x))
     return _let(bounded, of_bounded)
 
 
 def sigmoid(x: Expr) -> Expr:
     """Return 1 / (1 + exp(-x))."""
-    one = _like(x, 1.0)
-    return one / (one + exp(_like(x, 0.0) - x))
+    one = like(x, 1.0)
+    return one / (one + exp(like(x, 0.0) - x))
 
 
 def erf(x: Expr) -> Expr:
@@ -101,17 +101,24 @@ def tanh(x: Expr) -> Expr:
     return _rational(x, _TANH_END, *_TANH)
 
 
+def like(x: Expr, value: float, element: str = "float32") -> Expr:
+    """Return a number of an element's type in as many lanes as the expression `x` has."""
+    lanes = _lanes(x)
+    number = tirx.const(value, element)
+    return tirx.Broadcast(number, lanes) if lanes > 1 else number
+
+
 def _rational(x: Expr, end: float, odd: Sequence[float], even: Sequence[float]) -> Expr:
     def of_bounded(x: Expr) -> Expr:
         return _let(x * x, lambda s: x * _polynomial(s, odd) / _polynomial(s, even))
 
-    return _let(tirx.Min(_like(x, end), tirx.Max(_like(x, -end), x)), of_bounded)
+    return _let(tirx.Min(like(x, end), tirx.Max(like(x, -end), x)), of_bounded)
 
 
 def _polynomial(x: Expr, coefficients: Sequence[float]) -> Expr:
-    value = _like(x, coefficients[0])
+    value = like(x, coefficients[0])
     for one in coefficients[1:]:
-        value = value * x + _like(x, one)
+        value = value * x + like(x, one)
     return value
 
 
@@ -128,13 +135,6 @@ def _lanes(x: Expr) -> int:
 def _kind(x: Expr, element: str) -> str:
     lanes = _lanes(x)
     return f"{element}x{lanes}" if lanes > 1 else element
-
-
-def _like(x: Expr, value: float, element: str = "float32") -> Expr:
-    """Return a number in as many lanes as `x` has."""
-    lanes = _lanes(x)
-    number = tirx.const(value, element)
-    return tirx.Broadcast(number, lanes) if lanes > 1 else number
 
 
 def _cast(x: Expr, element: str) -> Expr:

@@ -43,7 +43,8 @@ class Window:
 
 # Steps between the sum and the output, in the order in which they are applied:
 # "add" another map; "relu"; "relu6"; "prelu", with a slope for each channel;
-# "leaky", the same where no slope is above 1, so that it is max(x, slope * x).
+# "leaky", the same where no slope is above 1, so that it is max(x, slope * x);
+# or one of `activations.ACTIVATIONS`.
 Epilogue = tuple[str, ...]
 
 

@@ -12,6 +12,7 @@ import tvm
 from tvm import tirx
 
 from facebench.harness.compiler import tiling as tilings
+from facebench.harness.compiler.activations import ACTIVATIONS
 from facebench.harness.compiler.definition import definition
 from facebench.harness.compiler.kernels import provider
 from facebench.harness.compiler.kernels.strassen import StrassenTiling
@@ -89,9 +90,10 @@ class RealKernels:
         """See `SearchedKernels`: the largest sums, where errors are theirs and the output is less.
 
         With seven products in place of eight an error is bounded by the largest sum, which an
-        output that ReLU6 bounds does not show.
+        output that ReLU6 or another activation bounds does not show.
         """
-        if not isinstance(tiling, StrassenTiling) or "relu6" not in work.epilogue:
+        bounded = {"relu6", *ACTIVATIONS} & set(work.epilogue)
+        if not isinstance(tiling, StrassenTiling) or not bounded:
             return [0.0] * len(given)
         bare = [replace(one, slopes=None, added=None) for one in given]
         sums = self.defined(replace(work, epilogue=()), bare)

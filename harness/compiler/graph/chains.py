@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from facebench.harness.compiler.activations import activation
 from facebench.harness.compiler.graph.nodes import Expr, Graph, Node, shape
 from facebench.harness.compiler.workload import Epilogue, Pair, Window
 from facebench.harness.stats.arrays import FloatArray
@@ -54,15 +55,21 @@ class Chain:
         return len(self.weights)
 
 
-def chains(graph: Graph) -> list[Chain]:
-    """Return all chains of a graph; no operator is in two."""
+def chains(graph: Graph, activations: bool = True) -> list[Chain]:
+    """Return all chains of a graph; no operator is in two.
+
+    Args:
+        graph: of a network.
+        activations: kernels apply those of `ACTIVATIONS`, which half precision's do not: they
+            are more than one operation, and each is rounded.
+    """
     found: list[Chain] = []
     taken: set[Expr] = set()
     for node in graph.nodes:
         start = _convolution(graph, node) or _product(graph, node)
         if start is None:
             continue
-        chain = _extended(graph, start, taken)
+        chain = _extended(graph, start, taken, activations)
         taken |= {member.var for member in chain.nodes}
         found.append(chain)
     return found
@@ -152,9 +159,15 @@ def _pair(values: Any) -> Pair:
     return first, second
 
 
-def _extended(graph: Graph, chain: Chain, taken: set[Expr]) -> Chain:
+def _extended(graph: Graph, chain: Chain, taken: set[Expr], activations: bool) -> Chain:
     """Return the chain with all that can follow its sum in registers."""
     while True:
+        found = activation(graph, chain.last) if activations else None
+        if found is not None:
+            name, nodes = found
+            epilogue = (*chain.epilogue, name)
+            chain = replace(chain, nodes=(*chain.nodes, *nodes), epilogue=epilogue)
+            continue
         user = graph.sole_user(chain.last)
         if user is None or user.var in taken:
             return chain

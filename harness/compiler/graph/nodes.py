@@ -66,9 +66,13 @@ class Graph:
             for var in Counter(variables(node.value)):
                 self._users.setdefault(var, []).append(node)
 
+    def users(self, node: Node) -> list[Node]:
+        """Return the operators that read what this one gives."""
+        return self._users.get(node.var, [])
+
     def sole_user(self, node: Node) -> Node | None:
         """Return the only operator that reads what this one gives; None where others do too."""
-        users = self._users.get(node.var, [])
+        users = self.users(node)
         if len(users) != 1 or node.var.same_as(self.result):
             return None
         return users[0]

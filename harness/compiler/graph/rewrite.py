@@ -111,7 +111,7 @@ class _Rewriter:
         self._builder = builder
         self._provider = provider
         self._values: dict[Expr, Value] = {}
-        found = chains(self._graph)
+        found = chains(self._graph, activations=element == "float32")
         self._chains = {chain.last.var: chain for chain in found}
         self._shifts = {shift.last.var: shift for shift in shifts(self._graph, found)}
         self._inner = {node.var for chain in found for node in chain.nodes}

@@ -188,7 +188,7 @@ class _ConvolutionKernel:
         sums.start(sums.vectors(self._buffers["bias"], first))
         return sums
 
-    def _finish(self, sums: Sums, first: Expr, at: Callable[[int], Expr]) -> None:
+    def _finish(self, sums: Sums, first: Expr, at: Callable[[Expr], Expr]) -> None:
         steps = Steps(self._work.epilogue, self._buffers, first, self._vectors)
         sums.finish(self._buffers["output"], at, steps)
 

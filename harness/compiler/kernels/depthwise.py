@@ -166,8 +166,8 @@ class _DepthwiseKernel:
         steps = Steps(work.epilogue, self._buffers, first, self._vectors)
         output = (place.image * work.output[0] + place.y) * work.output[1] + x
 
-        def at(i: int) -> Expr:
-            row, pixel = divmod(i, group.pixels)
+        def at(i: Expr) -> Expr:
+            row, pixel = i // group.pixels, i % group.pixels
             return (output + row * work.output[1] + pixel) * work.channels + first
 
         sums.finish(self._buffers["output"], at, steps)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tvm import s_tir, tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script.builder import ir as T
 
+from facebench.harness.compiler.activations import ACTIVATIONS
 from facebench.harness.compiler.kernels import half
 from facebench.harness.compiler.vectors import Vectors
 from facebench.harness.compiler.workload import Epilogue
@@ -269,14 +270,29 @@ class Sums:
         held, lanes = self._sums[pixel][register], self.lanes[register]
         store(held, 0, change(load(held, 0, lanes)), lanes)
 
-    def finish(self, output: Buffer, at: Callable[[int], Expr], steps: Steps) -> None:
+    def finish(self, output: Buffer, at: Callable[[Expr], Expr], steps: Steps) -> None:
         """Apply the epilogue and write pixel `i`'s channels from `at(i)` on."""
+        sums, activated = steps.parted()
         for i, row in enumerate(self._sums):
             start = at(i)
             for j, lanes in enumerate(self.lanes):
                 value = load(row[j], 0, lanes)
-                value = steps.apply(value, start + self.offsets[j], self.offsets[j], lanes)
+                value = sums.apply(value, start + self.offsets[j], self.offsets[j], lanes)
                 write(self._vectors, output, start + self.offsets[j], value, lanes)
+        if activated.epilogue:
+            repeat(self.pixels, lambda i: self._activate(output, T.Bind(at(i)), activated))
+
+    def _activate(self, output: Buffer, start: Expr, steps: Steps) -> None:
+        """Apply steps to the channels of a pixel that have been written from `start` on.
+
+        That is a loop over pixels, which costs a load and a store of each vector: dozens of
+        instructions for each register of a tile would be more than the first cache holds.
+        """
+        for value, offset, lanes in zip(
+            self.vectors(output, start), self.offsets, self.lanes, strict=True
+        ):
+            value = steps.apply(value, start + offset, offset, lanes)
+            write(self._vectors, output, start + offset, value, lanes)
 
 
 def epilogue_shapes(epilogue: Epilogue, output: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
@@ -305,6 +321,13 @@ class Steps:
     channel: Expr
     vectors: Vectors
 
+    def parted(self) -> tuple[Steps, Steps]:
+        """Return the steps before the first activation of `ACTIVATIONS`, and those from it on."""
+        known = [number for number, step in enumerate(self.epilogue) if step in ACTIVATIONS]
+        first = min(known, default=len(self.epilogue))
+        before, after = self.epilogue[:first], self.epilogue[first:]
+        return replace(self, epilogue=before), replace(self, epilogue=after)
+
     def apply(self, value: Expr, index: Expr, offset: int, lanes: int) -> Expr:
         """Return what becomes of a sum.
 
@@ -325,6 +348,8 @@ class Steps:
                 value = larger(self.vectors, value, zero)
             elif step == "relu6":
                 value = smaller(self.vectors, larger(self.vectors, value, zero), six)
+            elif step in ACTIVATIONS:
+                value = ACTIVATIONS[step].of(value)
             else:
                 slope = read(self.vectors, self.buffers["slopes"], self.channel + offset, lanes)
                 if step == "leaky":

@@ -135,6 +135,7 @@ FORMS: dict[str, Callable[[], nn.Module]] = {
     "squeeze and excite": lambda: Residual(nn.Conv2d(12, 12, 1), SqueezeExcite(12)),
     "hard swish": lambda: Residual(nn.Conv2d(12, 12, 1), nn.Hardswish()),
     "sigmoid": lambda: Residual(nn.Conv2d(12, 12, 1), nn.SiLU()),
+    "gelu": lambda: Residual(nn.Conv2d(12, 12, 3, padding=1), nn.GELU(), nn.Conv2d(12, 12, 1)),
     "clipped at 4": lambda: Residual(nn.Conv2d(12, 12, 1), nn.Hardtanh(0, 4)),
     "odd channels": lambda: Residual(nn.Conv2d(12, 7, 1), nn.ReLU(), nn.Conv2d(7, 12, 1)),
     "maximum pool": lambda: Residual(nn.MaxPool2d(3, 1, 1)),
@@ -239,6 +240,55 @@ def test_what_follows_a_convolution_is_fused_into_it(tmp_path: Path) -> None:
     ]
 
 
+class Written(nn.Module):
+    """An activation as its formula, and what else reads the map that it is of."""
+
+    def __init__(self, formula: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.formula = formula
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return self.formula(maps)
+
+
+WRITTEN: dict[str, tuple[nn.Module, str]] = {
+    "silu": (nn.SiLU(), "silu"),
+    "gelu": (nn.GELU(), "gelu"),
+    "half of x first": (Written(lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5))), "gelu"),
+    "gelu by tanh": (nn.GELU(approximate="tanh"), "gelu_tanh"),
+    "hard swish": (nn.Hardswish(), "hard_swish"),
+    "hard swish by relu6": (Written(lambda x: x * functional.relu6(x + 3) / 6), "hard_swish"),
+    "hard sigmoid": (nn.Hardsigmoid(), "hard_sigmoid"),
+    "sigmoid": (nn.Sigmoid(), "sigmoid"),
+    "tanh": (nn.Tanh(), "tanh"),
+    "then a rectifier": (nn.Sequential(nn.SiLU(), nn.ReLU()), "silu_relu"),
+    "sum and activation": (Written(lambda x: x + functional.silu(x)), ""),
+    "of the activation's own": (Written(lambda x: functional.silu(x) * torch.sigmoid(x)), ""),
+    "gelu of another root": (Written(lambda x: 0.5 * x * (1 + torch.erf(x / 1.5))), ""),
+}
+
+
+class Beside(nn.Module):
+    """Convolutions of the image to 1, 2, ... channels, each with an activation; maps are joined."""
+
+    def __init__(self, *activations: nn.Module) -> None:
+        super().__init__()
+        made = enumerate(activations, start=1)
+        self.branches = nn.ModuleList(nn.Sequential(nn.Conv2d(3, n, 1), one) for n, one in made)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([branch(images) for branch in self.branches], 1).mean((2, 3))
+
+
+def test_an_activation_is_part_of_its_convolution_however_it_is_written(tmp_path: Path) -> None:
+    found = kernels(Beside(*(activation for activation, _ in WRITTEN.values())), tmp_path)
+    names = {
+        f"pointwise_16x16_3to{number}{expected and '_'}{expected}"
+        for number, (_, expected) in enumerate(WRITTEN.values(), start=1)
+    }
+    assert {name for name in found if name.startswith("pointwise")} == names
+
+
 def test_a_channel_shuffle_costs_no_copy(tmp_path: Path) -> None:
     behind = [nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.Conv2d(24, 12, 1, groups=3)]
     found = kernels(Shuffled(3, *behind), tmp_path)
@@ -254,13 +304,10 @@ def test_a_channel_shuffle_costs_no_copy(tmp_path: Path) -> None:
 def test_a_product_of_rows_is_a_pointwise_convolution(tmp_path: Path) -> None:
     found = kernels(Residual(Rows(flat=False)), tmp_path)
     assert [name for name in found if name.startswith("pointwise")] == [
-        "pointwise_1x64_12to20",
+        "pointwise_1x64_12to20_gelu",
         "pointwise_1x64_20to12_add",
     ]
     assert not [name for name in found if "matmul" in name or "transpose" in name]
-    # The root of two is a factor.
-    assert [name for name in found if "erf" in name]
-    assert not [name for name in found if "erf" in name and "divide" in name]
 
 
 def test_a_normalized_map_is_not_turned(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from facebench.harness.compiler.vectors import Vectors, vectors
 from facebench.harness.compiler.workload import (
     Convolution,
     Depthwise,
+    Epilogue,
     Pooling,
     Shifted,
     Window,
@@ -31,6 +33,7 @@ from tests.sampling import today
 tvm = import_tvm()
 # These need TVM to be imported, and without torch's help.
 from facebench.harness.compiler import tiling as tilings  # noqa: E402
+from facebench.harness.compiler.activations import ACTIVATIONS  # noqa: E402
 from facebench.harness.compiler.kernels import emit, provider  # noqa: E402
 from facebench.harness.compiler.kernels.strassen import StrassenTiling  # noqa: E402
 
@@ -52,6 +55,16 @@ EPILOGUES = [
     ("add", "relu"),
     ("leaky", "add"),
 ]
+
+TORCHS = {
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
+    "hard_swish": functional.hardswish,
+    "hard_sigmoid": functional.hardsigmoid,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
 
 
 def run(
@@ -132,7 +145,9 @@ def expected(work: Workload, arrays: list[np.ndarray]) -> np.ndarray:
         :, :, : work.output[0], : work.output[1]
     ]
     for step in work.epilogue:
-        if step == "add":
+        if step in ACTIVATIONS:
+            total = TORCHS[step](total)
+        elif step == "add":
             total = total + more[-1]
         elif step in ("prelu", "leaky"):
             total = functional.prelu(total, more[0])
@@ -249,17 +264,50 @@ def test_any_depthwise_convolution_or_pool_is_torchs(
     held(work, registers, seed)
 
 
-@pytest.mark.parametrize("registers", [REGISTERS[2], REGISTERS[3]], ids=str)
-@pytest.mark.parametrize("work", [
-    Pooling(1, (112, 56), (1, 1), 20, Window((112, 56)), "mean"),
-    Pooling(1, (20, 19), (6, 5), 20, Window((17, 17), padding=(1, 1)), "mean"),
-], ids=name)  # fmt: skip
+@pytest.mark.parametrize(("registers", "work"), [
+    (REGISTERS[2], Pooling(1, (112, 56), (1, 1), 20, Window((112, 56)), "mean")),
+    (REGISTERS[3], Pooling(1, (20, 19), (6, 5), 20, Window((17, 17), padding=(1, 1)), "mean")),
+], ids=str)  # fmt: skip
 def test_a_mean_of_many_numbers_keeps_its_digits(registers: Vectors, work: Pooling) -> None:
     random, equal = inputs(work), inputs(work)
     equal[0][:] = equal[0][..., :1, :1]
     tiling = tilings.best(work, registers)
     for arrays, most in ((random, 1e-5), (equal, 3e-6)):
         assert error(run(work, tiling, registers, arrays), expected(work, arrays)) < most
+
+
+@pytest.mark.parametrize("step", ACTIVATIONS)
+def test_an_activation_of_any_number_is_torchs(step: str) -> None:
+    numbers = np.concatenate([
+        np.linspace(-100, 100, 2001),
+        np.linspace(-8, 8, 1601),
+        [0.0, -0.0, 1e-30, -1e-30, 1e-40, -1e-40, 1e30, -1e30, 3e38, -3e38, np.inf, np.nan],
+    ])  # fmt: skip
+    points = np.resize(numbers, (1, 40, 10, 10)).astype(np.float32)
+    registers = REGISTERS[2]
+    work = Depthwise(1, (10, 10), (10, 10), 40, Window((1, 1)), (step,))
+    arrays = [points, np.ones(work.weights, np.float32), np.zeros(40, np.float32)]
+    answer = run(work, tilings.best(work, registers), registers, arrays)
+    truth = expected(work, arrays)
+    np.testing.assert_array_equal(np.isnan(answer), np.isnan(truth))
+    np.testing.assert_array_equal(answer[np.isinf(truth)], truth[np.isinf(truth)])
+    finite = np.isfinite(truth)
+    off = np.abs(answer[finite] - truth[finite]) / np.maximum(np.abs(truth[finite]), 1)
+    assert off.max() < 1e-6
+
+
+@pytest.mark.parametrize(("registers", "epilogue"), [
+    (REGISTERS[1], ("silu",)),
+    (REGISTERS[2], ("add", "hard_swish")),
+    (REGISTERS[3], ("gelu", "add")),
+], ids=str)  # fmt: skip
+def test_an_activation_follows_the_sums_of_any_kernel(
+    registers: Vectors, epilogue: Epilogue
+) -> None:
+    work = Convolution(1, (5, 7), (5, 7), 9, 20, Window((1, 1)), epilogue=epilogue)
+    arrays = inputs(work)
+    answer = run(work, tilings.best(work, registers), registers, arrays)
+    assert error(answer, expected(work, arrays)) < 1e-6
 
 
 @st.composite
