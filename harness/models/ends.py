@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 
 from facebench.harness.stats.arrays import FloatArray
+
+if TYPE_CHECKING:
+    import onnx
 
 # Share of a value's elements that is cut at each end.
 _CUT = 0.5e-5
@@ -26,6 +29,7 @@ def ends_of(
         names: of its values of real numbers, or of its input.
         images: (N, 3, H, W), computed one after the other.
     """
+    import onnx
     import onnxruntime
 
     own = onnx.ModelProto()
