@@ -108,11 +108,14 @@ def _table() -> dict[str, Rule]:
         Rule(Role.FUSED, "+bn", twice): "batch_norm",
         Rule(Role.FUSED, "+activation", once): (
             "prelu relu relu6 leaky_relu hardtanh clamp clamp_min elu sigmoid hardsigmoid "
-            "hardswish silu gelu erf tanh mish softplus sqrt rsqrt pow exp neg abs"
+            "hardswish silu gelu erf tanh mish softplus sqrt rsqrt pow exp neg abs celu selu "
+            "hardshrink softshrink log_sigmoid threshold sign round floor ceil log"
         ),
-        Rule(Role.OTHER, "+bn", twice): "layer_norm group_norm instance_norm",
-        Rule(Role.OTHER, "+activation", once): "add sub rsub mul div maximum softmax",
-        Rule(Role.OTHER, "+activation", twice): "addcmul",
+        Rule(Role.OTHER, "+bn", twice): "layer_norm group_norm instance_norm rms_norm",
+        Rule(Role.OTHER, "+activation", once): (
+            "add sub rsub mul div maximum minimum softmax where masked_fill"
+        ),
+        Rule(Role.OTHER, "+activation", twice): "addcmul glu",
         Rule(Role.OTHER): (
             "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d mean sum norm "
             "linalg_vector_norm cat stack channel_shuffle transpose permute pad constant_pad_nd "

@@ -6,13 +6,13 @@ Multiply-adds are counted under three conventions, each including the one before
         out. The paper's (arXiv 1804.07573).
     +bn: and two operations for each element of a batch or layer normalization.
     +activation: and one for each element of an activation function, and of a
-        sum, difference, product, quotient or maximum of maps, such as a residual
-        addition or a gate.
+        sum, difference, product, quotient or maximum of maps, or of a choice between
+        them, such as a residual addition or a gate.
 
-Pooling, interpolation, other reductions, concatenation and copies count nothing. Nor does what
-does not depend on the image, such as a convolution of a table of positions: it is worked out once,
-when the network is exported, and is no part of an inference. A counter that follows one pass
-of torch, such as `torch.utils.flop_counter`, counts it.
+Pooling, interpolation, other reductions, comparisons, concatenation and copies count nothing. Nor
+does what does not depend on the image, such as a convolution of a table of positions: it is worked
+out once, when the network is exported, and is no part of an inference. A counter that follows one
+pass of torch, such as `torch.utils.flop_counter`, counts it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.onnx_cost.folding import folded
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, Operator, read
+from facebench.harness.models.onnx_cost.leftovers import without_leftovers
 from facebench.harness.models.onnx_cost.parameters import Parameters
 from facebench.harness.models.onnx_cost.patterns import joined
 from facebench.harness.models.onnx_cost.rules import RULES
@@ -32,7 +33,7 @@ def count(
     Raises:
         BadInputError: an operator has no rule, or shapes cannot be worked out.
     """
-    graph = joined(read(model, shape, output))
+    graph = joined(without_leftovers(read(model, shape, output)))
     trained, without_norms = _walked(graph), _walked(folded(graph))
     return cost(
         trained,

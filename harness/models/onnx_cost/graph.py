@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -65,8 +65,12 @@ class OnnxGraph:
 
     @cached_property
     def readers(self) -> Counter[str]:
-        """Return how often a value is read; the output is read once more, by the caller."""
-        return Counter([self.output, *(name for one in self.operators for name in one.inputs)])
+        """Return how often a value is read; the output is read once more, by the caller.
+
+        Who asks for its size alone does not read it.
+        """
+        reading = (one for one in self.operators if one.kind not in _SIZES)
+        return Counter([self.output, *(name for one in reading for name in one.inputs)])
 
     @cached_property
     def mapped(self) -> set[str]:
@@ -130,6 +134,7 @@ def read(
     image = next(value.name for value in graph.input if value.name not in tables)
     tables |= {n.output[0]: _constant(n) for n in graph.node if n.op_type == "Constant"}
     alias: dict[str, str] = {}
+    sequences: dict[str, str] = {}
     quantized: set[str] = set()
     operators: list[Operator] = []
     for number, node in enumerate(graph.node):
@@ -137,14 +142,20 @@ def read(
         quantized.update(inputs[at] for at in _QUANTIZED.get(node.op_type, ()) if at < len(inputs))
         if node.op_type in passing:
             alias[node.output[0]] = inputs[0]
+        elif node.op_type == "SplitToSequence":
+            sequences[node.output[0]] = inputs[0]
+        elif node.op_type == "SequenceAt" and inputs[0] in sequences:
+            # One part of a split: the sequence itself is no value that anything holds.
+            part = _operator(node, number, (sequences[inputs[0]],))
+            operators.append(replace(part, kind="Split"))
         elif node.op_type != "Constant":
             operators.append(_operator(node, number, inputs))
     last = output if output is not None else graph.output[0].name
     last = alias.get(last, last)
     shapes = _shapes(graph) | {name: tuple(table.dims) for name, table in tables.items()}
-    needed = _needed(operators, last)
     batch = max(shape[0], 1)
-    return OnnxGraph(image, last, needed, shapes, tables, quantized, batch)
+    kept = needed(operators, last)
+    return OnnxGraph(image, last, kept, shapes, tables, quantized, batch)
 
 
 def _operator(node: Any, number: int, inputs: tuple[str, ...]) -> Operator:
@@ -166,11 +177,12 @@ def _constant(node: Any) -> Any:
     return numpy_helper.from_array(np.asarray(value, kind))
 
 
-def _needed(operators: list[Operator], output: str) -> list[Operator]:
-    needed, kept = {output}, []
+def needed(operators: list[Operator], output: str) -> list[Operator]:
+    """Return the operators without which the output cannot be worked out, in their order."""
+    read, kept = {output}, []
     for one in reversed(operators):
-        if needed.intersection(one.outputs):
-            needed.update(one.inputs)
+        if read.intersection(one.outputs):
+            read.update(one.inputs)
             kept.append(one)
     return kept[::-1]
 

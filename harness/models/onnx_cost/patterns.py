@@ -14,7 +14,7 @@ from facebench.harness.models.onnx_cost.graph import OnnxGraph, Operator
 
 Pattern = Any  # a word, or (operator, *patterns)
 
-_CHANNELS_LAST = frozenset({"MatMul", "LayerNormalization"})
+_CHANNELS_LAST = frozenset({"MatMul", "LayerNormalization", "RMSNormalization"})
 _COMMUTATIVE = frozenset({"Add", "Mul"})
 
 _CENTERED = ("Sub", "x", ("ReduceMean", "x", "?"))
@@ -23,6 +23,8 @@ _NORMALIZED = tuple(
     ("Div", _CENTERED, ("Sqrt", ("Add", ("ReduceMean", square, "?"), "#"))) for square in _SQUARES
 )
 _ERF = ("Add", ("Erf", ("Div", "x", "#")), "#")
+_ROOT = ("Sqrt", ("Add", ("ReduceMean", ("Pow", "x", "#"), "?"), "#"))
+_BY_ROOT = ("Mul", "x", ("Reciprocal", _ROOT))
 _GROUPS = ("Reshape", ("InstanceNormalization", ("Reshape", "x", "#"), "#", "#"), "#")
 
 # What stands for the operator named first, and which of its values that then reads.
@@ -30,6 +32,10 @@ PATTERNS: tuple[tuple[str, tuple[str, ...], Pattern], ...] = (
     ("Silu", ("x",), ("Mul", "x", ("Sigmoid", "x"))),
     ("HardSwish", ("x",), ("Mul", "x", ("HardSigmoid", "x"))),
     ("Mish", ("x",), ("Mul", "x", ("Tanh", ("Softplus", "x")))),
+    # Where the exponential would overflow, torch gives back what came in.
+    ("Softplus", ("x",), ("Where", ("Greater", "x", "#"), "x", ("Softplus", "x"))),
+    ("Clip", ("x",), ("Min", ("Max", "x", "#"), "#")),
+    ("Rsqrt", ("x",), ("Reciprocal", ("Sqrt", "x"))),
     ("Gelu", ("x",), ("Mul", ("Mul", "x", _ERF), "#")),
     ("Gelu", ("x",), ("Mul", "x", ("Mul", _ERF, "#"))),
     ("Gelu", ("x",), ("Mul", ("Mul", "x", "#"), _ERF)),
@@ -38,6 +44,8 @@ PATTERNS: tuple[tuple[str, tuple[str, ...], Pattern], ...] = (
         for whole in _NORMALIZED
     ),
     *(("LayerNormalization", ("x",), whole) for whole in _NORMALIZED),
+    ("RMSNormalization", ("x", "w"), ("Mul", _BY_ROOT, "w")),
+    ("RMSNormalization", ("x",), _BY_ROOT),
     ("GroupNormalization", ("x", "w", "b"), ("Add", ("Mul", _GROUPS, "w"), "b")),
     ("MatMul", ("x", "w", "b"), ("Add", ("MatMul", "x", "w"), "b")),
     ("Conv", ("x", "w", "b"), ("Add", ("Conv", "x", "w"), "b")),

@@ -101,15 +101,18 @@ _GROUPS: dict[OnnxRule, str] = {
     OnnxRule(Role.FUSED, "+activation", _once, (1,)): "PRelu",
     OnnxRule(Role.FUSED, "+activation", _once, ()): (
         "Relu LeakyRelu ThresholdedRelu Clip Elu Celu Selu Sigmoid HardSigmoid HardSwish Silu "
-        "Swish Gelu Tanh Mish Softplus Softsign Sqrt Pow Erf Exp Log Abs Neg Reciprocal"
+        "Swish Gelu Tanh Mish Softplus Softsign Shrink Sqrt Rsqrt Pow Erf Exp Log Abs Neg "
+        "Reciprocal Sign Round Floor Ceil Sin Cos Tan Asin Acos Atan Sinh Cosh"
     ),
     OnnxRule(Role.OTHER, "+activation", _once): (
-        "Add Sub Mul Div Softmax LogSoftmax LpNormalization"
+        "Add Sub Mul Div Mod Softmax LogSoftmax LpNormalization Where"
     ),
     OnnxRule(Role.OTHER, "+activation", _pairs): "Max Min Sum Mean",
     OnnxRule(Role.OTHER): (
         "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean "
-        "ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceSumSquare Concat"
+        "ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare "
+        "ReduceLogSum ReduceLogSumExp Concat Equal Greater GreaterOrEqual Less LessOrEqual And Or "
+        "Xor Not IsNaN IsInf"
     ),
     OnnxRule(Role.OTHER, parameters=()): (
         "Transpose Pad Resize Upsample DepthToSpace SpaceToDepth Gather GatherND Tile"

@@ -133,6 +133,31 @@ def test_torchs_default_exporter_costs_the_same(opset: int) -> None:
     )
 
 
+class Parts(nn.Module):
+    """Convolutions without a bias, and what torch's exporter writes in parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(
+            nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ELU(),
+            nn.Conv2d(4, 1, 1, bias=False), nn.Softplus(),
+        )  # fmt: skip
+        self.norm, self.dense = nn.RMSNorm(6), nn.Linear(6, 2, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = self.convs(x).split([8, 6], dim=3)
+        chosen = torch.where(second > 0.5, second, self.norm(second))
+        return self.dense(chosen + first.mean() * torch.rsqrt(chosen.clamp(0.1, 2.0)))
+
+
+def test_so_it_does_without_its_optimizer() -> None:
+    found = counted(exported(unequal(Parts()), dynamo=True, optimize=False, opset_version=18))
+    assert found == torchs(unequal(Parts()), embedding=2 * 14)
+    assert found.parameters == 3 * 4 * 9 + 2 * 4 + 4 + 6 + 12
+    # With the bias that the convolution gets of its BN.
+    assert found.parameters_bn_folded == found.parameters - 4
+
+
 class Summed(nn.Module):
     def __init__(self, equation: str, *shape: int) -> None:
         super().__init__()
@@ -272,6 +297,9 @@ def test_weights_of_a_constant_node_are_weights() -> None:
         ("{ a = Sub(x, m) b = Mul(a, s) y = Conv(b, w) }",
          {"m": np.float32([127.5]), "s": np.float32([1 / 128]), "w": weights(2, 3, 1, 1)}, 6, 96),
         ("{ y = Mul(x, w) }", {"w": weights(1, 3, 1, 1)}, 3, 0),
+        # A bias of one number stays one where it is not what an exporter fills up with.
+        ("{ b = Expand(n, s) y = Conv(x, w, b) }",
+         {"w": weights(2, 3, 1, 1), "n": np.float32([0.5]), "s": np.int64([2])}, 7, 96),
         # Worked out once: what is convolved is a table of the program, and no parameter.
         ("{ t = Conv(p, w) y = Add(x, t) }",
          {"p": weights(1, 5, 4, 4), "w": weights(3, 5, 1, 1)}, 15, 0),
@@ -283,6 +311,35 @@ def test_weights_of_a_constant_node_are_weights() -> None:
 def test_closed_forms(text: str, tables: dict, parameters: int, madds: int) -> None:
     found = count(model(text, **tables), (1, 3, 4, 4), (4, 4))
     assert (found.parameters, found.madds["conv+linear"]) == (parameters, madds)
+
+
+def test_a_choice_counts_and_the_comparison_before_it_does_not() -> None:
+    text = "{ m = LessOrEqual(x, n) i = Not(m) y = Where(i, x, n) }"
+    found = count(model(text, n=np.float32(0.5)), (1, 3, 4, 4), (4, 4))
+    assert (found.parameters, found.madds["+activation"]) == (0, 48)
+
+
+def test_functions_of_the_model_count_where_they_are_called() -> None:
+    made = parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17, "mine" : 1]>
+        g (float[1,3,4,4] x) => (float y) { a = mine.Block<eps = 0.5>(x, v, x)
+                                            y = mine.Block<eps = 0.25>(a, w, x) }
+        <domain: "mine", opset_import: ["" : 17, "mine" : 1]>
+        Block <eps> (x, w, z) => (y) { c = mine.Twice(x, w) y = LeakyRelu<alpha: float = @eps>(c) }
+        <domain: "mine", opset_import: ["" : 17]>
+        Twice (x, w) => (y) { c = Conv(x, w) y = Conv(c, w) }
+    """)
+    made.graph.output[0].type.tensor_type.ClearField("shape")
+    made.graph.initializer.extend(
+        numpy_helper.from_array(weights(3, 3, 1, 1) * scale, name)
+        for name, scale in (("v", 1), ("w", 2))
+    )
+    found = count(made, (1, 3, 4, 4), (4, 4))
+    assert (found.parameters, found.madds["conv+linear"]) == (18, 4 * 9 * 16)
+    assert found.madds["+activation"] == 4 * 9 * 16 + 2 * 48
+    del made.functions[1:]  # and one that is not there is named
+    with pytest.raises(BadInputError, match="mine"):
+        count(made, (1, 3, 4, 4), (4, 4))
 
 
 def test_bn_is_folded_for_sizes_where_the_layer_before_it_can_take_it() -> None:
