@@ -104,7 +104,7 @@ class Registry(Generic[Entry]):
         return self._modules[prefix if colon and prefix in self._families else name]
 
     def names(self) -> list[str]:
-        """Return all names, in the order of registration."""
+        """Return all names: the package's by their modules, then others as they came."""
         self._load()
         return list(self._entries)
 
@@ -133,9 +133,26 @@ class Registry(Generic[Entry]):
             if self._package is None:
                 return
             package, self._package = importlib.import_module(self._package), None
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{package.__name__}.{module.name}")
+            modules = [
+                f"{package.__name__}.{one.name}" for one in pkgutil.iter_modules(package.__path__)
+            ]
+            for module in modules:
+                importlib.import_module(module)
+            self._sort(modules)
             self._extensions()
+
+    def _sort(self, modules: list[str]) -> None:
+        """Put entries in the order of the modules they come from.
+
+        Who has imported one before would find its entries first otherwise.
+        """
+        places = {module: place for place, module in enumerate(modules)}
+        self._entries = dict(
+            sorted(
+                self._entries.items(),
+                key=lambda one: places.get(self._modules[one[0]], len(places)),
+            )
+        )
 
     def _unknown(self, name: str) -> str:
         known = list(self._entries)

@@ -1,5 +1,7 @@
 """The names, the facts that go with them, and names that are not."""
 
+import importlib
+
 import pytest
 
 from facebench.architectures.errors import UnknownNameError
@@ -126,6 +128,27 @@ def test_no_two_entries_share_a_name():
     with pytest.raises(ValueError, match="'one' is registered twice"):
         registry.add("one", 2)
     assert registry["one"] == 1
+
+
+def test_entries_of_a_package_are_in_one_order_whichever_module_was_imported_first(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "numbers_in_order"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from facebench.architectures.registry import Registry\n"
+        "NUMBERS = Registry('number', 'numbers_in_order')\n"
+    )
+    for name in "abc":
+        (package / f"{name}.py").write_text(
+            f"from numbers_in_order import NUMBERS\nNUMBERS.add('{name}2', 2)\n"
+            f"NUMBERS.add('{name}1', 1)\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("numbers_in_order.c")
+    numbers = importlib.import_module("numbers_in_order").NUMBERS
+    numbers.add("one of the user's", 0)
+    assert numbers.names() == ["a2", "a1", "b2", "b1", "c2", "c1", "one of the user's"]
 
 
 def test_entries_keep_the_order_of_registration():
