@@ -162,7 +162,7 @@ def depends_on(job: Job) -> Any:
         runtime.depends_on(job.case.target),
         [environment.version(name) for name in runtime.packages],
         DEVICES[job.case.device].facts().identity if job.case.device != "local" else "",
-        faces_digest(job.calibration, job.data) if job.calibration else "",
+        _images_digest(job.calibration, job.data) if job.calibration else "",
     )
 
 
@@ -175,6 +175,11 @@ def code(case: Case) -> str:
 def faces_digest(name: str, data: Path | None) -> str:
     """Hash of a dataset's protocol, images and own landmarks."""
     return DATASETS[name].open(data).digest
+
+
+@cache
+def _images_digest(name: str, data: Path | None) -> str:
+    return DATASETS[name].images(data).digest
 
 
 def _own_half(runtime: Runtime, case: Case) -> OwnHalfPrecision | None:
@@ -238,7 +243,7 @@ def _calibration(job: Job) -> precision.Calibration:
     stored = facts["preprocessing"]
     own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
     height, width = facts["input_size"]
-    faces = DATASETS[job.calibration].open(job.data)
+    faces = DATASETS[job.calibration].images(job.data)
     return precision.calibration_of(faces, own, (height, width))
 
 

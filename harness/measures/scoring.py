@@ -49,7 +49,7 @@ def prepare(job: Job) -> Prepared[FaceSet]:
     """
     opened = dataset(job).open(job.data)
     if job.calibration:
-        require_disjoint(DATASETS[job.calibration].open(job.data), opened)
+        require_disjoint(DATASETS[job.calibration].images(job.data), opened)
     located = preparation.locate(opened, job.landmarks, job.progress, (job.shard or 0) / job.shards)
     return preparation.settle(located, job.case.absent)
 

@@ -180,7 +180,7 @@ def _calibration(exported: Exported, how: Precision, data: Path | None) -> preci
     stored = facts["preprocessing"]
     own = Preprocessing(stored["channels"], tuple(stored["mean"]), tuple(stored["scale"]))
     height, width = facts["input_size"]
-    faces = DATASETS[how.faces].open(data_root(data))
+    faces = DATASETS[how.faces].images(data_root(data))
     return precision.calibration_of(faces, own, (height, width))
 
 

@@ -105,6 +105,21 @@ class FaceSet:
 
 
 @dataclass(frozen=True)
+class ImageSet(FaceSet):
+    """It holds images of people that nothing is compared of, such as those to calibrate on."""
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """See `FaceSet`; they are those of `identities`."""
+        return tuple(self.identities)
+
+    @property
+    def protocol(self) -> Any:
+        """See `FaceSet`."""
+        return list(self.identities.items())
+
+
+@dataclass(frozen=True)
 class PairSet(FaceSet):
     """It holds faces that are compared in pairs: verification, 1:1.
 

@@ -10,7 +10,7 @@ from facebench.architectures.errors import BadInputError
 from facebench.harness.stats.arrays import Floats
 from facebench.harness.verification.datasets.registry import DATASETS, Dataset, data_root
 from facebench.harness.verification.drawing import draw_pairs
-from facebench.harness.verification.faces import Pair, PairSet
+from facebench.harness.verification.faces import ImageSet, Pair, PairSet
 from facebench.harness.verification.files import (
     Archive,
     Folder,
@@ -60,6 +60,18 @@ def open_folder(path: str, root: Path | None, seed: int | None = None) -> PairSe
         pairs,
         left_out=left_out(files.names()),
     )
+
+
+def open_images(path: str, root: Path | None) -> ImageSet:
+    """Return all images of a folder (or an uncompressed tar) of `identity/image`.
+
+    Raises:
+        BadInputError: there is no such folder, or its images are not in their people's folders.
+    """
+    place = find_path(path, root)
+    files = open_files(place)
+    identities = {key: name for name, images in by_identity(files).items() for key in images}
+    return ImageSet(f"folder:{place.name}", "", files, landmarks_of(files), identities)
 
 
 def by_identity(files: Listed) -> dict[str, list[str]]:
@@ -132,6 +144,7 @@ def _folder(path: str) -> Dataset:
         label="",
         found=lambda root: os.path.exists(find_path(path, root)),
         open=lambda root: open_folder(path, root),
+        open_images=lambda root: open_images(path, root),
         about=f"people's images in {path}",
         place=f"the folder {path}, of a folder of images for each person",
     )

@@ -37,6 +37,8 @@ class Dataset:
             that completes "put into the data folder ...".
         downloads: its files at their official addresses; empty where none is public.
         protocol: what its authors report that its measure does not say; a sentence, or empty.
+        open_images: opens all its images where they need not do for its measure, as int8's
+            calibration wants them; by default those that `open` gives.
     """
 
     name: str
@@ -48,6 +50,11 @@ class Dataset:
     place: str = ""
     downloads: tuple[Download, ...] = ()
     protocol: str = ""
+    open_images: Callable[[Path | None], FaceSet] | None = None
+
+    def images(self, root: Path | None) -> FaceSet:
+        """Return its images, given the folder where data is kept; raises as `open` does."""
+        return (self.open_images or self.open)(root)
 
 
 DATASETS: Registry[Dataset] = Registry(

@@ -352,6 +352,23 @@ def test_faces_without_landmarks_are_aligned_crops() -> None:
     }
 
 
+def test_a_folder_of_people_with_one_image_each_calibrates(tmp_path: Path) -> None:
+    """No pair of one person can be drawn of it, but nothing is compared."""
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        crop = png(rng.integers(0, 256, (112, 112, 3), np.uint8))
+        (tmp_path / name / "0.png").write_bytes(crop)
+    folder = DATASETS[f"folder:{tmp_path}"]
+    with pytest.raises(BadInputError):
+        folder.open(None)
+    faces = folder.images(None)
+    found = precision.calibration_of(faces, Preprocessing(), (112, 112))
+    assert (found.name, len(found.pictures)) == (f"folder:{tmp_path.name}", 3)
+    with pytest.raises(RefusedError, match="b is in both data sets"):
+        precision.require_disjoint(faces, faces_of("test", {"c": b"3"}, {"c": "b"}))
+
+
 def test_crops_of_which_it_is_not_known_where_the_face_is_cannot_calibrate() -> None:
     crop = png(np.zeros((90, 100, 3), np.uint8))
     crops = replace(faces_of("faces", {"a": crop}, {}), landmarks={})
