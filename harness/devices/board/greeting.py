@@ -49,6 +49,7 @@ class Greeter:
         self._listening = listening
         self._ready: queue.SimpleQueue[tuple[_Client, Any]] = queue.SimpleQueue()
         self._rung, self._bell = socket.socketpair()
+        self._served: _Client | None = None
         threading.Thread(target=self._greet, daemon=True).start()
 
     def fileno(self) -> int:
@@ -58,7 +59,16 @@ class Greeter:
     def accept(self) -> tuple[socket.socket, Any]:
         """Return the next client, whose greeting is still to be read."""
         self._rung.recv(1)
-        return self._ready.get()
+        self._served, address = self._ready.get()
+        return self._served, address
+
+    def hang_up(self) -> None:
+        """End the connection that was accepted last, where TVM's loop left it open.
+
+        Its client would wait for an answer until its watchdog ends it.
+        """
+        if self._served is not None:
+            self._served.show_out()
 
     def _greet(self) -> None:
         clients: dict[_Client, Any] = {}

@@ -74,6 +74,7 @@ def serve(
                 server._listen_loop(greeter, served, key, tracker, None, None)
             except (RuntimeError, OSError) as error:
                 # A client that dies, or whose folder stays, would otherwise end the server.
+                greeter.hang_up()
                 tell(f"a client ended badly; the next one can come: {error}")
                 os.chdir("/")
     finally:

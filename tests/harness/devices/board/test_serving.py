@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -167,6 +168,20 @@ def test_a_client_that_says_nothing_does_not_keep_others_out(
         session = opened(board, tiny_exported)
         assert np.isfinite(session.infer(tiny_exported.reference()[0][:1])).all()
         session.close()
+
+
+def test_whoever_waits_for_a_client_s_process_that_died_hears_of_it(board: Served) -> None:
+    assert eventually(lambda: not below(board))
+    with socket.create_connection(("127.0.0.1", board.port), PATIENCE_S) as client:
+        # Less than the 30 s after which a client gives up by itself.
+        client.settimeout(20)
+        client.sendall(struct.pack("<ii", 0xFF271, 7) + b"client:")
+        assert client.recv(4)
+        assert eventually(lambda: bool(below(board)))
+        for process in below(board):
+            process.kill()
+        while client.recv(1024):
+            pass
 
 
 def test_a_case_whose_session_was_lost_is_tried_once_more(serve: Serve, tiny: Network) -> None:
