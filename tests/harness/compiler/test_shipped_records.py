@@ -46,9 +46,6 @@ SHIPPED = {
     "cortex-a55.int8": ("cycles", "modelled for cortex-a55"),
 }
 
-# Whose depthwise kernels go by the model, all or some.
-IN_PART = ["cortex-a55"]
-
 
 @pytest.fixture(autouse=True)
 def _only_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -103,7 +100,7 @@ def test_every_record_has_a_tiling_that_its_kernel_can_have(name: str) -> None:
 def test_every_kernel_of_the_papers_networks_has_a_record_that_it_can_use(network: str) -> None:
     exported = export.export(resolve(network))
     for name in SHIPPED:
-        if "." not in name and name not in IN_PART:
+        if "." not in name:
             assert without_record(exported, name) == []
 
 
