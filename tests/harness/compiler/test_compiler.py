@@ -173,3 +173,17 @@ def test_the_library_for_this_machine_answers_as_torch_does(tiny_exported: Expor
     session = RUNTIMES["tvm"].open(made.folder, 1)
     inputs, expected = tiny_exported.reference()
     assert relative_error(session(inputs[:2]), expected[:2]) < 1e-5
+
+
+@pytest.mark.skipif(library.host_machine() != "EM_X86_64", reason="x86-64 runs it")
+@pytest.mark.parametrize("cpu", ["nehalem", "sandybridge"])
+def test_older_x86_64_without_avx2_gets_code_that_answers_as_torch_does(
+    cpu: str, tiny_exported: Exported
+) -> None:
+    """What LLVM would detect there: SSE alone, and AVX without multiply-adds."""
+    older = Target("host", "x86_64-linux-gnu", cpu, (), (), "EM_X86_64")
+    made = build.compile_network(tiny_exported, older, 2)
+    assert not {"avx2", "fma"} & set(made.compilation().features)
+    inputs, expected = tiny_exported.reference()
+    session = RUNTIMES["tvm"].open(made.folder, 1)
+    assert relative_error(session(inputs[:2]), expected[:2]) < 1e-5
