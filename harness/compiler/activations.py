@@ -58,7 +58,7 @@ def _at_least(least: float, x: Expr) -> Expr:
 
 def _silu(x: Expr) -> Expr:
     x = _at_least(-87.0, x)
-    return x / (like(x, 1.0) + tirx.exp(like(x, 0.0) - x))
+    return x * tirx.sigmoid(x)
 
 
 def _gelu(x: Expr) -> Expr:

@@ -22,6 +22,13 @@ _LEAST, _MOST = -87.33654, 88.37626
 _LOG2_E, _LN2_HIGH, _LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
 
+# Of 2 to the power of a number between -1/2 and 1/2: the polynomial whose largest relative error is
+# the least, 8e-8 before its factors are rounded, by Remez' algorithm; the highest power first.
+_POWER = (1.3276471993e-3, 9.6755413345e-3, 5.5507132735e-2, 2.4022119724e-1, 6.9314696706e-1, 1.0)
+
+# Beyond these the sigmoid is 1, or less than 1e-37.
+_SIGMOID_END = 87.0
+
 # Of erf and tanh: where they are 1 in single precision, and an odd polynomial over an even one, of
 # x^2, the highest power first.
 _ERF_END, _TANH_END = 4.0, 7.90531110763549805
@@ -86,9 +93,24 @@ def exp(x: Expr) -> Expr:
 
 
 def sigmoid(x: Expr) -> Expr:
-    """Return 1 / (1 + exp(-x))."""
-    one = like(x, 1.0)
-    return one / (one + exp(like(x, 0.0) - x))
+    """Return 1 / (1 + exp(-x)), by a power of two: two multiplications fewer than `exp` takes.
+
+    The product that is no whole number by a multiply-add is not rounded.
+    """
+    one, factor = like(x, 1.0), like(x, -_LOG2_E)
+
+    def of_bounded(x: Expr) -> Expr:
+        power = tirx.floor(x * factor + like(x, 0.5))
+        return _let(power, lambda power: of_parts(x, power))
+
+    def of_parts(x: Expr, power: Expr) -> Expr:
+        exponent = (_cast(power, "int32") + like(x, 127, "int32")) << like(x, 23, "int32")
+        scale = tirx.reinterpret(_kind(x, "float32"), exponent)
+        falling = _let(x * factor - power, lambda rest: _polynomial(rest, _POWER)) * scale
+        return one / (one + falling)
+
+    end = like(x, _SIGMOID_END)
+    return _let(tirx.Min(end, tirx.Max(like(x, -_SIGMOID_END), x)), of_bounded)
 
 
 def erf(x: Expr) -> Expr:

@@ -119,10 +119,13 @@ class _ConvolutionKernel:
                 weights = T.Bind(first * work.reduced)
                 if not self._pointwise:
                     self._row_tiles(chunk, group, first, weights, width)
+                    self._activate(first, width, chunk * tiling.chunk, tiling.chunk)
                     return
                 tile = partial(self._pointwise_tile, group, first, weights, width)
                 pixel = chunk * tiling.chunk
                 tiles.emit(part, parts, lambda start, pixels: tile(T.Bind(pixel + start), pixels))
+                low, high = tiles.bounds(part, parts)
+                self._activate(first, width, pixel + low, high - low)
 
             self._blocks.emit(block, body)
 
@@ -188,7 +191,17 @@ class _ConvolutionKernel:
         sums.start(sums.vectors(self._buffers["bias"], first))
         return sums
 
-    def _finish(self, sums: Sums, first: Expr, at: Callable[[Expr], Expr]) -> None:
+    def _activate(self, first: Expr, width: int, pixel: Expr, pixels: Expr) -> None:
+        steps = Steps(self._work.epilogue, self._buffers, first, self._vectors)
+        emit.activate(
+            self._buffers["output"],
+            lambda i: (pixel + i) * self._work.filters + first,
+            pixels,
+            width,
+            steps,
+        )
+
+    def _finish(self, sums: Sums, first: Expr, at: Callable[[int], Expr]) -> None:
         steps = Steps(self._work.epilogue, self._buffers, first, self._vectors)
         sums.finish(self._buffers["output"], at, steps)
 

@@ -130,6 +130,16 @@ class _DepthwiseKernel:
             place = _Corner(image, y, first, width)
             for group in columns(work.window, work.input[1], work.output[1], self._tiling.pixels):
                 emit.repeat(group.count, partial(self._tile, place, kind, group))
+            steps = Steps(work.epilogue, self._buffers, first, self._vectors)
+            pixel = (image * work.output[0] + y) * work.output[1]
+            pixels = kind.rows * work.output[1]
+            emit.activate(
+                self._buffers["output"],
+                lambda i: (pixel + i) * work.channels + first,
+                pixels,
+                width,
+                steps,
+            )
 
         self._strips.emit(strip, row)
 
@@ -166,8 +176,8 @@ class _DepthwiseKernel:
         steps = Steps(work.epilogue, self._buffers, first, self._vectors)
         output = (place.image * work.output[0] + place.y) * work.output[1] + x
 
-        def at(i: Expr) -> Expr:
-            row, pixel = i // group.pixels, i % group.pixels
+        def at(i: int) -> Expr:
+            row, pixel = divmod(i, group.pixels)
             return (output + row * work.output[1] + pixel) * work.channels + first
 
         sums.finish(self._buffers["output"], at, steps)

@@ -270,29 +270,42 @@ class Sums:
         held, lanes = self._sums[pixel][register], self.lanes[register]
         store(held, 0, change(load(held, 0, lanes)), lanes)
 
-    def finish(self, output: Buffer, at: Callable[[Expr], Expr], steps: Steps) -> None:
-        """Apply the epilogue and write pixel `i`'s channels from `at(i)` on."""
-        sums, activated = steps.parted()
+    def finish(self, output: Buffer, at: Callable[[int], Expr], steps: Steps) -> None:
+        """Apply the epilogue up to an activation and write pixel `i`'s channels from `at(i)` on."""
+        steps, _ = steps.parted()
         for i, row in enumerate(self._sums):
             start = at(i)
             for j, lanes in enumerate(self.lanes):
                 value = load(row[j], 0, lanes)
-                value = sums.apply(value, start + self.offsets[j], self.offsets[j], lanes)
+                value = steps.apply(value, start + self.offsets[j], self.offsets[j], lanes)
                 write(self._vectors, output, start + self.offsets[j], value, lanes)
-        if activated.epilogue:
-            repeat(self.pixels, lambda i: self._activate(output, T.Bind(at(i)), activated))
 
-    def _activate(self, output: Buffer, start: Expr, steps: Steps) -> None:
-        """Apply steps to the channels of a pixel that have been written from `start` on.
 
-        That is a loop over pixels, which costs a load and a store of each vector: dozens of
-        instructions for each register of a tile would be more than the first cache holds.
-        """
-        for value, offset, lanes in zip(
-            self.vectors(output, start), self.offsets, self.lanes, strict=True
-        ):
+def activate(
+    output: Buffer, at: Callable[[Expr], Expr], pixels: Expr, width: int, steps: Steps
+) -> None:
+    """Apply the activation, and what follows it, to pixels that have been written.
+
+    Where a task's pixels all are: behind the sums of a tile, dozens of instructions for each of
+    its registers would be much code, and the next tile's sums would wait for the last results.
+
+    Args:
+        output: of the kernel.
+        at: place of a pixel's first channel.
+        pixels: how many.
+        width: channels of each.
+        steps: of the kernel; without an activation nothing is left to do.
+    """
+    _, steps = steps.parted()
+    if not steps.epilogue:
+        return
+    with T.serial(0, pixels) as i:
+        start, offset = T.Bind(at(i)), 0
+        for lanes in register_lanes(width, steps.vectors.lanes):
+            value = read(steps.vectors, output, start + offset, lanes)
             value = steps.apply(value, start + offset, offset, lanes)
-            write(self._vectors, output, start + offset, value, lanes)
+            write(steps.vectors, output, start + offset, value, lanes)
+            offset += lanes
 
 
 def epilogue_shapes(epilogue: Epilogue, output: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

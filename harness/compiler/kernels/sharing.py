@@ -119,6 +119,13 @@ class Tiles:
                     tile(number)
             before += count
 
+    def bounds(self, part: Expr, parts: int) -> tuple[Expr, Expr]:
+        """Return the first pixel of a part, and the first behind it."""
+        size, larger = divmod(self.pixels, self.count)
+        ends = [(part + end) * self.count // parts for end in (0, 1)]
+        low, high = (number * size + tirx.min(number, larger) for number in ends)
+        return (low, high) if parts > 1 else (0, self.pixels)
+
 
 def uneven(tasks: int, threads: int) -> float:
     """Return how much longer the busiest thread works than its share."""

@@ -180,6 +180,16 @@ class _StrassenKernel:
                 self._tile(first + pixel, pixel, filters, sums, held, tile)
 
             emit.repeat(count, tile)
+        output, out = self._buffers["output"], self._work.filters
+        for place in (filters, filters + self._filters):
+
+            def at(i: Expr, place: Expr = place) -> Expr:
+                return (first + i) * out + place
+
+            emit.activate(output, at, self._tiling.chunk, width, self._steps(place))
+
+    def _steps(self, filters: Expr) -> Steps:
+        return Steps(self._work.epilogue, self._buffers, filters, self._vectors)
 
     def _tile(
         self,
@@ -251,6 +261,5 @@ class _StrassenKernel:
         accumulation.channels(tile, places, weights, width, self._channels, self._tiling.unroll)
 
     def _finish(self, tile: Sums, pixel: Expr, filters: Expr) -> None:
-        steps = Steps(self._work.epilogue, self._buffers, filters, self._vectors)
-        out = self._work.filters
+        steps, out = self._steps(filters), self._work.filters
         tile.finish(self._buffers["output"], lambda i: (pixel + i) * out + filters, steps)
