@@ -30,6 +30,8 @@ class Drawing:
 
     def __init__(self, seed: int, height: int, width: int) -> None:
         self._random = np.random.default_rng(seed)
+        # Whether the last product is of each channel alone.
+        self.by_channel = False
         self.maps = {"image": self._map(3, height, width)}
         zero = self.maps["image"].zero
         self.steps: list[Step] = [ImageStep("image", ((0 - zero) / 128, (255 - zero) / 128), 128.0)]
@@ -65,7 +67,7 @@ class Drawing:
         # Whatever the bytes are, a sum stays below 2^24, and its products small.
         most = max(1, min(127, (1 << 22) // (255 * taps)))
         weights = draw.integers(-most, most + 1, shape)
-        share = np.maximum(1, network.alternate(weights) / network.LARGEST_FOUR)
+        share = np.maximum(1, network.alternate(weights, groups) / network.LARGEST_FOUR)
         weights = np.trunc(weights / share[:, None, None, None]).astype(np.int8)
         spread = most * 70 * np.sqrt(taps)
         bias = draw.integers(-int(spread), int(spread) + 1, filters).astype(np.int32)
@@ -147,11 +149,12 @@ class Drawing:
 
         Two of its sums are of 30 bits.
         """
-        _, *extents = self.maps[self.steps[-1].result].shape
-        self.sums(8, (extents[0], extents[1]), real=True)
+        channels, *extents = self.maps[self.steps[-1].result].shape
+        filters, groups = (channels, channels) if self.by_channel else (8, 1)
+        self.sums(filters, (extents[0], extents[1]), groups=groups, real=True)
         last = self.steps[-1]
         assert isinstance(last, SumsStep)
-        last.bias[6:] = self._random.integers(-(1 << 29), 1 << 29, 2)
+        last.bias[-2:] = self._random.integers(-(1 << 29), 1 << 29, 2)
         return IntegerNetwork(self.maps, tuple(self.steps))
 
     def images(self, batch: int) -> FloatArray:
@@ -199,6 +202,14 @@ def bottlenecks(seed: int) -> Drawing:
     made.sums(64, added=shortcut)
     made.sums(96, (3, 3), 2, 1, activation="limits")
     made.sums(96, (4, 3), groups=96)
+    return made
+
+
+def ending_in_depthwise(seed: int) -> Drawing:
+    """Return a network whose embedding is a depthwise convolution's, of several registers."""
+    made = Drawing(seed, 3, 3)
+    made.sums(88)
+    made.by_channel = True
     return made
 
 

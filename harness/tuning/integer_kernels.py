@@ -171,7 +171,7 @@ def _drawn(
         weights = np.full(shape, np.clip(weight, -most, most))
         weights[:, np.arange(shape[1]) % 8 > 3] = 0  # of four at most two are the largest
     # Smaller where four of them would have more than a network's.
-    share = np.maximum(1, alternate(weights) / LARGEST_FOUR)
+    share = np.maximum(1, alternate(weights, groups) / LARGEST_FOUR)
     weights = np.trunc(weights / share[:, None, None, None]).astype(np.int64)
     spread = 100 * most * np.sqrt(taps)
     bias = generator.integers(-int(spread), int(spread) + 1, filters)

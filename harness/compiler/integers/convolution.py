@@ -80,7 +80,7 @@ def pack(
     """
     filters = work.filters // work.groups
     lanes = lanes_of(vectors)
-    assert alternate(weights).max() <= LARGEST_FOUR
+    assert alternate(weights, work.groups).max() <= LARGEST_FOUR
     ordered = weights[channel_order(work, tiling, vectors)]
     parts = []
     for start in range(0, work.filters, filters):

@@ -46,7 +46,7 @@ def channel_order(work: Depthwise, tiling: IntegerTiling, vectors: ByteVectors) 
     order: list[int] = []
     for first in range(0, work.channels, tiling.width):
         width = min(tiling.width, work.channels - first)
-        order += [first + place for place in lanes.order(width)]
+        order += [first + place for place in lanes.order(width, _packed(work))]
     return order
 
 
@@ -69,8 +69,14 @@ def pack(
     for first in range(0, work.channels, tiling.width):
         block = shifted[first : first + tiling.width]
         split = block.reshape(*block.shape[:3], -1, QUAD)
-        parts.append(lanes.weights_kept(split.transpose(1, 2, 3, 0, 4), columns=True))
+        rows = split.transpose(1, 2, 3, 0, 4)
+        parts.append(lanes.weights_kept(rows, _packed(work), columns=True))
     return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _packed(work: Depthwise) -> bool:
+    """Say whether sums become bytes, several registers together; an embedding's do not."""
+    return "real" not in work.epilogue
 
 
 def _taps(window: Window) -> int:
@@ -124,7 +130,7 @@ class _IntegerDepthwise:
         image, y = T.Bind(row // work.output[0]), T.Bind(row % work.output[0])
         x = T.Bind(tiles.start + number * tiles.pixels)
         left = x * window.stride[1] - window.padding[1]
-        sums = IntegerSums(tiles.pixels, width, self._lanes)
+        sums = IntegerSums(tiles.pixels, width, self._lanes, _packed(work))
         sums.start(self._buffers["bias"], first)
         row_of_weights = _shifts(window) * _taps(window)
 

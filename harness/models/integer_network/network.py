@@ -26,23 +26,33 @@ LARGEST_SUM = 1 << 30
 # So do products of sums and multipliers: an addition can then round them to integers.
 LARGEST_PRODUCT = 1 << 22
 
-# So much `alternate` weights have at most: their products with bytes can be added in 16 bits.
+# So much four `alternate` weights have at most: products with bytes can be added in 16 bits.
 LARGEST_FOUR = 255
 
 
-def alternate(weights: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the largest sum of magnitudes of four weights of a filter, (F,).
+def alternate(weights: NDArray[Any], groups: int) -> NDArray[np.float64]:
+    """Return the largest sum of magnitudes of four weights whose products are added first, (F,).
 
-    They are of one place of the window, and of every other channel: c, c + 2, c + 4, c + 6.
+    They are of one place of the window and of every other of eight channels: of those from a
+    multiple of eight on, where a group's channels are eights. Zero where they are an odd number of
+    fours, which no kernel adds so. Other groups may be put together, so that any eight channels
+    can be the ones.
 
     Args:
         weights: (F, C, KH, KW), of real numbers or integers.
+        groups: in which the filters are.
     """
-    channels = weights.shape[1]
+    filters, channels, *kernel = weights.shape
     sizes = np.abs(weights.astype(np.float64))
-    padded = np.pad(sizes, [(0, 0), (0, 6), (0, 0), (0, 0)])
-    fours = np.sum([padded[:, first : first + channels] for first in (0, 2, 4, 6)], axis=0)
-    largest: NDArray[np.float64] = fours.max(axis=(1, 2, 3))
+    if channels % 8 == 4 and (groups == 1 or filters // groups % 4 == 0):
+        return np.zeros(filters)
+    if channels % 8 == 0:
+        fours = sizes.reshape(filters, -1, 4, 2, *kernel).sum(axis=2).reshape(filters, -1)
+    else:
+        padded = np.pad(sizes, [(0, 0), (0, 6), (0, 0), (0, 0)])
+        each = [padded[:, first : first + channels] for first in (0, 2, 4, 6)]
+        fours = np.sum(each, axis=0).reshape(filters, -1)
+    largest: NDArray[np.float64] = fours.max(axis=1)
     return largest
 
 

@@ -300,7 +300,7 @@ def _weight_scales(step: RealSums, given: float, result: float, added: float) ->
         reach / (given * (LARGEST_SUM / 2)),
         np.full(len(flat), added * 255 / (given * LARGEST_PRODUCT / 2)),
         # Each of the four is rounded by half a step at most.
-        alternate(step.weights) / (LARGEST_FOUR - 2),
+        alternate(step.weights, step.groups) / (LARGEST_FOUR - 2),
         np.full(len(flat), np.finfo(np.float32).tiny),
     ]
     scales: FloatArray = np.maximum.reduce(floors)

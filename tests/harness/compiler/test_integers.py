@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,14 +15,18 @@ from facebench.harness.compiler import build, host
 from facebench.harness.compiler.targets import TARGETS
 from facebench.harness.compiler.tvm import import_tvm, resolve
 from facebench.harness.compiler.vectors import BYTE_FEATURES, ByteVectors
-from facebench.harness.models.integer_network import reference
+from facebench.harness.models.integer_network import quantizing, reference
+from facebench.harness.models.integer_network.calibrating import Range
 from facebench.harness.models.integer_network.network import SumsStep
+from facebench.harness.models.integer_network.reading import real_steps
+from facebench.harness.models.onnx_cost.graph import read
 from tests.integer_networks import (
     Drawing,
     attending,
     bottlenecks,
     drawings,
     drawn,
+    ending_in_depthwise,
     shuffling,
 )
 
@@ -106,6 +111,13 @@ def test_sums_of_more_bits_are_rounded_to_24_before_they_are_multiplied(
     held(drawing, vectors, 1)
 
 
+@pytest.mark.parametrize("vectors", [REGISTERS[0], REGISTERS[3]])
+def test_an_embedding_of_a_depthwise_convolution_has_the_bits_of_numpys(
+    vectors: ByteVectors,
+) -> None:
+    held(ending_in_depthwise(0), vectors, 2)
+
+
 @pytest.mark.parametrize("vectors", REGISTERS[1:3])
 def test_units_that_shuffle_have_the_bits_of_numpys(vectors: ByteVectors) -> None:
     held(shuffling(vectors.lanes), vectors, 2)
@@ -153,3 +165,42 @@ def test_filled_channels_change_no_sum(
     filled = np.pad(elements, [(0, 0), (0, more), (0, 0), (0, 0)], constant_values=55)
     found = reference.convolved(made, filled, (3, 3))[:, :filters]
     np.testing.assert_array_equal(found, reference.convolved(step, elements, (3, 3)))
+
+
+@drawn(20)
+@given(
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from([4, 6, 8, 10, 12, 20, 24, 40]),
+    st.sampled_from([2, 4, 6, 8]),
+    st.booleans(),
+    st.integers(0, 1 << 32),
+)
+def test_products_of_four_weights_fit_16_bits_where_kernels_add_them(
+    groups: int, channels: int, filters: int, alike: bool, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    total = groups * channels
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 17]>
+        network (float[1, 3, 1, 1] image) => (float[1, {groups * filters}, 1, 1] embedding) {{
+            x = Conv(image, u)
+            embedding = Conv <group = {groups}> (x, w)
+        }}"""
+    )
+    weights = draw.normal(0, 1, (groups * filters, channels, 1, 1)).astype(np.float32)
+    if alike:
+        weights = np.sign(weights)
+    first = draw.normal(0, 1, (total, 3, 1, 1)).astype(np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(first, "u"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    graph = read(model, (1, 3, 1, 1))
+    found = {"image": Range(0.01, 128), "x": Range(0.02, 128)}
+    steps = real_steps("network", graph)
+    last = quantizing.quantized("network", graph, steps, found).steps[-1]
+    assert isinstance(last, SumsStep)
+    kept = np.abs(padding.padded(last).weights.astype(int))
+    fours = kept.shape[1] // 4
+    if fours % 2 == 0:
+        words = kept.reshape(len(kept), -1, 4, 2).sum(axis=2)
+        assert (words * 128).max() <= np.iinfo(np.int16).max
+    assert np.abs(last.weights.astype(int)).max(axis=(1, 2, 3)).min() > (31 if alike else 60)

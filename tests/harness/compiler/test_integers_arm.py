@@ -19,7 +19,14 @@ from facebench.harness.models.integer_network.network import SumsStep
 from facebench.harness.runtimes import wire
 from facebench.harness.stats.arrays import FloatArray
 from tests.harness.devices.emulator.conftest import emulated, emulated_here  # noqa: F401
-from tests.integer_networks import Drawing, attending, bottlenecks, drawings, shuffling
+from tests.integer_networks import (
+    Drawing,
+    attending,
+    bottlenecks,
+    drawings,
+    ending_in_depthwise,
+    shuffling,
+)
 from tests.sampling import today
 
 # With products of four bytes, without, and of 32 bits.
@@ -61,6 +68,7 @@ def held(drawing: Drawing, core: str, batch: int, folder: Path) -> None:
             ],
             2,
         ),
+        *today([(ending_in_depthwise, core) for core in CORES], 1),
         pytest.param(attending, "cortex-a53", marks=pytest.mark.slow),
         pytest.param(shuffling, "cortex-a76", marks=pytest.mark.slow),
         pytest.param(bottlenecks, "cortex-a53", marks=pytest.mark.slow),
