@@ -49,14 +49,20 @@ def lively(*layers):
     return module
 
 
+# What these normalize is pooled, or a sum: no layer before takes it.
+BEHIND_NO_LAYER = {"facelivt_s": 1, "facelivt_m": 1, "swiftfaceformer_s": 5}
+
+
 @pytest.mark.parametrize("name", sixth(mobile_names() + TIMM, 1))
-def test_every_bn_goes_and_the_outputs_stay(name):
+def test_every_bn_behind_a_layer_goes_and_the_outputs_stay(name):
     x = torch.rand(2, 3, *find(name).input_size, generator=torch.Generator().manual_seed(3)) * 2 - 1
     folded = fold_batch_norm(network(name))
     assert relative_error(folded(x), network(name)(x)) < 1e-5
-    assert norms(folded) == []
+    left = norms(folded)
+    assert len(left) == BEHIND_NO_LAYER.get(name, 0)
     # Weight and bias of each channel give way to one bias.
     channels = sum(norm.num_features for norm in norms(network(name)))
+    channels -= sum(norm.num_features for norm in left)
     assert size(folded) == size(network(name)) - channels
 
 
