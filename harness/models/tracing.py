@@ -2,9 +2,10 @@
 
 torch.fx by itself knows no shapes, so that it can't follow a forward that works with them:
 `math.ceil(height / 2)`, or a map that is padded to whole windows. Here every operator is also
-run for two sizes of batch: on torch's meta device, which computes shapes alone, or on zeros
-where that can't say what it gives. What the two have in common does not depend on the batch
-and is a constant of the graph; the batch stays free.
+run on zeros for two sizes of batch, but for convolutions and linear layers, whose shapes are
+worked out. What the two have in common does not depend on the batch and is a constant of the
+graph; the batch stays free. (torch's meta device computes shapes alone, by rules in Python that
+load its compiler and a system of algebra: that takes longer than all of a trace.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.func import functional_call
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.models.graph_rewrites import rewrite
@@ -126,41 +126,30 @@ class _ShapeTracer(_Tracer):
             return fx.node.map_aggregate(self._attribute(node), _like)
         self._running = True
         try:
-            try:
-                found = self._run(node, batch, "meta")
-            except Exception:  # a value decides, or torch has no such operator for shapes
-                found = self._run(node, batch, "cpu")
-            return fx.node.map_aggregate(found, _like)
+            return fx.node.map_aggregate(self._run(node, batch), _like)
         finally:
             self._running = False
 
-    def _run(self, node: fx.Node, batch: int, device: str) -> Any:
+    def _run(self, node: fx.Node, batch: int) -> Any:
         known = (node.args, node.kwargs)
-        args, kwargs = fx.node.map_arg(known, lambda read: self._made(read, batch, device))
-        with torch.device(device):
-            return self._call(node, args, kwargs, device)
-
-    def _call(self, node: fx.Node, args: Any, kwargs: Any, device: str) -> Any:
+        args, kwargs = fx.node.map_arg(known, lambda read: self._made(read, batch))
         if node.op == "call_module":
             module = self.root.get_submodule(str(node.target))
-            if device == "cpu":
-                return module.forward(*args, **kwargs)
-            state = {name: _shaped(one) for name, one in _state(module)}
-            return functional_call(module, state, args, kwargs)
+            if len(args) == 1 and (shape := _shape(module, args[0])) is not None:
+                return args[0].new_zeros(shape)
+            return module.forward(*args, **kwargs)
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         assert callable(node.target)
         return node.target(*args, **kwargs)
 
-    def _made(self, node: fx.Node, batch: int, device: str) -> Any:
-        if node.op == "get_attr" and device == "cpu":
+    def _made(self, node: fx.Node, batch: int) -> Any:
+        if node.op == "get_attr":
             return self._attribute(node)
         return fx.node.map_aggregate(
             self.values[node][batch],
             lambda value: (
-                torch.zeros(value.shape, dtype=value.dtype, device=device)
-                if isinstance(value, _Like)
-                else value
+                torch.zeros(value.shape, dtype=value.dtype) if isinstance(value, _Like) else value
             ),
         )
 
@@ -175,13 +164,22 @@ class _ShapeTracer(_Tracer):
         return found
 
 
-def _state(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from module.named_parameters(remove_duplicate=False)
-    yield from module.named_buffers(remove_duplicate=False)
+def _shape(layer: nn.Module, given: Any) -> tuple[int, ...] | None:
+    """Return the shape of what a convolution or a linear layer gives; None where it has to run."""
+    if type(layer) is nn.Linear and given.shape[-1] == layer.in_features:
+        return (*given.shape[:-1], layer.out_features)
+    if type(layer) is not nn.Conv2d or isinstance(layer.padding, str):
+        return None
+    window = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    batch, channels, *extents = given.shape
+    places = [_places(*of_axis) for of_axis in zip(extents, *window, strict=True)]
+    fits = channels == layer.in_channels and min(places) > 0
+    return (batch, layer.out_channels, *places) if fits else None
 
 
-def _shaped(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+def _places(extent: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Return at how many places along an axis a window lies."""
+    return (extent + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def _like(value: Any) -> Any:

@@ -19,7 +19,6 @@ from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
-from scipy.special import stdtrit
 
 from facebench.architectures.errors import BadInputError
 from facebench.harness.machine.environment import machine_key
@@ -74,6 +73,8 @@ class LongRun:
         """Return the interval of the long-run median, from one run's; no narrower than the run's
         own.
         """
+        from scipy.special import stdtrit  # takes a while to load
+
         reach = float(stdtrit(self.hours - 1, (1 + confidence) / 2)) * self.spread
         low, high = median_ms * math.exp(-reach), median_ms * math.exp(reach)
         return min(low, within[0]), max(high, within[1])
