@@ -132,7 +132,8 @@ class _ShapeTracer(_Tracer):
 
     def _run(self, node: fx.Node, batch: int) -> Any:
         known = (node.args, node.kwargs)
-        args, kwargs = fx.node.map_arg(known, lambda read: self._made(read, batch))
+        made: Any = fx.node.map_arg(known, lambda read: self._made(read, batch))
+        args, kwargs = made
         if node.op == "call_module":
             module = self.root.get_submodule(str(node.target))
             if len(args) == 1 and (shape := _shape(module, args[0])) is not None:

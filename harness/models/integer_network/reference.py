@@ -7,7 +7,8 @@ out in double precision, which holds all 48 bits of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,31 +80,44 @@ def summed(network: IntegerNetwork, step: SumsStep, found: dict[str, FloatArray]
         added = found[step.added] - network.maps[step.added].zero
         sums = sums + rounded(added, _per_channel(step.added_multipliers))
     sums = sums.astype(np.float32, copy=False)  # to the nearest, halves to the even one
-    multipliers: FloatArray = np.where(
-        sums > 0, _per_channel(step.multipliers), _per_channel(step.negative)
-    )
+    products = _multiplied(step, sums)
     if step.real:
-        return sums * multipliers
-    return np.clip(network.maps[step.result].zero + rounded(sums, multipliers), *step.limits)
+        return products.astype(np.float32)
+    integers = np.rint(products, out=products).astype(np.float32)
+    integers += network.maps[step.result].zero
+    return np.clip(integers, *step.limits, out=integers)
+
+
+def _multiplied(step: SumsStep, sums: FloatArray) -> Floats:
+    """Return exact products of sums (N, F, H, W) and a step's multipliers."""
+    multipliers, negative = _per_channel(step.multipliers), _per_channel(step.negative)
+    if (multipliers != negative).any():
+        # Ones and zeros: to choose between two numbers takes several times as long.
+        positive = (sums > 0).astype(np.float32)
+        multipliers = positive * multipliers + (1 - positive) * negative
+    products = sums.astype(np.float64)
+    products *= multipliers
+    return products
 
 
 def convolved(step: SumsStep, elements: FloatArray, output: Pair) -> Floats:
     """Return exact sums (N, F, H, W) over elements (N, C, H, W) that are zero outside."""
     filters, channels, *kernel = step.weights.shape
-    batch, (rows, columns) = len(elements), output
     kind = _kind_of_sums(step)
-    under = windows(elements, _pair(kernel), step.stride, step.padding, output, step.dilation)
+    given = elements.astype(kind, copy=False)
+    under = windows(given, _pair(kernel), step.stride, step.padding, output, step.dilation)
     weights = step.weights.astype(kind).reshape(step.groups, -1, channels, *kernel)
-    shape = (batch, step.groups, filters // step.groups, rows * columns)
-    sums = np.zeros(shape, kind)
+    shape = (len(given), step.groups, filters // step.groups, *output)
+    sums = np.empty(shape, kind)
+    sums[:] = step.bias.astype(kind).reshape(*shape[1:3], 1, 1)
     for ky, kx in np.ndindex(*kernel):
-        tap = under[..., ky, kx].reshape(batch, step.groups, channels, rows * columns)
-        tap = tap.astype(kind, copy=False)
-        own = weights[..., ky, kx]
-        sums += own * tap if channels == 1 else own @ tap
-    bias = step.bias.astype(kind)[:, None, None]
-    biased: Floats = sums.reshape(batch, filters, rows, columns) + bias
-    return biased
+        own, tap = weights[..., ky, kx], under[..., ky, kx]
+        if channels == 1:
+            sums += own[..., None] * tap[:, :, None]
+        else:
+            columns = tap.reshape(len(given), step.groups, channels, -1)
+            sums += (own @ columns).reshape(shape)
+    return sums.reshape(len(given), filters, *output)
 
 
 def _kind_of_sums(step: SumsStep) -> type[np.floating[Any]]:
@@ -114,25 +128,25 @@ def _kind_of_sums(step: SumsStep) -> type[np.floating[Any]]:
 
 
 def windows(
-    elements: FloatArray,
+    elements: Floats,
     kernel: Pair,
     stride: Pair,
     padding: Pair,
     output: Pair,
     dilation: Pair = (1, 1),
     outside: float = 0.0,
-) -> FloatArray:
+) -> Floats:
     """Return what is under each window, (N, C, OH, OW, KH, KW), of elements (N, C, H, W)."""
     around = [(0, 0), (0, 0)]
     for axis in (0, 1):
         reach = (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
         after = max(0, reach - padding[axis] - elements.shape[2 + axis])
         around.append((padding[axis], after))
-    padded = np.pad(elements, around, constant_values=outside)
+    padded = np.pad(elements, around, constant_values=outside) if np.any(around) else elements
     reach_y, reach_x = ((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     seen = np.lib.stride_tricks.sliding_window_view(padded, (reach_y, reach_x), axis=(2, 3))
     ends = [(count - 1) * step + 1 for count, step in zip(output, stride, strict=True)]
-    strided: FloatArray = seen[
+    strided: Floats = seen[
         :, :, : ends[0] : stride[0], : ends[1] : stride[1], :: dilation[0], :: dilation[1]
     ]
     return strided
@@ -144,12 +158,18 @@ def _pooled(network: IntegerNetwork, step: PoolStep, elements: FloatArray) -> Fl
         under = windows(
             elements, step.kernel, step.stride, step.padding, result.shape[1:], outside=0.0
         )
-        largest: FloatArray = np.clip(under.max(axis=(4, 5)), *step.limits)
-        return largest
-    about_zero = elements - network.maps[step.source].zero
+        largest = functools.reduce(np.maximum, _taps(under))
+        return np.clip(largest, *step.limits)
+    about_zero = elements.astype(np.float64) - network.maps[step.source].zero
     under = windows(about_zero, step.kernel, step.stride, step.padding, result.shape[1:])
-    sums = under.sum(axis=(4, 5), dtype=np.float64).astype(np.float32)
+    sums = functools.reduce(np.add, _taps(under)).astype(np.float32)
     return np.clip(result.zero + rounded(sums, np.float32(step.multiplier)), *step.limits)
+
+
+def _taps(under: Floats) -> Iterator[Floats]:
+    """Yield what lies under each place of a window, (N, C, OH, OW)."""
+    for ky, kx in np.ndindex(*under.shape[4:]):
+        yield under[..., ky, kx]
 
 
 def _paired(network: IntegerNetwork, step: PairStep, found: dict[str, FloatArray]) -> FloatArray:
