@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from facebench.architectures.errors import BadInputError
 from facebench.architectures.registry import Preprocessing
+from facebench.harness.machine.environment import cores
 from facebench.harness.stats.arrays import FloatArray
 
 # Relative to the largest element of an embedding: what any network may be off.
@@ -26,6 +30,9 @@ LEAST_COSINE = 0.9
 _THE_SAME = 1e-6
 
 _RANDOM_IMAGES = 4
+
+# Just below the most that glibc keeps by itself (32 MiB, mallopt(3), M_MMAP_THRESHOLD).
+_KEPT_BYTES = 30 * 2**20
 
 
 def tolerance(least: float, rounding: float) -> float:
@@ -67,6 +74,28 @@ def cosines(outputs: FloatArray, expected: FloatArray) -> FloatArray:
     found_cosines: FloatArray = np.zeros_like(products)
     np.divide(products, lengths, out=found_cosines, where=usable)
     return found_cosines
+
+
+def of_each(images: FloatArray, embed: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Return embeddings (N, E) of images (N, 3, H, W), as many at once as there are cores.
+
+    Args:
+        images: preprocessed.
+        embed: returns the embedding (1, E) of an image (1, 3, H, W), on one core.
+    """
+    from threadpoolctl import threadpool_limits
+
+    # What is freed once is kept from then on; the C library gave each map back to the kernel.
+    np.empty(_KEPT_BYTES, np.uint8)
+    pool = ThreadPoolExecutor(cores())
+    try:
+        # A network for phones gives threads of BLAS too little to do: they wait, and keep a core
+        # busy by that.
+        with threadpool_limits(1, "blas"):
+            return np.concatenate(list(pool.map(embed, images[:, None])))
+    finally:
+        # After an error nobody waits for the rest.
+        pool.shutdown(cancel_futures=True)
 
 
 def reference_inputs(
