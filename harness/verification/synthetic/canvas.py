@@ -78,12 +78,13 @@ class Canvas:
         self.size = size
         self._side = size * _OVERSAMPLING
         self._pose = pose
-        self._pixels = np.zeros((self._side, self._side, 3), np.float32)
+        # A plane for each channel, so that a mask is spread over whole rows.
+        self._planes = np.zeros((3, self._side, self._side), np.float32)
 
     def fill(self, top: Colour, bottom: Colour) -> None:
         """Cover all with a gradient from one colour to another."""
-        t = np.linspace(0, 1, self._side, dtype=np.float32)[:, None, None]
-        self._pixels[:] = top * (1 - t) + bottom * t
+        t = np.linspace(0, 1, self._side, dtype=np.float32)[:, None]
+        self._planes[:] = top[:, None, None] * (1 - t) + bottom[:, None, None] * t
 
     def paint(
         self,
@@ -112,8 +113,9 @@ class Canvas:
             mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft * self._unit), np.float32)
         if inside is not None:
             mask = mask * self._mask(self._project(inside), box)
-        region = self._pixels[top:bottom, left:right]
-        region += (colour.astype(np.float32) - region) * (mask * np.float32(opacity))[..., None]
+        region = self._planes[:, top:bottom, left:right]
+        colours = colour.astype(np.float32)[:, None, None]
+        region += (colours - region) * (mask * np.float32(opacity))
 
     def shade(self, outline: Floats, light: Floats) -> None:
         """Darken what is within an outline as if it were the front of an ellipsoid.
@@ -133,7 +135,7 @@ class Canvas:
         lambert = np.clip(x * light[0] + y * light[1] + z * light[2], 0, 1)
         bright = 1 - np.linalg.norm(light) + 1.15 * lambert
         shading = 1 + (bright - 1) * self._mask(points, box)
-        self._pixels[top:bottom, left:right] *= shading[..., None].astype(np.float32)
+        self._planes[:, top:bottom, left:right] *= shading.astype(np.float32)
 
     def finish(self, gain: Floats, slope: Floats, noise: Floats) -> Picture:
         """Return the picture, `(size, size, 3)`, RGB.
@@ -143,7 +145,8 @@ class Canvas:
             slope: `(2,)`; relative change of brightness across and down the picture.
             noise: `(size, size, 3)`, added, in units of pixels' values.
         """
-        small = cv2.resize(self._pixels, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        pixels = self._planes.transpose(1, 2, 0)
+        small = cv2.resize(pixels, (self.size, self.size), interpolation=cv2.INTER_AREA)
         t = np.linspace(-0.5, 0.5, self.size)
         light = 1 + slope[0] * t[None, :, None] + slope[1] * t[:, None, None]
         return np.asarray(np.clip(np.rint(small * light * gain + noise), 0, 255), np.uint8)
