@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import io
 import os
 import signal
@@ -24,6 +26,8 @@ def main() -> None:
     # Libraries' notes to their own developers; a user can do nothing about them.
     warnings.simplefilter("ignore", FutureWarning)
     _have_streams()
+    # A last search for garbage among the modules of torch and TVM takes half a second.
+    atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run()

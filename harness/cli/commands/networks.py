@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -205,6 +206,7 @@ def _each(
     """Print the files of each network; what one fails at is said once the others are done."""
     files: list[ModelFile] = []
     reasons = []
+    gc.freeze()  # torch is loaded, and searched for garbage again and again while TVM is
     for network in networks:
         try:
             files += make(network)
