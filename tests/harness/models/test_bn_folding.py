@@ -3,6 +3,8 @@
 import functools
 import io
 import math
+import subprocess
+import sys
 import warnings
 
 import onnx
@@ -248,6 +250,60 @@ def test_sizes_of_maps_are_constants_and_the_batch_stays_free(height: int) -> No
     for batch in (1, 2, 5):
         x = torch.randn(batch, 3, height, 6)
         torch.testing.assert_close(folded(x), network(x), atol=1e-5, rtol=1e-5)
+
+
+class Extents(nn.Module):
+    """Writes down the shapes of its maps, as a reshape with numbers does."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+            x = x.reshape(-1, math.prod(x.shape[1:])).reshape(-1, *x.shape[1:])
+        return x
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 6, (3, 2), (2, 1), (1, 0), groups=3),
+        nn.Conv2d(3, 4, 3, padding=2, dilation=(2, 3)),
+        nn.Conv2d(3, 4, 5, stride=4, padding=1, padding_mode="reflect"),
+        nn.Conv2d(3, 4, 4, padding="same", dilation=2),
+        nn.ConvTranspose2d(3, 4, 3, stride=2),
+    ],
+)
+def test_shapes_behind_convolutions_are_those_that_torch_gives(layer: nn.Module) -> None:
+    network = Extents(layer, nn.Linear(layer(torch.zeros(1, 3, 13, 11)).shape[-1], 7))
+    folded = fold_batch_norm(network, (13, 11))
+    assert not [n for n in folded.graph.nodes if n.target == "size"]
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, 13, 11)
+        torch.testing.assert_close(folded(x), network(x))
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(4, 4, 1), nn.Conv2d(3, 4, 20), nn.Linear(7, 2)])
+def test_a_layer_that_does_not_fit_its_map_is_refused_where_shapes_are_known(
+    layer: nn.Module,
+) -> None:
+    with pytest.raises(BadInputError, match="Extents cannot be traced"):
+        fold_batch_norm(Extents(layer), (13, 11))
+
+
+def test_a_trace_leaves_the_compiler_of_torch_alone() -> None:
+    code = """
+import sys
+from facebench.architectures.initialise import create
+from facebench.harness.models.bn_folding import fold_batch_norm
+for name in ("mobilefacenet", "shufflenet_v1"):
+    fold_batch_norm(create(name), (112, 112))
+print([one for one in ("torch._dynamo", "sympy") if one in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["[]"], done.stderr
 
 
 def test_flow_that_depends_on_data_or_on_the_batch_is_refused_with_shapes_known() -> None:
