@@ -23,14 +23,22 @@ def told() -> Foretold | None:
     """Return which networks there are; None where they have to be imported."""
     if extensions.user_files() or entry_points(group="facebench.networks"):
         return None
-    key = cache.digest(fingerprints.code("facebench.architectures"), fingerprints.code(__name__))
     try:
-        folder = cache.entry("networks", key, _write)
+        folder = cache.entry("networks", _key(), _write)
     except BadInputError:  # nothing can be kept
         return None
     data = json.loads((folder / _FILE).read_text())
     found = [_architecture(facts) for facts in data["architectures"]]
     return Foretold(found, data["modules"], data["families"])
+
+
+def kept() -> bool:
+    """Say whether `told` knows the networks without importing them, which loads torch."""
+    return cache.find("networks", _key()) is not None
+
+
+def _key() -> str:
+    return cache.digest(fingerprints.code("facebench.architectures"), fingerprints.code(__name__))
 
 
 def _write(folder: Path) -> None:

@@ -15,8 +15,9 @@ from facebench.architectures.errors import BadInputError, RefusedError
 from facebench.architectures.registry import Preprocessing
 from facebench.harness.compiler.build import Library, compile_integers, compile_network
 from facebench.harness.compiler.targets import TARGETS, Target
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.models import onnx_facts, precision
-from facebench.harness.models.export import Exported, export
+from facebench.harness.models.export import Exported, export, find
 from facebench.harness.models.networks import Network
 from facebench.harness.runs import half_precision
 from facebench.harness.runs.jobs import FP32, Precision
@@ -150,6 +151,8 @@ def _compiled(
             f"{network.name} is {precision.ALREADY[network.precision]} already: give the fp32 "
             f"file, and --precision {how.name}"
         )
+    if find(network) is None:
+        import_tvm()  # before torch, whose libraries' symbols it would read
     exported = export(network)
     if how.name != "int8":
         half = how.name == "fp16"

@@ -15,8 +15,10 @@ from facebench.harness.cli import case_options, options
 from facebench.harness.cli.commands.running import raise_failures, run_jobs
 from facebench.harness.cli.output import console, start, terminal
 from facebench.harness.comparison import limits
-from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler.targets import TARGETS, Target
+from facebench.harness.compiler.tvm import import_tvm
 from facebench.harness.measures.job import Job
+from facebench.harness.models import known_networks
 from facebench.harness.models.networks import Network
 from facebench.harness.records.case import Case
 from facebench.harness.records.cost import Cost
@@ -107,9 +109,24 @@ def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
     _each(networks, lambda network: [write_onnx(network, out)], as_json)
 
 
+def _targets(context: click.Context, parameter: click.Parameter, text: str) -> list[Target]:
+    """Return targets, with TVM imported where networks are going to be, which loads torch.
+
+    TVM's import ends in errors that it passes over. To tell where they are from, it reads the
+    symbols of all libraries of the process; those of torch take as long as the rest.
+    """
+    found = [TARGETS[name] for name in options.comma_list(text)]
+    if not known_networks.kept():
+        import_tvm()
+    return found
+
+
 @click.command("compile")
 @case_options.networks
-@click.option("--target", required=True, metavar="T[,T]", help="See 'facebench list targets'.")
+@click.option(
+    "--target", required=True, metavar="T[,T]", callback=_targets,
+    help="See 'facebench list targets'.",
+)  # fmt: skip
 @case_options.precisions
 @options.batch
 @options.data
@@ -119,7 +136,7 @@ def export(networks: Sequence[Network], out: Path, as_json: bool) -> None:
 )  # fmt: skip
 @options.as_json
 def compile_(
-    networks: Sequence[Network], target: str, out: Path, as_json: bool, **chosen: Any
+    networks: Sequence[Network], target: list[Target], out: Path, as_json: bool, **chosen: Any
 ) -> None:
     """Compile with TVM to a shared library.
 
@@ -129,7 +146,7 @@ def compile_(
     facebench compile mobilefacenet --target cortex-a72,cortex-a76 -o libraries
     facebench compile mobilefacenet --target cortex-a76 --precision fp16,int8 --calibration lfw
     """
-    request = LibraryRequest([TARGETS[name] for name in options.comma_list(target)], **chosen)
+    request = LibraryRequest(target, **chosen)
     require_apart(networks)
     _each(networks, lambda network: write_libraries(network, request, out), as_json)
 
