@@ -169,7 +169,7 @@ def _shape(layer: nn.Module, given: Any) -> tuple[int, ...] | None:
     """Return the shape of what a convolution or a linear layer gives; None where it has to run."""
     if type(layer) is nn.Linear and given.shape[-1] == layer.in_features:
         return (*given.shape[:-1], layer.out_features)
-    if type(layer) is not nn.Conv2d or isinstance(layer.padding, str):
+    if type(layer) is not nn.Conv2d or isinstance(layer.padding, str) or given.ndim != 4:
         return None
     window = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
     batch, channels, *extents = given.shape

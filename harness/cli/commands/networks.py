@@ -223,7 +223,7 @@ def _each(
     """Print the files of each network; what one fails at is said once the others are done."""
     files: list[ModelFile] = []
     reasons = []
-    gc.freeze()  # torch is loaded, and searched for garbage again and again while TVM is
+    gc.freeze()  # what is loaded, torch with it, is no garbage, and not searched for it again
     for network in networks:
         try:
             files += make(network)
