@@ -118,10 +118,13 @@ def _ranges(model: onnx.ModelProto, images: FloatArray) -> TensorsData:
     import onnx
     from onnxruntime import quantization
 
+    # Exporters of before 2020 list weights among the inputs, and leave notes of values that
+    # nothing computes any more.
+    computed = {"image"}.union(*(node.output for node in model.graph.node))
     names = [
         one.name
         for one in (*model.graph.input, *model.graph.value_info, *model.graph.output)
-        if one.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        if one.name in computed and one.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     ]
     return quantization.TensorsData(
         quantization.CalibrationMethod.Percentile,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -231,6 +232,27 @@ def test_a_file_that_the_quantizer_cannot_read_is_refused_in_one_sentence(
         quantize.quantize(
             "bad", tmp_path / "bad.onnx", tmp_path / "out.onnx", inputs_of(tiny_calibration)
         )
+
+
+def test_files_as_old_exporters_write_them_have_the_same_int8(
+    tiny_exported: Exported, tmp_path: Path, tiny_calibration: Calibration
+) -> None:
+    model = onnx.load(tiny_exported.onnx)
+    listed = [
+        onnx.helper.make_tensor_value_info(one.name, one.data_type, one.dims)
+        for one in model.graph.initializer
+    ]
+    model.graph.input.extend(listed)
+    stale = onnx.helper.make_tensor_value_info("removed", onnx.TensorProto.FLOAT, [1, 8, 4, 4])
+    model.graph.value_info.append(stale)
+    onnx.save(model, tmp_path / "old.onnx")
+    images = inputs_of(tiny_calibration)
+    found = []
+    for source in (tiny_exported.onnx, tmp_path / "old.onnx"):
+        quantize.quantize("tiny", source, tmp_path / "int8.onnx", images)
+        session = onnxruntime.InferenceSession(tmp_path / "int8.onnx")
+        found.append(np.concatenate(session.run(None, {"image": images[:1]})))
+    assert np.array_equal(*found)
 
 
 def test_outputs_too_far_off_are_a_wrong_answer() -> None:
