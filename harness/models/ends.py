@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import onnx
 
 # Share of a value's elements that is cut at each end.
-_CUT = 0.5e-5
+_CUT = 2e-5
 
 
 def ends_of(
