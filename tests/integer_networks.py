@@ -34,7 +34,9 @@ class Drawing:
         self.by_channel = False
         self.maps = {"image": self._map(3, height, width)}
         zero = self.maps["image"].zero
-        self.steps: list[Step] = [ImageStep("image", ((0 - zero) / 128, (255 - zero) / 128), 128.0)]
+        limits = (0 - zero) / 128, (255 - zero) / 128
+        offset = 256 * zero + int(self._random.integers(256))
+        self.steps: list[Step] = [ImageStep("image", limits, 256 * 128.0, offset)]
 
     def _map(self, channels: int, height: int, width: int) -> IntegerMap:
         zero = self._random.choice([0, 255, self._random.integers(256)])

@@ -26,6 +26,7 @@ from facebench.harness.compiler.kernels.emit import Blocks, Expr
 from facebench.harness.compiler.kernels.window import Columns, Rows, columns
 from facebench.harness.compiler.vectors import ByteVectors
 from facebench.harness.compiler.workload import Pooling
+from facebench.harness.models.integer_network.network import FRACTION
 
 # Pixels of the image that are done at once, and the channels that a pixel is filled up to.
 _PIXELS, PLANES = 16, 4
@@ -54,7 +55,8 @@ class ImageBytes:
 def emit_image(work: ImageBytes, vectors: ByteVectors) -> tirx.PrimFunc:
     """Return the kernel: arguments image, limits and multiplier, settings, output.
 
-    Its settings alone are numbers, as they are before `Lanes.origin` is subtracted.
+    Its settings alone are numbers, as they are before `Lanes.origin` is subtracted; the offset is
+    in the place of the result's zero.
     """
     return emit.function("image", lambda: _image(work, lanes_of(vectors)))
 
@@ -73,14 +75,15 @@ def _image(work: ImageBytes, of: Lanes) -> None:
         def told(place: int) -> Expr:
             return emit.splat(emit.load(buffers["scaling"], place, 1), lanes)
 
-        zero = emit.splat(emit.load(buffers["settings"], ZERO, 1), lanes)
+        offset = emit.splat(emit.load(buffers["settings"], ZERO, 1), lanes)
         outside = emit.splat(emit.load(buffers["settings"], OUTSIDE, 1), lanes)
         word = tirx.bitwise_and(outside, integers(-(1 << 24), lanes))
         for plane in range(3):
             value = emit.load(buffers["input"], (image * 3 + plane) * area + start, lanes)
             value = tirx.Min(tirx.Max(value, told(LOW)), told(HIGH))
             bits = tirx.reinterpret(f"int32x{lanes}", rounded(value, told(MULTIPLIER), lanes))
-            byte = tirx.Max(bits - zero, integers(0, lanes))
+            byte = tirx.shift_right(bits - offset, integers(FRACTION, lanes))
+            byte = tirx.Max(byte, integers(0, lanes))
             byte = tirx.Min(byte, integers(255, lanes))
             word = tirx.bitwise_or(word, tirx.shift_left(byte, integers(8 * plane, lanes)))
         # Of 128, the subtraction from a byte turns its first bit.

@@ -131,7 +131,7 @@ class _Writer:
         made = self._network.maps[step.result]
         work = ImageBytes(self._batch, made.shape[1:])
         scaling = np.array([*step.limits, step.multiplier], np.float32)
-        told = settings(made.zero, made.zero, (0, 255), 0)
+        told = settings(made.zero, step.offset, (0, 255), 0)
         return self._called(work, [images, _constant(scaling), _constant(told)], made)
 
     def _sums(self, step: SumsStep) -> Expr:

@@ -17,10 +17,15 @@ _GRID = 4096
 
 @dataclass(frozen=True)
 class Range:
-    """It says which real numbers 0 to 255 stand for: scale * (q - zero)."""
+    """It says which real numbers 0 to 255 stand for: scale * (q - zero) + shift.
+
+    Only an image has a shift, of half a step at most: its bytes are pixels as they were, whether
+    or not one of them is zero.
+    """
 
     scale: float
     zero: int
+    shift: float = 0.0
 
 
 def ranges(model: onnx.ModelProto, names: Sequence[str], images: FloatArray) -> dict[str, Range]:
@@ -33,6 +38,14 @@ def range_between(low: float | np.float32, high: float | np.float32) -> Range:
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     scale = (high - low) / 255 or 1.0
     return Range(scale, round(-low / scale))
+
+
+def image_range(low: float, high: float) -> Range:
+    """Return the range whose first and last step are what pixels of 0 and of 255 become."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 or 1.0
+    zero = round(-low / scale)
+    return Range(scale, zero, scale * zero + low)
 
 
 def trimmed(given: Range, of: Callable[[FloatArray], FloatArray], tolerance: float) -> Range:

@@ -26,6 +26,9 @@ LARGEST_SUM = 1 << 30
 # So do products of sums and multipliers: an addition can then round them to integers.
 LARGEST_PRODUCT = 1 << 22
 
+# Bits of the parts in which a pixel is scaled, so that any of them may be the middle of a step.
+FRACTION = 8
+
 # So much four `alternate` weights have at most: products with bytes can be added in 16 bits.
 LARGEST_FOUR = 255
 
@@ -78,12 +81,14 @@ class ImageStep:
     Attributes:
         result: name of the map.
         limits: what pixels are cut to first, two float32 numbers.
-        multiplier: of a pixel, float32.
+        multiplier: of a pixel, float32; the product is in parts of `FRACTION` bits.
+        offset: what is added to the product before its parts are dropped.
     """
 
     result: str
     limits: tuple[float, float]
     multiplier: float
+    offset: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ import onnx
 
 from facebench.architectures.errors import RefusedError
 from facebench.harness.models.export import Exported
-from facebench.harness.models.integer_network.calibrating import Range, ranges, trimmed
+from facebench.harness.models.integer_network.calibrating import Range, image_range, ranges, trimmed
 from facebench.harness.models.integer_network.network import (
+    FRACTION,
     LARGEST_FOUR,
     LARGEST_PRODUCT,
     LARGEST_SUM,
@@ -57,19 +58,29 @@ def integer_network(exported: Exported, images: FloatArray) -> IntegerNetwork:
     Raises:
         RefusedError: an operator has no form in integers.
     """
-    return of_model(exported.facts()["name"], onnx.load(exported.onnx), images)
+    facts = exported.facts()
+    stored = facts["preprocessing"]
+    ends = np.subtract([[0], [255]], stored["mean"]) / stored["scale"]
+    pixels = float(ends.min()), float(ends.max())
+    return of_model(facts["name"], onnx.load(exported.onnx), images, pixels)
 
 
-def of_model(name: str, model: onnx.ModelProto, images: FloatArray) -> IntegerNetwork:
-    """Return an ONNX model, called `name`, in integers; of images (N, 3, H, W).
+def of_model(
+    name: str, model: onnx.ModelProto, images: FloatArray, pixels: tuple[float, float]
+) -> IntegerNetwork:
+    """Return an ONNX model, called `name`, in integers; see `integer_network`.
 
-    See `integer_network`.
+    Args:
+        name: of the network, for what is refused.
+        model: its graph.
+        images: (N, 3, H, W), which set the ranges of its activations.
+        pixels: what the lowest and the highest pixel become in an image.
     """
     model = with_convolutions(plain(model, 1) if computes_shapes(model) else model)
     graph = read(model, (1, *images.shape[1:]))
     steps = real_steps(name, graph)  # refuses before ranges are looked for, which takes a while
-    wanted = [graph.image, *(step.result for step in steps[:-1] if _has_range(step))]
-    found = ranges(model, wanted, images)
+    wanted = [step.result for step in steps[:-1] if _has_range(step)]
+    found = {graph.image: image_range(*pixels)} | ranges(model, wanted, images)
     return quantized(name, graph, steps, found)
 
 
@@ -101,6 +112,13 @@ class _Quantizing:
         self._name = name
         self._graph = graph
         self._ranges = found
+        # Whatever else reads the image takes its bytes for multiples of a step.
+        summed = all(
+            isinstance(step, RealSums) and step.added != graph.image
+            for step in steps
+            if graph.image in _sources(step)
+        )
+        self._shift = found[graph.image].shift * summed
         self.maps: dict[str, IntegerMap] = {}
         # What becomes part of a join and of nothing else has the join's range.
         own = {
@@ -121,9 +139,16 @@ class _Quantizing:
 
     def image(self, name: str) -> ImageStep:
         made = self._map(name)
-        limits = (made.scale * (0 - made.zero), made.scale * (255 - made.zero))
+        limits = (made.scale * (end - made.zero) + self._shift for end in (0, 255))
         low, high = (float(np.float32(limit)) for limit in limits)
-        return ImageStep(name, (low, high), float(np.float32(1 / made.scale)))
+        parts = 1 << FRACTION
+        middle = made.zero - self._shift / made.scale
+        return ImageStep(
+            name,
+            (low, high),
+            float(np.float32(parts / made.scale)),
+            round(parts * middle) + parts // 2,
+        )
 
     def steps(self, step: RealStep, last: bool) -> list[Step]:
         """Return a step in integers, and what has to come before it."""
@@ -260,12 +285,15 @@ class _Quantizing:
         slopes = _slopes(step)
         scales = _weight_scales(step, given, result, added)
         weights = np.rint(step.weights.astype(np.float64) / scales[:, None, None, None])
+        bias = step.bias / (given * scales)
+        if step.source == self._graph.image:
+            bias += self._shift / given * weights.sum(axis=(1, 2, 3))
         multipliers = given * scales / result
         return SumsStep(
             step.source,
             "embedding" if real else step.result,
             weights.astype(np.int8),
-            np.rint(step.bias / (given * scales)).astype(np.int32),
+            np.rint(bias).astype(np.int32),
             multipliers.astype(np.float32),
             (multipliers * slopes).astype(np.float32),
             step.stride,
@@ -277,6 +305,13 @@ class _Quantizing:
             limits,
             real,
         )
+
+
+def _sources(step: RealStep) -> tuple[str, ...]:
+    if isinstance(step, RealJoin | RealPair):
+        return step.sources
+    added = (step.added,) if isinstance(step, RealSums) and step.added else ()
+    return (step.source, *added)
 
 
 def _slopes(step: RealSums) -> FloatArray:

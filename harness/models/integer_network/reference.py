@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from facebench.harness.models.integer_network.network import (
+    FRACTION,
     ImageStep,
     IntegerNetwork,
     Integers,
@@ -38,7 +39,7 @@ def values(network: IntegerNetwork, images: FloatArray) -> dict[str, FloatArray]
     found: dict[str, FloatArray] = {}
     for step in network.steps:
         if isinstance(step, ImageStep):
-            found[step.result] = quantized(step, images, network.maps[step.result].zero)
+            found[step.result] = quantized(step, images)
         elif isinstance(step, SumsStep):
             found[step.result] = summed(network, step, found)
         elif isinstance(step, PoolStep):
@@ -58,11 +59,13 @@ def values(network: IntegerNetwork, images: FloatArray) -> dict[str, FloatArray]
     return found
 
 
-def quantized(step: ImageStep, images: FloatArray, zero: int) -> FloatArray:
+def quantized(step: ImageStep, images: FloatArray) -> FloatArray:
     """Return the integers of images (N, 3, H, W)."""
     low, high = (np.float32(limit) for limit in step.limits)
     cut = np.minimum(np.maximum(images, low), high)
-    return np.clip(zero + rounded(cut, np.float32(step.multiplier)), 0, 255)
+    parts = rounded(cut, np.float32(step.multiplier)).astype(np.int32) + step.offset
+    integers: FloatArray = np.clip(parts >> FRACTION, 0, 255).astype(np.float32)
+    return integers
 
 
 def rounded(numbers: FloatArray, multipliers: FloatArray | np.float32) -> FloatArray:

@@ -1,7 +1,10 @@
 """Networks of integers: their arithmetic against fractions and ONNX Runtime, their answers
 against single precision."""
 
+import json
+import shutil
 import struct
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from facebench.architectures.errors import RefusedError
+from facebench.architectures.registry import Preprocessing
 from facebench.harness.models import networks
 from facebench.harness.models.export import Exported, export
 from facebench.harness.models.integer_network import network as integer_network
@@ -31,6 +35,8 @@ from facebench.harness.models.integer_network.network import (
 )
 from facebench.harness.models.onnx_cost.graph import read
 from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.verification.embedding import preprocess
+from tests.harness.conftest import SIZE
 
 
 @settings(max_examples=300, deadline=None)
@@ -285,11 +291,59 @@ def test_a_step_of_very_many_taps_is_as_near_as_others() -> None:
 
 
 def test_pixels_beyond_the_range_are_cut() -> None:
-    step = ImageStep("image", (-1.0, 1.0), 127.5)
+    step = ImageStep("image", (-128 / 127.5, 127 / 127.5), 256 * 127.5, 256 * 128 + 128)
     network = IntegerNetwork({"image": IntegerMap((3, 1, 1), 1 / 127.5, 128)}, (step,))
     images = np.array([1e30, -np.inf, 0.0], np.float32).reshape(1, 3, 1, 1)
     made = reference.values(network, images)["image"]
     np.testing.assert_array_equal(made.ravel(), [255, 0, 128])
+
+
+PREPROCESSED = {
+    "the usual": Preprocessing(),
+    "from 0 to 1": Preprocessing("RGB", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+    "as they are": Preprocessing("RGB", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "about a third": Preprocessing("RGB", (84.9, 84.9, 84.9), (59.3, 59.3, 59.3)),
+}
+
+
+@pytest.mark.parametrize("how", PREPROCESSED)
+def test_bytes_of_an_image_are_its_pixels(
+    tiny_exported: Exported, tmp_path: Path, how: str
+) -> None:
+    shutil.copytree(tiny_exported.folder, tmp_path / "made")
+    other = Exported(tmp_path / "made")
+    facts = {**other.facts(), "preprocessing": asdict(PREPROCESSED[how])}
+    (tmp_path / "made" / "facts.json").write_text(json.dumps(facts))
+    pixels = np.arange(SIZE * SIZE * 3).reshape(1, SIZE, SIZE, 3).astype(np.uint8)
+    assert len(np.unique(pixels)) == 256
+    images = preprocess(pixels, PREPROCESSED[how])
+    network = quantizing.integer_network(other, images)
+    made = reference.values(network, images)[network.steps[0].result]
+    np.testing.assert_array_equal(made, pixels.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_sums_of_an_image_are_of_its_pixels_whether_or_not_one_is_zero(padding: int) -> None:
+    """Weights that integers hold exactly give the float's embedding, but for what lies outside."""
+    draw = np.random.default_rng(5)
+    weights = draw.integers(-1, 2, (6, 3, 5, 5)).astype(np.float32)
+    weights[:, 0, 0, 0] = 127
+    size = 5 - 2 * padding
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 17]>
+        whole (float[N, 3, {size}, {size}] image, float[6, 3, 5, 5] w) => (float[N, 6, 1, 1] e)
+            {{ e = Conv <pads = [{padding}, {padding}, {padding}, {padding}]> (image, w) }}"""
+    )
+    del model.graph.input[1]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+    pixels = draw.integers(0, 256, (8, 3, size, size))
+    images = ((pixels - 127.5) / 128).astype(np.float32)
+    network = quantizing.of_model("whole", model, images, (-127.5 / 128, 127.5 / 128))
+    around = np.pad(images, [(0, 0), (0, 0), (padding, padding), (padding, padding)])
+    # Outside bytes are the step next to zero, which lies between two.
+    around[around == 0] = 0.5 / 128
+    expected = np.einsum("nchw,fchw->nf", around, weights)
+    np.testing.assert_allclose(reference.embed(network, images), expected, atol=1e-2)
 
 
 # What follows a convolution of the image, `x` with 10 channels, in networks of today.
@@ -426,7 +480,7 @@ def test_a_grey_of_the_image_and_a_shift_are_computed_as_an_exporter_spells_them
     for name, value in arrays.items():
         model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     images = noise(16, 8)
-    made = quantizing.of_model("spelt", model, images)
+    made = quantizing.of_model("spelt", model, images, (images.min(), images.max()))
     session = onnxruntime.InferenceSession(model.SerializeToString())
     expected = np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
     assert cosines(reference.embed(made, images), expected[:, :, 0, 0]).min() > 0.995
