@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +17,25 @@ if TYPE_CHECKING:
 _CUT = 2e-5
 
 
-def ends_of(
-    model: onnx.ModelProto, names: Sequence[str], images: FloatArray
-) -> dict[str, tuple[np.float32, np.float32]]:
-    """Return the lowest and the highest element of each value that are not cut, by its name.
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """It says between which ends a value lies.
 
-    Both are elements as they were found: nothing is counted in bins. No more than a few of each
+    Attributes:
+        lowest: element that is not cut.
+        highest: likewise.
+        channels: the lowest and the highest element of each channel, nothing cut, (C, 2).
+    """
+
+    lowest: np.float32
+    highest: np.float32
+    channels: FloatArray
+
+
+def ends_of(model: onnx.ModelProto, names: Sequence[str], images: FloatArray) -> dict[str, Ends]:
+    """Return the ends of each value, by its name.
+
+    They are elements as they were found: nothing is counted in bins. No more than a few of each
     value are in memory at once, whatever the number of images.
 
     Args:
@@ -41,30 +55,39 @@ def ends_of(
     session = onnxruntime.InferenceSession(
         own.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    ends = {name: _Ends(len(images)) for name in names}
+    ends = {name: _Outermost(len(images)) for name in names}
     for image in images:
         fed = {"image": image[None]}
         found = zip(computed, session.run(computed, fed), strict=True) if computed else ()
         for name, value in (fed | dict(found)).items():
             if name in ends:
-                ends[name].add(value.ravel())
-    return {name: end.both() for name, end in ends.items()}
+                ends[name].add(value)
+    return {name: end.found() for name, end in ends.items()}
 
 
-class _Ends:
+class _Outermost:
     """It keeps the lowest and the highest elements of a value over all images."""
 
     def __init__(self, images: int) -> None:
         self._images = images
         self._lowest = self._negated = np.zeros(0, np.float32)
+        self._channels: list[FloatArray] = []
 
-    def add(self, elements: FloatArray) -> None:
+    def add(self, value: FloatArray) -> None:
+        elements = value.ravel()
         kept = int(_CUT * elements.size * self._images) + 1
         self._lowest = _lowest(self._lowest, elements, kept)
         self._negated = _lowest(self._negated, -elements, kept)
+        by_channel = value.reshape(value.shape[1] if value.ndim > 1 else 1, -1)
+        self._channels.append(np.stack([by_channel.min(axis=1), by_channel.max(axis=1)], axis=1))
 
-    def both(self) -> tuple[np.float32, np.float32]:
-        return np.float32(self._lowest.max()), np.float32(-self._negated.max())
+    def found(self) -> Ends:
+        every = np.array(self._channels)
+        return Ends(
+            np.float32(self._lowest.max()),
+            np.float32(-self._negated.max()),
+            np.stack([every[..., 0].min(axis=0), every[..., 1].max(axis=0)], axis=1),
+        )
 
 
 def _lowest(held: FloatArray, elements: FloatArray, kept: int) -> FloatArray:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 
-from facebench.harness.models.ends import ends_of
 from facebench.harness.stats.arrays import FloatArray
 
 # Elements of a source between whose results a range may end.
@@ -26,11 +24,6 @@ class Range:
     scale: float
     zero: int
     shift: float = 0.0
-
-
-def ranges(model: onnx.ModelProto, names: Sequence[str], images: FloatArray) -> dict[str, Range]:
-    """Return the ranges of an ONNX model's values, by name; images are (N, 3, H, W)."""
-    return {name: range_between(*ends) for name, ends in ends_of(model, names, images).items()}
 
 
 def range_between(low: float | np.float32, high: float | np.float32) -> Range:

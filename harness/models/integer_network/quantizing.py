@@ -8,8 +8,15 @@ import numpy as np
 import onnx
 
 from facebench.architectures.errors import RefusedError
+from facebench.harness.models.ends import ends_of
 from facebench.harness.models.export import Exported
-from facebench.harness.models.integer_network.calibrating import Range, image_range, ranges, trimmed
+from facebench.harness.models.integer_network.calibrating import (
+    Range,
+    image_range,
+    range_between,
+    trimmed,
+)
+from facebench.harness.models.integer_network.equalizing import equalized
 from facebench.harness.models.integer_network.network import (
     FRACTION,
     LARGEST_FOUR,
@@ -38,6 +45,8 @@ from facebench.harness.models.integer_network.steps import (
     RealSlice,
     RealStep,
     RealSums,
+    reach,
+    sources,
 )
 from facebench.harness.models.onnx_cost.graph import OnnxGraph, read
 from facebench.harness.models.onnx_network.plain import computes_shapes, plain
@@ -80,8 +89,10 @@ def of_model(
     graph = read(model, (1, *images.shape[1:]))
     steps = real_steps(name, graph)  # refuses before ranges are looked for, which takes a while
     wanted = [step.result for step in steps[:-1] if _has_range(step)]
-    found = {graph.image: image_range(*pixels)} | ranges(model, wanted, images)
-    return quantized(name, graph, steps, found)
+    ends = ends_of(model, wanted, images)
+    found = {value: range_between(one.lowest, one.highest) for value, one in ends.items()}
+    found[graph.image] = image_range(*pixels)
+    return quantized(name, graph, equalized(steps, found, ends), found)
 
 
 def _has_range(step: RealStep) -> bool:
@@ -116,7 +127,7 @@ class _Quantizing:
         summed = all(
             isinstance(step, RealSums) and step.added != graph.image
             for step in steps
-            if graph.image in _sources(step)
+            if graph.image in sources(step)
         )
         self._shift = found[graph.image].shift * summed
         self.maps: dict[str, IntegerMap] = {}
@@ -307,13 +318,6 @@ class _Quantizing:
         )
 
 
-def _sources(step: RealStep) -> tuple[str, ...]:
-    if isinstance(step, RealJoin | RealPair):
-        return step.sources
-    added = (step.added,) if isinstance(step, RealSums) and step.added else ()
-    return (step.source, *added)
-
-
 def _slopes(step: RealSums) -> FloatArray:
     if step.slopes is None:
         return np.ones(len(step.bias), np.float64)
@@ -326,21 +330,18 @@ def _weight_scales(step: RealSums, given: float, result: float, added: float) ->
     That is the largest weight over 127; larger where four weights, sums, or products would be
     too large for docs/int8.md, as with a bias that outweighs all weights.
     """
-    flat = np.abs(step.weights.astype(np.float64)).reshape(len(step.weights), -1)
-    steepest = np.maximum(1, np.abs(_slopes(step)))
-    # What a sum can reach, in real numbers; rounding adds half a step for each weight.
-    reach = given * 255 * flat.sum(axis=1) + np.abs(step.bias) + added * 255
+    # In real numbers; rounding adds half a step for each weight.
+    reached = reach(step, given, added)
     floors = [
-        flat.max(axis=1) / _LARGEST_WEIGHT,
-        reach / (given * (LARGEST_SUM / 2)),
-        np.full(len(flat), added * 255 / (given * LARGEST_PRODUCT / 2)),
+        np.abs(step.weights.astype(np.float64)).max(axis=(1, 2, 3)) / _LARGEST_WEIGHT,
+        reached / (given * (LARGEST_SUM / 2)),
+        np.full(len(reached), added * 255 / (given * LARGEST_PRODUCT / 2)),
         # Each of the four is rounded by half a step at most.
         alternate(step.weights, step.groups) / (LARGEST_FOUR - 2),
-        np.full(len(flat), np.finfo(np.float32).tiny),
+        np.full(len(reached), np.finfo(np.float32).tiny),
     ]
     scales: FloatArray = np.maximum.reduce(floors)
-    products = reach / result * steepest
-    _require_products(products.max(), step.result)
+    _require_products((reached * step.steepest).max() / result, step.result)
     return scales
 
 

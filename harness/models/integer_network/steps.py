@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facebench.harness.models.integer_network.network import Pair
-from facebench.harness.stats.arrays import FloatArray
+from facebench.harness.stats.arrays import FloatArray, Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,13 @@ class RealSums:
     added: str = ""
     activation: str = ""
     slopes: FloatArray | None = None
+
+    @property
+    def steepest(self) -> Floats:
+        """Return by what a sum is multiplied at most, (F,): one, or a PReLU's slope."""
+        if self.slopes is None:
+            return np.ones(len(self.bias))
+        return np.maximum(1, np.abs(self.slopes.astype(np.float64)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,27 @@ class RealPair:
 
 
 RealStep = RealSums | RealPool | RealShuffle | RealJoin | RealSlice | RealFunction | RealPair
+
+
+def sources(step: RealStep) -> tuple[str, ...]:
+    """Return the names of the maps that a step reads."""
+    if isinstance(step, RealJoin | RealPair):
+        return step.sources
+    added = (step.added,) if isinstance(step, RealSums) and step.added else ()
+    return (step.source, *added)
+
+
+def reach(step: RealSums, given: float, added: float = 0.0) -> FloatArray:
+    """Return what each filter's sums can come to, (F,), before its activation.
+
+    Args:
+        step: the sums.
+        given: the scale of the map that is read.
+        added: of the map that is added.
+    """
+    weights = np.abs(step.weights.astype(np.float64)).sum(axis=(1, 2, 3))
+    reached: FloatArray = given * 255 * weights + np.abs(step.bias) + added * 255
+    return reached
 
 
 def passed_on(source: str, result: str, channels: int) -> RealSums:
