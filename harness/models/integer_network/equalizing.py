@@ -59,7 +59,8 @@ def equalized(
             continue
         # Their weights may be others by now.
         writing, reading = made[place], made[reader]
-        assert isinstance(writing, RealSums) and isinstance(reading, RealSums)
+        assert isinstance(writing, RealSums)
+        assert isinstance(reading, RealSums)
         channels = ends[step.result].channels.astype(np.float64)
         factors = _factors(writing, known[step.source].scale, found[step.result], channels)
         made[place] = _multiplied(writing, factors)

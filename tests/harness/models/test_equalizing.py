@@ -12,7 +12,7 @@ from facebench.harness.models.ends import ends_of
 from facebench.harness.models.integer_network.calibrating import Range, range_between
 from facebench.harness.models.integer_network.equalizing import equalized
 from facebench.harness.models.integer_network.reading import real_steps
-from facebench.harness.models.integer_network.steps import RealShuffle, RealStep, RealSums
+from facebench.harness.models.integer_network.steps import RealShuffle, RealStep, RealSums, reach
 from facebench.harness.models.onnx_cost.graph import read
 from facebench.harness.stats.arrays import FloatArray
 
@@ -103,5 +103,10 @@ def test_an_equalized_network_is_the_same_and_uses_more_of_its_ranges(
     assert 3 <= alive.sum() < 15
     assert used(before, held)[alive].min() < 0.5
     assert used(after, held)[alive].min() == pytest.approx(1, abs=1e-3)
+    for old, new in zip(steps[:-1], made, strict=False):
+        if isinstance(old, RealSums) and isinstance(new, RealSums):
+            scales = found[old.result].scale, found.get(old.source, found[bent]).scale
+            was, is_now = (reach(one, scales[1]) / scales[0] for one in (old, new))
+            assert (is_now <= np.maximum(was, 30_001)).all()
     # What no depthwise layer reads stays what it was.
     torch.testing.assert_close(after[cut], before[cut])
