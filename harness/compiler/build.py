@@ -87,8 +87,8 @@ def compile_network(exported: Exported, target: Target, batch: int, half: bool =
     return Library(cache.entry("tvm", key, lambda folder: _write(module, resolved, folder)))
 
 
-# Registers of a target in some precision, by its triple and LLVM's features of it.
-_RegistersOf = Callable[[str, tuple[str, ...]], Registers]
+# Registers of a target in some precision, by its triple, LLVM's features of it, and its core.
+_RegistersOf = Callable[[str, tuple[str, ...], str], Registers]
 
 
 def tuning(target: Target, registers: _RegistersOf = vectors) -> records.Records:
@@ -97,13 +97,13 @@ def tuning(target: Target, registers: _RegistersOf = vectors) -> records.Records
     if name == "host":
         features = features_of(target, import_tvm().target.Target(target.options()))
         name = tuned_as(target, features)
-    found = registers(target.triple, features)
+    found = registers(target.triple, features, target.cpu)
     if isinstance(found, Vectors) and found.in_single:
         return {}  # half precision that is computed in single is slow whatever its tiling
     return records.load(records.kept_as(name, found))
 
 
-def _byte_vectors(triple: str, features: tuple[str, ...]) -> Registers:
+def _byte_vectors(triple: str, features: tuple[str, ...], cpu: str) -> Registers:
     return byte_vectors(features)
 
 
@@ -180,7 +180,7 @@ def _lower(
     from facebench.harness.compiler.schedule import scheduled
 
     registers_of = half_vectors if half else vectors
-    registers = registers_of(target.triple, features)
+    registers = registers_of(target.triple, features, target.cpu)
     provider = Kernels(registers, records.tilings(tuning(target, registers_of), registers))
     module = rewrite(fold_constants(module), provider, registers.element)
     module = _legalised(module, described)

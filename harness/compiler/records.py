@@ -21,7 +21,7 @@ import platformdirs
 from msgspec import Meta
 
 from facebench.architectures.errors import BadInputError
-from facebench.harness.compiler.vectors import ByteVectors, Registers
+from facebench.harness.compiler.vectors import ByteVectors, Registers, Vectors
 from facebench.harness.compiler.workload import Workload, key
 from facebench.harness.machine.environment import version
 from facebench.harness.storage import cache, locks, shipped, writing
@@ -75,11 +75,14 @@ def kept_as(target: str, registers: Registers) -> str:
     Args:
         target: as `targets.tuned_as` says it; empty where there are no records.
         registers: that the kernels are for. Kernels of products of four bytes are others than
-            those without, and no target of x86-64 tells.
+            those without, other tilings are fast where registers are computed in halves, and no
+            target of x86-64 tells.
 
     Example:
         kept_as("cortex-a76", byte_vectors(...)) == "cortex-a76.int8"
     """
+    if target and isinstance(registers, Vectors) and registers.halved:
+        target += "-halved"
     if not target or registers.precision == _SINGLE:
         return target
     of_vnni = isinstance(registers, ByteVectors) and registers.dot and not registers.arm

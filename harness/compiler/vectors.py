@@ -12,6 +12,10 @@ BYTE_FEATURES = (("avx2", "fma"), ("fp-armv8", "neon"), ("vfp4", "neon"))
 # NEON's registers where it is 32-bit ARM's.
 ARM_32_REGISTERS = 16
 
+# LLVM's names of cores that compute 512 bits in two halves: a multiply-add takes as long as two
+# loads there, elsewhere as long as one.
+_HALVED = frozenset({"znver4"})
+
 # The feature without which there are no kernels in half precision.
 HALF_FEATURE = "fullfp16"
 
@@ -80,6 +84,7 @@ class Vectors:
             bits.
         directed: that is done with multiply-adds that are told how to round (AVX-512).
         widened: sums of half precision are in single precision, and rounded where they are written.
+        halved: a register is computed in two halves, so that loads are cheap beside multiply-adds.
     """
 
     lanes: int
@@ -90,6 +95,7 @@ class Vectors:
     in_single: bool = False
     directed: bool = False
     widened: bool = False
+    halved: bool = False
 
     @property
     def precision(self) -> str:
@@ -115,26 +121,27 @@ class Vectors:
 Registers = Vectors | ByteVectors
 
 
-def vectors(triple: str, features: Collection[str]) -> Vectors:
+def vectors(triple: str, features: Collection[str], cpu: str = "") -> Vectors:
     """Return the registers of a target.
 
     Args:
         triple: LLVM's target triple.
         features: CPU features that LLVM generates code with.
+        cpu: LLVM's name of the core.
     """
     if triple.startswith("aarch64"):
         return Vectors(lanes=4, registers=32, by_lane=True)
     if "avx512f" in features:
-        return Vectors(lanes=16, registers=32, by_lane=False)
+        return Vectors(lanes=16, registers=32, by_lane=False, halved=cpu in _HALVED)
     if "avx" in features:
         return Vectors(lanes=8, registers=16, by_lane=False)
     return Vectors(lanes=4, registers=16, by_lane=False, named="vfp4" in features)
 
 
-def half_vectors(triple: str, features: Collection[str]) -> Vectors:
+def half_vectors(triple: str, features: Collection[str], cpu: str = "") -> Vectors:
     """Return the registers of a target for half precision; see `vectors`."""
     if HALF_FEATURE in features:
         return Vectors(lanes=8, registers=32, by_lane=True, element="float16")
     directed = "avx512f" in features
-    registers = vectors(triple, features)
+    registers = vectors(triple, features, cpu)
     return replace(registers, element="float16", in_single=True, directed=directed)

@@ -101,7 +101,7 @@ def _kernels(target: Target, precision: str, features: tuple[str, ...]) -> Searc
     if precision == "int8":
         return IntegerKernels(byte_vectors(features))
     registers = half_vectors if precision == "fp16" else vectors
-    return RealKernels(registers(target.triple, features))
+    return RealKernels(registers(target.triple, features, target.cpu))
 
 
 @contextmanager

@@ -368,11 +368,12 @@ def test_seven_products_share_their_work_and_have_pixels_and_digits_enough() -> 
         found = tilings.candidates(work, registers)
         return {size**2 // one.chunk for one in found if isinstance(one, StrassenTiling)}
 
-    wide = REGISTERS[2]
+    wide = replace(REGISTERS[2], halved=True)
     # Of 7 chunks one of two threads would have 4.
     assert chunks(14, wide) == {14}
     assert not chunks(7, wide)
     assert not chunks(14, REGISTERS[1])
+    assert not chunks(14, REGISTERS[2])
     assert not chunks(14, REGISTERS[3])
     assert not chunks(14, replace(wide, element="float16", in_single=True))
 
@@ -416,6 +417,8 @@ def test_registers_are_those_of_the_instruction_set() -> None:
     assert vectors("aarch64-linux-gnu", ["neon"]) == Vectors(4, 32, True)
     assert vectors("x86_64-linux-gnu", ["avx2", "avx"]) == Vectors(8, 16, False)
     assert vectors("x86_64-linux-gnu", ["avx512f", "avx"]) == Vectors(16, 32, False)
+    zens = [vectors("x86_64-linux-gnu", ["avx512f"], f"znver{number}") for number in (4, 5)]
+    assert zens == [Vectors(16, 32, False, halved=True), Vectors(16, 32, False)]
     assert vectors("armv7l-linux-gnueabihf", ["vfp4"]) == Vectors(4, 16, False, named=True)
 
 

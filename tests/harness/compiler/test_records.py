@@ -169,6 +169,9 @@ def test_records_of_a_precision_are_kept_apart_and_say_so(own: Path) -> None:
     for kept, registers in bytes_of.items():
         assert records.kept_as(kept[0], registers) == kept
     assert records.kept_as("t", AVX2) == "t"
+    halved = Vectors(16, 32, False, halved=True)
+    assert records.kept_as("t", halved) == "t-halved"
+    assert records.kept_as("", halved) == ""
     assert records.kept_as("t", replace(AVX2, element="float16")) == "t.fp16"
     assert records.kept_as("", ByteVectors(16, 32, dot=True)) == ""
     records.save("t", record())

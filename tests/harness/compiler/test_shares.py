@@ -1,6 +1,7 @@
 """Threads share the work of kernels, and of the paper's networks, evenly."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ from facebench.harness.compiler.kernels.sharing import Tiles, uneven  # noqa: E4
 from facebench.harness.compiler.kernels.strassen import StrassenTiling  # noqa: E402
 from facebench.harness.tuning import places  # noqa: E402
 
-WIDE = Vectors(16, 32, False)
-TUNED = ["x86-64-v3", "x86-64-v4", "cortex-a53", "cortex-a72", "cortex-a76"]
+WIDE = Vectors(16, 32, False, halved=True)
+TUNED = ["x86-64-v3", "x86-64-v4", "x86-64-v4-halved", "cortex-a53", "cortex-a72", "cortex-a76"]
 NETWORKS = [name for name in registry.names() if registry.find(name).paper_row]
 POINTWISE = Convolution(1, (14, 14), (14, 14), 128, 256, Window((1, 1)))
 HALVING = Window((3, 3), (2, 2), (1, 1))
@@ -104,7 +105,9 @@ def _require_shares(network: str) -> None:
     """
     module = fold_constants(import_network(export.export(resolve(network)), 1))
     for name in TUNED:
-        registers: Any = places.goal(TARGETS[name]).kernels.registers
+        registers: Any = places.goal(TARGETS[name.removesuffix("-halved")]).kernels.registers
+        if name.endswith("-halved"):
+            registers = replace(registers, halved=True)
         found = records.load(name)
         tiling = records.tilings(found, registers)
         calls: list[Workload] = []

@@ -1,5 +1,6 @@
 """The tuning records that come with the project: whole, valid, and no better than they say."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ FOUR = ["mobilefacenet", "mobilenet_v1", "mobilenet_v2", "shufflenet_v1"]
 SHIPPED = {
     "x86-64-v3": ("seconds", "measured on"),
     "x86-64-v4": ("seconds", "measured on"),
+    "x86-64-v4-halved": ("seconds", "measured on"),
     "cortex-a53": ("cycles", "modelled for cortex-a53"),
     "cortex-a72": ("cycles", "modelled for cortex-a72"),
     "cortex-a76": ("cycles", "modelled for cortex-a76"),
@@ -116,13 +118,11 @@ def test_so_has_every_kernel_of_four_of_them_in_fewer_bits(network: str) -> None
 def registers_of(name: str) -> Registers:
     """Those that records kept as this are for."""
     target, _, precision = name.partition(".")
-    goal = places.goal(TARGETS[target.removesuffix("-vnni")], precision or "fp32")
+    goal = places.goal(TARGETS[re.sub("-(vnni|halved)$", "", target)], precision or "fp32")
     registers: Registers = goal.kernels.registers
-    return (
-        replace(registers, dot=True)
-        if isinstance(registers, ByteVectors) and target.endswith("-vnni")
-        else registers
-    )
+    if isinstance(registers, ByteVectors):
+        return replace(registers, dot=True) if target.endswith("-vnni") else registers
+    return replace(registers, halved=target.endswith("-halved"))
 
 
 def without_record(exported: Exported, name: str) -> list[Workload]:
