@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from facebench.architectures import registry
-from facebench.harness.compiler import records
-from facebench.harness.compiler.targets import TARGETS
+from facebench.harness.compiler import build, records
+from facebench.harness.compiler.targets import TARGETS, Target
 from facebench.harness.compiler.vectors import ByteVectors, Registers
 from facebench.harness.compiler.workload import (
     Convolution,
@@ -95,6 +95,14 @@ def test_every_record_has_a_tiling_that_its_kernel_can_have(name: str) -> None:
     for text, record in found.items():
         work = work_of(text)
         assert record.tiling.items() <= vars(records.tiling_of(record, work, registers)).items()
+
+
+@pytest.mark.parametrize(("cpu", "seven"), [("znver4", True), ("znver5", False)])
+def test_seven_products_are_for_cores_that_compute_in_halves(cpu: str, seven: bool) -> None:
+    here = Target("host", "x86_64-linux-gnu", cpu, (), (), "EM_X86_64")
+    found = [record.tiling for record in build.tuning(here).values()]
+    products = {"pixels", "vectors", "unroll", "chunk"}
+    assert any(tiling.keys() == products for tiling in found) == seven
 
 
 @pytest.mark.slow
