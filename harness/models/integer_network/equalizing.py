@@ -50,7 +50,8 @@ def equalized(
             readers[source].append(place)
     known = dict(found)
     for place, step in enumerate(steps):
-        if step.result not in known and len(sources(step)) == 1:
+        # A shuffle's, a slice's or a largest element's range is that of its source.
+        if step.result not in known and len(sources(step)) == 1 and sources(step)[0] in known:
             known[step.result] = known[sources(step)[0]]
         if not isinstance(step, RealSums) or step.added or step.source not in known:
             continue

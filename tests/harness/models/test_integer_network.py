@@ -372,6 +372,11 @@ BLOCKS = {
         left, right = Split <axis = 1> (x, sizes)
         larger = Max(left, right)
         y = Concat <axis = 1> (larger, left)""",
+    "the larger half, of which the largest": """
+        left, right = Split <axis = 1> (x, sizes)
+        larger = Max(left, right)
+        largest = MaxPool <kernel_shape = [1, 1]> (larger)
+        y = Concat <axis = 1> (largest, left)""",
     "a part that two read": """
         bent = Relu(x)
         part = Slice(bent, first, last, axis)
